@@ -1,0 +1,3 @@
+"""The Kubernetes persistent-volume control plane in Python."""
+
+__version__ = "0.1.0"

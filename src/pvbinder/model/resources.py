@@ -1,0 +1,57 @@
+"""What an API server calls its kinds: group, version, kind and the plural that stands in paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of object and how it is addressed; `group` is ``""`` for the core group."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        """``v1`` for the core group, else ``group/version``."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """The name in messages (GW-9): ``persistentvolumes``, ``storageclasses.storage.k8s.io``."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """The request path of the collection, of one object or of a subresource.
+
+        A namespaced kind without `namespace` means all namespaces.
+        """
+        parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
+        if self.namespaced and namespace is not None:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        if name is not None:
+            parts.append(name)
+        if subresource is not None:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+NAMESPACES = Resource("", "v1", "Namespace", "namespaces", False)
+NODES = Resource("", "v1", "Node", "nodes", False)
+PODS = Resource("", "v1", "Pod", "pods", True)
+PERSISTENT_VOLUMES = Resource("", "v1", "PersistentVolume", "persistentvolumes", False)
+PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True)
+EVENTS = Resource("", "v1", "Event", "events", True)
+SECRETS = Resource("", "v1", "Secret", "secrets", True)
+CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
+SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", True)
+STORAGE_CLASSES = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
+VOLUME_ATTRIBUTES_CLASSES = Resource("storage.k8s.io", "v1", "VolumeAttributesClass", "volumeattributesclasses", False)
+CSI_DRIVERS = Resource("storage.k8s.io", "v1", "CSIDriver", "csidrivers", False)
+CSI_NODES = Resource("storage.k8s.io", "v1", "CSINode", "csinodes", False)
+LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)

@@ -1,0 +1,51 @@
+"""One request to the API server and its answer, free of any transport.
+
+`server.http` makes these from sockets, `kube.in_process` from calls in the same process: everything behind
+`server.dispatch` sees only these values, so both ways take the same path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class UserInfo:
+    """Who asks, as authentication found out."""
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ApiRequest:
+    """A request whose body has been read whole (bounded by the listener).
+
+    `path` is percent-decoded once, `query` keeps repeated keys, the keys of `headers` are lower-case. A `user` of None
+    has not been authenticated yet: the dispatcher does it from `headers` and `client_certificate`.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    user: UserInfo | None = None
+    client_certificate: Mapping[str, object] | None = None  # as `ssl.SSLSocket.getpeercert()` gives it
+
+
+@dataclass(slots=True)
+class ApiResponse:
+    """An answer: a `body`, or for a watch a `stream` of chunks that ends when the server ends the watch.
+
+    The holder of a response with a stream must close it (``aclose``) when it stops reading.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()  # texts; the listener makes one `Warning: 299 - "..."` header of each
+    stream: AsyncIterator[bytes] | None = None
