@@ -1,0 +1,63 @@
+# What can be typed here. Each line of a recipe can be typed by hand too; CI calls the same ones.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup run test quick check format vectors scenarios apicases bench soak reference lock clean
+
+PY := .venv/bin/python
+UP := .venv/bin/pvbinder up --ephemeral --bare -v 0
+JOBS ?= 2
+DIR ?= tests/vectors/data
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## prepare .venv/ (the command is then .venv/bin/pvbinder); make setup PYTHON=... chooses the interpreter
+	@PYTHON="$(PYTHON)" tools/setup
+
+run: setup ## start a control plane in .run/, apply the quick start and watch claims bind; Ctrl-C stops it
+	@.venv/bin/pvbinder up --data-dir .run --apply examples/quickstart --watch
+
+test: setup ## all tests (minutes)
+	$(PY) -m pytest -n $(JOBS)
+
+quick: setup ## the tests that end within a minute together
+	$(PY) -m pytest -n $(JOBS) -m "not slow and not kubectl and not soak"
+
+check: setup ## formatting, lint, types, layers, then all tests
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PY) -m pytest -n $(JOBS)
+
+format: setup ## put the code into shape
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+vectors: setup ## run every vector file of a directory against the real code: make vectors DIR=path
+	@$(PY) -m tests.vectors $(DIR)
+
+scenarios: setup ## replay the recorded scenarios against `pvbinder up --bare`, list those that don't pass yet; ONLY='static-*'
+	@$(UP) --sync-period 2s -- $(PY) -m tests.conformance scenarios $(if $(ONLY),--only '$(ONLY)')
+
+apicases: setup ## replay the recorded HTTP cases and kubectl transcripts, list those that don't pass yet; ONLY='watch-*'
+	@$(UP) --controllers= -- $(PY) -m tests.conformance http $(if $(ONLY),--only '$(ONLY)')
+	@$(UP) --controllers= -- $(PY) -m tests.conformance kubectl $(if $(ONLY),--only '$(ONLY)')
+
+bench: setup ## measure every figure: one JSON line each
+	@$(PY) -m bench
+
+soak: setup ## hours of random histories and load; SECONDS_LONG=3600
+	PVBINDER_SOAK_SECONDS=$(or $(SECONDS_LONG),3600) $(PY) -m pytest -m soak
+
+reference: setup ## write the generated pages anew (docs/reference, the README's output)
+	$(PY) -m tools.reference
+
+lock: setup ## resolve the dependencies into requirements.lock; UPGRADE=1 takes newer versions
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		$(if $(UPGRADE),--upgrade) --extra fast --group dev pyproject.toml --output-file requirements.lock
+
+clean: ## remove what setup, run and the tools made
+	rm -rf .venv .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
