@@ -1,0 +1,454 @@
+"""Typed requests to an API server: the same few verbs for every kind, because a kind is described by data.
+
+CLIENT-1  A refusal is an `ApiFailure`, no answer is a `ConnectionFailed`; nothing else is raised by a request.
+CLIENT-2  Reads are repeated when the failure is transient; a write is repeated only when it surely was not carried
+          out: the server said 429, or the request never left. Of a write whose outcome is unknown the caller judges.
+CLIENT-3  Every repetition is bounded (`Retries.attempts`), jittered, and not earlier than `Retry-After` asks for.
+CLIENT-4  Each request that is sent is counted, repetitions too (`statistics()`), so that tests can count writes.
+CLIENT-5  A list of any length is read page by page; an expired continue token ends with the `ApiFailure` 410.
+
+Not promised: that an object in an answer is newer than what a cache has (`Informer.put` decides that).
+Call it from the loop's thread, from as many tasks as you like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.transport import Answer, Request, Transport
+from pvbinder.model.errors import PvbinderError
+from pvbinder.model.resources import Resource
+
+Json: TypeAlias = dict[str, Any]
+Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
+PatchType = Literal["json", "merge", "strategic", "apply"]
+
+PATCH_CONTENT_TYPES: Mapping[PatchType, str] = {
+    "json": "application/json-patch+json",
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+PAGE_LIMIT = 500
+UNREADABLE = (msgspec.MsgspecError, ValueError, PvbinderError)  # what parsing a document may raise
+
+
+class KubernetesObject(Protocol):
+    """What the line must know of a view: who it is, which revision, and the object's own JSON."""
+
+    @property
+    def key(self) -> str: ...  # "namespace/name" or "name"
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def resource_version(self) -> str: ...
+    @property
+    def raw(self) -> bytes: ...
+
+
+T = TypeVar("T", bound=KubernetesObject)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """A kind of object that we read: how it is addressed and how its JSON becomes a view."""
+
+    resource: Resource
+    parse: Callable[[bytes], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A page of a list; `resource_version` is that of the whole list, `unreadable` how many objects made no view."""
+
+    items: tuple[T, ...]
+    resource_version: str
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent(Generic[T]):
+    """A line of a watch: `object` is None for bookmarks and for what can't be parsed (then `problem` says why)."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+    resource_version: str
+    object: T | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and how patiently a request is repeated (CLIENT-3)."""
+
+    attempts: int = 5
+    first_seconds: float = 0.1
+    most_seconds: float = 5.0
+    longest_retry_after_seconds: float = 60.0
+
+    def delay(self, attempt: int, asked_seconds: float | None, chance: float) -> float:
+        """Seconds before the repetition after failed `attempt` (from 1): half is fixed, half is `chance` (0 to 1)."""
+        backoff = min(self.first_seconds * 2.0 ** (attempt - 1), self.most_seconds)
+        jittered = backoff * (0.5 + chance / 2)
+        if asked_seconds is None:
+            return jittered
+        return min(asked_seconds, self.longest_retry_after_seconds) + jittered
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStatistics:
+    """Requests sent so far, by (verb, resource or resource/subresource), and how they ended."""
+
+    requests: Mapping[tuple[str, str], int]
+    statuses: Mapping[int, int]  # 0: no answer
+    repetitions: int
+    in_flight: int
+
+    @property
+    def total(self) -> int:
+        """All requests sent, watches too."""
+        return sum(self.requests.values())
+
+    @property
+    def writes(self) -> int:
+        """Requests that ask for a change."""
+        return sum(count for (verb, _), count in self.requests.items() if verb not in ("get", "list", "watch"))
+
+
+class _ListMeta(msgspec.Struct):
+    resourceVersion: str = ""  # noqa: N815
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _ListBody(msgspec.Struct):
+    items: list[msgspec.Raw] | None = None
+    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
+
+
+class _WatchLine(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class _OnlyRevision(msgspec.Struct):
+    class Meta(msgspec.Struct):
+        resourceVersion: str = ""  # noqa: N815
+
+    metadata: Meta = msgspec.field(default_factory=Meta)
+
+
+class _StatusCode(msgspec.Struct):
+    code: int = 500
+
+
+_list_decoder = msgspec.json.Decoder(_ListBody)
+_line_decoder = msgspec.json.Decoder(_WatchLine)
+_revision_decoder = msgspec.json.Decoder(_OnlyRevision)
+_code_decoder = msgspec.json.Decoder(_StatusCode)
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(slots=True)
+class _Counts:
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    repetitions: int = 0
+    in_flight: int = 0
+
+
+class Client:
+    """One user's line to one API server."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        retries: Retries | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._transport = transport
+        self._retries = retries or Retries()
+        self._chance = chance
+        self._counts = _Counts()
+
+    def statistics(self) -> ClientStatistics:
+        """What was asked so far (CLIENT-4)."""
+        counts = self._counts
+        return ClientStatistics(dict(counts.requests), dict(counts.statuses), counts.repetitions, counts.in_flight)
+
+    async def get(self, kind: Kind[T], name: str, namespace: str = "") -> T:
+        """Read one object, live."""
+        request = Request("GET", kind.resource.path(namespace or None, name))
+        return _view(kind, await self.request("get", kind.resource, request))
+
+    async def pages(
+        self,
+        kind: Kind[T],
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = PAGE_LIMIT,
+    ) -> AsyncIterator[Page[T]]:
+        """Read a list page by page (CLIENT-5); the loop gets a turn after each `limit` objects, whatever came."""
+        query = _selection(label_selector, field_selector)
+        if limit:
+            query["limit"] = str(limit)
+        path = kind.resource.path(namespace or None)
+        while True:
+            answer = await self.request("list", kind.resource, Request("GET", path, query))
+            try:
+                body = _list_decoder.decode(answer.body)
+            except UNREADABLE as error:
+                raise ApiFailure(
+                    answer.status, "", f"the list of {kind.resource.qualified} is no list: {error}"
+                ) from error
+            documents = body.items or []
+            size = limit or PAGE_LIMIT
+            for start in range(0, max(len(documents), 1), size):
+                items, unreadable = _parse_all(kind, documents[start : start + size])
+                yield Page(items, body.metadata.resourceVersion, unreadable)
+                await asyncio.sleep(0)
+            if not body.metadata.continue_:
+                return
+            query["continue"] = body.metadata.continue_
+
+    async def list_all(
+        self, kind: Kind[T], namespace: str = "", *, label_selector: str = "", field_selector: str = ""
+    ) -> list[T]:
+        """Read a whole list, live."""
+        found: list[T] = []
+        pages = self.pages(kind, namespace, label_selector=label_selector, field_selector=field_selector)
+        async for page in pages:
+            found += page.items
+        return found
+
+    async def create(self, kind: Kind[T], obj: Json, *, subresource: str | None = None) -> T:
+        """Create `obj` in the namespace that its metadata names; a subresource (``eviction``) needs its name too."""
+        metadata = obj["metadata"]
+        name = metadata["name"] if subresource else None
+        path = kind.resource.path(metadata.get("namespace"), name, subresource)
+        request = Request("POST", path, body=_encoder.encode(_typed(obj, kind.resource)))
+        return _view(kind, await self.request("create", kind.resource, request, subresource))
+
+    async def replace(self, kind: Kind[T], obj: Json, *, subresource: str | None = None) -> T:
+        """PUT `obj`, with the revision in its metadata; a Conflict says that somebody else wrote first."""
+        metadata = obj["metadata"]
+        path = kind.resource.path(metadata.get("namespace"), metadata["name"], subresource)
+        request = Request("PUT", path, body=_encoder.encode(_typed(obj, kind.resource)))
+        return _view(kind, await self.request("update", kind.resource, request, subresource))
+
+    async def patch(
+        self,
+        kind: Kind[T],
+        name: str,
+        namespace: str,
+        change: Json | list[Json],
+        *,
+        patch_type: PatchType,
+        subresource: str | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> T:
+        """PATCH an object."""
+        path = kind.resource.path(namespace or None, name, subresource)
+        request = Request("PATCH", path, query or {}, _encoder.encode(change), PATCH_CONTENT_TYPES[patch_type])
+        return _view(kind, await self.request("patch", kind.resource, request, subresource))
+
+    async def delete(
+        self,
+        kind: Kind[T],
+        name: str,
+        namespace: str = "",
+        *,
+        uid: str = "",
+        resource_version: str = "",
+        propagation: Literal["", "Background", "Foreground", "Orphan"] = "",
+        grace_seconds: int | None = None,
+    ) -> None:
+        """Delete one object; with `uid` or `resource_version` only if it still is that one, else a Conflict."""
+        options: Json = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        preconditions = {"uid": uid} if uid else {}
+        if resource_version:
+            preconditions["resourceVersion"] = resource_version
+        if preconditions:
+            options["preconditions"] = preconditions
+        if propagation:
+            options["propagationPolicy"] = propagation
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        body = _encoder.encode(options) if len(options) > 2 else None
+        await self.request(
+            "delete", kind.resource, Request("DELETE", kind.resource.path(namespace or None, name), body=body)
+        )
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        kind: Kind[T],
+        resource_version: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        timeout_seconds: int | None = None,
+    ) -> AsyncGenerator[AsyncIterator[WatchEvent[T]]]:
+        """Open a watch from `resource_version` on: inside the context, iterate until the server ends it.
+
+        Never repeated here: how to go on is `Informer`'s to know. An ERROR line is raised as `ApiFailure`.
+        """
+        query = _selection(label_selector, field_selector)
+        query |= {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
+        if timeout_seconds is not None:
+            query["timeoutSeconds"] = str(timeout_seconds)
+        counts = self._counts
+        counts.requests["watch", kind.resource.qualified] += 1
+        request = Request("GET", kind.resource.path(namespace or None), query)
+        try:
+            async with self._transport.watch(request) as lines:
+                counts.statuses[200] += 1
+                events = _events(kind, lines)
+                try:
+                    yield events
+                finally:
+                    await events.aclose()
+        except ApiFailure as failure:
+            counts.statuses[failure.status] += 1
+            raise
+        except ConnectionFailed:
+            counts.statuses[0] += 1
+            raise
+
+    async def request(self, verb: Verb, resource: Resource, request: Request, subresource: str | None = None) -> Answer:
+        """Send `request`, repeat it where that is safe (CLIENT-2), and return the answer if it is a success.
+
+        For what the typed verbs don't cover: discovery, other subresources, answers that are no object of the kind.
+        """
+        counted = (verb, f"{resource.qualified}/{subresource}" if subresource else resource.qualified)
+        is_read = request.method == "GET"
+        attempt = 1
+        while True:
+            asked_seconds: float | None = None
+            try:
+                answer = await self._send(counted, request)
+            except ConnectionFailed as failed:
+                if attempt >= self._retries.attempts or not (is_read or not failed.request_sent):
+                    raise
+            else:
+                if 200 <= answer.status < 300:
+                    return answer
+                failure = ApiFailure.from_answer(answer)
+                again = failure.is_too_many_requests or (is_read and failure.is_transient)
+                if attempt >= self._retries.attempts or not again:
+                    raise failure
+                asked_seconds = failure.retry_after_seconds
+            self._counts.repetitions += 1
+            await asyncio.sleep(self._retries.delay(attempt, asked_seconds, self._chance()))
+            attempt += 1
+
+    async def _send(self, counted: tuple[str, str], request: Request) -> Answer:
+        counts = self._counts
+        counts.requests[counted] += 1
+        counts.in_flight += 1
+        try:
+            answer = await self._transport.send(request)
+        except ConnectionFailed:
+            counts.statuses[0] += 1
+            raise
+        finally:
+            counts.in_flight -= 1
+        counts.statuses[answer.status] += 1
+        return answer
+
+
+def _selection(label_selector: str, field_selector: str) -> dict[str, str]:
+    query = {"labelSelector": label_selector} if label_selector else {}
+    if field_selector:
+        query["fieldSelector"] = field_selector
+    return query
+
+
+def _typed(obj: Json, resource: Resource) -> Json:
+    """`obj` with its kind and version, which objects inside a list don't carry."""
+    if "kind" in obj and "apiVersion" in obj:
+        return obj
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+
+
+def _view(kind: Kind[T], answer: Answer) -> T:
+    try:
+        return kind.parse(answer.body)
+    except UNREADABLE as error:
+        raise ApiFailure(answer.status, "", f"the answer is no {kind.resource.kind}: {error}") from error
+
+
+def _parse_all(kind: Kind[T], documents: list[msgspec.Raw]) -> tuple[tuple[T, ...], int]:
+    """Views of all documents but those that make none: one broken object must not hide the others."""
+    views: list[T] = []
+    for document in documents:
+        try:
+            views.append(kind.parse(bytes(document)))
+        except UNREADABLE:
+            continue
+    return tuple(views), len(documents) - len(views)
+
+
+async def _events(kind: Kind[T], lines: AsyncIterator[bytes]) -> AsyncGenerator[WatchEvent[T]]:
+    async for line in lines:
+        event = read_line(kind, line)
+        if event is not None:
+            yield event
+
+
+def read_line(kind: Kind[T], line: bytes) -> WatchEvent[T] | None:
+    """Read one line of a watch; None for an empty line or a type that we don't know.
+
+    Raises `ApiFailure` for an ERROR line, `ConnectionFailed` for a line that is no watch event at all.
+    """
+    if not line.strip():
+        return None
+    try:
+        frame = _line_decoder.decode(line)
+    except UNREADABLE as error:
+        raise ConnectionFailed(
+            f"the watch of {kind.resource.qualified} sent a line that is no event: {error}"
+        ) from error
+    document = bytes(frame.object)
+    match frame.type:
+        case "ADDED" | "MODIFIED" | "DELETED" as change:
+            try:
+                view = kind.parse(document)
+            except UNREADABLE as error:
+                return WatchEvent(change, _revision_of(document), problem=str(error))
+            return WatchEvent(change, view.resource_version, view)
+        case "BOOKMARK":
+            return WatchEvent("BOOKMARK", _revision_of(document))
+        case "ERROR":
+            raise ApiFailure.from_status(_code_of(document), document)
+        case _:
+            return None
+
+
+def _revision_of(document: bytes) -> str:
+    try:
+        return _revision_decoder.decode(document).metadata.resourceVersion
+    except UNREADABLE:
+        return ""
+
+
+def _code_of(document: bytes) -> int:
+    try:
+        return _code_decoder.decode(document).code
+    except UNREADABLE:
+        return 500

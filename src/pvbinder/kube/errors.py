@@ -1,0 +1,150 @@
+"""What can go wrong on the line to an API server, decided once, here at the edge.
+
+Two errors, because there are two things a caller must know:
+
+- `ConnectionFailed`: no answer came. It is always transient; whether a write happened is unknown unless `request_sent`
+  is False. A caller of a write must look before it writes again (optimistic locking does that for a PUT).
+- `ApiFailure`: the server answered, and it said no. What kind of no is read off its properties; nobody else looks at
+  status codes or compares reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pvbinder.kube.transport import Answer
+from pvbinder.model.errors import PvbinderError
+
+TRANSIENT_STATUS = frozenset({429, 500, 502, 503, 504})
+MOST_OF_A_BODY = 1024  # characters of an answer that is no Status, as shown in a message
+
+
+class ConfigError(PvbinderError):
+    """The way to an API server can't be worked out from the configuration."""
+
+
+class ConnectionFailed(PvbinderError):  # noqa: N818  (says what was tried and came to nothing)
+    """No answer came from the API server; with `request_sent` a write may or may not have happened."""
+
+    def __init__(self, message: str, *, request_sent: bool = True, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.request_sent = request_sent
+
+
+class _StatusDetails(msgspec.Struct):
+    retryAfterSeconds: int | float | None = None  # noqa: N815  (the wire's name)
+
+
+class _Status(msgspec.Struct):
+    message: str | None = None
+    reason: str | None = None
+    details: dict[str, Any] | None = None
+
+
+_status_decoder = msgspec.json.Decoder(_Status)
+
+
+class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its Status says)
+    """The API server refused: an answer whose status is not 2xx, or an ERROR event of a watch (GW-9)."""
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+        self.details: Mapping[str, Any] = details or {}
+
+    @classmethod
+    def from_answer(cls, answer: Answer) -> ApiFailure:
+        """Read the Status object of a refusal; a body that is none is quoted, shortened."""
+        header = seconds(answer.headers.get("retry-after"))
+        return cls.from_status(answer.status, answer.body, retry_after_seconds=header)
+
+    @classmethod
+    def from_status(cls, code: int, body: bytes, *, retry_after_seconds: float | None = None) -> ApiFailure:
+        """Read a Status object; `code` is the HTTP status it came with."""
+        try:
+            status = _status_decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            text = body.decode(errors="replace").strip()[:MOST_OF_A_BODY] or "the answer was empty"
+            return cls(code, "", f"HTTP {code}: {text}", retry_after_seconds=retry_after_seconds)
+        if retry_after_seconds is None:
+            retry_after_seconds = seconds((status.details or {}).get("retryAfterSeconds"))
+        return cls(
+            code,
+            status.reason or "",
+            status.message or f"HTTP {code}",
+            retry_after_seconds=retry_after_seconds,
+            details=status.details,
+        )
+
+    @property
+    def is_not_found(self) -> bool:
+        """The object is not there."""
+        return self.status == 404
+
+    @property
+    def is_already_exists(self) -> bool:
+        """The name of a new object is taken."""
+        return self.status == 409 and self.reason == "AlreadyExists"
+
+    @property
+    def is_conflict(self) -> bool:
+        """Somebody else wrote first: read again, decide again (B-14)."""
+        return self.status == 409 and self.reason != "AlreadyExists"
+
+    @property
+    def is_expired(self) -> bool:
+        """The revision or the continue token is too old: list anew."""
+        return self.status == 410
+
+    @property
+    def is_invalid(self) -> bool:
+        """The object breaks a rule of its kind."""
+        return self.status == 422
+
+    @property
+    def is_forbidden(self) -> bool:
+        """We are known but may not do this."""
+        return self.status == 403
+
+    @property
+    def is_unauthorized(self) -> bool:
+        """The server doesn't know who we are."""
+        return self.status == 401
+
+    @property
+    def is_too_many_requests(self) -> bool:
+        """The server is busy and has not looked at the request."""
+        return self.status == 429
+
+    @property
+    def is_namespace_terminating(self) -> bool:
+        """A create was refused because its namespace is being deleted."""
+        causes = self.details.get("causes") or ()
+        return self.status == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+
+    @property
+    def is_transient(self) -> bool:
+        """Asking again later may work."""
+        return self.status in TRANSIENT_STATUS
+
+
+def seconds(text: object) -> float | None:
+    """A number of seconds as `Retry-After` has it; None for what is absent, no number, or negative."""
+    try:
+        number = float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if 0 <= number < float("inf") else None
