@@ -55,3 +55,6 @@ VOLUME_ATTRIBUTES_CLASSES = Resource("storage.k8s.io", "v1", "VolumeAttributesCl
 CSI_DRIVERS = Resource("storage.k8s.io", "v1", "CSIDriver", "csidrivers", False)
 CSI_NODES = Resource("storage.k8s.io", "v1", "CSINode", "csinodes", False)
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
+CSI_STORAGE_CAPACITIES = Resource("storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities", True)
+VOLUME_ATTACHMENTS = Resource("storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", False)
+EVENTS_EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
