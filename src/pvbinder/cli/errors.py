@@ -1,0 +1,39 @@
+"""Errors of the command line, and which exit code an error gets (STYLE: 0 fine, 1 "no", 2 usage, 3 failed)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pvbinder.model.errors import PvbinderError
+
+EXIT_NO = 1
+EXIT_USAGE = 2
+EXIT_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+
+class UsageProblem(PvbinderError):
+    """What was asked for can't be done as it was asked: wrong usage or configuration."""
+
+
+def exit_code_of(error: PvbinderError) -> int:
+    """Return 2 for what the user can put right by asking differently, else 3."""
+    return EXIT_USAGE if isinstance(error, UsageProblem) else EXIT_FAILED
+
+
+def reasons_in(error: BaseException) -> list[PvbinderError]:
+    """Return the errors that `error` consists of, or nothing if any of them isn't one of ours.
+
+    Task groups wrap what their tasks raise in groups of groups.
+    """
+    leaves = list(_leaves(error))
+    ours = [leaf for leaf in leaves if isinstance(leaf, PvbinderError)]
+    return list({leaf.message: leaf for leaf in ours}.values()) if len(ours) == len(leaves) else []
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error
