@@ -1,0 +1,27 @@
+"""Where the embedded server keeps its objects: revisions, durable batches, history, watches.
+
+One counter of revisions for all kinds. Everything here runs on the event loop's thread, except the commit itself,
+which has a thread of its own (`server.store.database`).
+
+    a write ─▶ head state (at once) ─▶ batch ─▶ SQLite, synced ─▶ committed state ─▶ history ─▶ watchers, the answer
+
+Read `store.py` for the promises, `state.py` for the map, `history.py` for watches and lists of the past, `database.py`
+for the disk.
+"""
+
+from pvbinder.server.store.database import DataDirectoryError, WriteFailed
+from pvbinder.server.store.history import Change, Cursor
+from pvbinder.server.store.state import Stored
+from pvbinder.server.store.store import Page, RevisionExpired, RevisionFromTheFuture, Store
+
+__all__ = [
+    "Change",
+    "Cursor",
+    "DataDirectoryError",
+    "Page",
+    "RevisionExpired",
+    "RevisionFromTheFuture",
+    "Store",
+    "Stored",
+    "WriteFailed",
+]

@@ -1,0 +1,59 @@
+"""The objects of one kind as they are committed: an ordered map from key to canonical JSON.
+
+A key is ``namespace/name`` or, for cluster-scoped kinds, ``name``. Keys are ordered as the reference orders them: by
+their bytes, which is how a list comes out and what a continue token points into.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+
+class Stored(Struct, frozen=True, gc=False):
+    """An object at one revision, as the bytes that a GET answers."""
+
+    revision: int
+    data: bytes
+
+
+class Collection:
+    """The committed objects of one kind, in the order of their keys."""
+
+    __slots__ = ("_objects", "_order")
+
+    def __init__(self, objects: Iterable[tuple[str, Stored]] = ()) -> None:
+        self._objects = dict(objects)
+        self._order = sorted(self._objects)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def get(self, key: str) -> Stored | None:
+        """Return the object at `key`, or None."""
+        return self._objects.get(key)
+
+    def put(self, key: str, stored: Stored) -> None:
+        """Store `stored` at `key`, replacing what was there."""
+        if key not in self._objects:
+            insort(self._order, key)
+        self._objects[key] = stored
+
+    def remove(self, key: str) -> None:
+        """Forget what is at `key`."""
+        if self._objects.pop(key, None) is not None:
+            del self._order[bisect_left(self._order, key)]
+
+    def keys(self, prefix: str = "", after: str = "") -> list[str]:
+        """Return the keys that begin with `prefix` and come at or after `after`, in order."""
+        first = bisect_left(self._order, max(prefix, after))
+        if not prefix:
+            return self._order[first:]
+        return self._order[first : bisect_left(self._order, end_of(prefix))]
+
+
+def end_of(prefix: str) -> str:
+    """Return the first key after all that begin with `prefix`."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)

@@ -1,0 +1,310 @@
+"""The objects of all kinds, with one counter of revisions, durable writes in batches, and watches.
+
+STORE-1  Acknowledged is durable: when the future of a write is done without an error, the write survives ``kill -9``.
+STORE-2  Revisions strictly grow, over restarts too, and no revision is ever used twice.
+STORE-3  Reads see committed states only: `get`, `list` and watches never show a write that could still fail.
+STORE-4  A watch shows exactly the changes after its revision, in order; a list is a state that existed at its revision.
+STORE-5  A batch that can't be committed fails as a whole, with every write made after it; the head goes back to what
+         is committed, reads go on, and the next write tries the disk again.
+
+A write is read-check-modify with no `await` in between, against the *head* (committed plus pending writes), so no write
+is lost and no lock is needed. It gets its revision at once and joins the batch; one batch at a time is with the
+database's thread, the next one gathers meanwhile (group commit).
+
+Not promised: that a write is seen by `get` before its future is done. Everything belongs to the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from pvbinder.model.errors import PvbinderError
+from pvbinder.server.store.database import Database, WriteFailed
+from pvbinder.server.store.history import Change, Cursor, History, HistoryLost
+from pvbinder.server.store.state import Collection, Stored
+
+log = logging.getLogger(__name__)
+
+
+class RevisionExpired(PvbinderError):  # noqa: N818  (says what happened)
+    """A list or watch asks for a revision whose later changes are no longer known."""
+
+
+class RevisionFromTheFuture(PvbinderError):  # noqa: N818  (says what happened)
+    """A list or watch asks for a revision that the store has not reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list, as it was at `revision`; `remaining` objects come after it, the first of them at `next_key`."""
+
+    items: list[tuple[str, Stored]]
+    revision: int
+    remaining: int
+    next_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """What the store holds and has done since its start."""
+
+    revision: int
+    objects: dict[str, int]
+    commits: int
+    writes: int
+    failed_commits: int
+    history_changes: int
+    history_bytes: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    writes: list[tuple[str, Change, asyncio.Future[None]]] = field(default_factory=list)
+
+
+class Store:
+    """An open data directory. Construct, then ``async with``."""
+
+    def __init__(self, directory: Path, *, history_bytes: int = 64 << 20, history_changes: int = 100_000) -> None:
+        self._database = Database(directory)
+        self._limits = (history_bytes, history_changes)
+        self._collections: dict[str, Collection] = {}
+        self._head: dict[tuple[str, str], Stored | None] = {}
+        self._batch = _Batch()
+        self._committing: _Batch | None = None
+        self._gathering = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._commits = self._writes = self._failed = 0
+        try:
+            self._load()
+        except BaseException:
+            self._database.close()
+            raise
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pvbinder-commit")
+
+    def _load(self) -> None:
+        kinds: dict[str, list[tuple[str, Stored]]] = {}
+        for kind, key, stored in self._database.load():
+            kinds.setdefault(kind, []).append((key, stored))
+        self._collections = {kind: Collection(objects) for kind, objects in kinds.items()}
+        # A start takes a revision of its own: a watch from before it may have missed something (STORE-4). It needs no
+        # write: a start that writes nothing leaves the same objects to the next one, at the same revision.
+        self._last_revision = self.revision = self._database.revision() + 1
+        byte_limit, change_limit = self._limits
+        self._history = History(self.revision, byte_limit=byte_limit, change_limit=change_limit)
+
+    async def __aenter__(self) -> Store:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Commit what is pending, end the watches and close the files."""
+        self._history.close()
+        await self._idle.wait()
+        self._thread.shutdown()
+        self._database.close()
+
+    # ---------------------------------------------------------------- reading
+
+    def get(self, kind: str, key: str) -> Stored | None:
+        """Return the committed object at `key`."""
+        collection = self._collections.get(kind)
+        return None if collection is None else collection.get(key)
+
+    def list(
+        self, kind: str, prefix: str = "", *, after: str = "", limit: int = 0, revision: int | None = None
+    ) -> Page:
+        """Return the objects whose key begins with `prefix`, in order, from key `after` on, at most `limit` (0: all).
+
+        With a `revision`, as they were then (STORE-4): RevisionExpired or RevisionFromTheFuture when that can't be.
+        """
+        collection = self._collections.get(kind) or _EMPTY
+        keys = collection.keys(prefix, after)
+        past = {} if revision is None else self._past(kind, revision)
+        if past:
+            here = {key for key in past if key.startswith(prefix) and key >= after}
+            keys = sorted({key for key in keys if key not in here} | {key for key in here if past[key] is not None})
+        count = len(keys) if not limit else min(limit, len(keys))
+        items: list[tuple[str, Stored]] = []
+        for key in keys[:count]:
+            stored = past.get(key) or collection.get(key)
+            assert stored is not None
+            items.append((key, stored))
+        return Page(
+            items=items,
+            revision=self.revision if revision is None else revision,
+            remaining=len(keys) - count,
+            next_key=keys[count] if count < len(keys) else "",
+        )
+
+    def objects(self, kind: str, prefix: str = "") -> Iterator[tuple[str, Stored]]:
+        """Give the committed objects whose key begins with `prefix`."""
+        collection = self._collections.get(kind) or _EMPTY
+        for key in collection.keys(prefix):
+            stored = collection.get(key)
+            if stored is not None:
+                yield key, stored
+
+    def is_empty(self, kind: str, prefix: str = "") -> bool:
+        """Tell whether no object's key begins with `prefix`, in the head too."""
+        if any(True for _ in self.objects(kind, prefix)):
+            return False
+        return not any(
+            stored is not None and where == kind and key.startswith(prefix)
+            for (where, key), stored in self._head.items()
+        )
+
+    def watch(self, kind: str, revision: int) -> Cursor:
+        """Return a cursor over the changes of `kind` after `revision`; RevisionExpired when some are forgotten."""
+        if revision > self.revision:
+            raise RevisionFromTheFuture(f"revision {revision} is not reached yet: the store is at {self.revision}")
+        try:
+            return self._history.cursor(kind, revision)
+        except HistoryLost:
+            raise RevisionExpired(f"the changes after revision {revision} are forgotten") from None
+
+    @property
+    def closed(self) -> bool:
+        """Whether watches must end because the store is being closed."""
+        return self._history.closed
+
+    def _past(self, kind: str, revision: int) -> dict[str, Stored | None]:
+        """Return what was different at `revision`: for each key changed since, what was there then."""
+        if revision > self.revision:
+            raise RevisionFromTheFuture(f"revision {revision} is not reached yet: the store is at {self.revision}")
+        try:
+            newer = self._history.newer(kind, revision)
+        except HistoryLost:
+            raise RevisionExpired(f"the changes after revision {revision} are forgotten") from None
+        return {change.key: change.previous for change in reversed(newer)}
+
+    # ---------------------------------------------------------------- writing
+
+    def head(self, kind: str, key: str) -> Stored | None:
+        """Return the object at `key` as the next write must see it: pending writes count."""
+        where = (kind, key)
+        if where in self._head:
+            return self._head[where]
+        return self.get(kind, key)
+
+    def put(self, kind: str, key: str, encode: Callable[[int], bytes]) -> tuple[Stored, asyncio.Future[None]]:
+        """Write the bytes that `encode` makes for the new revision at `key`; the future is done when they are durable.
+
+        The future fails with WriteFailed (STORE-5). Whoever stops waiting for it has not undone the write.
+        """
+        revision = self._last_revision + 1
+        stored = Stored(revision, encode(revision))
+        self._last_revision = revision
+        previous = self.head(kind, key)
+        return stored, self._add(kind, Change(revision, key, stored, previous), stored)
+
+    def delete(self, kind: str, key: str) -> tuple[Stored, asyncio.Future[None]]:
+        """Remove what is at `key`; what is returned is its last state with the revision of the deletion (GW-12)."""
+        previous = self.head(kind, key)
+        if previous is None:
+            raise KeyError(key)
+        self._last_revision = revision = self._last_revision + 1
+        last = Stored(revision, with_revision(previous, revision))
+        return last, self._add(kind, Change(revision, key, last, previous, deleted=True), None)
+
+    def _add(self, kind: str, change: Change, after: Stored | None) -> asyncio.Future[None]:
+        future = asyncio.get_running_loop().create_future()
+        self._head[kind, change.key] = after
+        self._batch.writes.append((kind, change, future))
+        if not self._gathering and self._committing is None:
+            # the other requests that are ready in this turn of the loop join the same batch
+            self._gathering = True
+            self._idle.clear()
+            asyncio.get_running_loop().call_soon(self._commit)
+        return future
+
+    def _commit(self) -> None:
+        self._gathering = False
+        batch, self._batch = self._batch, _Batch()
+        self._committing = batch
+        written = {(kind, change.key): None if change.deleted else change.now for kind, change, _ in batch.writes}
+        commit = asyncio.get_running_loop().run_in_executor(
+            self._thread, self._database.commit, written, batch.writes[-1][1].revision
+        )
+        commit.add_done_callback(self._committed)
+
+    def _committed(self, commit: asyncio.Future[None]) -> None:
+        batch, self._committing = self._committing, None
+        assert batch is not None
+        error = commit.exception()
+        if error is None:
+            self._advance(batch)
+        else:
+            self._rewind(batch, error)
+        if self._batch.writes:
+            self._commit()
+        else:
+            self._idle.set()
+
+    def _advance(self, batch: _Batch) -> None:
+        kinds: set[str] = set()
+        for kind, change, future in batch.writes:
+            where = (kind, change.key)
+            kinds.add(kind)
+            collection = self._collections.get(kind)
+            if collection is None:
+                collection = self._collections[kind] = Collection()
+            if change.deleted:
+                collection.remove(change.key)
+            else:
+                collection.put(change.key, change.now)
+            self._history.add(kind, change)
+            if where in self._head:
+                head = self._head[where]
+                # a later write to the same object is still pending when the head is newer
+                if (head is None and change.deleted) or (head is not None and head.revision == change.revision):
+                    del self._head[where]
+            if not future.done():
+                future.set_result(None)
+        self.revision = batch.writes[-1][1].revision
+        self._commits += 1
+        self._writes += len(batch.writes)
+        self._history.announce(kinds)
+
+    def _rewind(self, batch: _Batch, error: BaseException) -> None:
+        log.error("writes refused err=%r writes=%d", str(error), len(batch.writes) + len(self._batch.writes))
+        later, self._batch = self._batch, _Batch()
+        self._head.clear()
+        self._failed += 1
+        for _, _, future in batch.writes + later.writes:
+            if not future.done():
+                future.set_exception(error if isinstance(error, WriteFailed) else WriteFailed(str(error)))
+                future.exception()  # whoever stopped waiting doesn't care
+
+    def statistics(self) -> StoreStatistics:
+        """Return what the store holds and has done."""
+        changes, weight = self._history.size
+        return StoreStatistics(
+            revision=self.revision,
+            objects={kind: len(collection) for kind, collection in self._collections.items()},
+            commits=self._commits,
+            writes=self._writes,
+            failed_commits=self._failed,
+            history_changes=changes,
+            history_bytes=weight,
+        )
+
+
+def with_revision(stored: Stored, revision: int) -> bytes:
+    """Return the object's bytes with another resourceVersion.
+
+    The first ``"resourceVersion":"N"`` is the one of the object's own metadata, as metadata comes first in canonical
+    bytes and what comes before it there are plain strings (inside of which quotes are escaped).
+    """
+    return stored.data.replace(b'"resourceVersion":"%d"' % stored.revision, b'"resourceVersion":"%d"' % revision, 1)
+
+
+_EMPTY = Collection()
