@@ -3,7 +3,7 @@
 OBJECTS-1  A view carries the object's own JSON (`raw`): a write starts from it, so nothing we don't know is lost.
 OBJECTS-2  Absent and null are the same; an absent list or map is empty. None means "not set" only where that decides
            something: a claim reference, a deletion timestamp, a volume's capacity.
-OBJECTS-3  An object that isn't one (wrong types, an impossible quantity) is `MalformedObjectError`, naming it and the field.
+OBJECTS-3  What is no such object (wrong types, an impossible quantity) is `MalformedObjectError`, naming it and the field.
 
 Views are immutable and shared by everyone; nothing in them may be changed in place, labels and annotations included.
 """
@@ -18,7 +18,7 @@ from msgspec import Struct
 from pvbinder.model import names
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json, decode
-from pvbinder.model.quantity import ZERO, QuantityError, Quantity, parse_quantity
+from pvbinder.model.quantity import ZERO, Quantity, QuantityError, parse_quantity
 from pvbinder.model.selectors import LabelSelector, NodeSelector
 
 VolumeName = NewType("VolumeName", str)
