@@ -19,16 +19,16 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.transport import Answer, Request, Transport
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.json import Json, encode
 from pvbinder.model.resources import Resource
 
-Json: TypeAlias = dict[str, Any]
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 PatchType = Literal["json", "merge", "strategic", "apply"]
 
@@ -71,22 +71,31 @@ class Kind(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object that makes no view of its kind, and why."""
+
+    key: str
+    resource_version: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A page of a list; `resource_version` is that of the whole list, `unreadable` how many objects made no view."""
+    """A page of a list; `resource_version` is that of the whole list."""
 
     items: tuple[T, ...]
     resource_version: str
-    unreadable: int = 0
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent(Generic[T]):
-    """A line of a watch: `object` is None for bookmarks and for what can't be parsed (then `problem` says why)."""
+    """A line of a watch; a bookmark has no object, and one that can't be parsed is `unreadable`."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     resource_version: str
     object: T | None = None
-    problem: str = ""
+    unreadable: Unreadable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +151,14 @@ class _WatchLine(msgspec.Struct):
     object: msgspec.Raw
 
 
-class _OnlyRevision(msgspec.Struct):
-    class Meta(msgspec.Struct):
-        resourceVersion: str = ""  # noqa: N815
+class _ObjectMeta(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+    resourceVersion: str = ""  # noqa: N815
 
-    metadata: Meta = msgspec.field(default_factory=Meta)
+
+class _OnlyMetadata(msgspec.Struct):
+    metadata: _ObjectMeta = msgspec.field(default_factory=_ObjectMeta)
 
 
 class _StatusCode(msgspec.Struct):
@@ -155,9 +167,8 @@ class _StatusCode(msgspec.Struct):
 
 _list_decoder = msgspec.json.Decoder(_ListBody)
 _line_decoder = msgspec.json.Decoder(_WatchLine)
-_revision_decoder = msgspec.json.Decoder(_OnlyRevision)
+_metadata_decoder = msgspec.json.Decoder(_OnlyMetadata)
 _code_decoder = msgspec.json.Decoder(_StatusCode)
-_encoder = msgspec.json.Encoder()
 
 
 @dataclass(slots=True)
@@ -240,14 +251,14 @@ class Client:
         metadata = obj["metadata"]
         name = metadata["name"] if subresource else None
         path = kind.resource.path(metadata.get("namespace"), name, subresource)
-        request = Request("POST", path, body=_encoder.encode(_typed(obj, kind.resource)))
+        request = Request("POST", path, body=encode(_typed(obj, kind.resource)))
         return _view(kind, await self.request("create", kind.resource, request, subresource))
 
     async def replace(self, kind: Kind[T], obj: Json, *, subresource: str | None = None) -> T:
         """PUT `obj`, with the revision in its metadata; a Conflict says that somebody else wrote first."""
         metadata = obj["metadata"]
         path = kind.resource.path(metadata.get("namespace"), metadata["name"], subresource)
-        request = Request("PUT", path, body=_encoder.encode(_typed(obj, kind.resource)))
+        request = Request("PUT", path, body=encode(_typed(obj, kind.resource)))
         return _view(kind, await self.request("update", kind.resource, request, subresource))
 
     async def patch(
@@ -263,7 +274,7 @@ class Client:
     ) -> T:
         """PATCH an object."""
         path = kind.resource.path(namespace or None, name, subresource)
-        request = Request("PATCH", path, query or {}, _encoder.encode(change), PATCH_CONTENT_TYPES[patch_type])
+        request = Request("PATCH", path, query or {}, encode(change), PATCH_CONTENT_TYPES[patch_type])
         return _view(kind, await self.request("patch", kind.resource, request, subresource))
 
     async def delete(
@@ -288,7 +299,7 @@ class Client:
             options["propagationPolicy"] = propagation
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
-        body = _encoder.encode(options) if len(options) > 2 else None
+        body = encode(options) if len(options) > 2 else None
         await self.request(
             "delete", kind.resource, Request("DELETE", kind.resource.path(namespace or None, name), body=body)
         )
@@ -393,15 +404,23 @@ def _view(kind: Kind[T], answer: Answer) -> T:
         raise ApiFailure(answer.status, "", f"the answer is no {kind.resource.kind}: {error}") from error
 
 
-def _parse_all(kind: Kind[T], documents: list[msgspec.Raw]) -> tuple[tuple[T, ...], int]:
+def _parse_all(kind: Kind[T], documents: list[msgspec.Raw]) -> tuple[tuple[T, ...], tuple[Unreadable, ...]]:
     """Views of all documents but those that make none: one broken object must not hide the others."""
     views: list[T] = []
+    broken: list[Unreadable] = []
     for document in documents:
+        raw = bytes(document)
         try:
-            views.append(kind.parse(bytes(document)))
-        except UNREADABLE:
-            continue
-    return tuple(views), len(documents) - len(views)
+            views.append(kind.parse(raw))
+        except UNREADABLE as error:
+            broken.append(_unreadable(raw, error))
+    return tuple(views), tuple(broken)
+
+
+def _unreadable(document: bytes, error: Exception) -> Unreadable:
+    metadata = _metadata_of(document)
+    key = f"{metadata.namespace}/{metadata.name}" if metadata.namespace else metadata.name
+    return Unreadable(key, metadata.resourceVersion, str(error))
 
 
 async def _events(kind: Kind[T], lines: AsyncIterator[bytes]) -> AsyncGenerator[WatchEvent[T]]:
@@ -430,21 +449,22 @@ def read_line(kind: Kind[T], line: bytes) -> WatchEvent[T] | None:
             try:
                 view = kind.parse(document)
             except UNREADABLE as error:
-                return WatchEvent(change, _revision_of(document), problem=str(error))
+                broken = _unreadable(document, error)
+                return WatchEvent(change, broken.resource_version, unreadable=broken)
             return WatchEvent(change, view.resource_version, view)
         case "BOOKMARK":
-            return WatchEvent("BOOKMARK", _revision_of(document))
+            return WatchEvent("BOOKMARK", _metadata_of(document).resourceVersion)
         case "ERROR":
             raise ApiFailure.from_status(_code_of(document), document)
         case _:
             return None
 
 
-def _revision_of(document: bytes) -> str:
+def _metadata_of(document: bytes) -> _ObjectMeta:
     try:
-        return _revision_decoder.decode(document).metadata.resourceVersion
+        return _metadata_decoder.decode(document).metadata
     except UNREADABLE:
-        return ""
+        return _ObjectMeta()
 
 
 def _code_of(document: bytes) -> int:
