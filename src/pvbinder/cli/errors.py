@@ -12,13 +12,13 @@ EXIT_FAILED = 3
 EXIT_INTERRUPTED = 130
 
 
-class UsageProblem(PvbinderError):
+class WrongUsageError(PvbinderError):
     """What was asked for can't be done as it was asked: wrong usage or configuration."""
 
 
 def exit_code_of(error: PvbinderError) -> int:
     """Return 2 for what the user can put right by asking differently, else 3."""
-    return EXIT_USAGE if isinstance(error, UsageProblem) else EXIT_FAILED
+    return EXIT_USAGE if isinstance(error, WrongUsageError) else EXIT_FAILED
 
 
 def reasons_in(error: BaseException) -> list[PvbinderError]:

@@ -1,0 +1,359 @@
+"""The live view of ``pvbinder up --watch``: volumes and claims as they change, and how to go on once they settle.
+
+LIVE-1  On a terminal: tables that stay on the screen and follow every change until the end.
+LIVE-2  Elsewhere (a pipe, CI): one line a change, and the tables once each time that things have settled.
+LIVE-3  Nothing that an object or event contains can move the cursor, colour the text or begin a new line.
+LIVE-4  However many objects there are, the tables fit the screen: the latest to change are shown, the rest counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import msgspec
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pvbinder.cli.board import Board, Change, claim_story, volume_story
+from pvbinder.kube.client import Client, Kind
+from pvbinder.kube.informer import Added, Deleted, Informer, Updated
+from pvbinder.kube.informer import Change as Seen
+from pvbinder.kube.kinds import CLAIMS, VOLUMES
+from pvbinder.model.errors import PvbinderError
+from pvbinder.model.objects import Claim, Volume
+from pvbinder.model.resources import EVENTS
+
+TICK_SECONDS = 0.1  # how often the screen follows what has changed meanwhile
+SHOWN_CHANGES = 8
+HIGH_ENOUGH_TO_FOLD = 32  # on a lower screen each row keeps to one line
+PLAIN_ROWS = 40
+PLAIN_WIDTH = 110
+
+STYLES = {
+    "Bound": "green",
+    "Available": "cyan",
+    "Pending": "yellow",
+    "Released": "magenta",
+    "Terminating": "yellow",
+    "Lost": "bold red",
+    "Failed": "bold red",
+    "Warning": "yellow",
+    "gone": "dim",
+}
+T = TypeVar("T", Volume, Claim)
+ACCESS = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+
+
+class View(Protocol):
+    """Where the board is shown."""
+
+    def show(self, change: Change | None) -> None:
+        """Show the board after `change`, or because it has settled or time has passed."""
+
+
+class _Meta(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+
+
+class _Involved(msgspec.Struct, frozen=True):
+    name: str = ""
+    namespace: str = ""
+
+
+class _EventObject(msgspec.Struct, frozen=True, rename="camel"):
+    metadata: _Meta = _Meta()
+    involved_object: _Involved = _Involved()
+    type: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimEvent:
+    """An event about a claim."""
+
+    raw: bytes
+    name: str
+    namespace: str
+    uid: str
+    resource_version: str
+    claim_key: str
+    type: str
+    reason: str
+    message: str
+
+    @property
+    def key(self) -> str:
+        """Its namespace and name."""
+        return f"{self.namespace}/{self.name}"
+
+
+_events = msgspec.json.Decoder(_EventObject)
+
+
+def parse_claim_event(data: bytes) -> ClaimEvent:
+    """Return the event in `data`."""
+    try:
+        found = _events.decode(data)
+    except msgspec.MsgspecError as error:
+        raise PvbinderError(f"an event can't be read: {error}") from error
+    meta, involved = found.metadata, found.involved_object
+    claim_key = f"{involved.namespace}/{involved.name}"
+    return ClaimEvent(
+        data,
+        meta.name,
+        meta.namespace,
+        meta.uid,
+        meta.resource_version,
+        claim_key,
+        found.type,
+        found.reason,
+        found.message,
+    )
+
+
+CLAIM_EVENT = Kind(EVENTS, parse_claim_event)
+
+
+async def watch_live(client: Client, board: Board, view: View) -> None:
+    """Follow the volumes and claims of `client`'s server on `board`, and show it on `view`, until cancelled."""
+    volumes = Informer(client, VOLUMES)
+    claims = Informer(client, CLAIMS)
+    events = Informer(client, CLAIM_EVENT, field_selector="involvedObject.kind=PersistentVolumeClaim")
+
+    def on_volume(seen: Seen[Volume]) -> None:
+        match seen:
+            case Added(volume) | Updated(_, volume):
+                _show(view, board.see_volume(volume))
+            case Deleted(volume):
+                _show(view, board.lose_volume(volume.name))
+
+    def on_claim(seen: Seen[Claim]) -> None:
+        match seen:
+            case Added(claim) | Updated(_, claim):
+                _show(view, board.see_claim(claim))
+            case Deleted(claim):
+                _show(view, board.lose_claim(claim.key))
+
+    def on_event(seen: Seen[ClaimEvent]) -> None:
+        match seen:
+            case Added(event) | Updated(_, event):
+                _show(view, board.see_event(event.claim_key, event.type, event.reason, event.message))
+            case Deleted():
+                pass  # events grow old; what they said stays true
+
+    volumes.add_handler(on_volume)
+    claims.add_handler(on_claim)
+    events.add_handler(on_event)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(volumes.run(), name="live volumes")
+        group.create_task(claims.run(), name="live claims")
+        group.create_task(events.run(), name="live events")
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            view.show(None)
+
+
+def _show(view: View, change: Change | None) -> None:
+    if change is not None:
+        view.show(change)
+
+
+class Screen:
+    """The board on a terminal (LIVE-1); use it as a context manager."""
+
+    def __init__(
+        self, console: Console, board: Board, *, title: str, go_on: Sequence[str], may_settle: asyncio.Event
+    ) -> None:
+        self._console = console
+        self._board = board
+        self._title = title
+        self._go_on = go_on
+        self._may_settle = may_settle
+        self._shown: tuple[object, ...] = ()
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop", get_renderable=self._render)
+
+    def __enter__(self) -> Screen:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.refresh()
+        self._live.stop()
+
+    def show(self, change: Change | None) -> None:
+        """Draw anew, at most once a tick, and only if something differs."""
+        if change is not None:
+            return  # many changes come at once: the next tick draws them together
+        settled = self._may_settle.is_set() and self._board.has_settled()
+        state = (self._board.changed_at_seconds, len(self._board.changes), settled, self._console.size)
+        if state != self._shown:
+            self._shown = state
+            self._live.refresh()
+
+    def _render(self) -> RenderableType:
+        board = self._board
+        settled = self._may_settle.is_set() and board.has_settled()
+        title = Text(f"\n  {self._title}\n", style="bold")
+        footer = _footer(self._go_on) if settled else Text("  … waiting until nothing changes any more", style="dim")
+        rows = self._console.height // 2
+        while True:  # the most rows with which all of it fits (LIVE-4)
+            parts = [title, *tables(board, rows, fold=self._console.height >= HIGH_ENOUGH_TO_FOLD), Text()]
+            free = self._console.height - self._height(*parts, footer) - 2
+            if free >= 0 or rows == 1:
+                break
+            rows -= 1
+        changes = list(board.changes)[-min(free, SHOWN_CHANGES) :] if free > 0 else []
+        return Group(*parts, *(_one_line(_change_line(change)) for change in changes), Text(), footer)
+
+    def _height(self, *parts: RenderableType) -> int:
+        return len(self._console.render_lines(Group(*parts), pad=False))
+
+
+class Lines:
+    """The board as lines of text, for whatever is no terminal (LIVE-2)."""
+
+    def __init__(
+        self, console: Console, board: Board, *, title: str, go_on: Sequence[str], may_settle: asyncio.Event
+    ) -> None:
+        self._console = console
+        self._board = board
+        self._go_on = go_on
+        self._may_settle = may_settle
+        self._has_settled = False
+        self._told = False
+        console.print(Text(title), soft_wrap=True)
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def show(self, change: Change | None) -> None:
+        """Write a line for a change; when things have settled, the tables."""
+        if change is not None:
+            self._has_settled = False
+            self._console.print(_change_line(change), soft_wrap=True)
+        elif not self._has_settled and self._may_settle.is_set() and self._board.has_settled():
+            self._has_settled = True
+            self._console.print(Group(Text(), *tables(self._board, PLAIN_ROWS), Text()))
+            if not self._told:
+                self._told = True
+                self._console.print(_footer(self._go_on), soft_wrap=True)
+
+
+def console_for_people() -> Console:
+    """Return the console on stdout: as wide as the terminal, or wide enough where there is none."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+
+
+def view_for(
+    console: Console, board: Board, *, title: str, go_on: Sequence[str], may_settle: asyncio.Event
+) -> Screen | Lines:
+    """Return the view that suits `console`; it says that things have settled only after `may_settle` is set."""
+    kind = Screen if console.is_terminal else Lines
+    return kind(console, board, title=title, go_on=go_on, may_settle=may_settle)
+
+
+def tables(board: Board, rows: int, *, fold: bool = True) -> list[RenderableType]:
+    """Return the tables of volumes and of claims with at most `rows` rows each (LIVE-4)."""
+    volumes = _table("VOLUME", "CAPACITY", "ACCESS", "CLASS", "STATUS", "CLAIM", fold=fold)
+    shown, rest = _latest(board.volumes, rows)
+    for volume in shown:
+        status, _ = volume_story(volume)
+        size = str(volume.capacity) if volume.capacity is not None else "-"
+        partner = volume.claim_key or ""
+        volumes.add_row(
+            *_cells(volume.name, size, _access(volume.access_modes), volume.storage_class),
+            _status(status),
+            _cell(partner),
+        )
+    claims = _table("CLAIM", "WANTS", "ACCESS", "CLASS", "STATUS", "VOLUME, OR WHY NOT", fold=fold)
+    shown_claims, other_claims = _latest(board.claims, rows)
+    for claim in shown_claims:
+        status, _ = claim_story(claim)
+        answer = claim.volume_name if claim.phase == "Bound" else board.reasons.get(claim.key, "")
+        claims.add_row(
+            *_cells(claim.key, str(claim.request), _access(claim.access_modes), claim.storage_class),
+            _status(status),
+            _cell(answer),
+        )
+    parts: list[RenderableType] = [volumes]
+    if rest:
+        parts.append(_rest("volumes", Counter(volume_story(volume)[0] for volume in rest)))
+    parts += [Text(), claims]
+    if other_claims:
+        parts.append(_rest("claims", Counter(claim_story(claim)[0] for claim in other_claims)))
+    return parts
+
+
+def _latest(objects: dict[str, T], rows: int) -> tuple[list[T], list[T]]:
+    """Split into those to show, by name, and the others."""
+    everything = sorted(objects.values(), key=lambda view: view.key)
+    if len(everything) <= rows:
+        return everything, []
+    latest = sorted(everything, key=lambda view: int(view.resource_version or 0), reverse=True)
+    return sorted(latest[:rows], key=lambda view: view.key), latest[rows:]
+
+
+def _rest(what: str, phases: Counter[str]) -> Text:
+    return Text(
+        f"  and {phases.total()} more {what}: {', '.join(f'{n} {p}' for p, n in sorted(phases.items()))}", style="dim"
+    )
+
+
+def _table(*columns: str, fold: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False, header_style="bold dim")
+    for column in columns[:-1]:
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    table.add_column(columns[-1], no_wrap=not fold, overflow="fold" if fold else "ellipsis")
+    return table
+
+
+def _cells(*texts: str) -> Iterable[Text]:
+    return (_cell(text) for text in texts)
+
+
+def _cell(text: str) -> Text:
+    return Text(printable(text) or "-")
+
+
+def _status(status: str) -> Text:
+    return Text(f"● {printable(status)}", style=STYLES.get(status, ""))
+
+
+def _access(modes: Sequence[str]) -> str:
+    return ",".join(ACCESS.get(mode, mode) for mode in modes)
+
+
+def _change_line(change: Change) -> Text:
+    line = Text(f"  {change.at_seconds:7.3f}s  ", style="dim")
+    line.append(f"{printable(change.subject):<28}  ", style="none")
+    line.append(printable(change.text), style=STYLES.get(change.status, "none"))
+    return line
+
+
+def _one_line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _footer(go_on: Sequence[str]) -> Text:
+    return Text("\n".join(f"  {line}".rstrip() for line in go_on))
+
+
+def printable(text: str) -> str:
+    """Return `text` with its control characters written out (LIVE-3)."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
