@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 from rich import box
@@ -32,7 +32,8 @@ from pvbinder.model.resources import EVENTS
 
 TICK_SECONDS = 0.1  # how often the screen follows what has changed meanwhile
 SHOWN_CHANGES = 8
-HIGH_ENOUGH_TO_FOLD = 32  # on a lower screen each row keeps to one line
+HIGH_ENOUGH_TO_FOLD = 32  # lines
+COLUMNS_WIDTH = 58  # of the claims' table without its last column, roughly
 PLAIN_ROWS = 40
 PLAIN_WIDTH = 110
 
@@ -49,6 +50,9 @@ STYLES = {
 }
 T = TypeVar("T", Volume, Claim)
 ACCESS = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+
+
+GoOn: TypeAlias = Callable[[Board], Sequence[str]]  # the lines that say how to go on, once things have settled
 
 
 class View(Protocol):
@@ -172,9 +176,7 @@ def _show(view: View, change: Change | None) -> None:
 class Screen:
     """The board on a terminal (LIVE-1); use it as a context manager."""
 
-    def __init__(
-        self, console: Console, board: Board, *, title: str, go_on: Sequence[str], may_settle: asyncio.Event
-    ) -> None:
+    def __init__(self, console: Console, board: Board, *, title: str, go_on: GoOn, may_settle: asyncio.Event) -> None:
         self._console = console
         self._board = board
         self._title = title
@@ -205,16 +207,24 @@ class Screen:
         board = self._board
         settled = self._may_settle.is_set() and board.has_settled()
         title = Text(f"\n  {self._title}\n", style="bold")
-        footer = _footer(self._go_on) if settled else Text("  … waiting until nothing changes any more", style="dim")
+        footer = (
+            _footer(self._go_on(self._board))
+            if settled
+            else Text("  … waiting until nothing changes any more", style="dim")
+        )
         rows = self._console.height // 2
         while True:  # the most rows with which all of it fits (LIVE-4)
-            parts = [title, *tables(board, rows, fold=self._console.height >= HIGH_ENOUGH_TO_FOLD), Text()]
+            parts = [title, *tables(board, rows, answer_width=self._answer_width()), Text()]
             free = self._console.height - self._height(*parts, footer) - 2
             if free >= 0 or rows == 1:
                 break
             rows -= 1
         changes = list(board.changes)[-min(free, SHOWN_CHANGES) :] if free > 0 else []
         return Group(*parts, *(_one_line(_change_line(change)) for change in changes), Text(), footer)
+
+    def _answer_width(self) -> int | None:
+        """On a low screen each row keeps to one line: what is left beside the other columns."""
+        return None if self._console.height >= HIGH_ENOUGH_TO_FOLD else max(16, self._console.width - COLUMNS_WIDTH)
 
     def _height(self, *parts: RenderableType) -> int:
         return len(self._console.render_lines(Group(*parts), pad=False))
@@ -223,9 +233,7 @@ class Screen:
 class Lines:
     """The board as lines of text, for whatever is no terminal (LIVE-2)."""
 
-    def __init__(
-        self, console: Console, board: Board, *, title: str, go_on: Sequence[str], may_settle: asyncio.Event
-    ) -> None:
+    def __init__(self, console: Console, board: Board, *, title: str, go_on: GoOn, may_settle: asyncio.Event) -> None:
         self._console = console
         self._board = board
         self._go_on = go_on
@@ -250,7 +258,7 @@ class Lines:
             self._console.print(Group(Text(), *tables(self._board, PLAIN_ROWS), Text()))
             if not self._told:
                 self._told = True
-                self._console.print(_footer(self._go_on), soft_wrap=True)
+                self._console.print(_footer(self._go_on(self._board)), soft_wrap=True)
 
 
 def console_for_people() -> Console:
@@ -259,17 +267,15 @@ def console_for_people() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
-def view_for(
-    console: Console, board: Board, *, title: str, go_on: Sequence[str], may_settle: asyncio.Event
-) -> Screen | Lines:
+def view_for(console: Console, board: Board, *, title: str, go_on: GoOn, may_settle: asyncio.Event) -> Screen | Lines:
     """Return the view that suits `console`; it says that things have settled only after `may_settle` is set."""
     kind = Screen if console.is_terminal else Lines
     return kind(console, board, title=title, go_on=go_on, may_settle=may_settle)
 
 
-def tables(board: Board, rows: int, *, fold: bool = True) -> list[RenderableType]:
+def tables(board: Board, rows: int, *, answer_width: int | None = None) -> list[RenderableType]:
     """Return the tables of volumes and of claims with at most `rows` rows each (LIVE-4)."""
-    volumes = _table("VOLUME", "CAPACITY", "ACCESS", "CLASS", "STATUS", "CLAIM", fold=fold)
+    volumes = _table("VOLUME", "CAPACITY", "ACCESS", "CLASS", "STATUS", "CLAIM")
     shown, rest = _latest(board.volumes, rows)
     for volume in shown:
         status, _ = volume_story(volume)
@@ -280,7 +286,7 @@ def tables(board: Board, rows: int, *, fold: bool = True) -> list[RenderableType
             _status(status),
             _cell(partner),
         )
-    claims = _table("CLAIM", "WANTS", "ACCESS", "CLASS", "STATUS", "VOLUME, OR WHY NOT", fold=fold)
+    claims = _table("CLAIM", "WANTS", "ACCESS", "CLASS", "STATUS", "VOLUME, OR WHY NOT")
     shown_claims, other_claims = _latest(board.claims, rows)
     for claim in shown_claims:
         status, _ = claim_story(claim)
@@ -288,7 +294,7 @@ def tables(board: Board, rows: int, *, fold: bool = True) -> list[RenderableType
         claims.add_row(
             *_cells(claim.key, str(claim.request), _access(claim.access_modes), claim.storage_class),
             _status(status),
-            _cell(answer),
+            _cell(answer, answer_width),
         )
     parts: list[RenderableType] = [volumes]
     if rest:
@@ -314,11 +320,11 @@ def _rest(what: str, phases: Counter[str]) -> Text:
     )
 
 
-def _table(*columns: str, fold: bool) -> Table:
+def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False, header_style="bold dim")
     for column in columns[:-1]:
         table.add_column(column, no_wrap=True, overflow="ellipsis")
-    table.add_column(columns[-1], no_wrap=not fold, overflow="fold" if fold else "ellipsis")
+    table.add_column(columns[-1], overflow="fold")
     return table
 
 
@@ -326,8 +332,11 @@ def _cells(*texts: str) -> Iterable[Text]:
     return (_cell(text) for text in texts)
 
 
-def _cell(text: str) -> Text:
-    return Text(printable(text) or "-")
+def _cell(text: str, width: int | None = None) -> Text:
+    cell = Text(printable(text) or "-")
+    if width is not None:
+        cell.truncate(width, overflow="ellipsis")
+    return cell
 
 
 def _status(status: str) -> Text:

@@ -1,0 +1,75 @@
+"""What `pvbinder up` was asked for, once it is known to make sense."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from pvbinder.cli.errors import WrongUsageError
+
+LogFormat = Literal["text", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """The flags of `pvbinder up` and the command after ``--``.
+
+    A `data_dir` of None is ephemeral; a `port` of None is the one of last time, or a free one; a `kubeconfig` of None is
+    inside the data directory.
+    """
+
+    data_dir: Path | None
+    host: str
+    port: int | None
+    kubeconfig: Path | None
+    controllers: str
+    bare: bool
+    sync_period_seconds: float
+    verbosity: int
+    log_format: LogFormat
+    apply: tuple[Path, ...] = ()
+    watch: bool = False
+    command: tuple[str, ...] = ()
+
+
+def default_data_dir(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the user's data directory for this application (XDG base directory specification)."""
+    base = environment.get("XDG_DATA_HOME", "")
+    if not Path(base).is_absolute():  # the specification: a relative path is to be ignored
+        base = str(Path("~").expanduser() / ".local" / "share")
+    return Path(base) / "pvbinder"
+
+
+def check_kubeconfig_is_ours(path: Path) -> None:
+    """Refuse to write over a kubeconfig that leads anywhere else than to a pvbinder."""
+    try:
+        found = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise _not_ours(path, "it can't be read as one of ours") from error
+    clusters = found.get("clusters") if isinstance(found, dict) else None
+    names = [c.get("name") if isinstance(c, dict) else None for c in clusters] if isinstance(clusters, list) else []
+    if names != ["pvbinder"]:
+        raise _not_ours(path, "it leads to other clusters" if names else "it is no kubeconfig of ours")
+
+
+def _not_ours(path: Path, why: str) -> WrongUsageError:
+    return WrongUsageError(
+        f"{path} exists and would be overwritten, but {why}",
+        hint="choose another file with --kubeconfig; to use both at once: export KUBECONFIG=file1:file2",
+    )
+
+
+def port_of_last_time(kubeconfig: Path) -> int | None:
+    """Return the port that the kubeconfig of an earlier start names, so that copies of it stay valid."""
+    try:
+        server = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+        return int(server.rpartition(":")[2])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,191 @@
+"""``pvbinder up`` from start to stop: ready banner, live view or command, and a clean end.
+
+SERVE-1  SIGINT and SIGTERM end it cleanly: the listener closes, the controllers stop, the store is closed. Exit code 0
+         once it was ready, 128 + N before that. A second signal ends it at once.
+SERVE-2  With a command stdout is the command's alone; we say nothing, unless something needs somebody or ``-v`` asks.
+SERVE-3  Everything that belongs to an ephemeral start is gone when it ends, whichever way it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from pvbinder import __version__, logs
+from pvbinder.cli.board import Board
+from pvbinder.cli.child import run_command
+from pvbinder.cli.errors import WrongUsageError
+from pvbinder.cli.live import console_for_people, view_for, watch_live
+from pvbinder.cli.options import UpOptions
+from pvbinder.cli.plane import Plane, control_plane
+from pvbinder.kube.client import Client
+from pvbinder.model.errors import PvbinderError
+
+log = logs.get(__name__)
+
+
+class ApplyFailed(PvbinderError):  # noqa: N818  (says what happened)
+    """kubectl could not apply a manifest."""
+
+
+class _Stop:
+    """The wish to stop, made known by a signal (SERVE-1)."""
+
+    def __init__(self, task: asyncio.Task[int]) -> None:
+        self.wished = asyncio.Event()
+        self.is_ready = False
+        self.number = 0
+        self._task = task
+
+    def on_signal(self, number: signal.Signals) -> None:
+        self.number = number
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(each)  # the second one ends us the hard way
+        if self.is_ready:
+            self.wished.set()
+        else:
+            self._task.cancel()
+
+
+def serve(options: UpOptions) -> int:
+    """Run the control plane as asked and return the exit code."""
+    if options.apply and shutil.which("kubectl") is None:
+        raise WrongUsageError(
+            "--apply needs kubectl, and there is none on PATH",
+            hint="install it (https://kubernetes.io/docs/tasks/tools/), or start without --apply",
+        )
+    logs.configure(verbosity=options.verbosity, format=options.log_format)
+    if (options.command or options.watch) and options.verbosity == 0:
+        logs.only_warnings()
+    try:
+        return asyncio.run(_main(options))
+    except _StoppedEarly as stopped:
+        return 128 + stopped.number
+
+
+class _StoppedEarly(Exception):  # noqa: N818  (says what happened)
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+async def _main(options: UpOptions) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    stop = _Stop(task)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.on_signal, number)
+    started = time.perf_counter()
+    try:
+        async with control_plane(options) as plane:
+            took_seconds = time.perf_counter() - started
+            stop.is_ready = True
+            if options.command:
+                return await _run_command(plane, options)
+            await _stay(plane, options, stop, took_seconds)
+    except asyncio.CancelledError:
+        if stop.number and not stop.is_ready:
+            raise _StoppedEarly(stop.number) from None
+        raise
+    kept = f"; everything is kept in {options.data_dir}" if options.data_dir is not None else ""
+    click.echo(f"\nstopped{kept}", err=True)
+    return 0
+
+
+async def _run_command(plane: Plane, options: UpOptions) -> int:
+    for path in options.apply:
+        sys.stderr.write(await _apply(plane, path))
+    return await run_command(options.command, {**os.environ, "KUBECONFIG": str(plane.kubeconfig)})
+
+
+async def _stay(plane: Plane, options: UpOptions, stop: _Stop, took_seconds: float) -> None:
+    title = f"pvbinder {__version__} at {plane.url}, ready in {took_seconds:.1f} s"
+    go_on = _how_to_go_on(plane, options)
+    if options.watch:
+        async with asyncio.TaskGroup() as group:
+            showing = group.create_task(_watch(plane, options, title, go_on), name="live view")
+            await stop.wished.wait()
+            showing.cancel()
+        return
+    click.echo(title)
+    click.echo("\n".join(["", "Go on in another terminal:", *go_on(Board(time.monotonic))]))
+    for path in options.apply:
+        click.echo("\n" + (await _apply(plane, path)).rstrip())
+    await stop.wished.wait()
+
+
+async def _watch(plane: Plane, options: UpOptions, title: str, go_on: Callable[[Board], Sequence[str]]) -> None:
+    started = time.perf_counter()
+    board = Board(lambda: time.perf_counter() - started)
+    applied = asyncio.Event()
+
+    def settled(board: Board) -> Sequence[str]:
+        return ["Everything has settled. Go on in another terminal:", *go_on(board)]
+
+    console = console_for_people()
+    with view_for(console, board, title=title, go_on=settled, may_settle=applied) as view:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch_live(Client(plane.transport), board, view), name="live view")
+            for path in options.apply:
+                await _apply(plane, path)
+            applied.set()
+
+
+async def _apply(plane: Plane, path: Path) -> str:
+    """Apply `path` with kubectl and return what it said."""
+    process = await asyncio.create_subprocess_exec(
+        "kubectl",
+        "apply",
+        "--filename",
+        str(path),
+        env={**os.environ, "KUBECONFIG": str(plane.kubeconfig)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        raise ApplyFailed(f"kubectl could not apply {path}", hint=err.decode(errors="replace").strip())
+    return (err + out).decode(errors="replace")
+
+
+def _how_to_go_on(plane: Plane, options: UpOptions) -> Callable[[Board], Sequence[str]]:
+    keeps = (
+        f"Ctrl-C stops it; what is stored in {options.data_dir} is there again next time."
+        if options.data_dir is not None
+        else "Ctrl-C stops it, and everything in it is gone then."
+    )
+
+    def lines(board: Board) -> Sequence[str]:
+        commands = [f"export KUBECONFIG={shlex.quote(str(plane.kubeconfig))}", "kubectl get pv,pvc -A"]
+        if (victim := _bound_claim(board)) is not None:
+            namespace, name, volume = victim
+            where = "" if namespace == "default" else f" -n {namespace}"
+            commands.append(f"kubectl delete pvc {name}{where}    # and see {volume} become Released")
+        return ["", *(f"  {command}" for command in commands), "", keeps]
+
+    return lines
+
+
+def _bound_claim(board: Board) -> tuple[str, str, str] | None:
+    """Return a claim whose deletion would be worth watching: namespace, name, and the volume that is kept then."""
+    for claim in sorted(board.claims.values(), key=lambda claim: claim.key):
+        volume = board.volumes.get(claim.volume_name)
+        if claim.phase == "Bound" and volume is not None and volume.reclaim_policy == "Retain":
+            return claim.namespace, claim.name, volume.name
+    return None

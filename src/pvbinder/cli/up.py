@@ -1,0 +1,152 @@
+"""``pvbinder up``: what it accepts, and the help that says so. What it does is in `serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pvbinder.cli.errors import WrongUsageError
+from pvbinder.cli.options import LogFormat, UpOptions, check_kubeconfig_is_ours, default_data_dir
+from pvbinder.cli.parameters import DURATION
+
+EPILOG = """\b
+Examples:
+  pvbinder up                                 # then, elsewhere: export KUBECONFIG=... as it says
+  pvbinder up --ephemeral --apply manifests/ --watch
+  pvbinder up --ephemeral -- ./integration-test.sh
+  pvbinder up --ephemeral -- kubectl get storageclasses
+"""
+
+
+class CommandAfterDashes(click.Command):
+    """A command whose arguments after ``--`` are somebody else's command line."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep what comes after the first ``--`` for the command, and refuse anything else that is no option."""
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta["command"] = tuple(args[at + 1 :])
+            args = args[:at]
+            if not ctx.meta["command"]:
+                raise click.UsageError("there is no command after --", ctx)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if "unexpected extra argument" in error.message:
+                raise click.UsageError(f"{error.message}: a command to run goes after --", ctx) from error
+            raise
+
+
+@click.command(
+    cls=CommandAfterDashes,
+    epilog=EPILOG,
+    options_metavar="[OPTIONS] [-- COMMAND [ARGS]...]",
+    context_settings={"show_default": True},
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    show_default="the user's data directory, ~/.local/share/pvbinder",
+    help="Where objects are kept from one start to the next.",
+)
+@click.option("--ephemeral", is_flag=True, help="Keep everything in a temporary directory that is gone at exit.")
+@click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    show_default="the one of last time, else 6443, else any free one",
+    help="Port to listen on; 0 is any free one.",
+)
+@click.option(
+    "--kubeconfig",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    show_default="kubeconfig in the data directory",
+    help="Where to write the administrator's kubeconfig (mode 0600).",
+)
+@click.option(
+    "--controllers",
+    default="*",
+    metavar="LIST",
+    help="Controllers to run, by the names of kube-controller-manager, comma-separated: '*' is all that are on by default, "
+    "'name' switches one on, '-name' off; empty runs none.",
+)
+@click.option("--bare", is_flag=True, help="Begin like an empty Kubernetes: with no node and no storage class.")
+@click.option(
+    "--sync-period",
+    type=DURATION,
+    default="15s",
+    metavar="DURATION",
+    help="How often every volume and claim is looked at again, whether or not it changed.",
+)
+@click.option(
+    "--apply",
+    "apply_paths",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="Apply a manifest or a directory of them with kubectl when ready; may be repeated.",
+)
+@click.option("--watch", is_flag=True, help="Show volumes and claims as they change.")
+@click.option(
+    "-v",
+    "--verbosity",
+    type=click.IntRange(0, 10),
+    default=0,
+    metavar="N",
+    help="How much to log: 0 what was changed, 3 also decisions, 6 also what the libraries say.",
+)
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", help="Log lines for people or for programs."
+)
+@click.pass_context
+def up(
+    ctx: click.Context,
+    data_dir: Path | None,
+    ephemeral: bool,
+    host: str,
+    port: int | None,
+    kubeconfig: Path | None,
+    controllers: str,
+    bare: bool,
+    sync_period: float,
+    apply_paths: tuple[Path, ...],
+    watch: bool,
+    verbosity: int,
+    log_format: LogFormat,
+) -> int:
+    """Start an API server and the controllers in this process.
+
+    A Kubernetes API for kubectl and for programs, with persistent volumes and claims that really bind, and no cluster
+    behind it. It prints the kubeconfig to use when it is ready, and stays until Ctrl-C or SIGTERM.
+
+    With a COMMAND after --, the command runs with KUBECONFIG set; everything stops when it ends, and its exit code is
+    returned: a whole control plane for one command.
+    """
+    command: tuple[str, ...] = ctx.meta.get("command", ())
+    if ephemeral and data_dir is not None:
+        raise WrongUsageError("--ephemeral and --data-dir contradict each other", hint="leave out one of them")
+    if command and watch:
+        raise WrongUsageError("--watch shows a live view: it can't be combined with a command")
+    if kubeconfig is not None:
+        check_kubeconfig_is_ours(kubeconfig)
+    options = UpOptions(
+        data_dir=None if ephemeral else (data_dir or default_data_dir()).expanduser().absolute(),
+        host=host,
+        port=port,
+        kubeconfig=kubeconfig.absolute() if kubeconfig is not None else None,
+        controllers=controllers,
+        bare=bare,
+        sync_period_seconds=sync_period,
+        verbosity=verbosity,
+        log_format=log_format,
+        apply=apply_paths,
+        watch=watch,
+        command=command,
+    )
+    from pvbinder.cli.serve import serve  # the parts that take time to import
+
+    return serve(options)
