@@ -165,7 +165,7 @@ def decide_usage(claim: Claim, cached: Iterable[Pod], live: Iterable[Pod] | None
 
 
 def with_usage(claim: Claim, mark: MarkUsage, now: str) -> Json:
-    """Return the document of `claim` with its ``Unused`` condition as `mark` says (PC-19 to PC-21); `now` is RFC 3339."""
+    """Return `claim` with its ``Unused`` condition as `mark` says (PC-19 to PC-21); `now` in RFC 3339."""
     condition: Json = {
         "type": UNUSED_CONDITION,
         "status": "False" if mark.is_used else "True",

@@ -1,0 +1,35 @@
+"""The finalizers that keep a provisioned volume until its storage is deleted (binder.md section 11, FZ)."""
+
+from __future__ import annotations
+
+from pvbinder.model.names import EXTERNAL_PROVISIONER_FINALIZER, IN_TREE_PREFIX, PV_CONTROLLER_FINALIZER
+from pvbinder.model.objects import Volume
+from pvbinder.rules.settings import Migrations
+
+
+def deletion_finalizers(volume: Volume, migrations: Migrations) -> tuple[str, ...] | None:
+    """Return the finalizers that `volume` should have, or None if they are right (FZ-1 to FZ-5).
+
+    None is added to a volume that is being deleted: the reference tries, and the API server refuses every time.
+    """
+    provisioner = volume.provisioned_by
+    if provisioner is None:
+        return None  # FZ-1
+    found = volume.finalizers
+    if migrations.driver_of(provisioner) is not None:
+        wanted = _without(found, PV_CONTROLLER_FINALIZER)  # FZ-2
+    elif not provisioner.startswith(IN_TREE_PREFIX):
+        return None  # FZ-3
+    else:
+        wanted = found
+        if volume.reclaim_policy == "Delete":  # FZ-4
+            if PV_CONTROLLER_FINALIZER not in found and not volume.is_deleting:
+                wanted = (*found, PV_CONTROLLER_FINALIZER)
+        elif volume.reclaim_policy in ("Retain", "Recycle"):
+            wanted = _without(found, PV_CONTROLLER_FINALIZER)
+        wanted = _without(wanted, EXTERNAL_PROVISIONER_FINALIZER)  # FZ-5
+    return None if wanted == found else wanted
+
+
+def _without(finalizers: tuple[str, ...], unwanted: str) -> tuple[str, ...]:
+    return tuple(finalizer for finalizer in finalizers if finalizer != unwanted)

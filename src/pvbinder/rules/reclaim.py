@@ -1,0 +1,165 @@
+"""What becomes of a volume whose claim is gone (binder.md section 9)."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from pvbinder.model.names import IN_TREE_PREFIX, MIGRATED_TO
+from pvbinder.model.objects import Volume
+from pvbinder.rules import events
+from pvbinder.rules.events import Event
+from pvbinder.rules.migration import is_migrated
+from pvbinder.rules.plugins import PluginAbilities, Plugins
+from pvbinder.rules.world import World
+
+
+class Leave(Struct, frozen=True):
+    """Leave the volume as it is, for the CSI side or for a person."""
+
+    rule: str
+
+
+class StartRecycling(Struct, frozen=True):
+    """Start the operation that scrubs the volume (RY)."""
+
+    rule: str
+
+
+class StartDeleting(Struct, frozen=True):
+    """Start the operation that deletes the storage and the volume (DL)."""
+
+    rule: str
+
+
+class RefusePolicy(Struct, frozen=True):
+    """The volume fails: nobody knows its reclaim policy."""
+
+    event: Event
+    rule: str
+
+
+Reclaim: TypeAlias = Leave | StartRecycling | StartDeleting | RefusePolicy
+
+
+def decide_reclaim(volume: Volume) -> Reclaim:
+    """Say what to do with `volume`, whose claim is gone (RC-1 to RC-5)."""
+    if is_migrated(volume):
+        return Leave("RC-1")
+    match volume.reclaim_policy:
+        case "Retain":
+            return Leave("RC-2")
+        case "Recycle":
+            return StartRecycling("RC-3")
+        case "Delete":
+            return StartDeleting("RC-4")
+        case _:
+            return RefusePolicy(events.UNKNOWN_POLICY, "RC-5")
+
+
+def is_released(volume: Volume, world: World) -> bool:
+    """Tell whether the claim of `volume`, as just read live, has let it go (RC-6)."""
+    ref = volume.claim_ref
+    if ref is None or not ref.uid:
+        return False
+    claim = world.claim(ref.key)
+    if claim is None or claim.uid != ref.uid:
+        return True
+    return claim.volume_name not in ("", volume.name)
+
+
+# ------------------------------------------------------------------------------------------------ delete
+
+
+class DeleteOutside(Struct, frozen=True):
+    """An external provisioner deletes it, once its phase is `Released`; nothing to do here, ever (DL-2)."""
+
+    rule: str
+
+
+class DeleteWith(Struct, frozen=True):
+    """Let `plugin` delete the storage."""
+
+    plugin: PluginAbilities
+    rule: str
+
+
+class CannotDelete(Struct, frozen=True):
+    """The volume fails: nothing can delete its storage; `why` is the reference's text (DL-3)."""
+
+    why: str
+    rule: str
+
+
+Deleter: TypeAlias = DeleteOutside | DeleteWith | CannotDelete
+
+
+def find_deleter(volume: Volume, plugins: Plugins) -> Deleter:
+    """Say who deletes the storage behind `volume` (DL-1)."""
+    provisioner = volume.provisioned_by
+    if provisioner:
+        plugin = plugins.named(provisioner)
+        if plugin is not None and plugin.can_delete:
+            return DeleteWith(plugin, "DL-1")
+        if not provisioner.startswith(IN_TREE_PREFIX):
+            return DeleteOutside("DL-2")
+        if plugin is None:
+            return CannotDelete(f"no volume plugin matched name: {provisioner}", "DL-3")
+        return CannotDelete("no deletable volume plugin matched", "DL-3")
+    if MIGRATED_TO in volume.annotations or volume.csi is not None:
+        return DeleteOutside("DL-2")
+    found = plugins.supporting(volume)
+    if len(found) == 1 and found[0].can_delete:
+        return DeleteWith(found[0], "DL-1")
+    if not found:
+        why = "no volume plugin matched"
+    elif len(found) > 1:
+        why = f"multiple volume plugins matched: {','.join(plugin.name for plugin in found)}"
+    else:
+        why = "no deletable volume plugin matched"
+    return CannotDelete(f'error getting deleter volume plugin for volume "{volume.name}": {why}', "DL-3")
+
+
+# ------------------------------------------------------------------------------------------------ recycle
+
+
+class NotYet(Struct, frozen=True):
+    """Nothing now: it isn't released (no event), or pods still use it (RY-2)."""
+
+    event: Event | None
+    rule: str
+
+
+class RecycleWith(Struct, frozen=True):
+    """Let `plugin` scrub the storage."""
+
+    plugin: PluginAbilities
+    rule: str
+
+
+class CannotRecycle(Struct, frozen=True):
+    """The volume fails: nothing can scrub its storage (RY-3)."""
+
+    event: Event
+    rule: str
+
+
+Recycling: TypeAlias = NotYet | RecycleWith | CannotRecycle
+
+
+def decide_recycling(volume: Volume, world: World) -> Recycling:
+    """Say whether and by whom `volume`, as just read live, is scrubbed (RY-1 to RY-3).
+
+    Pods count only while no claim has the name that they use: a new claim of that name uses another volume.
+    """
+    ref = volume.claim_ref
+    if ref is None or not is_released(volume, world):
+        return NotYet(None, "RY-1")
+    pods = sorted(pod.key for pod in world.pods_of(ref.key) if not pod.is_terminated)
+    if pods and world.claim(ref.key) is None:
+        return NotYet(events.volume_in_use(pods), "RY-2")
+    found = world.plugins.supporting(volume)
+    if len(found) == 1 and found[0].can_recycle:
+        return RecycleWith(found[0], "RY-4")
+    return CannotRecycle(events.NO_RECYCLER, "RY-3")

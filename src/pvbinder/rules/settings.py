@@ -1,0 +1,45 @@
+"""What the decisions depend on besides the objects: flags and feature gates of the reference, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from msgspec import Struct
+
+IN_TREE_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
+        "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
+        "kubernetes.io/azure-disk": "disk.csi.azure.com",
+        "kubernetes.io/azure-file": "file.csi.azure.com",
+        "kubernetes.io/cinder": "cinder.csi.openstack.org",
+        "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
+        "kubernetes.io/portworx-volume": "pxd.portworx.com",
+    }
+)
+
+
+class Migrations(Struct, frozen=True):
+    """Which in-tree plugins have moved to which CSI driver (MG-3); `every` is a driver that stands for all of them."""
+
+    drivers: Mapping[str, str] = IN_TREE_DRIVERS
+    every: str | None = None
+
+    def driver_of(self, plugin: str) -> str | None:
+        """Return the CSI driver that acts for `plugin`, or None if it has not moved."""
+        if self.every is not None and plugin.startswith("kubernetes.io/"):
+            return self.every
+        return self.drivers.get(plugin)
+
+
+class Settings(Struct, frozen=True):
+    """Flags and gates; the defaults are those of the reference."""
+
+    dynamic_provisioning: bool = True  # --enable-dynamic-provisioning, PR-1
+    attributes_classes: bool = True  # gate VolumeAttributesClass
+    migrations: Migrations = Migrations()
+
+
+DEFAULTS: Final = Settings()

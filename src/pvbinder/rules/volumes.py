@@ -1,0 +1,125 @@
+"""What a volume needs next (binder.md section 3)."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from pvbinder.model.json import Json
+from pvbinder.model.objects import Claim, ClaimKey, Volume
+from pvbinder.rules import events, migration
+from pvbinder.rules.binding import VolumePhase
+from pvbinder.rules.events import Event
+from pvbinder.rules.finalizers import deletion_finalizers
+from pvbinder.rules.matching import modes_differ
+from pvbinder.rules.reclaim import Leave, Reclaim, decide_reclaim
+from pvbinder.rules.settings import DEFAULTS, Settings
+from pvbinder.rules.world import World
+
+
+class Answer(Struct, frozen=True):
+    """What the API server said when asked for the claim of a volume; None: there is no such claim."""
+
+    claim: Claim | None
+
+
+class AnnealVolume(Struct, frozen=True):
+    """Write `document`, whose annotations and finalizers are right, and decide again with the answer (MG-2, FZ)."""
+
+    document: Json
+    rule: str
+
+
+class AskServer(Struct, frozen=True):
+    """Read the claim live and decide again with the `Answer` (SV-3, SV-4)."""
+
+    claim: ClaimKey
+    rule: str
+
+
+class SetPhase(Struct, frozen=True):
+    """See that the volume is in `phase`, without a message (ST-1)."""
+
+    phase: VolumePhase
+    rule: str
+
+
+class Release(Struct, frozen=True):
+    """The claim is gone: see that the phase is `Released` or stays `Failed`, then do what `then` says."""
+
+    then: Reclaim
+    rule: str
+
+
+class ReportModes(Struct, frozen=True):
+    """The volume is reserved for a claim of another volume mode: tell it on both (SV-6)."""
+
+    claim: Claim
+    on_volume: Event
+    on_claim: Event
+    rule: str
+
+
+class AwaitClaim(Struct, frozen=True):
+    """The claim has to finish the bind: look at it (SV-7)."""
+
+    claim: ClaimKey
+    rule: str
+
+
+class Unbind(Struct, frozen=True):
+    """The claim is bound elsewhere: let the volume go (UB)."""
+
+    rule: str
+
+
+VolumeAction: TypeAlias = AnnealVolume | AskServer | SetPhase | Release | ReportModes | AwaitClaim | Unbind
+
+
+def decide_volume(
+    volume: Volume, world: World, settings: Settings = DEFAULTS, answer: Answer | None = None
+) -> VolumeAction:
+    """Say what `volume` needs next; `answer` is what the server said, if it was asked already (section 3)."""
+    document = _annealed(volume, settings)
+    if document is not None:
+        return AnnealVolume(document, "MG-2")
+    ref = volume.claim_ref
+    if ref is None:
+        return SetPhase("Available", "SV-1")
+    if not ref.uid:
+        return SetPhase("Available", "SV-2")
+    claim = answer.claim if answer is not None else world.claim(ref.key)
+    if claim is None and answer is None and not volume.is_released:
+        return AskServer(ref.key, "SV-3")
+    if claim is not None and claim.uid != ref.uid:
+        # The claim in the cache may be an old one. A volume that is let go and that nobody reclaims stays as it is
+        # either way, so that thousands of them cost no request.
+        if answer is None and not (volume.is_released and isinstance(decide_reclaim(volume), Leave)):
+            return AskServer(ref.key, "SV-4")
+        claim = None
+    if claim is None:
+        return Release(decide_reclaim(volume), "SV-5")
+    if not claim.volume_name:
+        if modes_differ(volume, claim):
+            on_volume, on_claim = events.mode_differs_on_volume(claim.name), events.mode_differs_on_claim(volume.name)
+            return ReportModes(claim, on_volume, on_claim, "SV-6")
+        return AwaitClaim(claim.key, "SV-7")
+    if claim.volume_name == volume.name:
+        return SetPhase("Bound", "SV-8")
+    if volume.provisioned_by is not None and volume.reclaim_policy == "Delete":
+        return Release(decide_reclaim(volume), "SV-9")
+    return Unbind("SV-10")
+
+
+def _annealed(volume: Volume, settings: Settings) -> Json | None:
+    annotations = migration.volume_annotations(volume.annotations, settings.migrations)
+    finalizers = deletion_finalizers(volume, settings.migrations)
+    if annotations is None and finalizers is None:
+        return None
+    document = volume.document()
+    if annotations is not None:
+        document["metadata"]["annotations"] = annotations
+    if finalizers is not None:
+        document["metadata"]["finalizers"] = list(finalizers)
+    return document
