@@ -242,6 +242,7 @@ class Informer(Generic[T]):
         while True:
             self._progress = False
             problem: PvbinderError | None = None
+            listed_now = self._must_list
             try:
                 if self._must_list:
                     await self._list()
@@ -257,9 +258,13 @@ class Informer(Generic[T]):
                 self._counts.failures += 1
             if self._progress:
                 failures = 0
-                if problem is None or self._must_list:
+                if problem is None:
                     continue
             failures += 1
+            if problem is None and failures == 1:
+                continue
+            if self._must_list and not listed_now:
+                continue  # expired: to list is what helps, unless we just did
             wait_seconds = self._wait_seconds(failures)
             log.warning(
                 "watch interrupted",

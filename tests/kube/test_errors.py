@@ -1,0 +1,80 @@
+"""A refusal is understood once, at the edge."""
+
+from __future__ import annotations
+
+import pytest
+
+from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.transport import Answer
+
+KINDS = {  # HTTP status and reason: the one question that is answered with yes
+    "not found": (404, "NotFound", "is_not_found"),
+    "name taken": (409, "AlreadyExists", "is_already_exists"),
+    "stale revision": (409, "Conflict", "is_conflict"),
+    "too old": (410, "Expired", "is_expired"),
+    "gone, as old servers say": (410, "Gone", "is_expired"),
+    "breaks a rule": (422, "Invalid", "is_invalid"),
+    "may not": (403, "Forbidden", "is_forbidden"),
+    "unknown user": (401, "Unauthorized", "is_unauthorized"),
+    "busy": (429, "TooManyRequests", "is_too_many_requests"),
+}
+QUESTIONS = {question for _, _, question in KINDS.values()}
+
+
+@pytest.mark.parametrize(("status", "reason", "yes"), KINDS.values(), ids=KINDS.keys())
+def test_each_refusal_answers_one_question_with_yes(status: int, reason: str, yes: str) -> None:
+    failure = ApiFailure(status, reason, "no")
+
+    assert {question for question in QUESTIONS if getattr(failure, question)} == {yes}
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_transient(status: int) -> None:
+    assert ApiFailure(status, "", "").is_transient
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 415, 422])
+def test_not_transient(status: int) -> None:
+    assert not ApiFailure(status, "", "").is_transient
+
+
+def test_the_status_object_is_read() -> None:
+    body = (
+        b'{"kind":"Status","reason":"Conflict","message":"changed","details":{"name":"disk-1","retryAfterSeconds":3}}'
+    )
+
+    failure = ApiFailure.from_answer(Answer(409, body))
+
+    assert (failure.reason, failure.message, failure.retry_after_seconds) == ("Conflict", "changed", 3)
+    assert failure.details["name"] == "disk-1"
+
+
+def test_the_header_beats_the_details() -> None:
+    body = b'{"details":{"retryAfterSeconds":3}}'
+
+    assert ApiFailure.from_answer(Answer(429, body, {"retry-after": "7"})).retry_after_seconds == 7
+
+
+BODIES = {
+    "a page of a proxy": (b"<html>Bad Gateway</html>", "HTTP 502: <html>Bad Gateway</html>"),
+    "nothing": (b"", "HTTP 502: the answer was empty"),
+    "not text": (b"\xff\xfe", "HTTP 502: ��"),
+    "an empty object": (b"{}", "HTTP 502"),
+}
+
+
+@pytest.mark.parametrize(("body", "message"), BODIES.values(), ids=BODIES.keys())
+def test_a_body_that_is_no_status_is_quoted(body: bytes, message: str) -> None:
+    assert ApiFailure.from_answer(Answer(502, body)).message == message
+
+
+@pytest.mark.parametrize("header", ["soon", "-1", "inf", "nan", ""])
+def test_a_senseless_retry_after_is_none(header: str) -> None:
+    assert ApiFailure.from_answer(Answer(429, b"", {"retry-after": header})).retry_after_seconds is None
+
+
+def test_a_namespace_that_goes_away_is_told_from_other_forbidden_things() -> None:
+    terminating = {"causes": [{"reason": "NamespaceTerminating"}]}
+
+    assert ApiFailure(403, "Forbidden", "no", details=terminating).is_namespace_terminating
+    assert not ApiFailure(403, "Forbidden", "no").is_namespace_terminating
