@@ -5,10 +5,10 @@ folder, KUBECONFIG set), the lines below are what they print, stdout and stderr 
 
 CONSOLE-1  What differs from run to run is equal: ages, uids, resource versions, times, how often an event was seen,
            the width of columns.
-CONSOLE-2  A command that only reads (kubectl get, describe) is run again until it prints what the page says, or the deadline is
-           over: the page shows what is seen once things have settled.
-CONSOLE-3  A command must exit with 0, unless the page shows that it prints an error (a line that begins with ``Error`` or
-           ``error:`` or ``The ``).
+CONSOLE-2  A command that only reads (kubectl get, describe) is run again until it prints what the page says, or the
+           deadline is over: the page shows what is seen once things have settled.
+CONSOLE-3  A command must exit with 0, unless the page shows that it prints an error (a line that begins with ``Error``
+           or ``error:`` or ``The ``).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def run_step(step: Step, environment: Mapping[str, str], *, deadline_seconds: fl
 
 def run(command: str, environment: Mapping[str, str]) -> Outcome:
     """Run one command line in bash from the top folder."""
-    finished = subprocess.run(  # noqa: S603 - the commands of our own pages
+    finished = subprocess.run(
         ["/bin/bash", "-o", "pipefail", "-c", command],
         cwd=TOP,
         env={**os.environ, "LC_ALL": "C.UTF-8", "COLUMNS": "120", **environment},

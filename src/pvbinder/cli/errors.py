@@ -18,7 +18,11 @@ class WrongUsageError(PvbinderError):
 
 def exit_code_of(error: PvbinderError) -> int:
     """Return 2 for what the user can put right by asking differently, else 3."""
-    return EXIT_USAGE if isinstance(error, WrongUsageError) else EXIT_FAILED
+    from pvbinder.kube.errors import ConfigError  # only when something went wrong: `--help` must not wait for these
+    from pvbinder.server.store import DataDirectoryError
+
+    by_asking_differently = (WrongUsageError, ConfigError, DataDirectoryError)
+    return EXIT_USAGE if isinstance(error, by_asking_differently) else EXIT_FAILED
 
 
 def reasons_in(error: BaseException) -> list[PvbinderError]:

@@ -3,7 +3,8 @@
 LIVE-1  On a terminal: tables that stay on the screen and follow every change until the end.
 LIVE-2  Elsewhere (a pipe, CI): one line a change, and the tables once each time that things have settled.
 LIVE-3  Nothing that an object or event contains can move the cursor, colour the text or begin a new line.
-LIVE-4  However many objects there are, the tables fit the screen: the latest to change are shown, the rest counted.
+LIVE-4  However many objects there are, the view fits a screen of 20 lines or more: the latest to change are shown, the
+        rest is counted, and how to go on is never cut off.
 """
 
 from __future__ import annotations

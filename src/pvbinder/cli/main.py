@@ -107,3 +107,7 @@ def complain(message: str, hint: str | None, code: int) -> int:
         lines += [f"       {line}" for line in hint.splitlines()]
     click.echo("\n".join(lines), err=True)
     return code
+
+
+if __name__ == "__main__":
+    main()

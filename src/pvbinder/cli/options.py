@@ -19,8 +19,8 @@ LogFormat = Literal["text", "json"]
 class UpOptions:
     """The flags of `pvbinder up` and the command after ``--``.
 
-    A `data_dir` of None is ephemeral; a `port` of None is the one of last time, or a free one; a `kubeconfig` of None is
-    inside the data directory.
+    A `data_dir` of None is ephemeral; a `port` of None is the one of last time, or a free one; a `kubeconfig` of None
+    is inside the data directory.
     """
 
     data_dir: Path | None

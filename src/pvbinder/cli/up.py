@@ -71,8 +71,8 @@ class CommandAfterDashes(click.Command):
     "--controllers",
     default="*",
     metavar="LIST",
-    help="Controllers to run, by the names of kube-controller-manager, comma-separated: '*' is all that are on by default, "
-    "'name' switches one on, '-name' off; empty runs none.",
+    help="Controllers to run, by the names of kube-controller-manager, comma-separated: '*' is all that are on by "
+    "default, 'name' switches one on, '-name' off; empty runs none.",
 )
 @click.option("--bare", is_flag=True, help="Begin like an empty Kubernetes: with no node and no storage class.")
 @click.option(

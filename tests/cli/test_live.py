@@ -1,0 +1,144 @@
+"""The live view on a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from collections.abc import Sequence
+
+import pytest
+from rich.console import Console
+from tests.cli.test_board import Clock, claim, volume
+
+from pvbinder.cli.board import SETTLED_SECONDS, Board
+from pvbinder.cli.live import Lines, Screen, view_for
+
+GO_ON = ["Go on like this:", "  kubectl get pv"]
+
+
+def go_on(board: Board) -> Sequence[str]:
+    return GO_ON
+
+
+def console(*, terminal: bool, width: int = 100, height: int = 40) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=width, height=height, legacy_windows=False)
+
+
+def written(on: Console) -> str:
+    assert isinstance(on.file, io.StringIO)
+    return on.file.getvalue()
+
+
+def last_frame(on: Console) -> list[str]:
+    """Return the lines that stand on the screen: those of the last drawing, without colours."""
+    frame = re.split(r"\x1b\[\d*A", written(on))[-1]
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", frame).replace("\r", "").split("\n")
+
+
+def settled_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
+def story(board: Board, view: Screen | Lines) -> None:
+    view.show(board.see_volume(volume("disk-1", "Available")))
+    view.show(board.see_claim(claim("orders", "Pending")))
+    view.show(board.see_event("shop/orders", "Normal", "FailedBinding", "no volumes"))
+    view.show(board.see_volume(volume("disk-1", "Bound", claim="orders")))
+    view.show(board.see_claim(claim("orders", "Bound", bound_to="disk-1")))
+
+
+async def test_live_1_tables_stay_on_a_terminal_and_follow() -> None:
+    clock = Clock()
+    board, on = Board(clock), console(terminal=True)
+    with view_for(on, board, title="pvbinder at home", go_on=go_on, may_settle=settled_event()) as view:
+        assert isinstance(view, Screen)
+        view.show(board.see_volume(volume("disk-1", "Available")))
+        view.show(None)
+        assert any("disk-1" in line and "Available" in line for line in last_frame(on))
+        assert not any(GO_ON[0] in line for line in last_frame(on))
+
+        view.show(board.see_volume(volume("disk-1", "Bound", claim="orders")))
+        clock.seconds = SETTLED_SECONDS
+        view.show(None)
+
+    frame = last_frame(on)
+    assert any("pvbinder at home" in line for line in frame)
+    assert any("disk-1" in line and "Bound" in line and "shop/orders" in line for line in frame)
+    assert any(GO_ON[1] in line for line in frame)
+
+
+async def test_live_1_nothing_is_drawn_when_nothing_differs() -> None:
+    board, on = Board(Clock()), console(terminal=True)
+    with view_for(on, board, title="t", go_on=go_on, may_settle=settled_event()) as view:
+        view.show(None)
+        drawn = written(on)
+        view.show(None)
+
+        assert written(on) == drawn
+
+
+async def test_live_2_a_line_a_change_and_the_tables_once_settled() -> None:
+    clock = Clock()
+    board, on = Board(clock), console(terminal=False)
+    may_settle = asyncio.Event()
+    with view_for(on, board, title="pvbinder at home", go_on=go_on, may_settle=may_settle) as view:
+        assert isinstance(view, Lines)
+        story(board, view)
+        clock.seconds = SETTLED_SECONDS
+        view.show(None)
+        assert GO_ON[0] not in written(on), "not everything was applied yet"
+        may_settle.set()
+        view.show(None)
+        view.show(None)
+
+    lines = [line.rstrip() for line in written(on).splitlines()]
+    assert lines[:6] == [
+        "pvbinder at home",
+        "    0.000s  volume disk-1                 Available",
+        "    0.000s  claim shop/orders             Pending",
+        "    0.000s  claim shop/orders             FailedBinding: no volumes",
+        "    0.000s  volume disk-1                 Bound to shop/orders",
+        "    0.000s  claim shop/orders             Bound to disk-1",
+    ]
+    assert sum(line.startswith(" VOLUME ") for line in lines) == 1
+    assert lines[-2:] == ["  Go on like this:", "    kubectl get pv"]
+    assert "\x1b" not in written(on)
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+async def test_live_3_what_objects_say_stays_text(terminal: bool) -> None:
+    clock = Clock()
+    board, on = Board(clock), console(terminal=terminal, width=200)
+    with view_for(on, board, title="t", go_on=go_on, may_settle=settled_event()) as view:
+        view.show(board.see_claim(claim("orders", "Pending")))
+        view.show(board.see_event("shop/orders", "Normal", "Evil", "[red]a\x1b[2Jb\nc\x07\u202e"))
+        clock.seconds = SETTLED_SECONDS
+        view.show(None)
+
+    assert "[red]a\\x1b[2Jb\\nc\\x07\\u202e" in written(on)
+    assert "\x1b[2J" not in written(on)
+
+
+SCREENS = [(80, 24), (100, 40), (70, 20), (200, 60)]
+
+
+@pytest.mark.parametrize(("width", "height"), SCREENS)
+async def test_live_4_it_fits_the_screen_however_many_there_are(width: int, height: int) -> None:
+    clock = Clock()
+    board, on = Board(clock), console(terminal=True, width=width, height=height)
+    with view_for(on, board, title="t", go_on=go_on, may_settle=settled_event()) as view:
+        for number in range(300):
+            view.show(board.see_volume(volume(f"disk-{number}", "Available", resourceVersion=str(number))))
+            view.show(board.see_claim(claim(f"orders-{number}", "Pending", resourceVersion=str(number))))
+            view.show(board.see_event(f"shop/orders-{number}", "Normal", "FailedBinding", "no " * 60))
+        clock.seconds = SETTLED_SECONDS
+        view.show(None)
+        frame = last_frame(on)
+
+    assert len(frame) <= height
+    assert any("disk-299" in line for line in frame), "the latest to change is shown"
+    assert any(re.search(r"and \d+ more volumes: \d+ Available", line) for line in frame)
+    assert any(GO_ON[1] in line for line in frame), "how to go on is never cut off"
