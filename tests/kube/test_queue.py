@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.virtual_time import VirtualTimeLoop, on_virtual_time
 
+from pvbinder import logs
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.queue import RateLimiter, RateLimits, TokenBucket, WorkQueue
 
@@ -188,7 +189,7 @@ def test_queue_5_whatever_is_raised_is_logged_and_requeued(
     assert [key for key, _ in work.started] == ["a", "b", "a"]
     [record] = [r for r in caplog.records if r.name == "pvbinder.kube.queue"]
     assert (record.levelno, record.getMessage()) == (level, message)
-    assert vars(record)["pvc"] == "a"
+    assert logs.fields_of(record)["pvc"] == "a"
 
 
 @on_virtual_time

@@ -15,7 +15,6 @@ Not promised: that an event arrives. Everything belongs to the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, Literal, TypeVar
 
+from pvbinder import logs
 from pvbinder.kube.client import Client, KubernetesObject
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.kinds import EVENTS
@@ -43,7 +43,7 @@ REMEMBERED = 4096  # entries of each of the three memories, least recently used 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COMBINED = "(combined from similar events): "
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 V = TypeVar("V")
 
@@ -161,7 +161,7 @@ class EventRecorder:
             self._queue.put_nowait(Happening(subject, type, reason, message, self._now()))
         except asyncio.QueueFull:
             self._dropped += 1
-            log.warning("event dropped: too many at once", extra={"object": subject.name, "reason": reason})
+            log.warning("event dropped: too many at once", object=subject.name, reason=reason)
 
     async def run(self) -> None:
         """Write events until cancelled."""
@@ -210,14 +210,14 @@ class EventRecorder:
             except ApiFailure as failure:
                 if not failure.is_transient:
                     self._refused += 1
-                    level = logging.DEBUG if failure.is_namespace_terminating else logging.WARNING
-                    log.log(level, "event refused", extra=self._fields(happening, failure.message))
+                    write = log.debug if failure.is_namespace_terminating else log.warning
+                    write("event refused", **self._fields(happening, failure.message))
                     return
                 problem = failure.message
             else:
                 return
         self._given_up += 1
-        log.warning("event given up", extra=self._fields(happening, problem))
+        log.warning("event given up", **self._fields(happening, problem))
 
     async def _create_or_patch(self, happening: Happening, message: str, written: _Written, name: str) -> None:
         namespace = happening.subject.namespace or "default"

@@ -22,12 +22,12 @@ an object in the cache. All of it belongs to the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
+from pvbinder import logs
 from pvbinder.kube.client import PAGE_LIMIT, Client, Kind, KubernetesObject, Unreadable
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.model.errors import PvbinderError
@@ -42,7 +42,7 @@ LONGEST_WAIT_SECONDS = 30.0
 EVENTS_PER_TURN = 100
 HEALTHY_WATCH_SECONDS = 1.0  # one that lived as long counts as a success, event or not
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +268,9 @@ class Informer(Generic[T]):
             wait_seconds = self._wait_seconds(failures)
             log.warning(
                 "watch interrupted",
-                extra={
-                    "resource": self.kind.resource.qualified,
-                    "err": problem.message if problem else "the server ended the watch at once",
-                    "again_in_seconds": round(wait_seconds, 1),
-                },
+                resource=self.kind.resource.qualified,
+                err=problem.message if problem else "the server ended the watch at once",
+                again_in_seconds=round(wait_seconds, 1),
             )
             await asyncio.sleep(wait_seconds)
 
@@ -312,7 +310,7 @@ class Informer(Generic[T]):
         self._must_list = False
         if not self._synced.is_set():
             self._synced.set()
-            log.debug("cache filled", extra={"resource": self.kind.resource.qualified, "objects": len(self._objects)})
+            log.debug("cache filled", resource=self.kind.resource.qualified, objects=len(self._objects))
 
     async def _watch(self) -> None:
         """Follow the changes from where we are until the server ends the watch."""
@@ -405,7 +403,9 @@ class Informer(Generic[T]):
         self._counts.unreadable += 1
         log.warning(
             "object can't be read and is left as it was",
-            extra={"resource": self.kind.resource.qualified, "object": broken.key, "err": broken.problem},
+            resource=self.kind.resource.qualified,
+            object=broken.key,
+            err=broken.problem,
         )
 
 

@@ -17,12 +17,12 @@ called before `run()`.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from pvbinder import logs
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.model.errors import PvbinderError
 
@@ -30,7 +30,7 @@ K = TypeVar("K", bound=Hashable)
 
 DURATION_BUCKETS = tuple(1e-8 * 10.0**power for power in range(12))  # seconds, as the reference's workqueue metrics
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,10 +305,10 @@ class WorkQueue(Generic[K]):
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            log.error("work was cancelled from within", extra={"queue": self.name, self._key_field: str(key)})
+            log.error("work was cancelled from within", queue=self.name, **{self._key_field: str(key)})
             self._requeue(key, None)
         except Exception:
-            log.exception("defect while working on a key", extra={"queue": self.name, self._key_field: str(key)})
+            log.exception("defect while working on a key", queue=self.name, **{self._key_field: str(key)})
             self._requeue(key, None)
         else:
             self._limiter.forget(key)
@@ -319,14 +319,14 @@ class WorkQueue(Generic[K]):
         self.add_rate_limited(key)
         if error is None:
             return
-        fields = {self._key_field: str(key), "queue": self.name, "err": str(error)}
+        fields: dict[str, object] = {self._key_field: str(key), "queue": self.name, "err": str(error)}
         match error:
             case ApiFailure(is_conflict=True):  # somebody else wrote first: everyday life, not an error (B-14)
-                log.debug(self._failure_message, extra=fields)
+                log.debug(self._failure_message, **fields)
             case ConnectionFailed() | ApiFailure(is_transient=True):
-                log.warning(self._failure_message, extra=fields)
+                log.warning(self._failure_message, **fields)
             case _:
-                log.error(self._failure_message, extra=fields)
+                log.error(self._failure_message, **fields)
 
     def _tell_settled(self) -> None:
         if not self._settled:

@@ -1,0 +1,148 @@
+"""Log lines as events: a constant message, then what it is about as ``key=value``.
+
+    log = logs.get(__name__)
+    log.info("volume bound", pvc="shop/orders", pv="disk-7", rule="SC-U3")
+
+    2026-03-01T10:00:00.123Z INFO  volume bound pvc=shop/orders pv=disk-7 rule=SC-U3
+
+LOGS-1  One line per record, whatever is in its values: text is quoted when it would be ambiguous, control characters
+        are written out (they can't begin a line or colour a terminal), and as JSON it is one object a line.
+LOGS-2  Fields may have any name; those of records made with the standard library's ``extra=`` are shown too.
+LOGS-3  A line that isn't shown costs next to nothing: disabled levels return at once.
+
+It is the standard library's logging underneath, so handlers, levels and capture work as everywhere. It lives beside the
+floors because all of them but `model` and `rules` (which never log) write lines; only an entry point calls `configure`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+Format = Literal["text", "json"]
+
+VERBOSITY_OF_DECISIONS = 2
+VERBOSITY_OF_LIBRARIES = 6
+
+_FIELDS = "pvbinder_fields"
+_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", _FIELDS}
+
+
+class Log:
+    """A named source of log lines whose fields are keyword arguments."""
+
+    __slots__ = ("_logger",)
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def debug(self, message: str, /, **fields: object) -> None:
+        """Write about a decision, also "nothing to do"."""
+        self._write(logging.DEBUG, message, fields)
+
+    def info(self, message: str, /, **fields: object) -> None:
+        """Write about something that we changed in the cluster, or a start or stop."""
+        self._write(logging.INFO, message, fields)
+
+    def warning(self, message: str, /, **fields: object) -> None:
+        """Write that we cope, but that it costs something."""
+        self._write(logging.WARNING, message, fields)
+
+    def error(self, message: str, /, **fields: object) -> None:
+        """Write that someone must act."""
+        self._write(logging.ERROR, message, fields)
+
+    def exception(self, message: str, /, **fields: object) -> None:
+        """Write about a defect, with the traceback of the exception being handled."""
+        self._write(logging.ERROR, message, fields, with_traceback=True)
+
+    def is_enabled_for(self, level: int) -> bool:
+        """Tell whether lines of `level` are shown at all; ask before making a costly field."""
+        return self._logger.isEnabledFor(level)
+
+    def _write(self, level: int, message: str, fields: dict[str, object], *, with_traceback: bool = False) -> None:
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, "%s", message, extra={_FIELDS: fields}, exc_info=with_traceback, stacklevel=3)
+
+
+def get(name: str) -> Log:
+    """Return the log of module `name` (pass ``__name__``)."""
+    return Log(logging.getLogger(name))
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """Return the fields of a record in the order in which they were passed, however it was made (LOGS-2)."""
+    fields: dict[str, object] = dict(getattr(record, _FIELDS, {}))
+    fields |= {key: value for key, value in vars(record).items() if key not in _OWN_ATTRIBUTES}
+    return fields
+
+
+class TextFormatter(logging.Formatter):
+    """``TIME LEVEL message key=value …``"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Make the line (LOGS-1); a traceback follows it, each line indented."""
+        parts = [_time_of(record), f"{record.levelname:<5}", printable(record.getMessage())]
+        parts += [f"{key}={_shown(value)}" for key, value in fields_of(record).items()]
+        line = " ".join(parts)
+        if record.exc_info:
+            line += "\n" + "\n".join(f"    {row}" for row in self.formatException(record.exc_info).splitlines())
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ``time``, ``level``, ``logger``, ``message`` and the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Make the line (LOGS-1); a field called like one of ours gets the prefix ``field_``."""
+        entry: dict[str, Any] = {
+            "time": _time_of(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for key, value in fields_of(record).items():
+            entry[f"field_{key}" if key in entry else key] = value
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str, ensure_ascii=False)
+
+
+def configure(*, verbosity: int = 0, format: Format = "text", stream: TextIO | None = None) -> logging.Handler:  # noqa: A002
+    """Send the process's log lines to `stream` (stderr); an entry point calls it, once.
+
+    ``-v 0`` shows what was changed in the cluster and what needs somebody (INFO and above), ``-v 2`` decisions too,
+    ``-v 6`` also what the libraries below us say. Returns the handler, for who must take it away again.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.DEBUG if verbosity >= VERBOSITY_OF_LIBRARIES else logging.WARNING)
+    logging.getLogger("pvbinder").setLevel(logging.DEBUG if verbosity >= VERBOSITY_OF_DECISIONS else logging.INFO)
+    return handler
+
+
+def only_warnings() -> None:
+    """Show only what somebody must know (WARNING and above)."""
+    logging.getLogger("pvbinder").setLevel(logging.WARNING)
+
+
+def printable(text: str) -> str:
+    """Return `text` with its control characters written out (LOGS-1)."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _time_of(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = printable(f"{value:.6g}" if isinstance(value, float) else str(value))
+    return json.dumps(text, ensure_ascii=False) if not text or any(c in text for c in ' "=') else text

@@ -1,0 +1,129 @@
+"""What log lines promise (LOGS-1 to LOGS-3)."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from pvbinder import logs
+
+
+@pytest.fixture(autouse=True)
+def restore_logging() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("pvbinder")
+    before = (list(root.handlers), root.level, ours.level)
+    yield
+    root.handlers[:], root.level, ours.level = before
+    logging.getLogger("pvbinder").manager._clear_cache()  # type: ignore[attr-defined]
+
+
+VALUES: dict[str, tuple[object, str]] = {
+    "a key": ("shop/orders", "pvc=shop/orders"),
+    "with a blank": ("two words", 'pvc="two words"'),
+    "with a quote": ('say "no"', 'pvc="say \\"no\\""'),
+    "empty": ("", 'pvc=""'),
+    "two lines": ("one\ntwo", "pvc=one\\ntwo"),
+    "a colour": ("\x1b[31mred", "pvc=\\x1b[31mred"),
+    "true": (True, "pvc=true"),
+    "a number": (7, "pvc=7"),
+    "a fraction": (0.1 + 0.2, "pvc=0.3"),
+    "none": (None, "pvc=None"),
+    "other letters": ("größe", "pvc=größe"),
+}
+
+
+@pytest.mark.parametrize(("value", "shown"), VALUES.values(), ids=VALUES.keys())
+def test_logs_1_one_line_whatever_is_in_it(value: object, shown: str) -> None:
+    stream = io.StringIO()
+    logs.configure(stream=stream)
+
+    logs.get("pvbinder.test").info("volume bound", pvc=value)
+
+    [line] = stream.getvalue().splitlines()
+    assert line.split(" ", 1)[1] == f"INFO  volume bound {shown}"
+
+
+def test_logs_1_json_is_one_object_a_line() -> None:
+    stream = io.StringIO()
+    logs.configure(stream=stream, format="json")
+
+    logs.get("pvbinder.test").warning("slow\nwrite", pvc="shop/orders", level="mine", took_ms=11)
+
+    [line] = stream.getvalue().splitlines()
+    entry = json.loads(line)
+    assert entry.pop("time").endswith("Z")
+    assert entry == {
+        "level": "warning",
+        "logger": "pvbinder.test",
+        "message": "slow\nwrite",
+        "pvc": "shop/orders",
+        "field_level": "mine",
+        "took_ms": 11,
+    }
+
+
+def test_logs_2_any_name_and_either_way() -> None:
+    stream = io.StringIO()
+    logs.configure(stream=stream)
+
+    logs.get("pvbinder.test").info("a", name="disk-1", args=1, message="m")
+    logging.getLogger("pvbinder.test").info("b", extra={"pv": "disk-1"})
+
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("a name=disk-1 args=1 message=m")
+    assert second.endswith("b pv=disk-1")
+
+
+LEVELS = {  # verbosity: levels shown of ours, of others
+    "as it comes": (0, ["info", "warning"], ["warning"]),
+    "decisions too": (2, ["debug", "info", "warning"], ["warning"]),
+    "everything": (6, ["debug", "info", "warning"], ["debug", "info", "warning"]),
+}
+
+
+@pytest.mark.parametrize(("verbosity", "ours", "theirs"), LEVELS.values(), ids=LEVELS.keys())
+def test_logs_3_only_what_was_asked_for(verbosity: int, ours: list[str], theirs: list[str]) -> None:
+    stream = io.StringIO()
+    logs.configure(stream=stream, verbosity=verbosity, format="json")
+
+    for name in ("pvbinder.test", "aiohttp.access"):
+        log = logs.get(name)
+        log.debug("x")
+        log.info("x")
+        log.warning("x")
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["level"] for line in lines if line["logger"] == "pvbinder.test"] == ours
+    assert [line["level"] for line in lines if line["logger"] == "aiohttp.access"] == theirs
+    assert logs.get("pvbinder.test").is_enabled_for(logging.DEBUG) == ("debug" in ours)
+
+
+def test_only_warnings() -> None:
+    stream = io.StringIO()
+    logs.configure(stream=stream)
+    logs.only_warnings()
+
+    logs.get("pvbinder.test").info("x")
+    logs.get("pvbinder.test").error("y")
+
+    assert "y" in stream.getvalue()
+    assert "x" not in stream.getvalue()
+
+
+def test_a_defect_comes_with_its_traceback() -> None:
+    stream = io.StringIO()
+    logs.configure(stream=stream)
+
+    try:
+        raise KeyError("spec")
+    except KeyError:
+        logs.get("pvbinder.test").exception("defect", key="a")
+
+    lines = stream.getvalue().splitlines()
+    assert lines[0].endswith("defect key=a")
+    assert lines[1] == "    Traceback (most recent call last):"
+    assert lines[-1] == "    KeyError: 'spec'"
