@@ -1,0 +1,241 @@
+"""YAML bodies, read as the reference reads them: YAML 1.1 as go-yaml resolves it, then as if it were JSON.
+
+So ``y``, ``no`` and ``on`` are booleans, ``010`` is eight, and timestamps stay text. Keys become strings; of two equal
+keys the last counts, and `YamlDocument.duplicates` says so. Bounded: nesting, and what aliases expand to.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from pvbinder.model.errors import PvbinderError
+from pvbinder.server.schema.json_text import MAX_DEPTH
+
+MAX_NODES_BY_ALIAS: Final = 100_000
+
+_WORDS: Final[dict[str, bool | None]] = {
+    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+}
+_INFINITE: Final = {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"}
+_NOT_A_NUMBER: Final = {".nan", ".NaN", ".NAN"}
+_INTEGER: Final = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
+_FLOAT: Final = re.compile(r"[-+]?(?:[0-9]*\.?[0-9]+|[0-9]+\.)(?:[eE][-+][0-9]+)?", re.ASCII)
+_PREFIX: Final = "tag:yaml.org,2002:"
+
+
+class YamlTextError(PvbinderError):
+    """A text that is no YAML, or means something that JSON can't say; the message is go-yaml's."""
+
+
+class _Loader(yaml.CSafeLoader):
+    """The C parser; only its events are used."""
+
+
+@dataclass
+class YamlDocument:
+    """The first document of a text, as JSON would hold it."""
+
+    value: Any = None
+    duplicates: list[str] = field(default_factory=list)
+
+    @property
+    def strict_error(self) -> str:
+        """What a strict reader says about `duplicates`; "" when there are none."""
+        return "yaml: unmarshal errors:\n  " + "\n  ".join(self.duplicates) if self.duplicates else ""
+
+
+def parse_yaml(body: bytes) -> YamlDocument:
+    """Read the first document of `body`; YamlTextError when it can't be read."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise YamlTextError("yaml: invalid UTF-8") from error
+    if "\0" in text:
+        raise YamlTextError("yaml: control characters are not allowed")
+    try:
+        return _Composer().compose(text)
+    except yaml.MarkedYAMLError as error:
+        raise YamlTextError(_go_message(error)) from error
+    except yaml.YAMLError as error:
+        raise YamlTextError("yaml: control characters are not allowed") from error
+
+
+def _go_message(error: yaml.MarkedYAMLError) -> str:
+    """The parser's message with the line that go-yaml gives."""
+    line = 0
+    if error.problem_mark is not None and error.problem_mark.line:
+        line = error.problem_mark.line + (1 if isinstance(error, yaml.scanner.ScannerError) else 0)
+    elif error.context_mark is not None and error.context_mark.line:
+        line = error.context_mark.line
+    return f"yaml: {f'line {line}: ' if line else ''}{error.problem or 'unknown problem parsing YAML content'}"
+
+
+@dataclass
+class _Open:
+    """A collection that isn't closed yet."""
+
+    value: dict[str, Any] | list[Any]
+    anchor: str | None
+    nodes_before: int
+    key: str | None = None
+    is_merge: bool = False
+    keys_seen: set[str] = field(default_factory=set)
+    merged: list[Any] = field(default_factory=list)
+
+
+class _Composer:
+    """Builds the value from the parser's events, without recursion."""
+
+    def __init__(self) -> None:
+        self._document = YamlDocument()
+        self._open: list[_Open] = []
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._nodes = 0
+        self._by_alias = 0
+
+    def compose(self, text: str) -> YamlDocument:
+        """Read up to the end of the first document."""
+        for event in yaml.parse(text, Loader=_Loader):
+            match event:
+                case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                    self._start({} if isinstance(event, yaml.MappingStartEvent) else [], event)
+                case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                    self._end(event)
+                case yaml.ScalarEvent():
+                    self._nodes += 1
+                    value = _scalar(event)
+                    if event.anchor:
+                        self._anchors[event.anchor] = (value, 1)
+                    self._put(value, event, is_merge=event.value == "<<" and event.implicit[0])
+                case yaml.AliasEvent():
+                    self._alias(event)
+                case yaml.DocumentEndEvent():
+                    break
+        return self._document
+
+    def _start(self, value: dict[str, Any] | list[Any], event: yaml.CollectionStartEvent) -> None:
+        self._nodes += 1
+        if len(self._open) >= MAX_DEPTH:
+            raise YamlTextError("yaml: exceeded max depth")
+        if self._open and isinstance(self._open[-1].value, dict) and self._open[-1].key is None:
+            raise YamlTextError(f"yaml: invalid map key: {'map' if isinstance(value, dict) else 'slice'}")
+        self._open.append(_Open(value, event.anchor, self._nodes))
+
+    def _end(self, event: yaml.Event) -> None:
+        closed = self._open.pop()
+        if isinstance(closed.value, dict):
+            for source in closed.merged:
+                for key, value in source.items():
+                    closed.value.setdefault(key, value)
+        if closed.anchor:
+            self._anchors[closed.anchor] = (closed.value, self._nodes - closed.nodes_before + 1)
+        self._put(closed.value, event)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        if event.anchor not in self._anchors:
+            if any(collection.anchor == event.anchor for collection in self._open):
+                raise YamlTextError(f"yaml: anchor '{event.anchor}' value contains itself")
+            raise YamlTextError(f"yaml: unknown anchor '{event.anchor}' referenced")
+        value, nodes = self._anchors[event.anchor]
+        self._nodes += nodes
+        self._by_alias += nodes
+        if self._by_alias > MAX_NODES_BY_ALIAS:
+            raise YamlTextError("yaml: document contains excessive aliasing")
+        self._put(value, event)
+
+    def _put(self, value: Any, event: yaml.Event, *, is_merge: bool = False) -> None:
+        """Hand a finished value to the collection around it."""
+        if not self._open:
+            self._document.value = value
+            return
+        around = self._open[-1]
+        if isinstance(around.value, list):
+            around.value.append(value)
+        elif around.key is None:
+            around.key = _key(value)
+            around.is_merge = is_merge
+            if not is_merge and around.key in around.keys_seen:
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                self._document.duplicates.append(f"line {line}: key {json.dumps(around.key)} already set in map")
+            around.keys_seen.add(around.key)
+        elif around.is_merge:
+            sources = value if isinstance(value, list) else [value]
+            if not all(isinstance(source, dict) for source in sources):
+                raise YamlTextError("yaml: map merge requires map or sequence of maps as the value")
+            around.merged += sources
+            around.key = None
+        else:
+            around.value[around.key] = value
+            around.key = None
+
+
+def _key(value: Any) -> str:
+    """A key as JSON must have it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if value is None:
+        raise YamlTextError("unsupported map key of type: %!s(<nil>), key: <nil>, value: interface {}")
+    raise YamlTextError(f"yaml: invalid map key: {value!r}")
+
+
+def _scalar(event: yaml.ScalarEvent) -> Any:
+    """What a scalar means."""
+    text: str = event.value
+    if event.tag not in (None, "!"):
+        return _tagged(event.tag.removeprefix(_PREFIX), text)
+    return _plain(text) if event.implicit[0] else text
+
+
+def _tagged(tag: str, text: str) -> Any:
+    if tag == "str":
+        return text
+    value = _plain(text)
+    wanted = {"int": int, "float": float, "bool": bool, "null": type(None)}.get(tag)
+    if wanted is None:
+        return text
+    if wanted is float and isinstance(value, int):
+        return value
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise YamlTextError(f"yaml: cannot decode !!str `{text}` as a !!{tag}")
+    return value
+
+
+def _plain(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    if text in _INFINITE or text in _NOT_A_NUMBER:
+        raise YamlTextError(f"json: unsupported value: {'NaN' if text in _NOT_A_NUMBER else 'Inf'}")
+    if not text or (text[0] not in "+-." and not text[0].isdigit()):
+        return text
+    digits = text.replace("_", "")
+    if len(digits) <= 40 and _INTEGER.fullmatch(digits):
+        return _integer(digits)
+    if _FLOAT.fullmatch(digits) and len(digits) <= 400:
+        value = float(digits)
+        if math.isinf(value):
+            return text
+        return int(value) if value.is_integer() and abs(value) < 1e21 else value
+    return text
+
+
+def _integer(digits: str) -> int | float:
+    sign = -1 if digits.startswith("-") else 1
+    number = digits.lstrip("+-")
+    if re.fullmatch("0[0-7]+", number):
+        value = int(number, 8)
+    else:
+        value = int(number, 0)
+    value *= sign
+    return value if -(2**63) <= value < 2**64 else float(value)
