@@ -92,9 +92,11 @@ def _validate_driver_spec(spec: Json) -> list[FieldError]:
     policy = spec.get("fsGroupPolicy")
     if policy not in _GROUP_POLICIES:
         errors.append(unsupported("spec.fsGroupPolicy", policy, _GROUP_POLICIES))
-    for mode in spec.get("volumeLifecycleModes") or ():
-        if mode not in _LIFECYCLES:
-            errors.append(unsupported("spec.volumeLifecycleModes", mode, _LIFECYCLES))
+    errors += (
+        unsupported("spec.volumeLifecycleModes", mode, _LIFECYCLES)
+        for mode in spec.get("volumeLifecycleModes") or ()
+        if mode not in _LIFECYCLES
+    )
     period = spec.get("nodeAllocatableUpdatePeriodSeconds")
     if period is not None and period < 10:
         why = "must be greater than or equal to 10 seconds"

@@ -1,6 +1,7 @@
 """Event of both groups, over one storage in the form of ``v1`` (apiserver.md sections 6 and 7).
 
-The older group takes nearly anything; what comes in through ``events.k8s.io`` is checked more strictly and hardly changes.
+The older group takes nearly anything; what comes in through ``events.k8s.io`` is checked more strictly, and hardly
+changes later.
 """
 
 from __future__ import annotations

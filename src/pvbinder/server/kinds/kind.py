@@ -98,8 +98,8 @@ class Subresource:
     `verbs` are the ones discovery lists. `prepare_update` puts back what a write to this path must not change.
 
     A subresource whose body is another kind (``scale``, ``binding``) names it in `body`: `read` makes that body of the
-    stored object and `write` puts a body that came in (PUT, PATCH, or POST) into a copy of the object, returning the
-    errors of a body that can't be used. What `write` leaves then goes the way of an update of this subresource.
+    stored object, and `write` puts a body that came in (PUT, PATCH, or POST) into a copy of the object, or raises
+    ApiError. What `write` leaves then goes the way of an update of this subresource.
     `answers_status`: a POST is answered with a Status ``Success`` (201), not with the body.
     """
 
@@ -109,7 +109,7 @@ class Subresource:
     validate_update: Callable[[Json, Json], list[FieldError]] = no_errors_of_two
     body: Resource | None = None
     read: Callable[[Json], Json] = same
-    write: Callable[[Json, Json, str], list[FieldError]] | None = None
+    write: Callable[[Json, Json, str], None] | None = None
     answers_status: bool = False
 
 

@@ -179,10 +179,9 @@ def validate_persistent_volume_update(new: Json, old: Json) -> list[FieldError]:
     if spec.get("volumeMode") != before.get("volumeMode"):
         errors.append(invalid("volumeMode", spec.get("volumeMode"), IMMUTABLE))
     affinity = before.get("nodeAffinity")
-    if affinity is not None and spec.get("nodeAffinity") != affinity:
-        if not _only_renames_labels(spec.get("nodeAffinity"), affinity):
-            why = "field is immutable, except for updating from beta label to GA"
-            errors.append(invalid("nodeAffinity", spec.get("nodeAffinity"), why))
+    if affinity is not None and not _only_renames_labels(spec.get("nodeAffinity"), affinity):
+        why = "field is immutable, except for updating from beta label to GA"
+        errors.append(invalid("nodeAffinity", spec.get("nodeAffinity"), why))
     attributes_class = "volumeAttributesClassName"
     if before.get(attributes_class) is not None and spec.get(attributes_class) is None:
         errors.append(forbidden(f"spec.{attributes_class}", "update from non-nil value to nil is forbidden"))
@@ -273,6 +272,8 @@ def _refuse_source_change(spec: Json, before: Json) -> list[FieldError]:
 
 def _only_renames_labels(new: Json | None, old: Json) -> bool:
     """Say whether the new node affinity is the old one with beta labels replaced by their successors (PU-3)."""
+    if new == old:
+        return True
     terms = ((new or {}).get("required") or {}).get("nodeSelectorTerms") or []
     terms_before = (old.get("required") or {}).get("nodeSelectorTerms") or []
     return len(terms) == len(terms_before) and all(

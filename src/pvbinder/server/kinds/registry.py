@@ -19,6 +19,7 @@ from pvbinder.server.kinds.namespaces import NAMESPACE
 from pvbinder.server.kinds.nodes import NODE
 from pvbinder.server.kinds.persistent_volume_claims import PERSISTENT_VOLUME_CLAIM
 from pvbinder.server.kinds.persistent_volumes import PERSISTENT_VOLUME
+from pvbinder.server.kinds.pods import POD
 from pvbinder.server.kinds.secrets import CONFIG_MAP, SECRET
 from pvbinder.server.kinds.service_accounts import SERVICE_ACCOUNT
 from pvbinder.server.kinds.storage_classes import STORAGE_CLASS, VOLUME_ATTRIBUTES_CLASS
@@ -30,6 +31,7 @@ BUILT_IN: tuple[ServedKind, ...] = (
     NODE,
     PERSISTENT_VOLUME_CLAIM,
     PERSISTENT_VOLUME,
+    POD,
     SECRET,
     SERVICE_ACCOUNT,
     EVENT_OF_EVENTS,

@@ -51,9 +51,9 @@ def validate_secret(secret: Json) -> list[FieldError]:
             errors.append(required(f"data[{key}]"))
     if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
         errors += [required("data[username]"), required("data[password]")]
-    if kind == "kubernetes.io/service-account-token":
-        if not (secret["metadata"].get("annotations") or {}).get(_ACCOUNT_ANNOTATION):
-            errors.append(required(f"metadata.annotations[{_ACCOUNT_ANNOTATION}]"))
+    annotations = secret["metadata"].get("annotations") or {}
+    if kind == "kubernetes.io/service-account-token" and not annotations.get(_ACCOUNT_ANNOTATION):
+        errors.append(required(f"metadata.annotations[{_ACCOUNT_ANNOTATION}]"))
     return errors
 
 

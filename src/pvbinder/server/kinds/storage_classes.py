@@ -42,10 +42,11 @@ def validate_storage_class(obj: Json) -> list[FieldError]:
 
 def validate_storage_class_update(new: Json, old: Json) -> list[FieldError]:
     """Refuse changes of what provisioning has relied on (SCV-6)."""
-    errors: list[FieldError] = []
-    for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
-        if new.get(field) != old.get(field):
-            errors.append(invalid(field, new.get(field), IMMUTABLE))
+    errors = [
+        invalid(field, new.get(field), IMMUTABLE)
+        for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
+        if new.get(field) != old.get(field)
+    ]
     if new.get("allowedTopologies") != old.get("allowedTopologies"):
         errors += validate_topology_terms(new.get("allowedTopologies") or [], "allowedTopologies")
     return errors

@@ -31,21 +31,23 @@ def validate_metadata_create(kind: ServedKind, obj: Json) -> list[FieldError]:
     errors: list[FieldError] = []
     generate_name = metadata.get("generateName")
     if generate_name:
-        for reason in check_object_name(kind.name_rule, generate_name, prefix=True):
-            errors.append(invalid("metadata.generateName", generate_name, reason))
+        errors += (
+            invalid("metadata.generateName", generate_name, reason)
+            for reason in check_object_name(kind.name_rule, generate_name, prefix=True)
+        )
     name = metadata.get("name")
     if not name:
         errors.append(required("metadata.name", "name or generateName is required"))
     else:
-        for reason in check_object_name(kind.name_rule, name):
-            errors.append(invalid("metadata.name", name, reason))
+        errors += (invalid("metadata.name", name, reason) for reason in check_object_name(kind.name_rule, name))
     namespace = metadata.get("namespace")
     if kind.resource.namespaced:
         if not namespace:
             errors.append(required("metadata.namespace"))
         else:
-            for reason in check_object_name("label", namespace):
-                errors.append(invalid("metadata.namespace", namespace, reason))
+            errors += (
+                invalid("metadata.namespace", namespace, reason) for reason in check_object_name("label", namespace)
+            )
     elif namespace:
         errors.append(forbidden("metadata.namespace", "not allowed on this type"))
     generation = metadata.get("generation")
@@ -66,10 +68,11 @@ def validate_metadata_update(kind: ServedKind, new: Json, old: Json) -> list[Fie
     """
     metadata: Json = new["metadata"]
     before: Json = old["metadata"]
-    errors: list[FieldError] = []
-    for field in _IMMUTABLE_FIELDS:
-        if metadata.get(field) != before.get(field):
-            errors.append(invalid(f"metadata.{field}", metadata.get(field), IMMUTABLE))
+    errors = [
+        invalid(f"metadata.{field}", metadata.get(field), IMMUTABLE)
+        for field in _IMMUTABLE_FIELDS
+        if metadata.get(field) != before.get(field)
+    ]
     labels = metadata.get("labels")
     if labels and labels != before.get("labels"):
         errors += validate_labels(labels, "metadata.labels")
@@ -91,10 +94,8 @@ def validate_labels(labels: Json | None, path: str) -> list[FieldError]:
     """Check keys and values of labels (OM-7)."""
     errors: list[FieldError] = []
     for key, value in (labels or {}).items():
-        for reason in check_qualified_name(key):
-            errors.append(invalid(path, key, reason))
-        for reason in check_label_value(value):
-            errors.append(invalid(path, value, reason))
+        errors += (invalid(path, key, reason) for reason in check_qualified_name(key))
+        errors += (invalid(path, value, reason) for reason in check_label_value(value))
     return errors
 
 
@@ -105,8 +106,7 @@ def validate_annotations(annotations: Json | None, path: str) -> list[FieldError
     errors: list[FieldError] = []
     size = 0
     for key, value in annotations.items():
-        for reason in check_qualified_name(key.lower()):
-            errors.append(invalid(path, key, reason))
+        errors += (invalid(path, key, reason) for reason in check_qualified_name(key.lower()))
         size += len(key.encode()) + len(value.encode())
     if size > _ANNOTATIONS_MAXIMUM:
         errors.append(too_long(path, _ANNOTATIONS_MAXIMUM))
@@ -117,8 +117,7 @@ def _validate_finalizers(finalizers: list[str] | None) -> list[FieldError]:
     """Check the form of finalizers, then that they are standard or qualified (OM-4)."""
     errors: list[FieldError] = []
     for finalizer in finalizers or ():
-        for reason in check_qualified_name(finalizer):
-            errors.append(invalid("metadata.finalizers", finalizer, reason))
+        errors += (invalid("metadata.finalizers", finalizer, reason) for reason in check_qualified_name(finalizer))
     for index, finalizer in enumerate(finalizers or ()):
         if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             why = "name is neither a standard finalizer name nor is it fully qualified"
@@ -149,9 +148,11 @@ def _validate_owner_references(owners: list[Any] | None) -> list[FieldError]:
         version = api_version.rpartition("/")[2]
         if not version:
             errors.append(invalid(f"{path}.apiVersion", api_version, "version must not be empty"))
-        for field in ("kind", "name", "uid"):
-            if not owner.get(field):
-                errors.append(invalid(f"{path}.{field}", owner.get(field, ""), "must not be empty"))
+        errors += (
+            invalid(f"{path}.{field}", owner.get(field, ""), "must not be empty")
+            for field in ("kind", "name", "uid")
+            if not owner.get(field)
+        )
         if kind == "Event" and api_version == "v1":
             errors.append(invalid(path, owner, f"{api_version}, Kind=Event is disallowed from being an owner"))
         if owner.get("controller"):

@@ -42,7 +42,8 @@ _SUBDOMAIN_TEXT = (
 )
 _LABEL_1035_TEXT = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    f"and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '{_LABEL_1035}')"
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+    f"regex used for validation is '{_LABEL_1035}')"
 )
 _QUALIFIED_TEXT = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
@@ -140,7 +141,7 @@ _CHECKS: dict[NameRule, NameCheck] = {
 
 
 def check_object_name(rule: NameRule, name: str, *, prefix: bool = False) -> tuple[str, ...]:
-    """Check an object's name by its kind's rule (OM-2), or with `prefix` a ``generateName``, which may end in a dash."""
+    """Check an object's name by its kind's rule (OM-2); with `prefix`, a ``generateName``, which may end in a dash."""
     if prefix and rule != "path-segment" and len(name) > 1 and name.endswith("-"):
         name = name[:-2] + "a"
     return _CHECKS[rule](name)

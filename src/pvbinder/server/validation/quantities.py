@@ -1,6 +1,6 @@
 """Quantities inside objects: brought into their canonical form when decoded, and checked (PD-1, CD-1, PV-3, VC-2).
 
-A text that is no quantity is refused when a body is decoded; should one get here, it is left as it is and counts as zero.
+A text that is no quantity is refused when a body is decoded; should one get here, it stays as it is and counts as zero.
 """
 
 from __future__ import annotations
