@@ -86,11 +86,13 @@ class ApiError(PvbinderError):
         *,
         details: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.details = details
+        self.metadata = metadata or {}
         self.headers = headers or {}
 
     def status(self) -> dict[str, Any]:
@@ -98,13 +100,13 @@ class ApiError(PvbinderError):
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details is not None:
             status["details"] = self.details
         status["code"] = self.code
         return status
@@ -157,5 +159,5 @@ def is_invalid(resource: Resource, name: str, errors: Sequence[FieldError]) -> A
     if resource.group:
         details["group"] = resource.group
     details["kind"] = resource.kind
-    details["causes"] = [{"reason": e.reason, "message": e.body, "field": e.field} for e in unique]
+    details["causes"] = [{"reason": e.reason, "message": e.body, "field": e.field} for e in errors]
     return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {text}', details=details)

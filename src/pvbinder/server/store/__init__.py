@@ -10,7 +10,7 @@ for the disk.
 """
 
 from pvbinder.server.store.database import DataDirectoryError, WriteFailed
-from pvbinder.server.store.history import Change, Cursor
+from pvbinder.server.store.history import Change, Cursor, HistoryLost
 from pvbinder.server.store.state import Stored
 from pvbinder.server.store.store import Page, RevisionExpired, RevisionFromTheFuture, Store
 
@@ -18,6 +18,7 @@ __all__ = [
     "Change",
     "Cursor",
     "DataDirectoryError",
+    "HistoryLost",
     "Page",
     "RevisionExpired",
     "RevisionFromTheFuture",

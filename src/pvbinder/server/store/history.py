@@ -63,15 +63,19 @@ class Cursor:
             self.revision = max(self.revision, self._history.revision)
         return self.revision
 
-    async def wait(self) -> None:
-        """Wait until there may be something to take, or the history is closed."""
+    async def wait(self, deadline: float) -> None:
+        """Wait until there may be something to take, the history is closed, or the loop's clock shows `deadline`."""
         if self._history.closed or self._track.after(self.revision, 1):
             return
-        waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        # a handle instead of `asyncio.timeout`: a watch waits thousands of times a second, and inside a generator
+        expiry = loop.call_at(deadline, _wake, waiter)
         self._track.waiters.add(waiter)
         try:
             await waiter
         finally:
+            expiry.cancel()
             self._track.waiters.discard(waiter)
 
 
@@ -168,8 +172,12 @@ class _Track:
 
     def wake(self) -> None:
         for waiter in self.waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            _wake(waiter)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 _FORGOTTEN = Change(0, "", Stored(0, b""), None)

@@ -171,6 +171,10 @@ class Store:
         except HistoryLost:
             raise RevisionExpired(f"the changes after revision {revision} are forgotten") from None
 
+    def end_watches(self) -> None:
+        """End all watches, now and from now on."""
+        self._history.close()
+
     @property
     def closed(self) -> bool:
         """Whether watches must end because the store is being closed."""

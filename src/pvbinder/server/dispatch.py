@@ -1,0 +1,129 @@
+"""The way of a request through the server: who asks, whether they may, which handler, and what errors become.
+
+DISPATCH-1  Every request is answered; whatever goes wrong inside is a Status 500 and one line in the log, no traceback
+            to the client.
+DISPATCH-2  Requests from a socket and from the same process take this same way.
+DISPATCH-3  Nothing is routed before it is authenticated and authorised: who may not see a path does not learn whether
+            it exists.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pvbinder.server.authentication import Authenticator, read_impersonation
+from pvbinder.server.authorization import Authorizer, decide, refused
+from pvbinder.server.errors import ApiError
+from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
+from pvbinder.server.rest.api import Api
+from pvbinder.server.rest.attributes import Attributes, read_attributes
+from pvbinder.server.rest.health import Health, plain_not_found
+from pvbinder.server.rest.negotiation import form_of_errors, respond
+from pvbinder.server.rest.routes import no_such_resource, not_allowed, serve
+from pvbinder.server.store import WriteFailed
+
+log = logging.getLogger(__name__)
+
+
+class Documents(Protocol):
+    """Something that answers fixed paths: discovery, OpenAPI, health."""
+
+    def answer(self, request: ApiRequest) -> ApiResponse | None:
+        """Answer a GET of a path of its own; None if the path is none."""
+        ...
+
+
+class Reviews(Protocol):
+    """Kinds that are answered but not stored: access reviews and the like."""
+
+    def serves(self, attributes: Attributes) -> bool:
+        """Tell whether the path is one of theirs."""
+        ...
+
+    async def answer(self, request: ApiRequest, user: UserInfo, attributes: Attributes) -> ApiResponse:
+        """Answer a request to a path of theirs."""
+        ...
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Answers requests over one store."""
+
+    api: Api
+    authenticator: Authenticator
+    authorizer: Authorizer
+    health: Health = field(default_factory=lambda: Health({}, {}))
+    documents: tuple[Documents, ...] = ()
+    reviews: tuple[Reviews, ...] = ()
+
+    async def handle(self, request: ApiRequest) -> ApiResponse:
+        """Answer `request` (DISPATCH-1)."""
+        try:
+            return await self._handle(request)
+        except ApiError as error:
+            return error_response(request, error)
+        except WriteFailed as error:
+            return error_response(request, ApiError(500, "InternalError", f"Internal error occurred: {error.message}"))
+        except Exception as error:
+            log.exception("request failed method=%s path=%s", request.method, request.path)
+            why = f"Internal error occurred: {type(error).__name__}"
+            return error_response(request, ApiError(500, "InternalError", why))
+
+    async def _handle(self, request: ApiRequest) -> ApiResponse:
+        user = request.user
+        if user is None:
+            user = self.authenticator.authenticate(request)
+        if any(name.startswith("impersonate-") for name in request.headers):
+            user = self._impersonate(user, request.headers)
+        request.user = user
+        attributes = read_attributes(request.method, request.path, request.query)
+        decision = decide(self.authorizer, user, attributes)
+        if not decision.allowed:
+            raise refused(user, attributes, decision)
+        if attributes.is_resource:
+            shelf = self.api.shelf(attributes.group, attributes.version, attributes.resource)
+            if shelf is not None:
+                return await serve(self.api, request, attributes, shelf)
+            for reviews in self.reviews:
+                if reviews.serves(attributes):
+                    return await reviews.answer(request, user, attributes)
+        return self._answer_document(request)
+
+    def _answer_document(self, request: ApiRequest) -> ApiResponse:
+        reading = request.method in ("GET", "HEAD")
+        asked = request if reading else ApiRequest("GET", request.path, headers=request.headers)
+        for document in (self.health, *self.documents):
+            answer = document.answer(asked)
+            if answer is not None:
+                if not reading:
+                    raise not_allowed()
+                return answer
+        parts = [part for part in request.path.split("/") if part]
+        groups = {kind.resource.group for kind in self.api.registry}
+        if len(parts) > 1 and (parts[0] == "api" or (parts[0] == "apis" and parts[1] in groups)):
+            raise no_such_resource()
+        return plain_not_found()
+
+    def _impersonate(self, user: UserInfo, headers: Mapping[str, str]) -> UserInfo:
+        """Return whom the request is to be taken for, if its user may be them."""
+        wanted = read_impersonation(headers)
+        if wanted is None:
+            return user
+        kinds = [("users", wanted.user)] + [("groups", group) for group in wanted.groups]
+        for resource, name in kinds:
+            attributes = Attributes("impersonate", "", True, "", "v1", resource, name=name)
+            decision = decide(self.authorizer, user, attributes)
+            if not decision.allowed:
+                raise refused(user, attributes, decision)
+        return wanted.as_user()
+
+
+def error_response(request: ApiRequest, error: ApiError) -> ApiResponse:
+    """Answer with the Status of `error`."""
+    form = form_of_errors(request.headers.get("accept", ""))
+    response = respond(request, error.code, error.status(), form.media_type)
+    response.headers.update(error.headers)
+    return response

@@ -1,0 +1,142 @@
+"""The embedded API server as a whole: a data directory, the served kinds, certificates and a listener.
+
+    async with EmbeddedServer(data_dir) as server:
+        server.write_kubeconfig(path)
+        ...  # kubectl at server.url, or requests in the same process through server.dispatcher
+
+EMBEDDED-1  When the context is entered, the server answers, is ready, and has what an empty Kubernetes has.
+EMBEDDED-2  When it is left, watches have ended, what was acknowledged is on disk, and the directory is free again.
+EMBEDDED-3  An ephemeral server leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from pvbinder.model.errors import PvbinderError
+from pvbinder.server.authentication import MASTERS, Authenticator
+from pvbinder.server.authorization.everybody import Everybody
+from pvbinder.server.discovery import Discovery
+from pvbinder.server.dispatch import Dispatcher
+from pvbinder.server.http import Listener, Timeouts
+from pvbinder.server.identity import Identity
+from pvbinder.server.kinds.registry import Registry
+from pvbinder.server.openapi import OpenApi
+from pvbinder.server.requests import ApiRequest, UserInfo
+from pvbinder.server.rest.api import Api
+from pvbinder.server.rest.health import Health
+from pvbinder.server.store import Store
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+SYSTEM_USER = UserInfo("system:apiserver", groups=(MASTERS,))
+
+
+class BootstrapError(PvbinderError):
+    """The server could not create what an empty Kubernetes has."""
+
+
+class EmbeddedServer:
+    """An API server in this process. Construct, then ``async with``.
+
+    Without a `data_dir` it is ephemeral: it writes to a temporary directory, as durably as otherwise, which is gone at
+    the end. `listen` False leaves out the socket and its certificates.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        listen: bool = True,
+        tokens: Mapping[str, UserInfo] | None = None,
+        timeouts: Timeouts | None = None,
+        history_changes: int = 100_000,
+    ) -> None:
+        self._asked_dir = data_dir
+        self._host = host
+        self._port = port
+        self._listen = listen
+        self._tokens = tokens or {}
+        self._timeouts = timeouts
+        self._history_changes = history_changes
+        self._stack = AsyncExitStack()
+        self._ready = False
+
+    async def __aenter__(self) -> EmbeddedServer:
+        async with AsyncExitStack() as stack:
+            if self._asked_dir is None:
+                self.data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pvbinder-")))
+            else:
+                self.data_dir = self._asked_dir
+            self.store = await stack.enter_async_context(Store(self.data_dir, history_changes=self._history_changes))
+            registry = Registry()
+            self.api = Api(self.store, registry)
+            self.dispatcher = Dispatcher(
+                self.api,
+                Authenticator(self._tokens),
+                Everybody(),
+                Health({}, {"poststarthook/start-namespaces": self._why_not_ready}),
+                documents=(Discovery(registry), OpenApi(registry)),
+            )
+            if self._listen:
+                self.identity = Identity.load_or_make(self.data_dir / "pki", [self._host])
+            await self._bootstrap()
+            self._ready = True
+            if self._listen:
+                self._listener = await stack.enter_async_context(
+                    Listener(
+                        self.dispatcher.handle,
+                        host=self._host,
+                        port=self._port,
+                        tls=self.identity.server_context(),
+                        timeouts=self._timeouts,
+                    )
+                )
+            # the listener's connections are waited for at the end: first end the watches that they carry
+            stack.callback(self.store.end_watches)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ready = False
+        await self._stack.aclose()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._listener.url
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._listener.port
+
+    def write_kubeconfig(self, path: Path) -> None:
+        """Write the administrator's kubeconfig (mode 0600)."""
+        self.identity.write_kubeconfig(path, self.url)
+
+    async def _bootstrap(self) -> None:
+        for name in NAMESPACES:
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            request = ApiRequest(
+                "POST",
+                "/api/v1/namespaces",
+                headers={"content-type": "application/json", "user-agent": "pvbinder"},
+                body=msgspec.json.encode(body),
+                user=SYSTEM_USER,
+            )
+            answer = await self.dispatcher.handle(request)
+            if answer.status not in (201, 409):
+                raise BootstrapError(f"can't create namespace {name}: {answer.body.decode(errors='replace')}")
+
+    def _why_not_ready(self) -> str | None:
+        return None if self._ready else "starting"

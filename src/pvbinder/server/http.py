@@ -1,0 +1,244 @@
+"""The listener: HTTP/1.1, over TLS, between sockets and the dispatcher.
+
+HTTP-1  Bounded input: a body has at most `BODY_LIMIT` bytes (413), a header field and the request line `LINE_LIMIT`; a
+        request must be sent whole within `read_seconds`, and a connection on which nothing is asked is closed.
+HTTP-2  Bounded output: at most one chunk more than the socket takes is kept for a reader, and one that takes nothing
+        for `write_seconds` is disconnected.
+HTTP-3  One connection's trouble is nobody else's: what can't be parsed is answered 400 and closed.
+HTTP-4  A client that goes away takes its watch with it; a write that has begun goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from types import TracebackType
+from typing import cast
+from urllib.parse import parse_qs, unquote
+
+from aiohttp import web
+
+from pvbinder.model.errors import PvbinderError
+from pvbinder.server.dispatch import error_response
+from pvbinder.server.errors import ApiError, bad_request
+from pvbinder.server.requests import ApiRequest, ApiResponse
+
+BODY_LIMIT = 3 << 20
+LINE_LIMIT = 64 << 10
+QUERY_FIELD_LIMIT = 200
+GZIP_LEAST = 128 << 10
+GZIP_AT_ONCE = 1 << 20  # larger ones are compressed outside of the loop
+CACHE_CONTROL = "no-cache, private"
+
+Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
+
+
+class ListenError(PvbinderError):
+    """The address can't be listened on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a listener waits for a peer."""
+
+    read_seconds: float = 60.0  # for the body of a request
+    idle_seconds: float = 90.0  # for the next request, its headers included
+    write_seconds: float = 60.0  # for a reader to take a chunk
+    handshake_seconds: float = 10.0
+
+
+class Listener:
+    """Listens on one address and hands requests to `handle`. Construct, then ``async with``."""
+
+    def __init__(
+        self,
+        handle: Handler,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._handle = handle
+        self._host = host
+        self._tls = tls
+        self._timeouts = timeouts or Timeouts()
+        self.port = port  # the real one once it listens
+
+    async def __aenter__(self) -> Listener:
+        quiet = logging.getLogger(f"{__name__}.wire")  # aiohttp's own: a traceback for each malformed request
+        quiet.setLevel(logging.CRITICAL + 1)
+        self._web = web.Server(
+            self._serve,
+            handler_cancellation=True,
+            logger=quiet,
+            access_log=None,
+            keepalive_timeout=self._timeouts.idle_seconds,
+            max_line_size=LINE_LIMIT,
+            max_field_size=LINE_LIMIT,
+        )
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                self._web,
+                self._host,
+                self.port,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._timeouts.handshake_seconds if self._tls else None,
+                backlog=1024,
+            )
+        except (OSError, OverflowError) as error:
+            raise ListenError(
+                f"can't listen on {self._host} port {self.port}: {getattr(error, 'strerror', None) or error}",
+                hint="choose another port with --port, or 0 for any that is free",
+            ) from error
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+        await self._web.shutdown(timeout=2.0)
+
+    @property
+    def url(self) -> str:
+        """The address as a client writes it."""
+        scheme = "https" if self._tls else "http"
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)  # noqa: S104  (only compared)
+        return (
+            f"{scheme}://[{host}]:{self.port}" if ":" in host and "[" not in host else f"{scheme}://{host}:{self.port}"
+        )
+
+    async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        try:
+            request = await self._read(incoming)
+        except ApiError as error:
+            request = ApiRequest(incoming.method, "/", headers={"accept": incoming.headers.get("Accept", "")})
+            return _plain(error_response(request, error), closes=error.code == 408)
+        response = await self._handle(request)
+        if response.stream is not None:
+            return await self._send_stream(incoming, response, response.stream)
+        if len(response.body) > GZIP_LEAST and _takes_gzip(request):
+            await _compress(response)
+        return _plain(response)
+
+    async def _read(self, incoming: web.BaseRequest) -> ApiRequest:
+        """Read a request whole (HTTP-1)."""
+        path, _, query = incoming.raw_path.partition("?")
+        headers: dict[str, str] = {}
+        for name, value in incoming.headers.items():
+            name = name.lower()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        try:
+            fields = parse_qs(query, keep_blank_values=True, max_num_fields=QUERY_FIELD_LIMIT) if query else {}
+        except ValueError as error:
+            raise bad_request(f"the query of the request can't be read: {error}") from error
+        transport = incoming.transport
+        return ApiRequest(
+            method=incoming.method,
+            path=unquote(path) if "%" in path else path,
+            query=fields,
+            headers=headers,
+            body=await self._read_body(incoming) if incoming.body_exists else b"",
+            client_certificate=transport.get_extra_info("peercert") if transport is not None else None,
+        )
+
+    async def _read_body(self, incoming: web.BaseRequest) -> bytes:
+        length = incoming.content_length
+        if length is not None and length > BODY_LIMIT:
+            raise _too_large()
+        if incoming.headers.get("Expect", "").lower() == "100-continue":
+            assert incoming.transport is not None
+            incoming.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        chunks: list[bytes] = []
+        size = 0
+        content = incoming.content
+        try:
+            async with asyncio.timeout(self._timeouts.read_seconds):
+                while chunk := await content.readany():
+                    size += len(chunk)
+                    if size > BODY_LIMIT:
+                        raise _too_large()
+                    chunks.append(chunk)
+        except TimeoutError as error:
+            raise ApiError(408, "Timeout", "the body of the request did not arrive in time") from error
+        except (web.RequestPayloadError, ValueError) as error:
+            raise bad_request(f"the body of the request can't be read: {error}") from error
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _send_stream(
+        self, incoming: web.BaseRequest, response: ApiResponse, stream: AsyncIterator[bytes]
+    ) -> web.StreamResponse:
+        """Send a watch chunk by chunk (HTTP-2, HTTP-4)."""
+        outgoing = web.StreamResponse(status=response.status, headers=_headers(response))
+        outgoing.enable_chunked_encoding()
+        async with aclosing(cast("_Closable", stream)):
+            try:
+                await outgoing.prepare(incoming)
+                async for chunk in stream:
+                    async with asyncio.timeout(self._timeouts.write_seconds):
+                        await outgoing.write(chunk)
+            except TimeoutError:
+                if incoming.transport is not None:
+                    incoming.transport.abort()
+            except ConnectionError:
+                pass  # the reader has gone
+        return outgoing
+
+
+class _Closable(AsyncIterator[bytes]):
+    async def aclose(self) -> None:
+        """Stop."""
+
+
+def _plain(response: ApiResponse, *, closes: bool = False) -> web.Response:
+    outgoing = web.Response(status=response.status, body=response.body)
+    headers = outgoing.headers
+    for name, value in response.headers.items():
+        headers[name] = value
+    headers["Cache-Control"] = CACHE_CONTROL
+    for warning in response.warnings:
+        headers.add("Warning", _warning(warning))
+    if closes:
+        outgoing.force_close()
+    return outgoing
+
+
+def _headers(response: ApiResponse) -> dict[str, str]:
+    return {**response.headers, "Cache-Control": CACHE_CONTROL}
+
+
+def _warning(text: str) -> str:
+    """Return a ``Warning`` header's value; control characters would end the header."""
+    clean = "".join(char if char.isprintable() else " " for char in text)
+    escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{escaped}"'
+
+
+def _takes_gzip(request: ApiRequest) -> bool:
+    """Tell whether the client takes gzip, as the reference reads it: only when it stands there without a quality."""
+    return any(token.strip() == "gzip" for token in request.headers.get("accept-encoding", "").split(","))
+
+
+async def _compress(response: ApiResponse) -> None:
+    if len(response.body) > GZIP_AT_ONCE:
+        response.body = await asyncio.get_running_loop().run_in_executor(None, _gzip, response.body)
+    else:
+        response.body = _gzip(response.body)
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+
+
+def _gzip(body: bytes) -> bytes:
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return compressor.compress(body) + compressor.flush()
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")

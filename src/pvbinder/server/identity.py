@@ -1,0 +1,206 @@
+"""The certificates of an embedded server, made once and kept in its data directory.
+
+A certificate authority of its own (ECDSA P-256), a server certificate for the loopback addresses and the host that is
+listened on, and a client certificate for the administrator. Keys never leave the directory except in a kubeconfig that
+somebody asks for. Everything is 0600.
+
+`cryptography` is imported only when something must be made: a start with everything in place needs none of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import os
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pvbinder.server.authentication import MASTERS
+from pvbinder.server.tls import server_context
+
+ADMIN = "kubernetes-admin"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
+CONTEXT = "pvbinder"
+AUTHORITY_DAYS = 3650
+LEAF_DAYS = 365
+RENEW_AFTER_SECONDS = 270 * 86400  # of a leaf's life, so that one that is used is never about to expire
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The files of an authority, a server and an administrator."""
+
+    directory: Path
+
+    @classmethod
+    def load_or_make(cls, directory: Path, hosts: Sequence[str] = ()) -> Identity:
+        """Return what is in `directory`, making what is missing, worn out or not for these `hosts`."""
+        directory.mkdir(mode=0o700, exist_ok=True)
+        identity = cls(directory)
+        names = sorted({*LOOPBACK, *SERVICE_NAMES, *hosts})
+        has_authority = identity.authority.exists() and identity.path("ca.key").exists()
+        if not has_authority or not identity._is_fresh(names):
+            _make(identity, names, keep_authority=has_authority)
+        return identity
+
+    def path(self, name: str) -> Path:
+        """Return the path of one of the files."""
+        return self.directory / name
+
+    @property
+    def authority(self) -> Path:
+        """The certificate of the authority, which clients need to trust the server."""
+        return self.path("ca.crt")
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return the TLS context of the server."""
+        return server_context(self.path("server.crt"), self.path("server.key"), self.authority)
+
+    def write_kubeconfig(self, path: Path, url: str) -> None:
+        """Write a kubeconfig of the administrator, with everything in it, for the server at `url` (mode 0600)."""
+        write_private(path, kubeconfig(self, url).encode())
+
+    def _is_fresh(self, names: Sequence[str]) -> bool:
+        try:
+            made = min(self.path(name).stat().st_mtime for name in ("server.crt", "admin.crt"))
+            present = all(self.path(name).exists() for name in ("server.key", "admin.key"))
+            return (
+                present
+                and self.path("hosts").read_text().split() == list(names)
+                and (0 <= time.time() - made < RENEW_AFTER_SECONDS)
+            )
+        except OSError:
+            return False
+
+
+def kubeconfig(identity: Identity, url: str) -> str:
+    """Return the text of a kubeconfig for the administrator of the server at `url`."""
+    authority, certificate, key = (
+        base64.b64encode(identity.path(name).read_bytes()).decode() for name in ("ca.crt", "admin.crt", "admin.key")
+    )
+    return f"""\
+apiVersion: v1
+kind: Config
+clusters:
+- name: {CONTEXT}
+  cluster:
+    server: {url}
+    certificate-authority-data: {authority}
+users:
+- name: {ADMIN}
+  user:
+    client-certificate-data: {certificate}
+    client-key-data: {key}
+contexts:
+- name: {CONTEXT}
+  context:
+    cluster: {CONTEXT}
+    user: {ADMIN}
+    namespace: default
+current-context: {CONTEXT}
+preferences: {{}}
+"""
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    new.replace(path)
+
+
+def _make(identity: Identity, names: Sequence[str], *, keep_authority: bool) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    now = datetime.now(UTC) - timedelta(minutes=5)  # clocks differ a little
+
+    def save(name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        pem = serialization.Encoding.PEM
+        secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        write_private(identity.path(f"{name}.key"), secret)
+        write_private(identity.path(f"{name}.crt"), certificate.public_bytes(pem))
+
+    def subject(common_name: str, organization: str = "") -> x509.Name:
+        parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+        return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+    def builder(of: x509.Name, by: x509.Name, key: ec.EllipticCurvePrivateKey, days: int) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(of)
+            .issuer_name(by)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now)
+            .not_valid_after(now + timedelta(days=days))
+        )
+
+    def usage(*, signs_certificates: bool) -> x509.KeyUsage:
+        return x509.KeyUsage(
+            digital_signature=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=signs_certificates,
+            crl_sign=signs_certificates,
+            encipher_only=False,
+            decipher_only=False,
+        )
+
+    if keep_authority:
+        authority = x509.load_pem_x509_certificate(identity.authority.read_bytes())
+        loaded = serialization.load_pem_private_key(identity.path("ca.key").read_bytes(), None)
+        assert isinstance(loaded, ec.EllipticCurvePrivateKey)
+        authority_key = loaded
+    else:
+        authority_key = ec.generate_private_key(ec.SECP256R1())
+        name = subject("pvbinder-ca")
+        authority = (
+            builder(name, name, authority_key, AUTHORITY_DAYS)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
+            .sign(authority_key, hashes.SHA256())
+        )
+        save("ca", authority, authority_key)
+
+    def leaf(
+        of: x509.Name, purpose: x509.ObjectIdentifier, alternatives: Sequence[x509.GeneralName] = ()
+    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = (
+            builder(of, authority.subject, key, LEAF_DAYS)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
+            )
+        )
+        if alternatives:
+            made = made.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        return made.sign(authority_key, hashes.SHA256()), key
+
+    def alternative(name: str) -> x509.GeneralName:
+        try:
+            return x509.IPAddress(ipaddress.ip_address(name))
+        except ValueError:
+            return x509.DNSName(name)
+
+    served = leaf(subject("kube-apiserver"), ExtendedKeyUsageOID.SERVER_AUTH, [alternative(name) for name in names])
+    save("server", *served)
+    save("admin", *leaf(subject(ADMIN, MASTERS), ExtendedKeyUsageOID.CLIENT_AUTH))
+    write_private(identity.path("hosts"), "\n".join(names).encode())

@@ -1,0 +1,66 @@
+"""What every handler works with: the store, the kinds on their shelves, and a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pvbinder.model.resources import Resource
+from pvbinder.server.kinds.kind import Json, ServedKind
+from pvbinder.server.kinds.registry import Registry
+from pvbinder.server.rest.shelf import Shelf
+from pvbinder.server.store import Store
+
+
+def utc_now() -> datetime:
+    """Return the time as the server's default clock has it."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Api:
+    """The served kinds over one store."""
+
+    store: Store
+    registry: Registry
+    clock: Callable[[], datetime] = utc_now
+    _shelves: dict[tuple[str, str, str], Shelf] = field(default_factory=dict)
+
+    def shelf(self, group: str, version: str, plural: str) -> Shelf | None:
+        """Return the shelf of a kind, or None if it isn't served."""
+        kind = self.registry.find(group, version, plural)
+        if kind is None:
+            return None
+        where = (group, version, plural)
+        shelf = self._shelves.get(where)
+        if shelf is None or shelf.kind is not kind:
+            shelf = self._shelves[where] = Shelf(kind, self._base(kind))
+        return shelf
+
+    def _base(self, kind: ServedKind) -> ServedKind:
+        other = kind.storage_version_of
+        if other is None:
+            return kind
+        base = self.registry.find(other.group, other.version, other.plural)
+        assert base is not None, f"{kind.resource.qualified} is stored as {other.qualified}, which isn't served"
+        return base
+
+    def now(self) -> str:
+        """Return the time as metadata shows it, in whole seconds."""
+        return self.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    # What admission may look at (`server.admission.Reader`): an object as the next write sees it, lists as committed.
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
+        """Return the object called `name`, pending writes counted, or None."""
+        shelf = self.shelf(resource.group, resource.version, resource.plural)
+        stored = None if shelf is None else self.store.head(shelf.store_name, shelf.key(namespace or "", name))
+        return None if shelf is None or stored is None else shelf.served(stored.data)
+
+    def list(self, resource: Resource, namespace: str | None = None) -> Iterator[Json]:
+        """Give the objects of a kind, in a namespace or in all."""
+        shelf = self.shelf(resource.group, resource.version, resource.plural)
+        if shelf is not None:
+            for _, stored in self.store.objects(shelf.store_name, shelf.prefix(namespace or "")):
+                yield shelf.served(stored.data)

@@ -1,0 +1,181 @@
+"""GET of an object and of a list."""
+
+from __future__ import annotations
+
+from pvbinder.server.errors import ApiError, bad_request, not_found
+from pvbinder.server.kinds.kind import Json, Subresource
+from pvbinder.server.requests import ApiRequest, ApiResponse
+from pvbinder.server.rest.api import Api
+from pvbinder.server.rest.attributes import Attributes
+from pvbinder.server.rest.continue_token import NOW, expired_token, make_token, read_token
+from pvbinder.server.rest.negotiation import Form, negotiate, respond, respond_bytes
+from pvbinder.server.rest.options import ListOptions, internal_error, parse_revision, read_list_options
+from pvbinder.server.rest.selection import Selection, read_selection
+from pvbinder.server.rest.shelf import Shelf
+from pvbinder.server.rest.shown import Shown
+from pvbinder.server.store import Page, RevisionExpired, RevisionFromTheFuture, Stored
+
+SCAN = 500  # objects looked at a time when a limited list has a selector
+
+
+def get(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None) -> ApiResponse:
+    """Answer a GET of one object or of a subresource of it."""
+    form = negotiate(request.headers.get("accept", ""))
+    revision = read_revision(_first(request, "resourceVersion"))
+    if revision > api.store.revision:
+        raise too_large(revision, api.store.revision)
+    stored = api.store.get(shelf.store_name, shelf.key(attributes.namespace, attributes.name))
+    if stored is None:
+        raise not_found(shelf.kind.resource, attributes.name)
+    if sub is not None and sub.body is not None:
+        return respond(request, 200, sub.read(shelf.served(stored.data)), form.media_type)
+    return answer_object(api, request, shelf, stored.data, form)
+
+
+def answer_object(
+    api: Api, request: ApiRequest, shelf: Shelf, data: bytes, form: Form, status: int = 200
+) -> ApiResponse:
+    """Answer with one stored object in the form that was agreed."""
+    if form.shape == "object":
+        return respond_bytes(request, status, shelf.answer(data), form.media_type)
+    shown = Shown.of(api, request, shelf, form)
+    return respond(request, status, shown.object(shelf.served(data)), form.media_type)
+
+
+def list_objects(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
+    """Answer a GET of a collection."""
+    form = negotiate(request.headers.get("accept", ""))
+    options = read_list_options(request.query, is_watch=False)
+    selection = read_selection(shelf, options)
+    items, metadata = select(api, attributes.namespace, shelf, options, selection)
+    if form.shape != "object":
+        shown = Shown.of(api, request, shelf, form)
+        objects = [shelf.served(stored.data) for _, stored in items]
+        return respond(request, 200, shown.list(objects, metadata), form.media_type)
+    return respond_bytes(request, 200, list_bytes(shelf, [stored for _, stored in items], metadata), form.media_type)
+
+
+def list_bytes(shelf: Shelf, items: list[Stored], metadata: Json) -> bytes:
+    """Return the bytes of a list of stored objects."""
+    resource = shelf.kind.resource
+    joined = b",".join([shelf.item(stored.data) for stored in items])
+    head = Shown.encode({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
+    return head[:-1] + b',"items":[' + joined + b"]}"
+
+
+def select(
+    api: Api, namespace: str, shelf: Shelf, options: ListOptions, selection: Selection
+) -> tuple[list[tuple[str, Stored]], Json]:
+    """Return what a list is to show, and its metadata."""
+    prefix = shelf.prefix(namespace)
+    revision, after = _where(api, options, prefix)
+    if selection.name is not None and (prefix or not shelf.kind.resource.namespaced):
+        page = _one(api, shelf, prefix + selection.name, revision, after)
+    elif selection.everything:
+        page = _page(api, shelf, options, prefix, after, options.limit, revision)
+    else:
+        return _scan(api, shelf, options, selection, prefix, after, revision)
+    if selection.everything:
+        items = page.items
+    else:
+        items = [item for item in page.items if selection.takes(item[1].data)]
+    metadata: Json = {"resourceVersion": str(page.revision)}
+    if page.remaining:
+        metadata["continue"] = make_token(page.revision, page.items[-1][0][len(prefix) :])
+        metadata["remainingItemCount"] = page.remaining
+    return items, metadata
+
+
+def _scan(
+    api: Api,
+    shelf: Shelf,
+    options: ListOptions,
+    selection: Selection,
+    prefix: str,
+    after: str,
+    revision: int | None,
+) -> tuple[list[tuple[str, Stored]], Json]:
+    """List with a selector: with a limit, look on until enough is found; how many remain nobody knows."""
+    limit = options.limit
+    page = _page(api, shelf, options, prefix, after, 0, revision)
+    found: list[tuple[str, Stored]] = []
+    metadata: Json = {"resourceVersion": str(page.revision)}
+    for position, item in enumerate(page.items):
+        if selection.takes(item[1].data):
+            found.append(item)
+            if limit and len(found) == limit:
+                if position + 1 < len(page.items):
+                    metadata["continue"] = make_token(page.revision, item[0][len(prefix) :])
+                break
+    return found, metadata
+
+
+def _page(
+    api: Api, shelf: Shelf, options: ListOptions, prefix: str, after: str, limit: int, revision: int | None
+) -> Page:
+    try:
+        return api.store.list(shelf.store_name, prefix, after=after, limit=limit, revision=revision)
+    except RevisionExpired as error:
+        if options.continue_token:
+            raise expired_token(options.continue_token) from error
+        raise ApiError(410, "Expired", "The resourceVersion for the provided list is too old.") from error
+    except RevisionFromTheFuture as error:
+        raise too_large(revision or 0, api.store.revision) from error
+
+
+def _one(api: Api, shelf: Shelf, key: str, revision: int | None, after: str) -> Page:
+    """Return the page that `key` alone makes, so that selecting by name costs one look-up."""
+    if revision is None:
+        stored = api.store.get(shelf.store_name, key) if key >= after else None
+        return Page([] if stored is None else [(key, stored)], api.store.revision, 0, "")
+    page = _page(api, shelf, ListOptions(), key, after, 1, revision)
+    return Page([item for item in page.items if item[0] == key], page.revision, 0, "")
+
+
+def _where(api: Api, options: ListOptions, prefix: str) -> tuple[int | None, str]:
+    """Return at which revision a list is to be (None: now) and from which key on."""
+    version = options.resource_version
+    if options.continue_token:
+        if version not in ("", "0"):
+            raise bad_request("specifying resource version is not allowed when using continue")
+        revision, start = read_token(options.continue_token)
+        return (None if revision == NOW else revision), prefix + start
+    try:
+        revision = parse_revision(version)
+    except ValueError as error:
+        message = f'invalid resource version: resourceVersion: Invalid value: "{version}": {error}'
+        raise bad_request(message) from error
+    # A limit alone makes a list exact, as it always was in the reference.
+    exact = options.resource_version_match == "Exact" or (options.limit and not options.resource_version_match)
+    if revision and exact:
+        return revision, ""
+    if revision > api.store.revision:
+        raise too_large(revision, api.store.revision)
+    return None, ""
+
+
+def read_revision(text: str) -> int:
+    """Read the resourceVersion of a GET or of a watch; ApiError 500 if it is no number, as the reference has it."""
+    try:
+        return parse_revision(text)
+    except ValueError as error:
+        raise internal_error(f'resourceVersion: Invalid value: "{text}": {error}') from error
+
+
+def too_large(revision: int, current: int) -> ApiError:
+    """504 of a read at a revision that isn't reached yet."""
+    return ApiError(
+        504,
+        "Timeout",
+        f"Timeout: Too large resource version: {revision}, current: {current}",
+        details={
+            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+            "retryAfterSeconds": 1,
+        },
+        headers={"Retry-After": "1"},
+    )
+
+
+def _first(request: ApiRequest, name: str) -> str:
+    values = request.query.get(name)
+    return values[0] if values else ""

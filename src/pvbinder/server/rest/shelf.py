@@ -1,0 +1,121 @@
+"""Where the objects of a kind are kept, and how their bytes go out.
+
+An object is stored as the very bytes that a GET of it answers: ``kind`` and ``apiVersion`` first, then ``metadata``
+with its fields in the reference's order, then the rest. A list shows its items without the first two, so an item is a slice.
+
+A kind that is served from another kind's storage has the shelf of that kind and converts on the way in and out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from pvbinder.model.resources import Resource
+from pvbinder.server.kinds.kind import Json, ServedKind
+from pvbinder.server.store import Stored
+
+METADATA_ORDER = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+
+_decoder = msgspec.json.Decoder(dict)
+_encoder = msgspec.json.Encoder()
+
+
+class Shelf:
+    """One served kind and the storage behind it; `base` is the kind whose form is stored and whose rules hold."""
+
+    __slots__ = ("_prefix", "base", "kind", "store_name")
+
+    def __init__(self, kind: ServedKind, base: ServedKind) -> None:
+        self.kind = kind
+        self.base = base
+        self.store_name = base.resource.qualified
+        self._prefix = len(_encoder.encode({"kind": base.resource.kind, "apiVersion": base.resource.api_version}))
+
+    @property
+    def converts(self) -> bool:
+        """Whether what is served differs from what is stored."""
+        return self.kind is not self.base
+
+    def key(self, namespace: str, name: str) -> str:
+        """Return the key of an object."""
+        return f"{namespace}/{name}" if self.kind.resource.namespaced else name
+
+    def prefix(self, namespace: str) -> str:
+        """Return what the keys of a namespace begin with; "" for all of them."""
+        return f"{namespace}/" if namespace and self.kind.resource.namespaced else ""
+
+    def decode(self, stored: Stored) -> Json:
+        """Return the object in the form in which it is stored."""
+        obj: Json = _decoder.decode(stored.data)
+        return obj
+
+    def answer(self, data: bytes) -> bytes:
+        """Return a stored object's bytes as they go out."""
+        if self.kind is self.base:
+            return data
+        return _encoder.encode(self.kind.from_storage(_decoder.decode(data)))
+
+    def item(self, data: bytes) -> bytes:
+        """Return a stored object's bytes as they stand in a list: without kind and apiVersion."""
+        if self.kind is self.base:
+            return b"{" + data[self._prefix :]
+        obj = self.kind.from_storage(_decoder.decode(data))
+        return _encoder.encode({name: value for name, value in obj.items() if name not in ("kind", "apiVersion")})
+
+    def served(self, data: bytes) -> Json:
+        """Return a stored object as it is served."""
+        return self.kind.from_storage(_decoder.decode(data))
+
+    def arrange(self, obj: Json) -> Json:
+        """Return `obj`, in the form in which it is stored, with its parts in the order of canonical bytes."""
+        resource = self.base.resource
+        metadata = obj["metadata"]
+        metadata.setdefault("resourceVersion", "")
+        arranged: Json = {
+            "kind": resource.kind,
+            "apiVersion": resource.api_version,
+            "metadata": {name: metadata[name] for name in METADATA_ORDER if name in metadata},
+        }
+        for name, value in obj.items():
+            if name not in arranged:
+                arranged[name] = value
+        return arranged
+
+
+def encoder_of(arranged: Json) -> Callable[[int], bytes]:
+    """Return what gives the bytes of an arranged object at a revision."""
+    metadata = arranged["metadata"]
+
+    def encode(revision: int) -> bytes:
+        metadata["resourceVersion"] = str(revision)
+        return _encoder.encode(arranged)
+
+    return encode
+
+
+def encode(document: object) -> bytes:
+    """Return `document` as compact JSON."""
+    return _encoder.encode(document)
+
+
+def plural_as_kind(resource: Resource) -> Resource:
+    """Return `resource` as the reference names it in the messages that show the plural for the kind (GW-5)."""
+    return Resource(resource.group, resource.version, resource.plural, resource.plural, resource.namespaced)

@@ -1,0 +1,162 @@
+"""POST, PUT and PATCH of served kinds: what comes in is decoded and handed to `writing`."""
+
+from __future__ import annotations
+
+from pvbinder.server.apply import apply
+from pvbinder.server.errors import ApiError, bad_request, conflict, not_found
+from pvbinder.server.kinds.kind import Json, Subresource
+from pvbinder.server.patches import json_patch, merge_patch, strategic_patch
+from pvbinder.server.requests import ApiRequest, ApiResponse
+from pvbinder.server.rest.api import Api
+from pvbinder.server.rest.attributes import Attributes
+from pvbinder.server.rest.negotiation import Form, negotiate
+from pvbinder.server.rest.options import OptionsKind, read_write_options
+from pvbinder.server.rest.read import answer_object
+from pvbinder.server.rest.shelf import Shelf
+from pvbinder.server.rest.writing import Writer
+from pvbinder.server.schema import check_object, decode_body
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+_PATCHES = frozenset({JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH})
+
+
+async def create(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
+    """Answer a POST to a collection."""
+    form = negotiate(request.headers.get("accept", ""))
+    writer = _writer(api, request, shelf, "CreateOptions")
+    obj = _decode(writer)
+    data = await writer.create(shelf.kind.to_storage(obj), _namespace(shelf, attributes))
+    return _answer(writer, data, form, 201)
+
+
+async def update(
+    api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None
+) -> ApiResponse:
+    """Answer a PUT of an object or of a subresource."""
+    form = negotiate(request.headers.get("accept", ""))
+    writer = _writer(api, request, shelf, "UpdateOptions")
+    if sub is not None and sub.body is not None:
+        raise ApiError(501, "NotImplemented", f"PUT of {sub.name} is not served")
+    obj = _decode(writer)
+    metadata = obj.setdefault("metadata", {})
+    _check_name(metadata, attributes.name)
+    _check_namespace(metadata, _namespace(shelf, attributes))
+    new = shelf.kind.to_storage(obj)
+    key = shelf.key(attributes.namespace, attributes.name)
+    stored = api.store.head(shelf.store_name, key)
+    if stored is None:
+        if not shelf.base.put_creates or sub is not None:
+            raise not_found(shelf.kind.resource, attributes.name)
+        return _answer(writer, await writer.create(new, _namespace(shelf, attributes)), form, 201)
+    data = await writer.update(stored, shelf.decode(stored), new, key, sub)
+    return _answer(writer, data, form, 200)
+
+
+async def patch(
+    api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None
+) -> ApiResponse:
+    """Answer a PATCH of an object or of a subresource (GW-8)."""
+    form = negotiate(request.headers.get("accept", ""))
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip()
+    if content_type not in _PATCHES:
+        raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
+    is_apply = content_type == APPLY_PATCH
+    writer = _writer(api, request, shelf, "PatchOptions", is_apply=is_apply)
+    key = shelf.key(attributes.namespace, attributes.name)
+    stored = api.store.head(shelf.store_name, key)
+    if is_apply:
+        return await _apply(writer, attributes, key, sub, form)
+    if stored is None:
+        raise not_found(shelf.kind.resource, attributes.name)
+    before = shelf.served(stored.data)
+    patched = _patched(before, request.body, content_type, shelf)
+    checked, warnings = check_object(patched, shelf.kind, writer.options.field_validation)
+    writer.warnings += warnings
+    new = shelf.kind.to_storage(checked)
+    new.setdefault("metadata", {})
+    data = await writer.update(stored, shelf.decode(stored), new, key, sub)
+    return _answer(writer, data, form, 200)
+
+
+async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresource | None, form: Form) -> ApiResponse:
+    """Server-side apply: creates what isn't there."""
+    shelf, api, options = writer.shelf, writer.api, writer.options
+    stored = api.store.head(shelf.store_name, key)
+    if stored is None and sub is not None:
+        raise not_found(shelf.kind.resource, attributes.name)
+    before = None if stored is None else shelf.served(stored.data)
+    applied = apply(
+        before,
+        writer.request.body,
+        manager=options.field_manager,
+        force=bool(options.force),
+        kind=shelf.kind,
+        now=writer.now,
+    )
+    metadata = applied.setdefault("metadata", {})
+    _check_name(metadata, attributes.name)
+    _check_namespace(metadata, _namespace(shelf, attributes))
+    new = shelf.kind.to_storage(applied)
+    if stored is None:
+        if metadata.get("uid"):
+            raise conflict(
+                shelf.kind.resource,
+                attributes.name,
+                f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found",
+            )
+        data = await writer.create(new, _namespace(shelf, attributes), record=False)
+        return _answer(writer, data, form, 201)
+    data = await writer.update(stored, shelf.decode(stored), new, key, sub, record=False)
+    return _answer(writer, data, form, 200)
+
+
+def _patched(before: Json, patch_bytes: bytes, content_type: str, shelf: Shelf) -> Json:
+    if content_type == JSON_PATCH:
+        return json_patch(before, patch_bytes)
+    if content_type == MERGE_PATCH:
+        return merge_patch(before, patch_bytes)
+    return strategic_patch(before, patch_bytes, shelf.kind.schema)
+
+
+def _writer(api: Api, request: ApiRequest, shelf: Shelf, options: OptionsKind, *, is_apply: bool = False) -> Writer:
+    return Writer(api, shelf, request, read_write_options(options, request.query, is_apply=is_apply), api.now())
+
+
+def _decode(writer: Writer) -> Json:
+    request = writer.request
+    content_type = request.headers.get("content-type", "")
+    obj, warnings = decode_body(request.body, content_type, writer.shelf.kind, writer.options.field_validation)
+    writer.warnings += warnings
+    return obj
+
+
+def _answer(writer: Writer, data: bytes, form: Form, status: int) -> ApiResponse:
+    response = answer_object(writer.api, writer.request, writer.shelf, data, form, status)
+    response.warnings = tuple(dict.fromkeys(writer.warnings))
+    return response
+
+
+def _namespace(shelf: Shelf, attributes: Attributes) -> str:
+    return attributes.namespace if shelf.kind.resource.namespaced else ""
+
+
+def _check_name(metadata: Json, name: str) -> None:
+    sent = metadata.get("name", "")
+    if not sent:
+        raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if sent != name:
+        raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
+
+
+def _check_namespace(metadata: Json, namespace: str) -> None:
+    """GW-2."""
+    sent = metadata.get("namespace", "")
+    if sent and namespace and sent != namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    if namespace:
+        metadata["namespace"] = namespace
+    else:
+        metadata.pop("namespace", None)

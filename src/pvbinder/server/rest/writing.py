@@ -1,0 +1,252 @@
+"""The way of a write from an object that came in to the store, in the order of GW-3.
+
+WRITING-1  From reading the stored object to handing the new one to the store there is no `await`: no other write comes
+           between, so optimistic locking needs no retry.
+WRITING-2  An answer is given only when the write is durable.
+WRITING-3  An update that changes nothing is not written (GW-6); a dry run writes nothing and answers as if it had.
+
+Create: decode, defaults, managed fields, mutating admission, prepare, validate, validating admission, store.
+Update: the same with the revision check before prepare.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from dataclasses import dataclass, field
+
+from pvbinder.server import admission
+from pvbinder.server.errors import (
+    ApiError,
+    already_exists,
+    bad_request,
+    conflict,
+    invalid,
+    is_invalid,
+)
+from pvbinder.server.kinds.kind import Json, Subresource
+from pvbinder.server.managed_fields import record_update
+from pvbinder.server.requests import ApiRequest, UserInfo
+from pvbinder.server.rest.api import Api
+from pvbinder.server.rest.options import WriteOptions, internal_error, parse_revision
+from pvbinder.server.rest.shelf import Shelf, encode, encoder_of, plural_as_kind
+from pvbinder.server.store import Stored
+from pvbinder.server.validation.metadata import validate_metadata_create, validate_metadata_update
+
+GENERATED_SUFFIX = 5
+GENERATED_BASE = 58
+GENERATED_TRIES = 8
+_GENERATED_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+_NO_USER = UserInfo("")
+
+
+@dataclass(slots=True)
+class Writer:
+    """One write request under way: who, with which options, at what time, and the warnings that gather."""
+
+    api: Api
+    shelf: Shelf
+    request: ApiRequest
+    options: WriteOptions
+    now: str
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def user(self) -> UserInfo:
+        """Who makes the write."""
+        return self.request.user or _NO_USER
+
+    @property
+    def manager(self) -> str:
+        """Who gets to own the fields: the ``fieldManager``, else the first word of the client's User-Agent."""
+        return self.options.field_manager or self.request.headers.get("user-agent", "").partition("/")[0][:128]
+
+    # ---------------------------------------------------------------- create
+
+    async def create(self, obj: Json, namespace: str, *, record: bool = True) -> bytes:
+        """Store a new object, in the form in which it is stored; return its bytes (GW-1 to GW-3).
+
+        `record` is False for an object whose managed fields are right already.
+        """
+        put_in_namespace(obj, namespace)
+        shelf, metadata = self.shelf, obj["metadata"]
+        if metadata.get("resourceVersion", "0") not in ("", "0"):
+            raise internal_error("resourceVersion should not be set on objects to be created")
+        generated = not metadata.get("name") and bool(metadata.get("generateName"))
+        self._complete_new(obj, record=record)
+        arranged = shelf.arrange(obj)
+        key = shelf.key(namespace, arranged["metadata"].get("name", ""))
+        existing = self.api.store.head(shelf.store_name, key)
+        tries = 1
+        while existing is not None and generated and tries < GENERATED_TRIES:
+            arranged["metadata"]["name"] = generate_name(metadata["generateName"])
+            key = shelf.key(namespace, arranged["metadata"]["name"])
+            existing = self.api.store.head(shelf.store_name, key)
+            tries += 1
+        if existing is not None:
+            raise self._taken(existing, arranged["metadata"]["name"])
+        if self.options.dry_run:
+            del arranged["metadata"]["resourceVersion"]
+            return encode(arranged)
+        stored, durable = self.api.store.put(shelf.store_name, key, encoder_of(arranged))
+        await durable
+        return stored.data
+
+    def _complete_new(self, obj: Json, *, record: bool) -> None:
+        base, metadata = self.shelf.base, obj["metadata"]
+        for name in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
+            metadata.pop(name, None)
+        metadata["uid"] = str(uuid.uuid4())
+        metadata["creationTimestamp"] = self.now
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = generate_name(metadata["generateName"])
+        if base.generation_at_create is not None:
+            metadata["generation"] = base.generation_at_create
+        base.complete(obj)
+        if record:
+            record_update(obj, None, manager=self.manager, subresource="", time=self.now, kind=base)
+        name, namespace = metadata.get("name", ""), metadata.get("namespace")
+        admission.admit_create(self.api, base, obj, namespace, self.user)
+        base.prepare_create(obj, self.now)
+        errors = validate_metadata_create(base, obj) + base.validate_create(obj)
+        if errors:
+            raise is_invalid(base.resource, name, errors)
+        self.warnings += base.warnings(obj, None)
+
+    def _taken(self, existing: Stored, name: str) -> ApiError:
+        error = already_exists(self.shelf.kind.resource, name)
+        if "deletionTimestamp" in self.shelf.decode(existing)["metadata"]:
+            return ApiError(409, error.reason, f"object is being deleted: {error.message}", details=error.details)
+        return error
+
+    # ---------------------------------------------------------------- update
+
+    async def update(
+        self, stored: Stored, old: Json, new: Json, key: str, sub: Subresource | None, *, record: bool = True
+    ) -> bytes:
+        """Replace `old` by `new`, both in the form in which they are stored; return the bytes of the answer.
+
+        `sub` is the subresource that is written, None for the object itself.
+        """
+        shelf, store = self.shelf, self.api.store
+        changed = self._complete_change(stored, old, new, sub, record=record)
+        if self._is_emptied(changed):
+            return await self._remove(stored, changed, key)
+        changed["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        if changed == old:
+            return stored.data
+        arranged = shelf.arrange(changed)
+        if self.options.dry_run:
+            return encode(arranged)
+        written, durable = store.put(shelf.store_name, key, encoder_of(arranged))
+        await durable
+        return written.data
+
+    def _complete_change(self, stored: Stored, old: Json, new: Json, sub: Subresource | None, *, record: bool) -> Json:
+        base = self.shelf.base
+        metadata, before = new["metadata"], old["metadata"]
+        name = before["name"]
+        sent_uid = metadata.get("uid")
+        if sent_uid and sent_uid != before["uid"]:
+            raise self._other_uid(name, before, sent_uid)
+        base.complete(new)
+        if record:
+            record_update(new, old, manager=self.manager, subresource=sub.name if sub else "", time=self.now, kind=base)
+        admission.admit_update(self.api, base, new, old, before.get("namespace"), self.user)
+        self._check_revision(stored, name, metadata)
+        _keep_what_is_fixed(metadata, before)
+        prepare = base.prepare_update if sub is None else sub.prepare_update
+        prepare(new, old, self.now)
+        generation = base.generation_after(new, old)
+        metadata = new["metadata"]
+        if generation is None:
+            metadata.pop("generation", None)
+        else:
+            metadata["generation"] = generation
+        # twice as in the reference, where the generic part and the kind both check metadata: both causes are shown
+        about_metadata = validate_metadata_update(base, new, old)
+        errors = about_metadata + about_metadata
+        errors += base.validate_update(new, old) if sub is None else sub.validate_update(new, old)
+        if errors:
+            raise is_invalid(base.resource, name, errors)
+        self.warnings += base.warnings(new, old)
+        return new
+
+    def _check_revision(self, stored: Stored, name: str, metadata: Json) -> None:
+        """GW-4, GW-5."""
+        resource = self.shelf.kind.resource
+        try:
+            revision = parse_revision(metadata.get("resourceVersion", ""))
+        except ValueError as error:
+            raise internal_error(str(error)) from error
+        if revision == 0:
+            if self.shelf.base.put_needs_revision:
+                wrong = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+                raise is_invalid(plural_as_kind(resource), name, [wrong])
+        elif revision != stored.revision:
+            raise conflict(resource, name)
+
+    def _other_uid(self, name: str, before: Json, sent: str) -> ApiError:
+        resource = self.shelf.kind.resource
+        where = self.shelf.key(before.get("namespace", ""), name)
+        return conflict(
+            resource,
+            name,
+            f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{where}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {sent}, "
+            f"UID in object meta: {before['uid']}",
+        )
+
+    # ---------------------------------------------------------------- an update that removes
+
+    def _is_emptied(self, obj: Json) -> bool:
+        """DE-4: a deleted object that nothing holds any more."""
+        metadata = obj["metadata"]
+        return (
+            "deletionTimestamp" in metadata
+            and not metadata.get("finalizers")
+            and not metadata.get("deletionGracePeriodSeconds")
+            and not self.shelf.base.is_held(obj)
+        )
+
+    async def _remove(self, stored: Stored, last: Json, key: str) -> bytes:
+        """Remove the object; the answer shows it as sent, at the revision at which it was."""
+        last["metadata"]["resourceVersion"] = str(stored.revision)
+        answer = encode(self.shelf.arrange(last))
+        if not self.options.dry_run:
+            _, durable = self.api.store.delete(self.shelf.store_name, key)
+            await durable
+        return answer
+
+
+def put_in_namespace(obj: Json, namespace: str) -> None:
+    """Put `obj` in the namespace of the request (GW-2)."""
+    metadata = obj.setdefault("metadata", {})
+    sent = metadata.get("namespace", "")
+    if sent == namespace:
+        return
+    if sent and namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    if namespace:
+        metadata["namespace"] = namespace
+    else:
+        del metadata["namespace"]
+
+
+def generate_name(base: str) -> str:
+    """Return a random name that begins with `base` (GW-1)."""
+    suffix = "".join(random.choices(_GENERATED_LETTERS, k=GENERATED_SUFFIX))  # noqa: S311  (a name, not a secret)
+    return base[:GENERATED_BASE] + suffix
+
+
+def _keep_what_is_fixed(metadata: Json, before: Json) -> None:
+    """Put back what an update leaves out or never changes (GW-7)."""
+    metadata["uid"] = before["uid"]
+    metadata.setdefault("creationTimestamp", before["creationTimestamp"])
+    metadata.pop("selfLink", None)
+    if "deletionTimestamp" in before:
+        metadata["deletionTimestamp"] = before["deletionTimestamp"]
+    if "deletionGracePeriodSeconds" in before:
+        metadata.setdefault("deletionGracePeriodSeconds", before["deletionGracePeriodSeconds"])
+    if "generation" in before:
+        metadata["generation"] = before["generation"]

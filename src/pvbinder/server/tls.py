@@ -1,0 +1,20 @@
+"""The server's side of TLS: its certificate, and the verification of those that clients show."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+
+def server_context(certificate: Path, key: Path, client_authority: Path) -> ssl.SSLContext:
+    """Return a context that shows `certificate` and takes client certificates signed by `client_authority`.
+
+    A client may show none (it may have a token, or ask as nobody); one signed by others ends the handshake.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(client_authority)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
