@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pvbinder.model.names import BETA_DEFAULT_CLASS, DEFAULT_CLASS
 from pvbinder.model.resources import STORAGE_CLASSES, VOLUME_ATTRIBUTES_CLASSES
 from pvbinder.server.errors import FieldError, forbidden, invalid, required, too_long, unsupported
 from pvbinder.server.kinds.columns import AGE, NAME, UNSET, field_cell
@@ -13,7 +14,7 @@ from pvbinder.server.validation.metadata import IMMUTABLE
 from pvbinder.server.validation.names import check_qualified_name
 from pvbinder.server.validation.selectors import validate_topology_terms
 
-_DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+_DEFAULT_CLASS = (DEFAULT_CLASS, BETA_DEFAULT_CLASS)
 _PARAMETERS_MAXIMUM = 512
 _PARAMETERS_SIZE = 256 * 1024
 
