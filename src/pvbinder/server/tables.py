@@ -16,7 +16,7 @@ from pvbinder.server.kinds.kind import Json, ServedKind
 
 IncludeObject: TypeAlias = Literal["None", "Metadata", "Object"]
 
-_META = "meta.k8s.io/v1"
+_GROUP = "meta.k8s.io"
 
 
 def parse_include_object(text: str) -> IncludeObject:
@@ -33,16 +33,16 @@ def render_table(
     kind: ServedKind,
     objects: Iterable[Json],
     list_metadata: Json,
-    include_object: IncludeObject,
+    include_object: str,
     now: datetime,
     *,
-    api_version: str = _META,
+    version: str = "v1",
     with_columns: bool = True,
 ) -> Json:
     """Make a Table of objects as they are stored.
 
     `list_metadata` has the resourceVersion (and what else a list says about itself). Later events of a watch come
-    without the definitions of columns. `api_version` may also be the older ``meta.k8s.io/v1beta1``.
+    without the definitions of columns. `version` may also be the older ``v1beta1``.
     """
     columns = kind.columns or (NAME, AGE)
     definitions = [
@@ -59,29 +59,29 @@ def render_table(
     for obj in objects:
         shown: Json | None = None
         if include_object == "Metadata":
-            shown = partial_object_metadata(obj, api_version=api_version)
+            shown = partial_object_metadata(obj, version)
         elif include_object == "Object":
             shown = kind.from_storage(obj)
         rows.append({"cells": [column.cell(obj, now) for column in columns], "object": shown})
     return {
         "kind": "Table",
-        "apiVersion": api_version,
+        "apiVersion": f"{_GROUP}/{version}",
         "metadata": list_metadata,
         "columnDefinitions": definitions if with_columns else [],
         "rows": rows,
     }
 
 
-def partial_object_metadata(obj: Json, *, api_version: str = _META) -> Json:
+def partial_object_metadata(obj: Json, version: str = "v1") -> Json:
     """Return the metadata of an object as an object of its own."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": obj["metadata"]}
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"{_GROUP}/{version}", "metadata": obj["metadata"]}
 
 
-def partial_object_metadata_list(objects: Iterable[Json], list_metadata: Json, *, api_version: str = _META) -> Json:
+def partial_object_metadata_list(objects: Iterable[Json], list_metadata: Json, version: str = "v1") -> Json:
     """Return the metadata of several objects as a list."""
     return {
         "kind": "PartialObjectMetadataList",
-        "apiVersion": api_version,
+        "apiVersion": f"{_GROUP}/{version}",
         "metadata": list_metadata,
-        "items": [partial_object_metadata(obj, api_version=api_version) for obj in objects],
+        "items": [partial_object_metadata(obj, version) for obj in objects],
     }

@@ -75,7 +75,7 @@ class _Deletion:
             raise not_found(shelf.kind.resource, name)
         obj = shelf.decode(stored)
         self._check_preconditions(obj)
-        admission.admit_delete(self._api, shelf.base, obj, namespace or None, self._user)
+        admission.admit_delete(self._api, admission.Attributes(shelf.base, namespace, name, self._user))
         if shelf.base.terminate is not None:
             return self._terminate(stored, obj, key)
         grace = self._grace(obj)

@@ -106,11 +106,13 @@ class Writer:
         if record:
             record_update(obj, None, manager=self.manager, subresource="", time=self.now, kind=base)
         name, namespace = metadata.get("name", ""), metadata.get("namespace")
-        admission.admit_create(self.api, base, obj, namespace, self.user)
+        on = admission.Attributes(base, namespace or "", name, self.user)
+        admission.admit(self.api, on, obj)
         base.prepare_create(obj, self.now)
         errors = validate_metadata_create(base, obj) + base.validate_create(obj)
         if errors:
             raise is_invalid(base.resource, name, errors)
+        admission.validate(self.api, on, obj)
         self.warnings += base.warnings(obj, None)
 
     def _taken(self, existing: Stored, name: str) -> ApiError:
@@ -152,7 +154,8 @@ class Writer:
         base.complete(new)
         if record:
             record_update(new, old, manager=self.manager, subresource=sub.name if sub else "", time=self.now, kind=base)
-        admission.admit_update(self.api, base, new, old, before.get("namespace"), self.user)
+        on = admission.Attributes(base, before.get("namespace", ""), name, self.user, sub.name if sub else "")
+        admission.admit(self.api, on, new, old)
         self._check_revision(stored, name, metadata)
         _keep_what_is_fixed(metadata, before)
         prepare = base.prepare_update if sub is None else sub.prepare_update
@@ -169,6 +172,7 @@ class Writer:
         errors += base.validate_update(new, old) if sub is None else sub.validate_update(new, old)
         if errors:
             raise is_invalid(base.resource, name, errors)
+        admission.validate(self.api, on, new, old)
         self.warnings += base.warnings(new, old)
         return new
 
