@@ -1,0 +1,212 @@
+"""Calls to plugins: blocking work of other people's code, kept away from everything else.
+
+CALLS-1  A call runs in a thread of its own, which neither takes a place in a shared pool nor keeps the process alive.
+CALLS-2  It always comes back with an outcome: what a plugin raises, or answers instead of an outcome, becomes `Failed`;
+         so does no answer within `timeout_seconds`.
+CALLS-3  One call for one volume and operation at a time: whoever asks again while the first one still runs gets its
+         answer. So a plugin that was too slow is not set on the same storage twice.
+CALLS-4  A plugin has at most `most_at_once` calls; further ones wait for their turn, within the same time. Plugins
+         don't wait for each other, so one that hangs costs only itself.
+CALLS-5  Cancelled is not undone: the thread ends when the plugin does. Its answer is dropped, and the next attempt
+         finds what is there (PLUGIN-4).
+
+Belongs to the loop's thread; call it from as many tasks as you like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
+
+from pvbinder.model.objects import Volume
+from pvbinder.volumes.catalogue import Catalogue
+from pvbinder.volumes.plugin import (
+    Deleted,
+    DeleteOutcome,
+    Failed,
+    InUse,
+    Provisioned,
+    ProvisionOutcome,
+    ProvisionRequest,
+    Recycled,
+    RecycleOutcome,
+    RunPod,
+)
+
+Operation: TypeAlias = Literal["volume_provision", "volume_delete", "volume_recycle"]  # as MT-7 calls them
+CallKey: TypeAlias = tuple[str, Operation, str]  # the plugin, what it does, and to which volume
+Observer: TypeAlias = Callable[[str, Operation, bool, float], None]  # plugin, operation, success, seconds
+
+TIMEOUT_SECONDS = 600.0
+MOST_AT_ONCE = 16
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CallStatistics:
+    """Calls that run now and calls that nobody waited for any longer, by plugin."""
+
+    running: Mapping[str, int]
+    late: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Running:
+    answer: asyncio.Future[object]
+    waiters: int = 0
+
+
+class PluginCalls:
+    """The one way to call the plugins of a catalogue."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        most_at_once: int = MOST_AT_ONCE,
+        observe: Observer | None = None,
+    ) -> None:
+        self.catalogue = catalogue
+        self._timeout_seconds = timeout_seconds
+        self._most_at_once = most_at_once
+        self._observe = observe
+        self._threads = _ThreadEach()
+        self._running: dict[CallKey, _Running] = {}
+        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._late: Counter[str] = Counter()
+
+    async def provision(self, plugin: str, request: ProvisionRequest) -> ProvisionOutcome:
+        """Have `plugin` make the storage that `request` asks for (PR-13)."""
+        provisioner = self.catalogue.provisioner(plugin)
+        key: CallKey = (plugin, "volume_provision", request.volume_name)
+        outcome = await self._call(key, lambda: provisioner.provision(request))
+        match outcome:
+            case Provisioned() | Failed():
+                return outcome
+            case _:
+                return _no_outcome(plugin, outcome)
+
+    async def delete(self, plugin: str, volume: Volume) -> DeleteOutcome:
+        """Have `plugin` delete the storage of `volume` (DL-5)."""
+        deleter = self.catalogue.deleter(plugin)
+        outcome = await self._call((plugin, "volume_delete", _identity(volume)), lambda: deleter.delete(volume))
+        match outcome:
+            case Deleted() | InUse() | Failed():
+                return outcome
+            case _:
+                return _no_outcome(plugin, outcome)
+
+    async def recycle(self, plugin: str, volume: Volume) -> RecycleOutcome:
+        """Have `plugin` scrub the storage of `volume`, or say which pod would (RY-4)."""
+        recycler = self.catalogue.recycler(plugin)
+        outcome = await self._call((plugin, "volume_recycle", _identity(volume)), lambda: recycler.recycle(volume))
+        match outcome:
+            case Recycled() | RunPod() | Failed():
+                return outcome
+            case _:
+                return _no_outcome(plugin, outcome)
+
+    def statistics(self) -> CallStatistics:
+        """What runs now."""
+        return CallStatistics(Counter(plugin for plugin, _, _ in self._running), dict(self._late))
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    async def _call(self, key: CallKey, work: Callable[[], object]) -> object:
+        plugin, operation, _ = key
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        outcome: object = None
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                outcome = await self._answer(key, work)
+        except TimeoutError:
+            outcome = Failed(f"volume plugin {plugin} has not answered within {self._timeout_seconds:g} s")
+        except RuntimeError as error:
+            outcome = Failed(f"volume plugin {plugin} can't be called: {error}")
+        if self._observe is not None:
+            self._observe(plugin, operation, not isinstance(outcome, Failed | InUse), loop.time() - started)
+        return outcome
+
+    async def _answer(self, key: CallKey, work: Callable[[], object]) -> object:
+        running = self._running.get(key)
+        if running is None:
+            turns = self._turns.setdefault(key[0], asyncio.Semaphore(self._most_at_once))
+            await turns.acquire()
+            running = self._running.get(key)  # somebody else may have had a turn before us
+            if running is None:
+                running = self._start(key, work, turns)
+            else:
+                turns.release()
+        running.waiters += 1
+        try:
+            return await asyncio.shield(running.answer)
+        finally:
+            running.waiters -= 1
+
+    def _start(self, key: CallKey, work: Callable[[], object], turns: asyncio.Semaphore) -> _Running:
+        answer = asyncio.get_running_loop().run_in_executor(self._threads, _outcome_of, work)
+        running = self._running[key] = _Running(answer)
+
+        def ended(_answer: asyncio.Future[object]) -> None:
+            del self._running[key]
+            turns.release()
+            if not running.waiters:
+                plugin, operation, volume = key
+                self._late[plugin] += 1
+                fields = {"plugin": plugin, "operation": operation, "pv": volume}
+                log.warning("volume plugin answered too late", extra=fields)
+
+        answer.add_done_callback(ended)
+        return running
+
+
+class _ThreadEach(Executor):
+    """A daemon thread for each job (CALLS-1): one that hangs holds up neither the others nor the end of the process."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001  (an executor hands on whatever comes)
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        try:
+            threading.Thread(target=run, name="volume plugin", daemon=True).start()
+        except RuntimeError as error:  # no more threads
+            future.set_exception(error)
+        return future
+
+
+def _outcome_of(work: Callable[[], Any]) -> object:
+    """Run `work` in the thread; whatever it raises is its outcome, even a wish to end the process (CALLS-2)."""
+    try:
+        return work()
+    except BaseException as error:
+        log.debug("volume plugin raised", exc_info=True)
+        return Failed(str(error) or type(error).__name__)
+
+
+def _no_outcome(plugin: str, answer: object) -> Failed:
+    return Failed(f"volume plugin {plugin} answered with {type(answer).__name__}, which is no outcome")
+
+
+def _identity(volume: Volume) -> str:
+    return f"{volume.name}[{volume.uid}]"
