@@ -125,8 +125,7 @@ def validate_claim_update(new: Json, old: Json) -> list[FieldError]:
     if allowed.get("storageClassName") is None:
         allowed.pop("storageClassName", None)
     if allowed != before:
-        shown = {**before, "volumeName": allowed["volumeName"]} if not before.get("volumeName") else before
-        diff = diff_of(PERSISTENT_VOLUME_CLAIM_SPEC, shown, allowed)
+        diff = diff_of(PERSISTENT_VOLUME_CLAIM_SPEC, before, allowed)
         errors.append(forbidden("spec", f"{_IMMUTABLE_SPEC}\n{diff}"))
     if bound:
         errors += _refuse_shrinking(spec, before, old["status"])

@@ -109,7 +109,7 @@ class Writer:
         on = admission.Attributes(base, namespace or "", name, self.user)
         admission.admit(self.api, on, obj)
         base.prepare_create(obj, self.now)
-        errors = validate_metadata_create(base, obj) + base.validate_create(obj)
+        errors = validate_metadata_create(base, obj) + self.shelf.kind.validate_create(obj)
         if errors:
             raise is_invalid(base.resource, name, errors)
         admission.validate(self.api, on, obj)
@@ -169,7 +169,7 @@ class Writer:
         # twice as in the reference, where the generic part and the kind both check metadata: both causes are shown
         about_metadata = validate_metadata_update(base, new, old)
         errors = about_metadata + about_metadata
-        errors += base.validate_update(new, old) if sub is None else sub.validate_update(new, old)
+        errors += (self.shelf.kind if sub is None else sub).validate_update(new, old)
         if errors:
             raise is_invalid(base.resource, name, errors)
         admission.validate(self.api, on, new, old)
@@ -246,6 +246,7 @@ def generate_name(base: str) -> str:
 def _keep_what_is_fixed(metadata: Json, before: Json) -> None:
     """Put back what an update leaves out or never changes (GW-7)."""
     metadata["uid"] = before["uid"]
+    metadata["resourceVersion"] = before["resourceVersion"]
     metadata.setdefault("creationTimestamp", before["creationTimestamp"])
     metadata.pop("selfLink", None)
     if "deletionTimestamp" in before:
