@@ -7,14 +7,14 @@ DECODE-3  Bounded: whatever the body, decoding neither recurses nor grows beyond
           is an `ApiError`.
 
 A body that a struct accepts as it is takes the fast way; it must not hold the same key twice, which is found by
-counting (`_has_every_key_once`). All others take the careful one, which gives the same result or the reason.
+counting (`has_every_key_once`). All others take the careful one, which gives the same result or the reason.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -58,13 +58,13 @@ def check_object(
     kind: ServedKind,
     field_validation: FieldValidation,
     *,
-    shown: str | None = None,
+    shown: Callable[[], str] | None = None,
     dialect: Dialect = "json",
     found: Sequence[str] = (),
 ) -> tuple[Json, list[str]]:
     """Check what a patch has made of an object; the object and the warnings (GW-8).
 
-    `shown` is what the refusal quotes (by default the object itself), `found` are strict errors of the patch's
+    `shown` gives what the refusal quotes (by default the object itself), `found` are strict errors of the patch's
     own text.
     """
     strict = list(found)
@@ -87,8 +87,8 @@ def check_object(
     raise _patch_refused(_quoted(obj, shown), f"strict decoding error: {', '.join(strict)}")
 
 
-def _quoted(obj: Json, shown: str | None) -> str:
-    return json.dumps(obj, separators=(",", ":"), ensure_ascii=False) if shown is None else shown
+def _quoted(obj: Json, shown: Callable[[], str] | None) -> str:
+    return json.dumps(obj, separators=(",", ":"), ensure_ascii=False) if shown is None else shown()
 
 
 def _patch_refused(shown: str, why: str) -> ApiError:
@@ -116,6 +116,17 @@ def _try_convert(shape: Shape, obj: Json) -> Json | None:
         return None
 
 
+def has_every_key_once(body: bytes) -> bool:
+    """Whether no object in a valid JSON body has two members of one name; False also when that isn't certain.
+
+    Without backslashes a quote ends a string, and `":` ends a key (unless space stands between, which isn't certain).
+    So the keys that were sent can be counted, and those of the decoded body as well.
+    """
+    if b"\\" in body or _CARELESS_KEY.search(body) is not None:
+        return False
+    return body.count(b'":') == msgspec.json.encode(msgspec.json.decode(body)).count(b'":')
+
+
 # The fast way
 
 
@@ -130,21 +141,10 @@ def _from_json(body: bytes, kind: ServedKind, field_validation: FieldValidation)
             resource = kind.resource
             own_kind = obj.get("kind", resource.kind) == resource.kind
             own_version = obj.get("apiVersion", resource.api_version) == resource.api_version
-            if own_kind and own_version and (field_validation == "Ignore" or _has_every_key_once(body)):
+            if own_kind and own_version and (field_validation == "Ignore" or has_every_key_once(body)):
                 check_depth(body)
                 return _named(obj, kind), []
     return _carefully(body, kind, field_validation)
-
-
-def _has_every_key_once(body: bytes) -> bool:
-    """Whether no object in a valid JSON body has two members of one name; False also when that isn't certain.
-
-    Without backslashes a quote ends a string, and `":` ends a key (unless space stands between, which isn't certain).
-    So the keys that were sent can be counted, and those of the decoded body as well.
-    """
-    if b"\\" in body or _CARELESS_KEY.search(body) is not None:
-        return False
-    return body.count(b'":') == msgspec.json.encode(msgspec.json.decode(body)).count(b'":')
 
 
 def _named(obj: Json, kind: ServedKind) -> Json:

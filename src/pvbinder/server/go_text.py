@@ -1,0 +1,59 @@
+"""Values as Go prints them, for the messages of the reference that quote whole objects."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def go_plain(value: Any) -> str:
+    """A decoded JSON value as ``%v`` prints it: ``map[a:1 b:[x y]]``."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{go_plain(value[key])}" for key in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(go_plain, value)) + "]"
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return go_float(value) if isinstance(value, float) else str(value)
+
+
+def go_syntax(value: Any) -> str:
+    """A decoded JSON value as ``%#v`` prints it: ``map[string]interface {}{"a":1}``."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{json.dumps(key)}:{go_syntax(value[key])}" for key in sorted(value))
+        return "map[string]interface {}{" + inner + "}"
+    if isinstance(value, list):
+        return "[]interface {}{" + ", ".join(map(go_syntax, value)) + "}"
+    if value is None:
+        return "interface {}(nil)"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return go_float(value) if isinstance(value, float) else str(value)
+
+
+def go_type(value: Any) -> str:
+    """The Go type that a decoded JSON value has."""
+    if isinstance(value, dict):
+        return "map[string]interface {}"
+    if isinstance(value, list):
+        return "[]interface {}"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    return "int64" if isinstance(value, int) else "float64" if isinstance(value, float) else "<nil>"
+
+
+def go_float(value: float) -> str:
+    """A float as ``%v`` prints it."""
+    if value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
+    text = repr(value)
+    mantissa, exponent, digits = text.partition("e")
+    if not exponent:
+        return text
+    return f"{mantissa}e{digits[0] if digits[0] in '+-' else '+'}{digits.lstrip('+-').zfill(2)}"

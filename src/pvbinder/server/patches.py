@@ -1,0 +1,213 @@
+"""The three patch types of PATCH (GW-8): what comes out of a document and a patch, or which answer the client gets.
+
+PATCHES-1  The document given is never changed, the result shares nothing with it.
+PATCHES-2  Every failure is an `ApiError` with the reference's status: a patch that is none is 400, one that doesn't fit
+           the document 422, a strategic directive that makes no sense 500.
+PATCHES-3  Bounded: at most `MAX_OPERATIONS` operations (413), `MAX_COPIED` bytes copied, no result nested deeper than
+           a body may be.
+
+`apply_patch` is what the server calls: it also checks the result against the schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, TypeAlias
+
+import jsonpatch
+import jsonpointer
+import msgspec
+
+from pvbinder.model.errors import PvbinderError
+from pvbinder.server import strategic
+from pvbinder.server.errors import ApiError, bad_request
+from pvbinder.server.go_text import go_plain
+from pvbinder.server.kinds.kind import Json, ServedKind
+from pvbinder.server.schema import FieldValidation, check_object
+from pvbinder.server.schema.decode import has_every_key_once
+from pvbinder.server.schema.json_text import (
+    JsonTextError,
+    Members,
+    check_depth,
+    object_depth_within,
+    parse,
+    plain,
+)
+
+PatchType: TypeAlias = Literal[
+    "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"
+]
+
+MAX_OPERATIONS: Final = 10_000
+MAX_COPIED: Final = 3 * 1024 * 1024
+
+
+def apply_patch(
+    doc: Json, patch: bytes, patch_type: PatchType, kind: ServedKind, field_validation: FieldValidation
+) -> tuple[Json, list[str]]:
+    """Patch an object of `kind` and check what comes out; the object and the warnings (GW-8)."""
+    strict = field_validation != "Ignore"
+    if patch_type == "application/json-patch+json":
+        found = [f"json patch {error}" for error in _duplicates(patch, list)] if strict else []
+        return check_object(json_patch(doc, patch), kind, field_validation, found=found)
+    found = _duplicates(patch, dict) if strict else []
+    if patch_type == "application/merge-patch+json":
+        return check_object(merge_patch(doc, patch), kind, field_validation, found=found)
+    patched = strategic_patch(doc, patch, kind.schema)
+    return check_object(
+        patched, kind, field_validation, shown=lambda: go_plain(_object_of(patch, "")), dialect="map", found=found
+    )
+
+
+def json_patch(doc: Json, patch: bytes) -> Json:
+    """Apply a JSON patch (RFC 6902)."""
+    operations = _parsed(patch, "error decoding patch: ")
+    if not isinstance(operations, list):
+        wrong = "object" if isinstance(operations, dict) else _json_type(operations)
+        raise bad_request(f"json: cannot unmarshal {wrong} into Go value of type jsonpatch.Patch")
+    if len(operations) > MAX_OPERATIONS:
+        raise ApiError(
+            413,
+            "RequestEntityTooLarge",
+            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}",
+        )
+    for operation in operations:
+        if not isinstance(operation, dict):
+            raise bad_request(
+                f"json: cannot unmarshal {_json_type(operation)} into Go value of type jsonpatch.Operation"
+            )
+    try:
+        patched = _apply_operations(_copied(doc), operations)
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, _CopyLimitError) as error:
+        raise _does_not_fit() from error
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        # The library trusts the types in the document more than it should: a path through a string, for one.
+        raise _does_not_fit() from error
+    return _of_bounded_depth(patched)
+
+
+def merge_patch(doc: Json, patch: bytes) -> Json:
+    """Apply a JSON merge patch (RFC 7386)."""
+    return _of_bounded_depth(_merged(_copied(doc), _object_of(patch, "error decoding patch: ")))
+
+
+def strategic_patch(doc: Json, patch: bytes, schema_name: str) -> Json:
+    """Apply a strategic merge patch, which merges lists as the schema named `schema_name` says."""
+    try:
+        return _of_bounded_depth(strategic.merge(_copied(doc), _object_of(patch, ""), schema_name))
+    except strategic.StrategicFormatError as error:
+        raise bad_request(error.message) from error
+    except strategic.StrategicMergeError as error:
+        raise ApiError(500, "", error.message) from error
+
+
+def _apply_operations(doc: Json, operations: list[Json]) -> Json:
+    copied = 0
+    for operation in operations:
+        if operation.get("op") == "copy":
+            source = jsonpointer.resolve_pointer(doc, str(operation.get("from", "")))
+            copied += len(msgspec.json.encode(source))
+            if copied > MAX_COPIED:
+                raise _CopyLimitError("the patch copies too much")
+        doc = jsonpatch.JsonPatch([operation]).apply(doc, in_place=True)
+    return doc
+
+
+class _CopyLimitError(PvbinderError):
+    """A patch that would grow the document by copying."""
+
+
+def _merged(target: Any, patch: Any) -> Any:
+    """RFC 7386, section 2; `target` is ours to change."""
+    if not isinstance(patch, dict):
+        return patch
+    if not isinstance(target, dict):
+        target = {}
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        elif isinstance(value, dict):
+            target[key] = _merged(target.get(key), value)
+        else:
+            target[key] = value
+    return target
+
+
+def _object_of(patch: bytes, prefix: str) -> Json:
+    """A patch that must be an object; null is an empty one."""
+    value = _parsed(patch, prefix)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise bad_request(
+            f"{prefix}json: cannot unmarshal {_json_type(value)} into Go value of type map[string]interface {{}}"
+        )
+    return value
+
+
+def _parsed(patch: bytes, prefix: str) -> Any:
+    try:
+        check_depth(patch)
+        return msgspec.json.decode(patch)
+    except JsonTextError as error:
+        raise bad_request(prefix + error.message) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return plain(parse(patch))
+    except JsonTextError as error:
+        raise bad_request(prefix + error.message) from error
+
+
+def _duplicates(patch: bytes, expected: type) -> list[str]:
+    """The strict errors of the patch's own text: keys that it has twice."""
+    try:
+        if has_every_key_once(patch):
+            return []
+        value = parse(patch)
+    except (JsonTextError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []  # no JSON at all: whoever applies the patch says so
+    found: list[str] = []
+    if isinstance(value, Members if expected is dict else list):
+        _find_duplicates(value, "", found)
+    return found
+
+
+def _find_duplicates(value: Any, path: str, found: list[str]) -> None:
+    if isinstance(value, Members):
+        seen: set[str] = set()
+        for key, inner in value:
+            place = f"{path}.{key}" if path else key
+            if key in seen and len(found) < 100:
+                text = f'duplicate field "{place}"'
+                if text not in found:
+                    found.append(text)
+            seen.add(key)
+            _find_duplicates(inner, place, found)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _find_duplicates(inner, f"{path}[{index}]", found)
+
+
+def _copied(doc: Json) -> Json:
+    """A deep copy, at C speed."""
+    copy: Json = msgspec.json.decode(msgspec.json.encode(doc))
+    return copy
+
+
+def _of_bounded_depth(doc: Json) -> Json:
+    if not object_depth_within(doc):
+        raise _does_not_fit()
+    return doc
+
+
+def _does_not_fit() -> ApiError:
+    """422 of a patch that can't be applied; the reference tells nothing more."""
+    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", details={})
+
+
+def _json_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object" if isinstance(value, dict) else "number"
