@@ -1,8 +1,8 @@
 r"""Continue tokens, in the reference's format: where a list goes on, and at which revision.
 
 URL-safe base64 without padding of ``{"v":"meta.k8s.io/v1","rv":N,"start":"name\u0000"}``: the list goes on at the
-first key after `start`, which lacks the namespace when the list is of one. A revision of -1 means whatever is there now: the
-"inconsistent continuation" that an expired token is answered with.
+first key after `start`, which lacks the namespace when the list is of one. A revision of -1 means whatever is there
+now: the "inconsistent continuation" that an expired token is answered with.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
     items, metadata = select(api, attributes.namespace, shelf, list_options, read_selection(shelf, list_options))
     deletion = _Deletion(api, shelf, options, request.user or _NO_USER)
     for _, stored in items:
-        identity = shelf.decode(stored)["metadata"]
+        identity = shelf.decode(stored.data)["metadata"]
         try:
             deletion.start(identity.get("namespace", ""), identity["name"])
         except ApiError as error:
@@ -73,7 +73,7 @@ class _Deletion:
         stored = store.head(shelf.store_name, key)
         if stored is None:
             raise not_found(shelf.kind.resource, name)
-        obj = shelf.decode(stored)
+        obj = shelf.decode(stored.data)
         self._check_preconditions(obj)
         admission.admit_delete(self._api, admission.Attributes(shelf.base, namespace, name, self._user))
         if shelf.base.terminate is not None:
@@ -179,7 +179,7 @@ class _Deletion:
 
     def _keep(self, stored: Stored, obj: Json, key: str) -> bytes:
         """Store the marked object, unless it was marked just so before."""
-        if obj == self._shelf.decode(stored):
+        if obj == self._shelf.decode(stored.data):
             return stored.data
         return self._write(obj, key, stored).data
 

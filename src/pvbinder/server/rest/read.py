@@ -39,7 +39,7 @@ def answer_object(
     if form.shape == "object":
         return respond_bytes(request, status, shelf.answer(data), form.media_type)
     shown = Shown.of(api, request, shelf, form)
-    return respond(request, status, shown.object(shelf.served(data)), form.media_type)
+    return respond(request, status, shown.object(shelf.decode(data)), form.media_type)
 
 
 def list_objects(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
@@ -50,7 +50,7 @@ def list_objects(api: Api, request: ApiRequest, attributes: Attributes, shelf: S
     items, metadata = select(api, attributes.namespace, shelf, options, selection)
     if form.shape != "object":
         shown = Shown.of(api, request, shelf, form)
-        objects = [shelf.served(stored.data) for _, stored in items]
+        objects = [shelf.decode(stored.data) for _, stored in items]
         return respond(request, 200, shown.list(objects, metadata), form.media_type)
     return respond_bytes(request, 200, list_bytes(shelf, [stored for _, stored in items], metadata), form.media_type)
 

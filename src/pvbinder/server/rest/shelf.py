@@ -1,7 +1,8 @@
 """Where the objects of a kind are kept, and how their bytes go out.
 
 An object is stored as the very bytes that a GET of it answers: ``kind`` and ``apiVersion`` first, then ``metadata``
-with its fields in the reference's order, then the rest. A list shows its items without the first two, so an item is a slice.
+with its fields in the reference's order, then the rest. A list shows its items without the first two, so an item is a
+slice.
 
 A kind that is served from another kind's storage has the shelf of that kind and converts on the way in and out.
 """
@@ -14,7 +15,6 @@ import msgspec
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.kinds.kind import Json, ServedKind
-from pvbinder.server.store import Stored
 
 METADATA_ORDER = (
     "name",
@@ -62,9 +62,9 @@ class Shelf:
         """Return what the keys of a namespace begin with; "" for all of them."""
         return f"{namespace}/" if namespace and self.kind.resource.namespaced else ""
 
-    def decode(self, stored: Stored) -> Json:
-        """Return the object in the form in which it is stored."""
-        obj: Json = _decoder.decode(stored.data)
+    def decode(self, data: bytes) -> Json:
+        """Return an object in the form in which it is stored."""
+        obj: Json = _decoder.decode(data)
         return obj
 
     def answer(self, data: bytes) -> bytes:

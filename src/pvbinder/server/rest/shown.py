@@ -4,57 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import msgspec
 
-from pvbinder.server.errors import bad_request
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.requests import ApiRequest
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.negotiation import Form
 from pvbinder.server.rest.shelf import Shelf
-from pvbinder.server.tables import partial_object_metadata, partial_object_metadata_list, render_table
-
-_INCLUDED = ("", "Metadata", "Object", "None")
+from pvbinder.server.tables import (
+    IncludeObject,
+    parse_include_object,
+    partial_object_metadata,
+    partial_object_metadata_list,
+    render_table,
+)
 
 
 @dataclass(slots=True)
 class Shown:
     """How one request wants its objects shown."""
 
+    api: Api
     shelf: Shelf
     form: Form
-    include_object: str
-    now: datetime
+    include_object: IncludeObject
 
     @classmethod
     def of(cls, api: Api, request: ApiRequest, shelf: Shelf, form: Form) -> Shown:
         """Read what is asked for; ApiError 400 if ``includeObject`` is none of the known values."""
         values = request.query.get("includeObject")
-        include = values[0] if values else ""
-        if form.shape == "table" and include not in _INCLUDED:
-            raise bad_request(
-                f'Unable to convert to Table as requested: includeObject: Invalid value: "{include}": '
-                "must be 'Metadata', 'Object', 'None', or empty"
-            )
-        return cls(shelf, form, include or "Metadata", api.clock())
+        include = parse_include_object(values[0] if values else "") if form.shape == "table" else "None"
+        return cls(api, shelf, form, include)
 
-    def object(self, obj: Json) -> Json:
-        """Return one object in the agreed form."""
+    def object(self, obj: Json, *, with_columns: bool = True) -> Json:
+        """Return one object, in the form in which it is stored, in the agreed form."""
         if self.form.shape == "metadata":
             return partial_object_metadata(obj, self.form.version)
-        return self._table([obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")})
+        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        return self._table([obj], metadata, with_columns=with_columns)
 
     def list(self, objects: Sequence[Json], metadata: Json) -> Json:
-        """Return a list in the agreed form."""
+        """Return a list of objects, in the form in which they are stored, in the agreed form."""
         if self.form.shape == "metadata":
             return partial_object_metadata_list(objects, metadata, self.form.version)
-        return self._table(objects, metadata)
+        return self._table(objects, metadata, with_columns=True)
 
-    def _table(self, objects: Sequence[Json], metadata: Json) -> Json:
+    def _table(self, objects: Sequence[Json], metadata: Json, *, with_columns: bool) -> Json:
         return render_table(
-            self.shelf.kind, objects, metadata, self.include_object, self.now, version=self.form.version
+            self.shelf.kind,
+            objects,
+            metadata,
+            self.include_object,
+            self.api.clock(),
+            version=self.form.version,
+            with_columns=with_columns,
         )
 
     @staticmethod

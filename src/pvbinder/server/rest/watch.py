@@ -125,14 +125,11 @@ class _Events:
         return _line(kind, self._shelf.answer(data))
 
     def _shown_line(self, kind: str, data: bytes) -> bytes:
-        return encode({"type": kind, "object": self._transformed(self._shelf.served(data))}) + b"\n"
+        return encode({"type": kind, "object": self._transformed(self._shelf.decode(data))}) + b"\n"
 
     def _transformed(self, obj: Json) -> Json:
-        shown = self._shown.object(obj)
-        if self._shown.form.shape == "table":
-            if self._has_shown_columns:
-                shown["columnDefinitions"] = None
-            self._has_shown_columns = True
+        shown = self._shown.object(obj, with_columns=not self._has_shown_columns)
+        self._has_shown_columns = True
         return shown
 
 

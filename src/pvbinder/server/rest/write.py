@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast, get_args
+
 from pvbinder.server.apply import apply
 from pvbinder.server.errors import ApiError, bad_request, conflict, not_found
 from pvbinder.server.kinds.kind import Json, Subresource
-from pvbinder.server.patches import json_patch, merge_patch, strategic_patch
+from pvbinder.server.patches import PatchType, apply_patch
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.attributes import Attributes
@@ -14,13 +16,10 @@ from pvbinder.server.rest.options import OptionsKind, read_write_options
 from pvbinder.server.rest.read import answer_object
 from pvbinder.server.rest.shelf import Shelf
 from pvbinder.server.rest.writing import Writer
-from pvbinder.server.schema import check_object, decode_body
+from pvbinder.server.schema import decode_body
 
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-_PATCHES = frozenset({JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH})
+_PATCHES = frozenset({*get_args(PatchType), APPLY_PATCH})
 
 
 async def create(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
@@ -51,7 +50,7 @@ async def update(
         if not shelf.base.put_creates or sub is not None:
             raise not_found(shelf.kind.resource, attributes.name)
         return _answer(writer, await writer.create(new, _namespace(shelf, attributes)), form, 201)
-    data = await writer.update(stored, shelf.decode(stored), new, key, sub)
+    data = await writer.update(stored, shelf.decode(stored.data), new, key, sub)
     return _answer(writer, data, form, 200)
 
 
@@ -72,12 +71,12 @@ async def patch(
     if stored is None:
         raise not_found(shelf.kind.resource, attributes.name)
     before = shelf.served(stored.data)
-    patched = _patched(before, request.body, content_type, shelf)
-    checked, warnings = check_object(patched, shelf.kind, writer.options.field_validation)
+    patch_type = cast(PatchType, content_type)
+    patched, warnings = apply_patch(before, request.body, patch_type, shelf.kind, writer.options.field_validation)
     writer.warnings += warnings
-    new = shelf.kind.to_storage(checked)
+    new = shelf.kind.to_storage(patched)
     new.setdefault("metadata", {})
-    data = await writer.update(stored, shelf.decode(stored), new, key, sub)
+    data = await writer.update(stored, shelf.decode(stored.data), new, key, sub)
     return _answer(writer, data, form, 200)
 
 
@@ -109,16 +108,8 @@ async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresou
             )
         data = await writer.create(new, _namespace(shelf, attributes), record=False)
         return _answer(writer, data, form, 201)
-    data = await writer.update(stored, shelf.decode(stored), new, key, sub, record=False)
+    data = await writer.update(stored, shelf.decode(stored.data), new, key, sub, record=False)
     return _answer(writer, data, form, 200)
-
-
-def _patched(before: Json, patch_bytes: bytes, content_type: str, shelf: Shelf) -> Json:
-    if content_type == JSON_PATCH:
-        return json_patch(before, patch_bytes)
-    if content_type == MERGE_PATCH:
-        return merge_patch(before, patch_bytes)
-    return strategic_patch(before, patch_bytes, shelf.kind.schema)
 
 
 def _writer(api: Api, request: ApiRequest, shelf: Shelf, options: OptionsKind, *, is_apply: bool = False) -> Writer:

@@ -117,7 +117,7 @@ class Writer:
 
     def _taken(self, existing: Stored, name: str) -> ApiError:
         error = already_exists(self.shelf.kind.resource, name)
-        if "deletionTimestamp" in self.shelf.decode(existing)["metadata"]:
+        if "deletionTimestamp" in self.shelf.decode(existing.data)["metadata"]:
             return ApiError(409, error.reason, f"object is being deleted: {error.message}", details=error.details)
         return error
 
