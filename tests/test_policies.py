@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tools.reference import reference_pages
 
 from pvbinder.cli.main import COMMANDS, cli
 
@@ -130,3 +131,24 @@ def test_every_command_has_help_an_example_and_a_page(name: str) -> None:
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{parameter.opts[0]} has no help"
+
+
+def test_the_reference_pages_say_what_the_help_says() -> None:
+    stale = [str(path.relative_to(TOP)) for path, text in reference_pages().items() if path.read_text() != text]
+    assert not stale, "make reference writes them anew"
+
+
+def test_every_documentation_page_can_be_found_and_its_links_lead_somewhere() -> None:
+    pages = [
+        TOP / "README.md",
+        TOP / "CONTRIBUTING.md",
+        *(TOP / "docs").rglob("*.md"),
+        *(TOP / "examples").rglob("*.md"),
+    ]
+    broken = [
+        f"{page.relative_to(TOP)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
+    assert not broken

@@ -29,6 +29,12 @@ class RunningPlane:
     process: subprocess.Popen[str]
     kubeconfig: Path
     took_seconds: float  # from the start of the process until it said so
+    first_line: str
+    log_file: Path
+
+    def log(self) -> str:
+        """Return what it has written to stderr so far."""
+        return self.log_file.read_text()
 
     @property
     def memory_mib(self) -> float:
@@ -44,20 +50,23 @@ class RunningPlane:
 
 
 @contextmanager
-def running(data_dir: Path, flags: Sequence[str] = ()) -> Iterator[RunningPlane]:
+def running(data_dir: Path, flags: Sequence[str] = (), *, port: int | None = 0) -> Iterator[RunningPlane]:
     """Start `pvbinder up` on `data_dir`, wait for its word, and stop it at the end."""
-    command = [sys.executable, "-m", "pvbinder.cli.main", "up", "--data-dir", str(data_dir), "--port", "0", *flags]
+    command = [sys.executable, "-m", "pvbinder.cli.main", "up", "--data-dir", str(data_dir), *flags]
+    if port is not None:
+        command += ["--port", str(port)]
     started = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.NamedTemporaryFile("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             assert process.stdout is not None
             with selectors.DefaultSelector() as selector:
                 selector.register(process.stdout, selectors.EVENT_READ)
-                if not selector.select(READY_SECONDS) or "ready" not in process.stdout.readline():
-                    log.seek(0)
-                    raise RuntimeError(f"pvbinder up did not get ready:\n{log.read()}")
-            yield RunningPlane(process, data_dir / "kubeconfig", time.perf_counter() - started)
+                first_line = process.stdout.readline().rstrip() if selector.select(READY_SECONDS) else ""
+                if "ready" not in first_line:
+                    raise RuntimeError(f"pvbinder up did not get ready:\n{Path(log.name).read_text()}")
+            took_seconds = time.perf_counter() - started
+            yield RunningPlane(process, data_dir / "kubeconfig", took_seconds, first_line, Path(log.name))
         finally:
             process.send_signal(signal.SIGTERM)
             try:

@@ -21,6 +21,7 @@ from pathlib import Path
 import click
 
 from pvbinder import __version__, logs
+from pvbinder.cli import STARTED
 from pvbinder.cli.board import Board
 from pvbinder.cli.child import run_command
 from pvbinder.cli.errors import WrongUsageError
@@ -85,10 +86,9 @@ async def _main(options: UpOptions) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.on_signal, number)
-    started = time.perf_counter()
     try:
         async with control_plane(options) as plane:
-            took_seconds = time.perf_counter() - started
+            took_seconds = time.perf_counter() - STARTED
             stop.is_ready = True
             if options.command:
                 return await _run_command(plane, options)
