@@ -1,0 +1,159 @@
+"""What the scheduler knows of the cluster: the shared informers' caches, and what it has promised but not yet seen.
+
+A promise is made in the same turn of the loop as the decision, before the first write, so that two pods never get the
+same volume. It ends when the pod has its node, or when what was chosen can't become true any more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from pvbinder.kube.client import Kind
+from pvbinder.kube.informer import Informers
+from pvbinder.kube.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
+from pvbinder.model import resources
+from pvbinder.model.objects import Claim, ClaimKey, NodeName, Pod, PodKey, StorageClass, Volume, VolumeName
+from pvbinder.model.scheduling import (
+    CsiDriver,
+    CsiStorageCapacity,
+    parse_csi_driver,
+    parse_csi_storage_capacity,
+)
+from pvbinder.rules.scheduling import NodeFit, Plan
+
+DRIVERS: Final[Kind[CsiDriver]] = Kind(resources.CSI_DRIVERS, parse_csi_driver)
+CAPACITIES: Final[Kind[CsiStorageCapacity]] = Kind(resources.CSI_STORAGE_CAPACITIES, parse_csi_storage_capacity)
+
+
+@dataclass(slots=True)
+class Promise:
+    """A node chosen for a pod, and how far we are with it."""
+
+    pod_uid: str
+    fit: NodeFit
+    deadline: float  # by the loop's clock
+    is_written: bool = False
+    is_bound: bool = False
+
+
+class SchedulerCaches:
+    """The `Cluster` of the scheduling rules."""
+
+    def __init__(self, informers: Informers) -> None:
+        self.pods = informers.of(PODS)
+        self.nodes = informers.of(NODES)
+        self.claims = informers.of(CLAIMS)
+        self.volumes = informers.of(VOLUMES)
+        self.classes = informers.of(STORAGE_CLASSES)
+        self.drivers = informers.of(DRIVERS)
+        self.capacities = informers.of(CAPACITIES)
+        self._pods_by_claim = self.pods.add_index("claim", lambda pod: pod.claim_keys)
+        self._pods_by_node = self.pods.add_index("node", _node_of)
+        self._volumes_by_class = self.volumes.add_index("class", lambda volume: (volume.storage_class,))
+        self._capacities_by_class = self.capacities.add_index("class", lambda capacity: (capacity.storage_class,))
+        self._promises: dict[PodKey, Promise] = {}
+        self._plans: dict[ClaimKey, dict[PodKey, Plan]] = {}
+        self._volumes_promised: dict[VolumeName, ClaimKey] = {}
+        self._failures: dict[PodKey, Counter[NodeName]] = {}
+
+    # -- what the rules ask
+
+    def claim(self, key: ClaimKey) -> Claim | None:
+        """Return the claim with `key`."""
+        return self.claims.get(key)
+
+    def volume(self, name: str) -> Volume | None:
+        """Return the volume called `name`."""
+        return self.volumes.get(name)
+
+    def volumes_of_class(self, name: str) -> Iterable[Volume]:
+        """Return the volumes whose class is `name`."""
+        return self._volumes_by_class[name]
+
+    def storage_class(self, name: str) -> StorageClass | None:
+        """Return the storage class called `name`."""
+        return self.classes.get(name)
+
+    def csi_driver(self, name: str) -> CsiDriver | None:
+        """Return the CSIDriver called `name`."""
+        return self.drivers.get(name)
+
+    def capacities_of_class(self, name: str) -> Iterable[CsiStorageCapacity]:
+        """Return what is left of the class called `name`."""
+        return self._capacities_by_class[name]
+
+    def users_of(self, key: ClaimKey) -> list[Pod]:
+        """Return the pods that refer to the claim with `key`."""
+        return self._pods_by_claim[key]
+
+    def plan_for(self, key: ClaimKey) -> Plan | None:
+        """Return what has been chosen for the claim with `key`, for whichever pod."""
+        return next(iter(self._plans.get(key, {}).values()), None)
+
+    def promised(self, name: VolumeName) -> ClaimKey | None:
+        """Return the claim that the volume called `name` has been chosen for."""
+        return self._volumes_promised.get(name)
+
+    def is_placed(self, pod: Pod) -> bool:
+        """Tell whether `pod` has a node, or has been promised one."""
+        return pod.is_scheduled or pod.key in self._promises
+
+    def pods_on(self, node: NodeName) -> int:
+        """Return how many pods `node` has or has been promised."""
+        there = sum(pod.phase not in ("Succeeded", "Failed") for pod in self._pods_by_node[node])
+        return there + sum(promise.fit.node == node for promise in self._promises.values())
+
+    def failures_on(self, pod: PodKey, node: NodeName) -> int:
+        """Return how often `pod` was promised `node` in vain."""
+        return self._failures.get(pod, Counter())[node]
+
+    # -- promises
+
+    def promise_to(self, pod: PodKey) -> Promise | None:
+        """Return what `pod` has been promised."""
+        return self._promises.get(pod)
+
+    def promise(self, pod: Pod, fit: NodeFit, deadline: float) -> Promise:
+        """Keep what `fit` needs for `pod`."""
+        self.end_promise(pod.key)
+        promise = self._promises[pod.key] = Promise(pod.uid, fit, deadline)
+        for pairing in fit.pairings:
+            self._plans.setdefault(pairing.claim, {})[pod.key] = Plan(fit.node, pairing.volume)
+            self._volumes_promised[pairing.volume] = pairing.claim
+        for key in fit.provisions:
+            self._plans.setdefault(key, {})[pod.key] = Plan(fit.node)
+        return promise
+
+    def end_promise(self, pod: PodKey, *, in_vain: bool = False) -> bool:
+        """Let go what was kept for `pod`; `in_vain`: avoid that node next time. False if there was no promise."""
+        promise = self._promises.pop(pod, None)
+        if promise is None:
+            return False
+        if in_vain:
+            self._failures.setdefault(pod, Counter())[promise.fit.node] += 1
+        for key in (*(pairing.claim for pairing in promise.fit.pairings), *promise.fit.provisions):
+            plans = self._plans[key]
+            del plans[pod]
+            if not plans:
+                del self._plans[key]
+        for pairing in promise.fit.pairings:
+            if pairing.claim not in self._plans:
+                self._volumes_promised.pop(pairing.volume, None)
+        return True
+
+    def forget(self, pod: PodKey) -> None:
+        """Forget everything about `pod`: it has its node, or is gone."""
+        self.end_promise(pod)
+        self._failures.pop(pod, None)
+
+    @property
+    def promises(self) -> int:
+        """How many pods have been promised a node that they don't have yet."""
+        return len(self._promises)
+
+
+def _node_of(pod: Pod) -> tuple[str, ...]:
+    return (pod.node_name,) if pod.node_name else ()

@@ -1,0 +1,39 @@
+"""The node's part in growing a volume: what a kubelet does when the file system is left to be grown (EX-11, RS-12)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pvbinder.model.json import Json
+from pvbinder.model.objects import Claim, Volume
+
+RESIZE_CONDITIONS: Final = frozenset(
+    {"Resizing", "FileSystemResizePending", "ControllerResizeError", "NodeResizeError"}
+)
+
+
+def waits_for_node(claim: Claim) -> bool:
+    """Tell whether the volume of `claim` has grown and only its file system is left."""
+    return any(one.type == "FileSystemResizePending" and one.status == "True" for one in claim.conditions)
+
+
+def with_finished_resize(claim: Claim, volume: Volume) -> Json | None:
+    """Return `claim` with the size of its `volume` in its status and nothing left of the resize (RS-12).
+
+    None if there is nothing to finish, or the volume is not the claim's.
+    """
+    if not waits_for_node(claim) or volume.capacity is None or volume.claim_uid != claim.uid:
+        return None
+    document = claim.document()
+    status = document["status"]
+    status["capacity"] = {**(status.get("capacity") or {}), "storage": str(volume.capacity)}
+    status["conditions"] = [one for one in status.get("conditions") or [] if one.get("type") not in RESIZE_CONDITIONS]
+    for field in ("allocatedResourceStatuses",):
+        left = {key: value for key, value in (status.get(field) or {}).items() if key != "storage"}
+        if left:
+            status[field] = left
+        else:
+            status.pop(field, None)
+    if not status["conditions"]:
+        del status["conditions"]
+    return document
