@@ -146,7 +146,8 @@ def provisioned_volume(claim: Claim, storage_class: StorageClass, plugin: str, m
     spec["claimRef"] = reference_to(claim)
     spec["storageClassName"] = claim.storage_class
     policy = spec.setdefault("persistentVolumeReclaimPolicy", reclaim_policy_of(storage_class))
-    if policy == "Delete":
-        metadata["finalizers"] = [*(metadata.get("finalizers") or []), PV_CONTROLLER_FINALIZER]
+    finalizers = metadata.get("finalizers") or []
+    if policy == "Delete" and PV_CONTROLLER_FINALIZER not in finalizers:
+        metadata["finalizers"] = [*finalizers, PV_CONTROLLER_FINALIZER]
     made["status"] = {**(made.get("status") or {}), "phase": "Bound"}
     return {"apiVersion": "v1", "kind": "PersistentVolume", **made}

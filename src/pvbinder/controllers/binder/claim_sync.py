@@ -1,0 +1,214 @@
+"""Carrying out what a claim needs next (section 4, section 7)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol, assert_never
+
+from pvbinder.controllers.binder.caches import Caches
+from pvbinder.controllers.binder.errors import SyncError
+from pvbinder.controllers.binder.pairs import Pairs
+from pvbinder.controllers.binder.provisioner import VolumeProvisioner
+from pvbinder.controllers.binder.reporter import Reporter
+from pvbinder.controllers.binder.timers import Timers
+from pvbinder.controllers.binder.waiting import Waiting
+from pvbinder.controllers.binder.writes import Writes
+from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.model.objects import Claim, StorageClass, Volume
+from pvbinder.rules import binding, classes
+from pvbinder.rules.claims import (
+    AnnealClaim,
+    AssignClass,
+    Bind,
+    Fail,
+    Lose,
+    Provision,
+    Wait,
+    decide_claim,
+)
+from pvbinder.rules.provisioning import CannotProvision, Provisioning, ProvisionInTree, ProvisionOutside
+from pvbinder.rules.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Operations(Protocol):
+    """Named operations in the background (section 12)."""
+
+    def start(self, name: str, operation: Callable[[], Awaitable[None]]) -> bool:
+        """Start `operation` unless one of that name runs or has to wait; tell whether it was started."""
+        ...
+
+
+class ClassAssignments:
+    """How often a default class was filled in (MT-6)."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.errors = 0
+
+
+class ClaimSync:
+    """One claim at a time, decided from the caches and carried out."""
+
+    def __init__(
+        self,
+        caches: Caches,
+        writes: Writes,
+        reporter: Reporter,
+        pairs: Pairs,
+        waiting: Waiting,
+        provisioner: VolumeProvisioner,
+        operations: Operations,
+        timers: Timers,
+        settings: Settings,
+    ) -> None:
+        self._caches = caches
+        self._writes = writes
+        self._reporter = reporter
+        self._pairs = pairs
+        self._waiting = waiting
+        self._provisioner = provisioner
+        self._operations = operations
+        self._timers = timers
+        self._settings = settings
+        self.class_assignments = ClassAssignments()
+        self.binds = 0
+
+    async def sync(self, claim: Claim) -> None:
+        """Do what `claim` needs next; raise what the queue should retry."""
+        action = decide_claim(claim, self._caches, self._settings)
+        if isinstance(action, AnnealClaim):
+            try:
+                claim = await self._writes.claim(action.document)
+            except (ApiFailure, ConnectionFailed) as error:
+                raise _wrapped("persistent Volume Controller can't anneal migration annotations", error) from error
+            action = decide_claim(claim, self._caches, self._settings)
+        match action:
+            case Bind(volume=volume, rule=rule):
+                await self._bind(claim, volume, rule)
+            case Wait(event=event):
+                self._waiting.add(claim, takes_free_volume=action.rule == "SC-U7")
+                if event is not None:
+                    self._reporter.on_claim(claim, event)
+                document = binding.with_unbound_status(claim, "Pending")
+                if document is not None:
+                    await self._writes.claim_status(document)
+            case Provision(by=by):
+                self._provision(claim, by)
+            case AssignClass(storage_class=storage_class):
+                await self._assign_class(claim, storage_class)
+            case Lose(event=event):
+                await self._lose(claim, action)
+            case Fail(message=message, event=event):
+                if event is not None:
+                    self._reporter.on_claim(claim, event)
+                raise SyncError(message)
+            case AnnealClaim():
+                raise SyncError(f'migration annotations of claim "{claim.key}" don\'t stay as they were written')
+            case _:
+                assert_never(action)
+
+    def has_work(self, claim: Claim) -> bool:
+        """Tell whether a sync of `claim` would do or say anything (BINDER-4)."""
+        action = decide_claim(claim, self._caches, self._settings)
+        match action:
+            case Bind(volume=volume):
+                return not _is_complete(claim, volume, self._settings)
+            case Lose():
+                return claim.phase != "Lost"
+            case Wait(event=None):
+                return binding.with_unbound_status(claim, "Pending") is not None
+            case _:
+                return True
+
+    async def _bind(self, claim: Claim, volume: Volume, rule: str) -> None:
+        """Make the writes BN-1 to BN-4, each from the answer to the one before."""
+        if _is_complete(claim, volume, self._settings):
+            return
+        key = claim.key
+        with self._pairs.for_claim(volume.key, key) as held:
+            if not held:
+                return
+            is_new = not claim.bind_completed
+            try:
+                document = binding.with_claim(volume, claim)
+                if document is not None:
+                    volume = await self._writes.volume(document)
+                volume = await self._writes.phase(volume, "Bound", rule="BN-2")
+                document = binding.with_volume(claim, volume)
+                if document is not None:
+                    claim = await self._writes.claim(document)
+                document = binding.with_bound_status(claim, volume, self._settings)
+                if document is not None:
+                    claim = await self._writes.claim_status(document)
+            except (ApiFailure, ConnectionFailed, binding.NoCapacityError):
+                if rule == "SC-U3":
+                    self._timers.fail("provision", key)
+                raise
+        if rule == "SC-U3":
+            self._timers.finish("provision", key)
+        if is_new:
+            self.binds += 1
+            log.info("volume bound", extra={"pvc": key, "pv": volume.name, "rule": rule})
+
+    def _provision(self, claim: Claim, by: Provisioning) -> None:
+        """SC-U6: start the operation, or say why not; the status stays as it is."""
+        self._waiting.add(claim, takes_free_volume=claim.selected_node is None)
+        match by:
+            case CannotProvision(event=event):
+                if event is not None:
+                    self._reporter.on_claim(claim, event)
+            case ProvisionInTree() | ProvisionOutside():
+                plugin = by.plugin.name if isinstance(by, ProvisionInTree) else by.provisioner
+                self._operations.start(
+                    f"provision-{claim.key}[{claim.uid}]", lambda: self._run_provisioner(claim, by, plugin)
+                )
+            case _:
+                assert_never(by)
+
+    async def _run_provisioner(self, claim: Claim, by: ProvisionInTree | ProvisionOutside, plugin: str) -> None:
+        self._timers.start("provision", claim.key, plugin)
+        known = self._caches.claim(claim.key)
+        if known is not None and known.uid == claim.uid:
+            claim = known  # something may have been written since the operation was asked for
+        await self._provisioner.provision(claim, by)
+
+    async def _assign_class(self, claim: Claim, storage_class: StorageClass) -> None:
+        """DC-3; the update comes back through the informer and is synced as somebody's change."""
+        self.class_assignments.total += 1
+        try:
+            await self._writes.claim_to_sync(classes.with_class(claim, storage_class))
+        except (ApiFailure, ConnectionFailed) as error:
+            self.class_assignments.errors += 1
+            raise _wrapped(f'can\'t update PersistentVolumeClaim["{claim.key}"]', error) from error
+        log.info("default class assigned", extra={"pvc": claim.key, "sc": storage_class.name, "rule": "DC-3"})
+
+    async def _lose(self, claim: Claim, action: Lose) -> None:
+        """Phase `Lost` and its event, both only when that is news (ST-7)."""
+        if claim.phase == "Lost":
+            return
+        document = binding.with_unbound_status(claim, "Lost")
+        if document is not None:
+            await self._writes.claim_status(document)
+        self._reporter.on_claim(claim, action.event)
+        log.warning("claim lost its volume", extra={"pvc": claim.key, "pv": claim.volume_name, "rule": action.rule})
+
+
+def _is_complete(claim: Claim, volume: Volume, settings: Settings) -> bool:
+    """Whether all four writes of a bind would change nothing."""
+    return (
+        claim.phase == "Bound"
+        and volume.phase == "Bound"
+        and binding.with_claim(volume, claim) is None
+        and binding.with_volume(claim, volume) is None
+        and binding.with_bound_status(claim, volume, settings) is None
+    )
+
+
+def _wrapped(what: str, error: ApiFailure | ConnectionFailed) -> SyncError | ApiFailure:
+    """`error` under the text of the reference; a Conflict stays one, because it is everyday life (B-14)."""
+    if isinstance(error, ApiFailure) and error.is_conflict:
+        return error
+    return SyncError(f"{what}: {error.message}")

@@ -1,0 +1,274 @@
+"""The persistentvolume-binder controller: queues, what fills them, and the resync (binder.md section 1).
+
+BINDER-1  A claim and a volume have one writer each: a task per key, and a volume that is being bound is left alone by
+          everybody else (`pairs`).
+BINDER-2  A bind costs its four writes and no other request, and never conflicts with us.
+BINDER-3  Whatever unblocks a claim is reacted to at once; the resync (B-6) finds what nobody was told of.
+BINDER-4  A settled system costs no request: the resync looks at everything but syncs only what a decision asks for.
+BINDER-5  Nothing is remembered that can't be rebuilt: it may be killed at any `await`, the next sync goes on (BN-5..9).
+
+At the start volumes are settled before claims are looked at, so that a claim isn't told that there is no volume for it
+only because its volume is not `Available` yet. `run()` it as a task that somebody owns, beside the informers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from pvbinder.controllers.binder.caches import Caches
+from pvbinder.controllers.binder.claim_sync import ClaimSync, Operations
+from pvbinder.controllers.binder.pairs import Pairs
+from pvbinder.controllers.binder.provisioner import PAUSE_SECONDS, VolumeProvisioner
+from pvbinder.controllers.binder.reclaimer import VolumeReclaimer
+from pvbinder.controllers.binder.recycler_pods import RecyclerPods
+from pvbinder.controllers.binder.reporter import Recorder, Reporter
+from pvbinder.controllers.binder.timers import Duration, Timers
+from pvbinder.controllers.binder.volume_sync import VolumeSync
+from pvbinder.controllers.binder.waiting import Waiting
+from pvbinder.controllers.binder.writes import Writes
+from pvbinder.kube.client import Client
+from pvbinder.kube.informer import Added, Change, Deleted, Informers, Updated
+from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
+from pvbinder.model.objects import Claim, ClaimKey, Node, Pod, StorageClass, Volume, VolumeName
+from pvbinder.rules.settings import DEFAULTS, Settings
+from pvbinder.volumes.calls import PluginCalls
+
+SYNC_PERIOD_SECONDS: Final = 15.0  # --pvclaimbinder-sync-period
+CONCURRENCY: Final = 64  # keys of each queue in work at once
+FIRST_VOLUMES_SECONDS: Final = 10.0  # how long claims wait at the start for the volumes to settle
+OBJECTS_PER_TURN: Final = 500  # of a resync, before others get theirs
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BinderStatistics:
+    """The state of the controller."""
+
+    claims: QueueStatistics
+    volumes: QueueStatistics
+    waiting_claims: int
+    held_volumes: int
+    binds: int
+    resyncs: int
+
+
+class Binder:
+    """One controller over one API server; construct it, then `run()` it."""
+
+    def __init__(
+        self,
+        client: Client,
+        informers: Informers,
+        recorder: Recorder,
+        operations: Operations,
+        calls: PluginCalls,
+        *,
+        settings: Settings = DEFAULTS,
+        sync_period_seconds: float = SYNC_PERIOD_SECONDS,
+        concurrency: int = CONCURRENCY,
+        provision_pause_seconds: float = PAUSE_SECONDS,
+        limits: RateLimits | None = None,
+        now: Callable[[], float] | None = None,
+        observe: Callable[[Duration], None] = lambda _: None,
+    ) -> None:
+        self._sync_period_seconds = sync_period_seconds
+        self.caches = caches = Caches(informers, calls.catalogue, settings)
+        self.claims: WorkQueue[ClaimKey] = WorkQueue(
+            "claims",
+            self._sync_claim,
+            concurrency=concurrency,
+            limits=limits,
+            failure_message="could not sync claim",
+            key_field="pvc",
+        )
+        self.volumes: WorkQueue[VolumeName] = WorkQueue(
+            "volumes",
+            self._sync_volume,
+            concurrency=concurrency,
+            limits=limits,
+            failure_message="could not sync volume",
+            key_field="pv",
+        )
+        self.timers = Timers(now or _loop_time, observe)
+        self._pairs = Pairs(caches.index, self.claims.add, self.volumes.add)
+        self._waiting = Waiting(settings)
+        self._offers: dict[ClaimKey, VolumeName] = {}
+        self._resyncs = 0
+        writes = Writes(client, caches)
+        reporter = Reporter(recorder)
+        provisioner = VolumeProvisioner(
+            caches, writes, reporter, calls, settings, pause_seconds=provision_pause_seconds
+        )
+        reclaimer = VolumeReclaimer(caches, writes, reporter, calls, RecyclerPods(client, reporter))
+        self.claim_sync = ClaimSync(
+            caches, writes, reporter, self._pairs, self._waiting, provisioner, operations, self.timers, settings
+        )
+        self.volume_sync = VolumeSync(
+            caches, writes, reporter, self._pairs, reclaimer, operations, self.timers, settings, self.claims.add
+        )
+        caches.volumes.add_handler(self._volume_changed)
+        caches.claims.add_handler(self._claim_changed)
+        caches.classes.add_handler(self._class_changed)
+        caches.pods.add_handler(self._pod_changed)
+        caches.nodes.add_handler(self._node_changed)
+
+    def statistics(self) -> BinderStatistics:
+        """The state of the controller."""
+        return BinderStatistics(
+            claims=self.claims.statistics(),
+            volumes=self.volumes.statistics(),
+            waiting_claims=len(self._waiting),
+            held_volumes=len(self._pairs),
+            binds=self.claim_sync.binds,
+            resyncs=self._resyncs,
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled; the informers must be running (B-7)."""
+        log.info("Starting persistent volume controller")
+        caches = self.caches
+        for informer in (caches.volumes, caches.claims, caches.classes, caches.pods, caches.nodes):
+            await informer.wait_synced()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.volumes.run(), name="binder volumes")
+                try:
+                    async with asyncio.timeout(FIRST_VOLUMES_SECONDS):
+                        await self.volumes.wait_idle(delayed_too=False)
+                except TimeoutError:
+                    log.warning("volumes take long to settle; going on with claims")
+                group.create_task(self.claims.run(), name="binder claims")
+                group.create_task(self._resync_forever(), name="binder resync")
+        finally:
+            log.info("Shutting down persistent volume controller")
+
+    async def _resync_forever(self) -> None:
+        """B-6: the period is counted from the end of the run before."""
+        while True:
+            await asyncio.sleep(self._sync_period_seconds)
+            await self.resync()
+
+    async def resync(self) -> None:
+        """Look at all claims, then at all volumes, and queue those that something is to be done for (BINDER-4)."""
+        self._resyncs += 1
+        for number, claim_key in enumerate(self.caches.claims.keys(), 1):
+            claim = self.caches.claims.get(claim_key)
+            if claim is not None and self.claim_sync.has_work(claim):
+                self.claims.add(claim.key)
+            if number % OBJECTS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        for number, name in enumerate(self.caches.volumes.keys(), 1):
+            volume = self.caches.volumes.get(name)
+            if volume is not None and self.volume_sync.has_work(volume):
+                self.volumes.add(volume.key)
+            if number % OBJECTS_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    # -- work on a key (B-11)
+
+    async def _sync_claim(self, key: ClaimKey) -> None:
+        claim = self.caches.claim(key)
+        self._waiting.remove(key)
+        try:
+            if claim is not None:
+                await self.claim_sync.sync(claim)
+        finally:
+            offered = self._offers.pop(key, None)
+            if offered is not None:
+                self._offer(offered, besides=key)
+
+    async def _sync_volume(self, name: VolumeName) -> None:
+        volume = self.caches.volume(name)
+        if volume is not None:
+            await self.volume_sync.sync(volume)
+
+    # -- what changes bring (B-3, BINDER-3)
+
+    def _volume_changed(self, change: Change[Volume]) -> None:
+        match change:
+            case Deleted(object=volume):
+                self.timers.finish("delete", volume.name)
+                if volume.claim_ref is not None:
+                    self.claims.add(volume.claim_ref.key)  # B-12
+                self._wake_claims_naming(volume)
+            case Added(object=volume) | Updated(object=volume):
+                if not self.caches.is_own_write:
+                    self.volumes.add(volume.key)
+                    if volume.claim_ref is not None and volume.claim_ref.key in self._waiting:
+                        self.claims.add(volume.claim_ref.key)
+                    self._wake_claims_naming(volume)
+                elif volume.claim_ref is None:
+                    self._wake_claims_naming(volume)  # it has just been let go
+                self._offer(volume.key)
+
+    def _wake_claims_naming(self, volume: Volume) -> None:
+        for claim in self.caches.claims_naming(volume.name):
+            self.claims.add(claim.key)
+
+    def _offer(self, name: VolumeName, besides: ClaimKey | None = None) -> None:
+        """Wake one waiting claim that could have the volume, if it is free (WAITING-1)."""
+        volume = self.caches.volume(name)
+        if volume is None or volume.claim_ref is not None or volume.phase != "Available":
+            return
+        if self.caches.index.reserved_for(name) is not None:
+            return
+        taker = self._waiting.taker_of(volume, besides=besides)
+        if taker is not None:
+            self._waiting.remove(taker)
+            self._offers[taker] = name
+            self.claims.add(taker)
+
+    def _claim_changed(self, change: Change[Claim]) -> None:
+        match change:
+            case Deleted(object=claim):
+                self._waiting.remove(claim.key)
+                self.timers.drop("provision", claim.key)
+                if claim.volume_name:
+                    self.volumes.add(VolumeName(claim.volume_name))  # B-13
+                for volume in self.caches.index.claimed_by(claim.key):
+                    self.volumes.add(volume.key)
+            case Added(object=claim) | Updated(object=claim):
+                if not self.caches.is_own_write:
+                    self.claims.add(claim.key)
+                if claim.volume_name:
+                    for volume in self.caches.index.claimed_by(claim.key):
+                        if volume.name != claim.volume_name:  # the claim is bound elsewhere (SV-9, SV-10)
+                            self.volumes.add(volume.key)
+
+    def _class_changed(self, change: Change[StorageClass]) -> None:
+        if not isinstance(change, Deleted):
+            storage_class = change.object
+            for key in self._waiting.for_class(storage_class.name, is_default=storage_class.is_default):
+                self.claims.add(key)
+
+    def _pod_changed(self, change: Change[Pod]) -> None:
+        pod = change.object
+        is_news = not isinstance(change, Updated) or _state(change.before) != _state(pod)
+        if not is_news or not pod.volumes:
+            return
+        is_over = isinstance(change, Deleted) or pod.is_terminated
+        for key in pod.claim_keys:
+            if not is_over and not pod.is_scheduled and key in self._waiting:
+                self.claims.add(key)  # DB-2
+            if is_over:
+                for volume in self.caches.index.claimed_by(key):
+                    if volume.is_released and volume.reclaim_policy == "Recycle":
+                        self.volumes.add(volume.key)  # RY-2
+
+    def _node_changed(self, change: Change[Node]) -> None:
+        if isinstance(change, Added):
+            for key in self._waiting.for_node(change.object.name):
+                self.claims.add(key)  # DB-5
+
+
+def _state(pod: Pod) -> tuple[bool, bool]:
+    return pod.is_scheduled, pod.is_terminated
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,186 @@
+"""The operations on volumes whose claim is gone: delete the storage, or scrub it (sections 9.1 and 9.2).
+
+RECLAIMER-1  Storage is touched only after the volume has been read live and is still released (RC-6).
+RECLAIMER-2  A volume is deleted only after its storage is; whatever was interrupted is done again from the start.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol, assert_never
+
+from pvbinder.controllers.binder.caches import Caches
+from pvbinder.controllers.binder.errors import OperationError
+from pvbinder.controllers.binder.reporter import Reporter
+from pvbinder.controllers.binder.writes import Writes
+from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.model.errors import PvbinderError
+from pvbinder.model.json import Json
+from pvbinder.model.names import PV_CONTROLLER_FINALIZER
+from pvbinder.model.objects import Volume
+from pvbinder.rules import binding, events
+from pvbinder.rules.events import Event
+from pvbinder.rules.plugins import PluginAbilities
+from pvbinder.rules.protection import without_finalizer
+from pvbinder.rules.reclaim import (
+    CannotDelete,
+    CannotRecycle,
+    DeleteOutside,
+    DeleteWith,
+    NotYet,
+    RecycleWith,
+    decide_recycling,
+    find_deleter,
+    is_released,
+)
+from pvbinder.volumes.calls import PluginCalls
+from pvbinder.volumes.plugin import Deleted, Failed, InUse, Recycled, RunPod
+from pvbinder.volumes.recycler import recycler_pod
+
+log = logging.getLogger(__name__)
+
+
+class PodRunner(Protocol):
+    """Runs a recycler pod (`controllers.binder.recycler_pods`)."""
+
+    async def run(self, volume: Volume, pod: Json) -> None:
+        """Run `pod` for `volume` to its end; raise `OperationError` if it doesn't succeed (RY-7 to RY-11)."""
+        ...
+
+
+class VolumeReclaimer:
+    """Carries out `StartDeleting` and `StartRecycling`."""
+
+    def __init__(self, caches: Caches, writes: Writes, reporter: Reporter, calls: PluginCalls, pods: PodRunner) -> None:
+        self._caches = caches
+        self._writes = writes
+        self._reporter = reporter
+        self._calls = calls
+        self._pods = pods
+
+    async def fail(self, volume: Volume, event: Event) -> None:
+        """Put `volume` into phase `Failed` with the text of `event`; both only if it isn't there yet (ST-2)."""
+        if volume.phase == "Failed":
+            return
+        await self._writes.phase(volume, "Failed", event.message, rule=event.rule)
+        self._reporter.on_volume(volume, event)
+
+    # -- delete
+
+    async def delete(self, volume: Volume) -> None:
+        """Delete the storage of `volume`, then `volume` itself (DL); raise where the reference backs off."""
+        deleter = find_deleter(volume, self._calls.catalogue)
+        match deleter:
+            case DeleteOutside():
+                return
+            case CannotDelete(why=why):
+                await self._try_to_fail(volume, events.delete_failed(why))
+            case DeleteWith(plugin=plugin):
+                live = await self._still_released(volume)
+                if live is not None:
+                    await self._delete(live, plugin)
+            case _:
+                assert_never(deleter)
+
+    async def _delete(self, volume: Volume, plugin: PluginAbilities) -> None:
+        outcome = await self._calls.delete(plugin.name, volume)
+        match outcome:
+            case InUse(reason=reason):
+                self._reporter.on_volume(volume, events.delete_postponed(reason))
+                raise OperationError(reason)
+            case Failed(reason=reason):
+                await self._try_to_fail(volume, events.delete_failed(reason))
+                raise OperationError(reason)
+            case Deleted():
+                pass
+            case _:
+                assert_never(outcome)
+        log.info("volume deleted", extra={"pv": volume.name, "plugin": plugin.name, "rule": "DL-6"})
+        try:
+            await self._remove_finalizer(volume.name)
+        except (ApiFailure, ConnectionFailed) as error:
+            why = f"persistent volume controller can't update finalizer: {error.message}"
+            await self._try_to_fail(volume, events.delete_failed(why))
+            raise OperationError(why) from error
+        try:
+            await self._writes.delete_volume(volume.name)
+        except (ApiFailure, ConnectionFailed) as error:  # the next sync does it all again (DL-6)
+            log.warning("could not delete volume", extra={"pv": volume.name, "err": error.message})
+
+    async def _remove_finalizer(self, name: str) -> None:
+        """DL-6; a volume that is gone by now needs nothing."""
+        live = await self._writes.live_volume(name)
+        if live is not None and PV_CONTROLLER_FINALIZER in live.finalizers:
+            await self._writes.volume(without_finalizer(live, PV_CONTROLLER_FINALIZER))
+
+    # -- recycle
+
+    async def recycle(self, volume: Volume) -> None:
+        """Scrub the storage of `volume` and make it available again (RY); never raises what would be backed off."""
+        live = await self._live(volume)
+        if live is None:
+            return
+        decision = decide_recycling(live, self._caches)
+        match decision:
+            case NotYet(event=event):
+                if event is not None:
+                    self._reporter.on_volume(live, event)
+            case CannotRecycle(event=event):
+                await self._try_to_fail(live, event)
+            case RecycleWith(plugin=plugin):
+                problem = await self._scrub(live, plugin)
+                if problem is not None:
+                    await self._try_to_fail(live, events.recycle_failed(problem))
+                    return
+                self._reporter.on_volume(live, events.RECYCLED)
+                log.info("volume recycled", extra={"pv": live.name, "plugin": plugin.name, "rule": "RY-5"})
+                await self._free(live)
+            case _:
+                assert_never(decision)
+
+    async def _scrub(self, volume: Volume, plugin: PluginAbilities) -> str | None:
+        """Scrub the storage; return what went wrong, if something did (RY-4)."""
+        outcome = await self._calls.recycle(plugin.name, volume)
+        match outcome:
+            case Recycled():
+                return None
+            case Failed(reason=reason):
+                return reason
+            case RunPod():
+                try:
+                    await self._pods.run(volume, recycler_pod(volume, outcome))
+                except PvbinderError as error:
+                    return error.message
+                return None
+            case _:
+                assert_never(outcome)
+
+    async def _free(self, volume: Volume) -> None:
+        try:
+            unbound = await self._writes.volume(binding.without_claim(volume))
+            await self._writes.phase(unbound, "Available", rule="RY-5")
+        except (ApiFailure, ConnectionFailed) as error:  # retried at every sync while it is released (RY-6)
+            log.warning("could not free recycled volume", extra={"pv": volume.name, "err": error.message})
+
+    # -- both
+
+    async def _still_released(self, volume: Volume) -> Volume | None:
+        """The volume as the server has it, if it is still released; None ends the operation (DL-4)."""
+        live = await self._live(volume)
+        return live if live is not None and is_released(live, self._caches) else None
+
+    async def _live(self, volume: Volume) -> Volume | None:
+        """The volume as the server has it; None if it is gone, another one, or can't be read (RY-1, DL-4)."""
+        try:
+            live = await self._writes.live_volume(volume.name)
+        except (ApiFailure, ConnectionFailed) as error:
+            log.warning("could not read volume", extra={"pv": volume.name, "err": error.message})
+            return None
+        return live if live is not None and live.uid == volume.uid else None
+
+    async def _try_to_fail(self, volume: Volume, event: Event) -> None:
+        """`fail`, in an operation that has something else to say if even that fails: the next sync repeats it."""
+        try:
+            await self.fail(volume, event)
+        except (ApiFailure, ConnectionFailed) as error:
+            log.warning("could not mark volume as failed", extra={"pv": volume.name, "err": error.message})
