@@ -103,7 +103,7 @@ async def test_live_2_a_line_a_change_and_the_tables_once_settled() -> None:
         "    0.000s  volume disk-1                 Bound to shop/orders",
         "    0.000s  claim shop/orders             Bound to disk-1",
     ]
-    assert sum(line.startswith(" VOLUME ") for line in lines) == 1
+    assert sum(line.startswith("  VOLUME ") for line in lines) == 1
     assert lines[-2:] == ["  Go on like this:", "    kubectl get pv"]
     assert "\x1b" not in written(on)
 

@@ -19,6 +19,7 @@ import msgspec
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -297,10 +298,10 @@ def tables(board: Board, rows: int, *, answer_width: int | None = None) -> list[
             _status(status),
             _cell(answer, answer_width),
         )
-    parts: list[RenderableType] = [volumes]
+    parts: list[RenderableType] = [_or_none(volumes, "volumes")]
     if rest:
         parts.append(_rest("volumes", Counter(volume_story(volume)[0] for volume in rest)))
-    parts += [Text(), claims]
+    parts += [Text(), _or_none(claims, "claims")]
     if other_claims:
         parts.append(_rest("claims", Counter(claim_story(claim)[0] for claim in other_claims)))
     return parts
@@ -313,6 +314,10 @@ def _latest(objects: dict[str, T], rows: int) -> tuple[list[T], list[T]]:
         return everything, []
     latest = sorted(everything, key=lambda view: int(view.resource_version or 0), reverse=True)
     return sorted(latest[:rows], key=lambda view: view.key), latest[rows:]
+
+
+def _or_none(table: Table, what: str) -> RenderableType:
+    return Padding(table, (0, 0, 0, 1)) if table.row_count else Text(f"  no {what}", style="dim")
 
 
 def _rest(what: str, phases: Counter[str]) -> Text:

@@ -8,77 +8,29 @@ longer find volumes without one.
 
 from __future__ import annotations
 
-import platform
-from datetime import UTC, datetime
-
-from pvbinder import __version__
+from pvbinder.controllers.kubelet import create_node
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
-from pvbinder.kube.kinds import metadata_of
+from pvbinder.kube.kinds import STORAGE_CLASSES
 from pvbinder.model.json import Json
 from pvbinder.model.names import NO_PROVISIONER
-from pvbinder.model.resources import NODES, STORAGE_CLASSES
 
 NODE = "local"
 STORAGE_CLASS = "local-storage"
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-
 
 async def create_starter_objects(client: Client) -> None:
     """Create the node and the storage class, where they are missing (STARTER-1)."""
-    for resource, document in ((NODES, _node()), (STORAGE_CLASSES, _storage_class())):
-        try:
-            await client.create(metadata_of(resource), document)
-        except ApiFailure as failure:
-            if not failure.is_already_exists:
-                raise
+    await create_node(client, NODE)
+    try:
+        await client.create(STORAGE_CLASSES, storage_class())
+    except ApiFailure as failure:
+        if not failure.is_already_exists:
+            raise
 
 
-def _node() -> Json:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
-    capacity = {"cpu": "4", "memory": "8Gi", "pods": "110", "ephemeral-storage": "100Gi"}
-    condition = {"lastHeartbeatTime": now, "lastTransitionTime": now}
-    return {
-        "metadata": {
-            "name": NODE,
-            "labels": {
-                "kubernetes.io/hostname": NODE,
-                "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": architecture,
-            },
-        },
-        "status": {
-            "capacity": capacity,
-            "allocatable": capacity,
-            "addresses": [{"type": "Hostname", "address": NODE}, {"type": "InternalIP", "address": "127.0.0.1"}],
-            "conditions": [
-                {
-                    "type": "Ready",
-                    "status": "True",
-                    "reason": "PvbinderNode",
-                    "message": "a node on paper: nothing runs on it",
-                    **condition,
-                }
-            ],
-            "nodeInfo": {
-                "architecture": architecture,
-                "operatingSystem": "linux",
-                "kubeletVersion": f"v1.36.0+pvbinder-{__version__}",
-                "kernelVersion": platform.release(),
-                "osImage": "pvbinder",
-                "containerRuntimeVersion": "none://0",
-                "kubeProxyVersion": "",
-                "machineID": "",
-                "systemUUID": "",
-                "bootID": "",
-            },
-        },
-    }
-
-
-def _storage_class() -> Json:
+def storage_class() -> Json:
+    """Return the class for volumes that are disks of a node."""
     return {
         "metadata": {"name": STORAGE_CLASS},
         "provisioner": NO_PROVISIONER,
