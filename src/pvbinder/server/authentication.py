@@ -1,7 +1,7 @@
 """Who makes a request: client certificates, bearer tokens, impersonation, and nobody in particular.
 
-AUTHN-1  Credentials that are wrong are refused (401); a request without any is ``system:anonymous``.
-AUTHN-2  A token is only ever compared by its digest, and never logged.
+AUTHENTICATION-1  Credentials that are wrong are refused (401); a request without any is ``system:anonymous``.
+AUTHENTICATION-2  A token is only ever compared by its digest, and never logged.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Authenticator:
         self._by_digest = {_digest(token): with_authenticated(user) for token, user in self.static_tokens.items()}
 
     def authenticate(self, request: ApiRequest) -> UserInfo:
-        """Return who makes `request`; ApiError 401 if its credentials are wrong (AUTHN-1)."""
+        """Return who makes `request`; ApiError 401 if its credentials are wrong (AUTHENTICATION-1)."""
         if request.client_certificate:
             return _user_of_subject(cast(Any, request.client_certificate["subject"]))
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

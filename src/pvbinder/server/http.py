@@ -1,11 +1,11 @@
 """The listener: HTTP/1.1, over TLS, between sockets and the dispatcher.
 
-HTTP-1  Bounded input: a body has at most `BODY_LIMIT` bytes (413), a header field and the request line `LINE_LIMIT`; a
+LISTENER-1  Bounded input: a body has at most `BODY_LIMIT` bytes (413), a header field and the request line `LINE_LIMIT`; a
         request must be sent whole within `read_seconds`, and a connection on which nothing is asked is closed.
-HTTP-2  Bounded output: at most one chunk more than the socket takes is kept for a reader, and one that takes nothing
+LISTENER-2  Bounded output: at most one chunk more than the socket takes is kept for a reader, and one that takes nothing
         for `write_seconds` is disconnected.
-HTTP-3  One connection's trouble is nobody else's: what can't be parsed is answered 400 and closed.
-HTTP-4  A client that goes away takes its watch with it; a write that has begun goes on.
+LISTENER-3  One connection's trouble is nobody else's: what can't be parsed is answered 400 and closed.
+LISTENER-4  A client that goes away takes its watch with it; a write that has begun goes on.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Listener:
         return _plain(response)
 
     async def _read(self, incoming: web.BaseRequest) -> ApiRequest:
-        """Read a request whole (HTTP-1)."""
+        """Read a request whole (LISTENER-1)."""
         path, _, query = incoming.raw_path.partition("?")
         headers: dict[str, str] = {}
         for name, value in incoming.headers.items():
@@ -175,7 +175,7 @@ class Listener:
     async def _send_stream(
         self, incoming: web.BaseRequest, response: ApiResponse, stream: AsyncIterator[bytes]
     ) -> web.StreamResponse:
-        """Send a watch chunk by chunk (HTTP-2, HTTP-4)."""
+        """Send a watch chunk by chunk (LISTENER-2, LISTENER-4)."""
         outgoing = web.StreamResponse(status=response.status, headers=_headers(response))
         outgoing.enable_chunked_encoding()
         async with aclosing(cast("_Closable", stream)):

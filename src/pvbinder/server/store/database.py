@@ -23,7 +23,9 @@ FILE_NAME = "store.db"
 LOCK_NAME = "lock"
 APPLICATION_ID = 0x70766264  # "pvbd", so that `file` and we know the file as ours
 SCHEMA_VERSION = 1
-BEFORE_ANYTHING = 1  # revision of an empty store: from before its first start, so always expired for watches
+# The revision of an empty store. Not 0 or 1: those mean something else, or too little, to clients, and whoever asks for
+# changes since then must hear that they are expired.
+BEFORE_ANYTHING = 100
 
 _SCHEMA = """
 CREATE TABLE object (kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, data BLOB NOT NULL,
