@@ -129,7 +129,7 @@ def _checked(document: Any, path: str) -> Json:
     if volumes is None or volumes == []:
         raise RecyclerTemplateError(f"pod specification ({path}): does not contain any volume(s)")
     for field in ("volumes", "containers"):
-        listed = spec.get(field)
+        listed = spec.get(field) or []  # a pod without containers is for the API server to refuse
         if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
             raise RecyclerTemplateError(f"failed decoding file: {path}: spec.{field} must be a list of objects")
     return {**pod, "metadata": metadata, "spec": spec}

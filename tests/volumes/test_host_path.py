@@ -1,0 +1,192 @@
+"""The hostPath plugin, on real directories."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import uuid
+from pathlib import Path
+
+import pytest
+from tests.volumes.objects import request, volume
+
+from pvbinder.volumes import host_path
+from pvbinder.volumes.host_path import HostPathPlugin, HostPathSettings
+from pvbinder.volumes.plugin import Deleted, Failed, Provisioned, RunPod
+
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+def plugin(root: Path) -> HostPathPlugin:
+    return HostPathPlugin(HostPathSettings(provisioning=True, root=str(root)))
+
+
+def made(outcome: object) -> Path:
+    assert isinstance(outcome, Provisioned)
+    return Path(outcome.source["hostPath"]["path"])
+
+
+def test_provisioning_is_off_unless_a_flag_says_so() -> None:
+    """PR-11."""
+    off = 'provisioning in volume plugin "kubernetes.io/host-path" is disabled'
+
+    assert HostPathPlugin().identity.unavailable == off
+    assert HostPathPlugin(HostPathSettings(provisioning=True)).identity.unavailable is None
+
+
+def test_hostpath_1_provisioning_makes_a_directory_of_our_own(tmp_path: Path) -> None:
+    """PR-13, PR-14: mode 0750 whatever the umask, and the annotation that says who made it."""
+    umask = os.umask(0o777)
+    try:
+        outcome = plugin(tmp_path).provision(request())
+    finally:
+        os.umask(umask)
+
+    directory = made(outcome)
+    assert isinstance(outcome, Provisioned)
+    assert re.fullmatch(UUID, directory.name)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o750
+    assert outcome.annotations == {"kubernetes.io/createdby": "hostpath-dynamic-provisioner"}
+
+
+def test_hostpath_1_the_second_attempt_finds_the_directory_of_the_first(tmp_path: Path) -> None:
+    host_path = plugin(tmp_path)
+
+    assert made(host_path.provision(request())) == made(host_path.provision(request()))
+    assert made(host_path.provision(request(name="pvc-2"))) != made(host_path.provision(request()))
+
+
+def test_hostpath_1_a_directory_with_files_in_it_is_not_handed_out_again(tmp_path: Path) -> None:
+    host_path = plugin(tmp_path)
+    first = made(host_path.provision(request()))
+    (first / "data").write_text("somebody's")
+
+    second = made(host_path.provision(request()))
+
+    assert second != first
+    assert not list(second.iterdir())
+
+
+def test_hostpath_1_a_link_in_place_of_our_root_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "root").symlink_to("elsewhere")
+
+    outcome = plugin(tmp_path / "root").provision(request())
+
+    assert isinstance(outcome, Failed)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_hostpath_1_a_link_in_place_of_our_directory_is_not_used(tmp_path: Path) -> None:
+    host_path = plugin(tmp_path)
+    expected = made(host_path.provision(request()))
+    expected.rmdir()
+    expected.symlink_to("/etc")
+
+    directory = made(host_path.provision(request()))
+
+    assert directory != expected
+    assert directory.is_dir()
+    assert not directory.is_symlink()
+
+
+def test_block_volumes_are_not_provisioned() -> None:
+    """PR-13."""
+    assert plugin(Path("/nowhere")).provision(request(volume_mode="Block")) == Failed(
+        "kubernetes.io/host-path does not support block volume provisioning"
+    )
+
+
+def test_a_place_that_cant_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    outcome = plugin(tmp_path / "file" / "root").provision(request())
+
+    assert outcome == Failed(f"mkdir {tmp_path}/file/root: not a directory")
+
+
+def test_hostpath_2_deleting_removes_the_directory_and_its_contents(tmp_path: Path) -> None:
+    host_path = plugin(tmp_path)
+    directory = made(host_path.provision(request()))
+    (directory / "deep").mkdir()
+    (directory / "deep" / "data").write_text("x")
+
+    assert host_path.delete(volume(hostPath={"path": str(directory)})) == Deleted()
+    assert not directory.exists()
+
+
+def test_hostpath_2_a_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "valuable").mkdir()
+    link = tmp_path / "root" / "disk"
+    link.symlink_to(tmp_path / "valuable")
+
+    outcome = plugin(tmp_path / "root").delete(volume(hostPath={"path": str(link)}))
+
+    assert outcome == Failed(
+        f"host_path deleter refuses {link}: {link} is a symbolic link out of {tmp_path}/root, to {tmp_path}/valuable"
+    )
+    assert (tmp_path / "valuable").is_dir()
+
+
+SEARCHED = {  # a path: the root that the reference's expression finds for it, None if it refuses it
+    "/tmp/x": "/tmp",
+    "/tmp/hostpath_pv/1": "/tmp",
+    "/data/tmp/x": "/data/tmp",
+    "/tmp/a/tmp/b": "/tmp",
+    "/srv/x": None,
+    "/tmp": None,
+    "/tmp/": None,
+    "/tmpfs/x": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("path", "root"), SEARCHED.items(), ids=repr)
+def test_by_default_the_expression_of_the_reference_decides(
+    path: str, root: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """9.3: ``/tmp/.+``, found anywhere in the path."""
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(host_path, "remove_tree", lambda path, *, root: asked.append((path, root)))
+
+    outcome = HostPathPlugin().delete(volume(hostPath={"path": path}))
+
+    if root is None:
+        assert outcome == Failed(f"host_path deleter only supports /tmp/.+ but received provided {path}")
+        assert not asked
+    else:
+        assert outcome == Deleted()
+        assert asked == [(path, root)]
+
+
+def test_by_default_directories_are_made_and_deleted_where_the_reference_does(tmp_path: Path) -> None:
+    by_default = HostPathPlugin(HostPathSettings(provisioning=True))
+    directory = made(by_default.provision(request(name=f"pvc-{uuid.uuid4()}")))
+    try:
+        assert re.fullmatch(rf"/tmp/hostpath_pv/{UUID}", str(directory))
+    finally:
+        assert by_default.delete(volume(hostPath={"path": str(directory)})) == Deleted()
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("path", ["/tmp/x", "{root}", "{root}/", "{root}-2/x", "{root}/../x"])
+def test_with_a_root_of_its_own_nothing_else_is_deleted(tmp_path: Path, path: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "x").mkdir()
+
+    outcome = plugin(root).delete(volume(hostPath={"path": path.format(root=root)}))
+
+    assert isinstance(outcome, Failed)
+    assert (tmp_path / "x").is_dir()
+
+
+def test_hostpath_3_recycling_is_left_to_a_pod() -> None:
+    """RY-12, RY-13."""
+    run = HostPathPlugin().recycle(volume(capacity="3Gi", hostPath={"path": "/tmp/x", "type": ""}))
+
+    assert isinstance(run, RunPod)
+    assert run.source == {"hostPath": {"path": "/tmp/x"}}
+    assert run.deadline_seconds == 90

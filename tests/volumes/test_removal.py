@@ -1,0 +1,222 @@
+"""Removing a tree without ever leaving the root, whatever somebody put into it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pvbinder.volumes import removal
+from pvbinder.volumes.removal import RemovalRefusedError, remove_tree
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The allowed root, with something valuable beside it."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "valuable").mkdir()
+    (tmp_path / "valuable" / "data").write_text("keep")
+    return tmp_path / "root"
+
+
+def test_a_tree_goes_and_its_neighbours_stay(root: Path) -> None:
+    (root / "disk" / "a" / "b").mkdir(parents=True)
+    (root / "disk" / "a" / "file").write_text("x")
+    (root / "disk" / "empty").mkdir()
+    (root / "disk-2").mkdir()
+
+    remove_tree(f"{root}/disk", root=str(root))
+
+    assert [path.name for path in root.iterdir()] == ["disk-2"]
+
+
+def test_a_file_goes_too(root: Path) -> None:
+    (root / "image.raw").write_text("x")
+
+    remove_tree(f"{root}/image.raw", root=str(root))
+
+    assert not list(root.iterdir())
+
+
+def test_removal_1_a_link_inside_of_the_tree_goes_and_what_it_leads_to_stays(root: Path) -> None:
+    (root / "disk" / "deep").mkdir(parents=True)
+    (root / "disk" / "out").symlink_to(root.parent / "valuable")
+    (root / "disk" / "deep" / "file").symlink_to(root.parent / "valuable" / "data")
+    (root / "disk" / "loop").symlink_to("loop")
+
+    remove_tree(f"{root}/disk", root=str(root))
+
+    assert not list(root.iterdir())
+    assert (root.parent / "valuable" / "data").read_text() == "keep"
+
+
+def test_removal_1_a_directory_that_becomes_a_link_meanwhile_is_not_followed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "disk" / "inner").mkdir(parents=True)
+    (root / "disk" / "inner" / "file").write_text("x")
+    remove_empty = removal._remove_empty
+
+    def swapped(directory: int, name: str) -> bool:
+        if name != "inner":
+            return remove_empty(directory, name)
+        (root / "disk" / "inner").rename(root / "moved")
+        (root / "disk" / "inner").symlink_to(root.parent / "valuable")
+        return False
+
+    monkeypatch.setattr(removal, "_remove_empty", swapped)
+    with pytest.raises(OSError) as raised:
+        remove_tree(f"{root}/disk", root=str(root))
+
+    assert raised.value.errno in (errno.ELOOP, errno.ENOTDIR)
+    assert (root.parent / "valuable" / "data").read_text() == "keep"
+
+
+REFUSED = {  # what is special about the path: what comes after the root
+    "a link out at the end": "out",
+    "a link out on the way": "out/data",
+    "a link to a link out": "chain",
+    "back up": "../valuable",
+    "back up and down again": "disk/../../valuable",
+    "the root itself": "",
+    "the root itself, dotted": ".",
+    "a null byte": "di\0sk",
+}
+
+
+@pytest.mark.parametrize("below", REFUSED.values(), ids=REFUSED.keys())
+def test_removal_2_a_path_out_of_the_root_is_refused_and_nothing_is_touched(root: Path, below: str) -> None:
+    (root / "disk").mkdir()
+    (root / "out").symlink_to(root.parent / "valuable")
+    (root / "chain").symlink_to("out")
+
+    with pytest.raises(RemovalRefusedError) as refused:
+        remove_tree(f"{root}/{below}", root=str(root))
+
+    assert str(root) in refused.value.message
+    assert sorted(path.name for path in root.iterdir()) == ["chain", "disk", "out"]
+    assert (root.parent / "valuable" / "data").read_text() == "keep"
+
+
+def test_removal_2_a_sibling_that_begins_like_the_root_is_not_below_it(root: Path) -> None:
+    (root.parent / "root-2").mkdir()
+
+    with pytest.raises(RemovalRefusedError):
+        remove_tree(f"{root}-2", root=str(root))
+
+    assert (root.parent / "root-2").is_dir()
+
+
+def test_removal_2_a_link_that_stays_inside_is_followed_on_the_way_and_goes_at_the_end(root: Path) -> None:
+    (root / "real" / "disk").mkdir(parents=True)
+    (root / "alias").symlink_to("real")
+
+    remove_tree(f"{root}/alias/disk", root=str(root))
+    assert (root / "real").is_dir()
+    assert not (root / "real" / "disk").exists()
+
+    remove_tree(f"{root}/alias", root=str(root))
+    assert [path.name for path in root.iterdir()] == ["real"]
+
+
+def test_the_root_may_be_a_link_itself(root: Path) -> None:
+    (root / "disk").mkdir()
+    (root.parent / "tmp").symlink_to(root)
+
+    remove_tree(f"{root.parent}/tmp/disk", root=str(root.parent / "tmp"))
+
+    assert not list(root.iterdir())
+
+
+@pytest.mark.parametrize("below", ["gone", "gone/deeper"])
+def test_removal_3_what_is_not_there_is_removed_already(root: Path, below: str) -> None:
+    remove_tree(f"{root}/{below}", root=str(root))
+    remove_tree(f"{root}/none/{below}", root=f"{root}/none")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may remove anything")
+def test_removal_3_what_may_not_be_removed_is_an_error(root: Path) -> None:
+    (root / "disk" / "locked" / "inner").mkdir(parents=True)
+    (root / "disk" / "locked").chmod(0o500)
+    try:
+        with pytest.raises(PermissionError):
+            remove_tree(f"{root}/disk", root=str(root))
+    finally:
+        (root / "disk" / "locked").chmod(0o700)
+    remove_tree(f"{root}/disk", root=str(root))
+    assert not list(root.iterdir())
+
+
+@pytest.fixture
+def few_open_files() -> Iterator[None]:
+    """A process that may open little more than it has open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_now = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + removal.MOST_OPEN + 10, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts the open files in /proc")
+@pytest.mark.usefixtures("few_open_files")
+def test_removal_4_a_tree_may_be_deeper_than_paths_are_long_and_files_are_open(root: Path) -> None:
+    directory = os.open(root, os.O_RDONLY)
+    for _ in range(3000):  # 3000 * 4 characters: more than a path may have
+        os.mkdir("deep", dir_fd=directory)
+        below = os.open("deep", os.O_RDONLY, dir_fd=directory)
+        os.close(directory)
+        directory = below
+    os.close(directory)
+
+    remove_tree(f"{root}/deep", root=str(root))
+
+    assert not list(root.iterdir())
+
+
+def test_removal_5_another_file_system_below_is_left_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "disk" / "mounted").mkdir(parents=True)
+    (root / "disk" / "mounted" / "data").write_text("keep")
+    inode = (root / "disk" / "mounted").stat().st_ino
+    fstat = os.fstat
+
+    def as_if_mounted(opened: int) -> os.stat_result:
+        found = fstat(opened)
+        return os.stat_result([*found[:2], found.st_dev + 1, *found[3:]]) if found.st_ino == inode else found
+
+    monkeypatch.setattr(os, "fstat", as_if_mounted)
+    with pytest.raises(RemovalRefusedError, match="another file system is mounted at 'mounted'"):
+        remove_tree(f"{root}/disk", root=str(root))
+
+    assert (root / "disk" / "mounted" / "data").read_text() == "keep"
+
+
+STEPS = st.lists(st.sampled_from(["a", "b", "..", ".", "link", "out"]), min_size=1, max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(path=STEPS, tree=st.lists(STEPS, max_size=6))
+def test_no_path_and_no_tree_ever_reaches_out(
+    tmp_path_factory: pytest.TempPathFactory, path: list[str], tree: list[list[str]]
+) -> None:
+    top = tmp_path_factory.mktemp("top")
+    (top / "root" / "a").mkdir(parents=True)
+    (top / "valuable" / "a" / "b").mkdir(parents=True)
+    (top / "root" / "link").symlink_to("a")
+    (top / "root" / "out").symlink_to(top / "valuable")
+    (top / "root" / "a" / "out").symlink_to(top / "valuable")
+    for steps in tree:
+        inside = [step for step in steps if step in ("a", "b")]
+        (top / "root").joinpath(*inside).mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(RemovalRefusedError, NotADirectoryError):
+        remove_tree(f"{top}/root/{'/'.join(path)}", root=f"{top}/root")
+
+    assert (top / "valuable" / "a" / "b").is_dir()
+    assert (top / "root").is_dir()
