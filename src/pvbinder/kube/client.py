@@ -38,6 +38,9 @@ PATCH_CONTENT_TYPES: Mapping[PatchType, str] = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+JSON_ONLY = "application/json"
+ONE_AS_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+LIST_AS_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 PAGE_LIMIT = 500
 UNREADABLE = (msgspec.MsgspecError, ValueError, PvbinderError)  # what parsing a document may raise
 
@@ -64,10 +67,25 @@ T = TypeVar("T", bound=KubernetesObject)
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """A kind of object that we read: how it is addressed and how its JSON becomes a view."""
+    """A kind of object that we read: how it is addressed and how its JSON becomes a view.
+
+    With `only_metadata` the server is asked for the metadata only, and sends the whole object if it can't leave the
+    rest out.
+    """
 
     resource: Resource
     parse: Callable[[bytes], T]
+    only_metadata: bool = False
+
+    @property
+    def accept_one(self) -> str:
+        """The ``Accept`` header for one object, or a watch."""
+        return ONE_AS_METADATA if self.only_metadata else JSON_ONLY
+
+    @property
+    def accept_list(self) -> str:
+        """The ``Accept`` header for a list."""
+        return LIST_AS_METADATA if self.only_metadata else JSON_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +219,7 @@ class Client:
 
     async def get(self, kind: Kind[T], name: str, namespace: str = "") -> T:
         """Read one object, live."""
-        request = Request("GET", kind.resource.path(namespace or None, name))
+        request = Request("GET", kind.resource.path(namespace or None, name), accept=kind.accept_one)
         return _view(kind, await self.request("get", kind.resource, request))
 
     async def pages(
@@ -219,7 +237,8 @@ class Client:
             query["limit"] = str(limit)
         path = kind.resource.path(namespace or None)
         while True:
-            answer = await self.request("list", kind.resource, Request("GET", path, query))
+            request = Request("GET", path, query, accept=kind.accept_list)
+            answer = await self.request("list", kind.resource, request)
             try:
                 body = _list_decoder.decode(answer.body)
             except UNREADABLE as error:
@@ -325,7 +344,7 @@ class Client:
             query["timeoutSeconds"] = str(timeout_seconds)
         counts = self._counts
         counts.requests["watch", kind.resource.qualified] += 1
-        request = Request("GET", kind.resource.path(namespace or None), query)
+        request = Request("GET", kind.resource.path(namespace or None), query, accept=kind.accept_one)
         try:
             async with self._transport.watch(request) as lines:
                 counts.statuses[200] += 1

@@ -46,7 +46,7 @@ class HttpTransport:
     def __init__(self, config: ConnectionConfig, *, user_agent: str = f"pvbinder/{__version__}") -> None:
         self._config = config
         self._source = CredentialSource(config)
-        self._fixed_headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": user_agent}
+        self._fixed_headers = {"Accept-Encoding": "identity", "User-Agent": user_agent}
         if config.impersonate_user:
             self._fixed_headers["Impersonate-User"] = config.impersonate_user
         self._contexts: dict[bytes | None, ssl.SSLContext] = {}
@@ -135,7 +135,7 @@ class HttpTransport:
     ) -> aiohttp.client._RequestContextManager:
         if self._session is None:
             raise RuntimeError("the transport is not open: use it inside `async with`")
-        headers = dict(self._fixed_headers)
+        headers = self._fixed_headers | {"Accept": request.accept}
         if credentials.token:
             headers["Authorization"] = f"Bearer {credentials.token}"
         if request.body is not None:

@@ -16,7 +16,6 @@ from pvbinder.kube.lines import split_lines
 from pvbinder.kube.transport import Answer, Request
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 
-ACCEPT = "application/json"
 USER_AGENT = "pvbinder"
 
 
@@ -53,7 +52,7 @@ class InProcessTransport:
             yield lines
 
     async def _handle(self, request: Request) -> ApiResponse:
-        headers = {"accept": ACCEPT, "user-agent": USER_AGENT}
+        headers = {"accept": request.accept, "user-agent": USER_AGENT}
         if request.body is not None:
             headers["content-type"] = request.content_type
         asked = ApiRequest(

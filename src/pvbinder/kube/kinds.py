@@ -91,8 +91,13 @@ def parse_metadata(data: bytes) -> Metadata:
 
 
 def metadata_of(resource: Resource) -> Kind[Metadata]:
-    """Return the kind `resource`, read through its metadata only."""
+    """Return the kind `resource`, read through its metadata only; views have the whole object in `raw`."""
     return Kind(resource, parse_metadata)
+
+
+def only_metadata_of(resource: Resource) -> Kind[Metadata]:
+    """Return the kind `resource` of which the server sends no more than the metadata, if it can."""
+    return Kind(resource, parse_metadata, only_metadata=True)
 
 
 VOLUMES: Final[Kind[Volume]] = Kind(resources.PERSISTENT_VOLUMES, parse_volume)

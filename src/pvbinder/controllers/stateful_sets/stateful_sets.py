@@ -1,0 +1,204 @@
+"""The loop of the StatefulSet controller in small: look at the set, its pods and claims, take the steps, tell.
+
+SETS-1  Each pod has its claims first; the same ordinal always gets the same names, so a pod that comes back finds its
+        data again.
+SETS-2  OrderedReady: one pod at a time, up in order when the one before is ready, down in reverse when the one above is
+        gone. Parallel: all at once.
+SETS-3  Claims belong to what the retention policy says before a pod goes, so that they go or stay with it.
+SETS-4  What we wrote counts before the watch tells it: no pod or claim is made twice.
+SETS-5  The status follows the pods and is written only when it changes; nothing is asked while nothing happens.
+
+Everything belongs to the loop's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final, Protocol, assert_never
+
+from pvbinder.kube.client import Client, Kind
+from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.events import EventType, Subject
+from pvbinder.kube.informer import Change, Deleted, Informers, Updated
+from pvbinder.kube.kinds import CLAIMS, PODS
+from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model.objects import Claim, Pod
+from pvbinder.model.resources import Resource
+from pvbinder.model.stateful_sets import StatefulSet, StatefulSetKey, parse_stateful_set
+from pvbinder.rules.stateful_sets import (
+    CreateClaim,
+    CreatePod,
+    DeletePod,
+    OwnClaim,
+    Step,
+    decide_set,
+    members,
+    set_status,
+    with_set_status,
+)
+
+EVENT_SOURCE: Final = "statefulset-controller"
+RESOURCE: Final = Resource("apps", "v1", "StatefulSet", "statefulsets", True)
+STATEFUL_SETS: Final[Kind[StatefulSet]] = Kind(RESOURCE, parse_stateful_set)
+CONCURRENCY: Final = 5  # --concurrent-statefulset-syncs
+
+log = logging.getLogger(__name__)
+
+
+class Recorder(Protocol):
+    """What takes events (`kube.events.EventRecorder`)."""
+
+    def event(self, subject: Subject, type: EventType, reason: str, message: str) -> None:  # noqa: A002
+        """Record that something happened to `subject`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StatefulSetStatistics:
+    """What the controller is at."""
+
+    sets: int
+    pods_created: int
+    pods_deleted: int
+    claims_created: int
+    queue: QueueStatistics
+
+
+class StatefulSets:
+    """Keeps stateful sets as wanted; `run()` it as a task that somebody owns, with the informers running beside it."""
+
+    name = "statefulset-controller"
+
+    def __init__(self, client: Client, informers: Informers, recorder: Recorder) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._sets = informers.of(STATEFUL_SETS)
+        self._pods = informers.of(PODS)
+        self._claims = informers.of(CLAIMS)
+        self._pods_by_controller = self._pods.add_index("controller", _controllers_of)
+        self._pods_created = self._pods_deleted = self._claims_created = 0
+        self._queue: WorkQueue[StatefulSetKey] = WorkQueue(
+            "statefulset", self._sync, concurrency=CONCURRENCY, failure_message="could not sync stateful set"
+        )
+
+    async def run(self) -> None:
+        """Keep stateful sets as wanted until cancelled."""
+        for informer in (self._sets, self._pods, self._claims):
+            await informer.wait_synced()
+        self._sets.add_handler(self._on_set)
+        self._pods.add_handler(self._on_pod)
+        self._claims.add_handler(self._on_claim)
+        await self._queue.run()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is to be done."""
+        await self._queue.wait_idle()
+
+    def statistics(self) -> StatefulSetStatistics:
+        """What the controller is at."""
+        return StatefulSetStatistics(
+            len(self._sets), self._pods_created, self._pods_deleted, self._claims_created, self._queue.statistics()
+        )
+
+    # -- what wakes a set
+
+    def _on_set(self, change: Change[StatefulSet]) -> None:
+        if not isinstance(change, Deleted):
+            self._queue.add(change.object.key)
+
+    def _on_pod(self, change: Change[Pod]) -> None:
+        for owner in change.object.owner_references:
+            if owner.controller is True and owner.kind == "StatefulSet":
+                self._queue.add(StatefulSetKey(f"{change.object.namespace}/{owner.name}"))
+        if isinstance(change, Updated) and change.before.owner_references != change.object.owner_references:
+            for owner in change.before.owner_references:
+                if owner.kind == "StatefulSet":
+                    self._queue.add(StatefulSetKey(f"{change.object.namespace}/{owner.name}"))
+
+    def _on_claim(self, change: Change[Claim]) -> None:
+        """A claim that is gone frees its name; one whose owners were changed may need them back."""
+        claim = change.object
+        if isinstance(change, Updated) and change.before.owner_references == claim.owner_references:
+            return
+        stem, dash, ordinal = claim.name.rpartition("-")
+        if not (dash and ordinal.isdecimal()):
+            return
+        for stateful_set in self._sets:
+            if stateful_set.namespace == claim.namespace and stem.endswith(f"-{stateful_set.name}"):
+                self._queue.add(stateful_set.key)
+
+    # -- one set
+
+    async def _sync(self, key: StatefulSetKey) -> None:
+        stateful_set = self._sets.get(key)
+        if stateful_set is None:
+            return
+        try:
+            for step in decide_set(stateful_set, self._members(stateful_set), self._claims):
+                await self._take(stateful_set, step)
+        finally:
+            await self._tell_status(stateful_set)
+
+    def _members(self, stateful_set: StatefulSet) -> dict[int, Pod]:
+        return members(stateful_set, self._pods_by_controller[stateful_set.uid])
+
+    async def _take(self, stateful_set: StatefulSet, step: Step) -> None:
+        match step:
+            case CreateClaim(document=document, pod_name=pod_name):
+                what = f"Claim {document['metadata']['name']} Pod {pod_name} in StatefulSet {stateful_set.name}"
+                try:
+                    self._claims.put(await self._client.create(CLAIMS, document))
+                except ApiFailure as failure:
+                    self._tell_failure(stateful_set, "FailedCreate", f"create {what} failed error: {failure.message}")
+                    raise
+                self._claims_created += 1
+                self._tell(stateful_set, "SuccessfulCreate", f"create {what} success")
+            case CreatePod(document=document):
+                what = f"Pod {document['metadata']['name']} in StatefulSet {stateful_set.name}"
+                try:
+                    self._pods.put(await self._client.create(PODS, document))
+                except ApiFailure as failure:
+                    self._tell_failure(stateful_set, "FailedCreate", f"create {what} failed error: {failure.message}")
+                    raise
+                self._pods_created += 1
+                self._tell(stateful_set, "SuccessfulCreate", f"create {what} successful")
+            case DeletePod(pod=pod, why=why):
+                await self._delete(stateful_set, pod, why)
+            case OwnClaim(document=document):
+                self._claims.put(await self._client.replace(CLAIMS, document))
+            case _:
+                assert_never(step)
+
+    async def _delete(self, stateful_set: StatefulSet, pod: Pod, why: str) -> None:
+        what = f"Pod {pod.name} in StatefulSet {stateful_set.name}"
+        try:
+            await self._client.delete(PODS, pod.name, pod.namespace, uid=pod.uid)
+        except ApiFailure as failure:
+            if failure.is_not_found or failure.is_conflict:
+                return  # somebody was quicker; the watch tells
+            self._tell_failure(stateful_set, "FailedDelete", f"delete {what} failed error: {failure.message}")
+            raise
+        self._pods_deleted += 1
+        self._tell(stateful_set, "SuccessfulDelete", f"delete {what} successful")
+        log.info("pod deleted", extra={"pod": pod.key, "why": why})
+
+    async def _tell_status(self, stateful_set: StatefulSet) -> None:
+        document = with_set_status(stateful_set, set_status(stateful_set, self._members(stateful_set)))
+        if document is None:
+            return
+        try:
+            self._sets.put(await self._client.replace(STATEFUL_SETS, document, subresource="status"))
+        except ApiFailure as failure:
+            if not failure.is_not_found:
+                raise
+
+    def _tell(self, stateful_set: StatefulSet, reason: str, message: str) -> None:
+        self._recorder.event(Subject.of(RESOURCE, stateful_set), "Normal", reason, message)
+
+    def _tell_failure(self, stateful_set: StatefulSet, reason: str, message: str) -> None:
+        self._recorder.event(Subject.of(RESOURCE, stateful_set), "Warning", reason, message)
+
+
+def _controllers_of(pod: Pod) -> list[str]:
+    return [owner.uid for owner in pod.owner_references if owner.controller is True]

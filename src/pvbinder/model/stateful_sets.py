@@ -1,0 +1,149 @@
+"""A StatefulSet as a view: what its controller reads of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, Final, Literal, NewType
+
+import msgspec
+from msgspec import Struct
+
+from pvbinder.model.json import Json
+from pvbinder.model.objects import MalformedObjectError, OwnerReference, View
+from pvbinder.model.selectors import LabelSelector
+
+StatefulSetKey = NewType("StatefulSetKey", str)  # namespace/name
+Retention = Literal["Retain", "Delete"]
+
+_ORDINAL: Final = re.compile(r"(.+)-([0-9]{1,10})", re.ASCII)
+_SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"  # what the reference's hashes are spelled with: no words by accident
+
+
+class StatefulSet(View, frozen=True):
+    """A StatefulSet; templates are JSON, since what is made of them is."""
+
+    owner_references: tuple[OwnerReference, ...]
+    generation: int
+    replicas: int
+    first_ordinal: int
+    is_parallel: bool
+    updates_on_delete: bool
+    partition: int
+    selector: LabelSelector
+    service_name: str
+    template: Json
+    claim_templates: tuple[Json, ...]
+    retain_when_deleted: bool
+    retain_when_scaled: bool
+
+    @property
+    def key(self) -> StatefulSetKey:
+        """Its namespace and name."""
+        return StatefulSetKey(f"{self.namespace}/{self.name}")
+
+    @property
+    def ordinals(self) -> range:
+        """The ordinals of the pods that it wants."""
+        return range(self.first_ordinal, self.first_ordinal + self.replicas)
+
+    def ordinal_of(self, pod_name: str) -> int | None:
+        """Return the ordinal of the pod with that name; None if no pod of this set has such a name."""
+        found = _ORDINAL.fullmatch(pod_name)
+        return int(found[2]) if found is not None and found[1] == self.name else None
+
+    @property
+    def revision(self) -> str:
+        """The name of the revision that the template makes: the same template, the same name."""
+        canonical = json.dumps(self.template, sort_keys=True, separators=(",", ":")).encode()
+        digest = hashlib.sha256(canonical).digest()
+        return f"{self.name}-{''.join(_SAFE[byte % len(_SAFE)] for byte in digest[:10])}"
+
+
+class _Meta(Struct, rename="camel"):
+    name: str | None = None
+    namespace: str | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    finalizers: tuple[str, ...] | None = None
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    owner_references: tuple[OwnerReference, ...] | None = None
+    generation: int | None = None
+
+
+class _Rolling(Struct):
+    partition: int | None = None
+
+
+class _UpdateStrategy(Struct, rename="camel"):
+    type: str | None = None
+    rolling_update: _Rolling | None = None
+
+
+class _Ordinals(Struct):
+    start: int | None = None
+
+
+class _Retention(Struct, rename="camel"):
+    when_deleted: str | None = None
+    when_scaled: str | None = None
+
+
+class _Spec(Struct, rename="camel"):
+    replicas: int | None = None
+    ordinals: _Ordinals | None = None
+    pod_management_policy: str | None = None
+    update_strategy: _UpdateStrategy | None = None
+    selector: LabelSelector | None = None
+    service_name: str | None = None
+    template: dict[str, Any] | None = None
+    volume_claim_templates: tuple[dict[str, Any], ...] | None = None
+    persistent_volume_claim_retention_policy: _Retention | None = None
+
+
+class _Object(Struct):
+    metadata: _Meta = msgspec.field(default_factory=_Meta)
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+
+
+_objects = msgspec.json.Decoder(_Object)
+
+
+def parse_stateful_set(data: bytes) -> StatefulSet:
+    """Return the StatefulSet in `data`, or raise `MalformedObjectError`."""
+    try:
+        found = _objects.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedObjectError(f"StatefulSet can't be read: {error}") from error
+    meta, spec = found.metadata, found.spec
+    strategy = spec.update_strategy or _UpdateStrategy()
+    retention = spec.persistent_volume_claim_retention_policy or _Retention()
+    return StatefulSet(
+        data,
+        meta.name or "",
+        meta.namespace or "",
+        meta.uid or "",
+        meta.resource_version or "",
+        meta.labels or {},
+        meta.annotations or {},
+        meta.finalizers or (),
+        meta.creation_timestamp or "",
+        meta.deletion_timestamp,
+        meta.owner_references or (),
+        meta.generation or 0,
+        1 if spec.replicas is None else spec.replicas,
+        (spec.ordinals.start or 0) if spec.ordinals is not None else 0,
+        spec.pod_management_policy == "Parallel",
+        strategy.type == "OnDelete",
+        (strategy.rolling_update.partition or 0) if strategy.rolling_update is not None else 0,
+        spec.selector or LabelSelector(),
+        spec.service_name or "",
+        spec.template or {},
+        spec.volume_claim_templates or (),
+        retention.when_deleted != "Delete",
+        retention.when_scaled != "Delete",
+    )
