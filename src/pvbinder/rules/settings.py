@@ -22,16 +22,14 @@ IN_TREE_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class Migrations(Struct, frozen=True):
-    """Which in-tree plugins have moved to which CSI driver (MG-3); `every` is a driver that stands for all of them."""
+    """Which in-tree plugins have moved to which CSI driver (MG-3); `every` is a driver that acts for anyone."""
 
     drivers: Mapping[str, str] = IN_TREE_DRIVERS
     every: str | None = None
 
     def driver_of(self, plugin: str) -> str | None:
         """Return the CSI driver that acts for `plugin`, or None if it has not moved."""
-        if self.every is not None and plugin.startswith("kubernetes.io/"):
-            return self.every
-        return self.drivers.get(plugin)
+        return self.every if self.every is not None else self.drivers.get(plugin)
 
 
 class Settings(Struct, frozen=True):
