@@ -16,8 +16,12 @@ CASES = {f"{name}/{case['id']}": case for name, cases in load(DATA) for case in 
 WITH_REFERENCE = {name: case for name, case in CASES.items() if case.get("reference") and case.get("mode") == "sync"}
 
 LATER = {  # suites that nothing runs yet, and why
-    name: "needs the protection controllers" for name in ("pvc-protection", "pv-protection", "vac-protection")
-} | {"expand": "needs the expand controller", "ephemeral": "needs the ephemeral-volume controller"}
+    "pvc-protection": "needs the protection controllers",
+    "pv-protection": "needs the protection controllers",
+    "vac-protection": "needs the protection controllers",
+    "expand": "needs the expand controller",
+    "ephemeral": "needs the ephemeral-volume controller",
+}
 PRESENT = {name: case for name, case in CASES.items() if case["suite"] not in LATER}
 
 
