@@ -80,7 +80,7 @@ def test_logs_2_any_name_and_either_way() -> None:
 
 LEVELS = {  # verbosity: levels shown of ours, of others
     "as it comes": (0, ["info", "warning"], ["warning"]),
-    "decisions too": (2, ["debug", "info", "warning"], ["warning"]),
+    "decisions too": (3, ["debug", "info", "warning"], ["warning"]),
     "everything": (6, ["debug", "info", "warning"], ["debug", "info", "warning"]),
 }
 

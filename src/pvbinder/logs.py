@@ -24,7 +24,7 @@ from typing import Any, Literal, TextIO
 
 Format = Literal["text", "json"]
 
-VERBOSITY_OF_DECISIONS = 2
+VERBOSITY_OF_DECISIONS = 3
 VERBOSITY_OF_LIBRARIES = 6
 
 _FIELDS = "pvbinder_fields"
@@ -114,7 +114,7 @@ class JsonFormatter(logging.Formatter):
 def configure(*, verbosity: int = 0, format: Format = "text", stream: TextIO | None = None) -> logging.Handler:  # noqa: A002
     """Send the process's log lines to `stream` (stderr); an entry point calls it, once.
 
-    ``-v 0`` shows what was changed in the cluster and what needs somebody (INFO and above), ``-v 2`` decisions too,
+    ``-v 0`` shows what was changed in the cluster and what needs somebody (INFO and above), ``-v 3`` decisions too,
     ``-v 6`` also what the libraries below us say. Returns the handler, for who must take it away again.
     """
     handler = logging.StreamHandler(stream or sys.stderr)

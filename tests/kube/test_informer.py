@@ -15,7 +15,7 @@ from tests.virtual_time import VirtualTimeLoop, on_virtual_time
 
 from pvbinder.kube.client import Client, Retries
 from pvbinder.kube.informer import Added, Change, Deleted, Informer, Informers, Updated
-from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
+from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES, metadata_of
 from pvbinder.model.objects import Volume, parse_volume
 
 VOLUME = "/api/v1/persistentvolumes"
@@ -438,6 +438,9 @@ async def test_one_informer_a_kind() -> None:
     volumes, claims = informers.of(VOLUMES), informers.of(CLAIMS)
 
     assert informers.of(VOLUMES) is volumes
+    assert informers.any_of(metadata_of(VOLUMES.resource)) is volumes
+    with pytest.raises(RuntimeError, match="persistentvolumes is read in two ways"):
+        informers.of(metadata_of(VOLUMES.resource))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(informers.run())
         await informers.wait_synced()

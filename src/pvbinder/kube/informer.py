@@ -425,7 +425,15 @@ class Informers:
                 raise RuntimeError(f"no informer of {kind.resource.qualified} was asked for before the start")
             informer = Informer(self._client, kind)  # type: ignore[arg-type]
             self._informers[kind.resource] = informer
+        elif informer.kind != kind:
+            raise RuntimeError(f"{kind.resource.qualified} is read in two ways: one informer can't make both views")
         return informer  # type: ignore[return-value]
+
+    def any_of(self, kind: Kind[T]) -> Informer[KubernetesObject]:
+        """The informer of the resource of `kind`, whatever views it makes; as `kind` says if there is none yet."""
+        if kind.resource not in self._informers:
+            self.of(kind)
+        return self._informers[kind.resource]
 
     def __iter__(self) -> Iterator[Informer[KubernetesObject]]:
         return iter(self._informers.values())

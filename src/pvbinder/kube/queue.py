@@ -160,10 +160,16 @@ class WorkQueue(Generic[K]):
         *,
         concurrency: int = 1,
         limits: RateLimits | None = None,
-        failure_message: str = "could not sync",
+        failure_message: str | Callable[[K, str], str] = "could not sync",
         key_field: str = "key",
+        forgets_after_success: bool = True,
     ) -> None:
-        """`failure_message` and `key_field` make the log line of a failed key: ``could not sync claim pvc=… err=…``."""
+        """Make a queue whose keys `work` works on.
+
+        `failure_message` and `key_field` make the log line of a failed key: ``could not sync claim pvc=… err=…``; a
+        function makes the message from key and error, where the reference's has them inside. A queue whose `work` only
+        passes keys on doesn't forget their failures after success: who works on them calls `forget`.
+        """
         if concurrency < 1:
             raise ValueError(f"the queue {name} can't work with {concurrency} workers")
         self.name = name
@@ -171,6 +177,7 @@ class WorkQueue(Generic[K]):
         self._concurrency = concurrency
         self._limiter: RateLimiter[K] = RateLimiter(limits)
         self._failure_message = failure_message
+        self._forgets_after_success = forgets_after_success
         self._key_field = key_field
         self._ready: deque[K] = deque()
         self._dirty: dict[K, float] = {}  # to be worked on -> since when
@@ -311,7 +318,8 @@ class WorkQueue(Generic[K]):
             log.exception("defect while working on a key", queue=self.name, **{self._key_field: str(key)})
             self._requeue(key, None)
         else:
-            self._limiter.forget(key)
+            if self._forgets_after_success:
+                self._limiter.forget(key)
 
     def _requeue(self, key: K, error: PvbinderError | None) -> None:
         """Let `key` come back, and log `error` unless it has been logged."""
@@ -319,14 +327,17 @@ class WorkQueue(Generic[K]):
         self.add_rate_limited(key)
         if error is None:
             return
+        message = self._failure_message
+        if not isinstance(message, str):
+            message = message(key, error.message)
         fields: dict[str, object] = {self._key_field: str(key), "queue": self.name, "err": str(error)}
         match error:
             case ApiFailure(is_conflict=True):  # somebody else wrote first: everyday life, not an error (B-14)
-                log.debug(self._failure_message, **fields)
+                log.debug(message, **fields)
             case ConnectionFailed() | ApiFailure(is_transient=True):
-                log.warning(self._failure_message, **fields)
+                log.warning(message, **fields)
             case _:
-                log.error(self._failure_message, **fields)
+                log.error(message, **fields)
 
     def _tell_settled(self) -> None:
         if not self._settled:

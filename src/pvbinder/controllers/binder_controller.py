@@ -1,0 +1,45 @@
+"""The persistentvolume-binder-controller as the manager starts it: flags become settings, and plug-ins are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pvbinder.controllers import features
+from pvbinder.controllers.binder import Binder
+from pvbinder.controllers.context import ControllerContext
+from pvbinder.controllers.operations import Operations
+from pvbinder.controllers.plugins import load_plugins
+from pvbinder.kube.queue import QueueStatistics
+from pvbinder.model.names import BINDER_EVENT_SOURCE
+from pvbinder.rules.settings import Settings
+from pvbinder.volumes.calls import PluginCalls
+
+
+class BinderController:
+    """The binder and the operations that it starts."""
+
+    def __init__(self, context: ControllerContext) -> None:
+        options = context.options
+        self.operations = Operations()
+        self.binder = Binder(
+            context.client,
+            context.informers,
+            context.recorder(BINDER_EVENT_SOURCE),
+            self.operations,
+            PluginCalls(load_plugins(options)),
+            settings=Settings(
+                dynamic_provisioning=options.enable_dynamic_provisioning,
+                attributes_classes=options.feature_gates.is_on(features.ATTRIBUTES_CLASSES),
+            ),
+            sync_period_seconds=options.pvclaimbinder_sync_period,
+        )
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of the queues of claims and volumes."""
+        yield self.binder.claims.statistics()
+        yield self.binder.volumes.statistics()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with self.operations:
+            await self.binder.run()

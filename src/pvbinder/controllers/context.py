@@ -1,0 +1,56 @@
+"""What a controller is made from, and what it is.
+
+A controller is constructed from a `ControllerContext`; in its constructor it asks for all informers and recorders that
+it needs, and starts nothing. `run()` then works until cancelled; the manager runs informers and recorders beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from pvbinder.controllers.options import ControllerOptions
+from pvbinder.kube.client import Client
+from pvbinder.kube.events import EventRecorder
+from pvbinder.kube.informer import Informers
+from pvbinder.kube.queue import QueueStatistics
+from pvbinder.model.resources import Resource
+
+
+class Controller(Protocol):
+    """A loop that brings one thing about."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ...
+
+
+@runtime_checkable
+class HasQueues(Protocol):
+    """A controller whose queues can be looked into."""
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of each of its queues."""
+        ...
+
+
+@dataclass(slots=True)
+class ControllerContext:
+    """What all controllers of a process share, and what one of them gets of its own.
+
+    `client` writes as this controller, `informers` are everybody's. `served` are the kinds that the server tells of in
+    discovery, for controllers that treat all kinds alike.
+    """
+
+    client: Client
+    informers: Informers
+    options: ControllerOptions = field(default_factory=ControllerOptions)
+    served: tuple[Resource, ...] = ()
+    recorders: list[EventRecorder] = field(default_factory=list)
+
+    def recorder(self, component: str) -> EventRecorder:
+        """Make the recorder of events that come from `component`."""
+        recorder = EventRecorder(self.client, component)
+        self.recorders.append(recorder)
+        return recorder

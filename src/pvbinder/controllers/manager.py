@@ -1,0 +1,125 @@
+"""Starts the chosen controllers over one line to an API server, and stops them.
+
+MANAGER-1  One list and one watch a kind, however many controllers look at it.
+MANAGER-2  `wait_ready` returns when all caches are filled and all controllers run.
+MANAGER-3  Stopping goes from the top: controllers first, then what they still had to tell is written (for a second at
+           most), then the watches end.
+MANAGER-4  A controller that breaks breaks the manager: everything stops, and the reason is raised.
+MANAGER-5  Each controller writes as its own user, if the caller can give it a line as that user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pvbinder import logs
+from pvbinder.controllers.context import Controller, ControllerContext, HasQueues
+from pvbinder.controllers.options import ControllerOptions
+from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, choose_controllers
+from pvbinder.kube.client import Client, ClientStatistics
+from pvbinder.kube.events import EventRecorder, RecorderStatistics
+from pvbinder.kube.informer import Informers, InformerStatistics
+from pvbinder.kube.queue import QueueStatistics
+from pvbinder.kube.transport import Transport
+from pvbinder.model.resources import Resource
+
+LAST_EVENTS_SECONDS: Final = 1.0
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerStatistics:
+    """The state of all that runs."""
+
+    controllers: tuple[str, ...]
+    requests: Mapping[str, ClientStatistics]  # by user; "" are the lists and watches
+    informers: Mapping[str, InformerStatistics]  # by resource
+    queues: Mapping[str, QueueStatistics]
+    recorders: Mapping[str, RecorderStatistics]  # by component
+
+
+class Manager:
+    """The controllers of one process; construct it, then `run()` it as a task that somebody owns."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        options: ControllerOptions | None = None,
+        *,
+        transport_as: Callable[[str], Transport] | None = None,
+        served: tuple[Resource, ...] = (),
+        known: tuple[ControllerDeclaration, ...] = CONTROLLERS,
+    ) -> None:
+        """`transport_as` gives a line as the service account of that name in ``kube-system`` (MANAGER-5)."""
+        self.options = options or ControllerOptions()
+        shared = Client(transport)
+        self.informers = Informers(shared)
+        self._clients = {"": shared}
+        self._controllers: dict[str, Controller] = {}
+        self._recorders: list[EventRecorder] = []
+        self._ready = asyncio.Event()
+        for declaration in choose_controllers(self.options.controllers, known):
+            if declaration.gate is not None and not self.options.feature_gates.is_on(declaration.gate):
+                log.info("controller left out", controller=declaration.name, gate=declaration.gate.name)
+                continue
+            client = Client(transport_as(declaration.user)) if transport_as is not None else Client(transport)
+            self._clients[declaration.user] = client
+            context = ControllerContext(client, self.informers, self.options, served)
+            self._controllers[declaration.name] = declaration.make(context)
+            self._recorders += context.recorders
+
+    @property
+    def controllers(self) -> Mapping[str, Controller]:
+        """The controllers by name."""
+        return self._controllers
+
+    async def run(self) -> None:
+        """Run everything until cancelled (MANAGER-3, MANAGER-4)."""
+        async with asyncio.TaskGroup() as lines:
+            below = [lines.create_task(self.informers.run(), name="informers")]
+            below += [lines.create_task(r.run(), name=f"events of {r.component}") for r in self._recorders]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for name, controller in self._controllers.items():
+                        group.create_task(controller.run(), name=name)
+                    await self.informers.wait_synced()
+                    self._ready.set()
+                    log.info("controllers started", controllers=",".join(self._controllers))
+                    await asyncio.Event().wait()
+            finally:
+                self._ready.clear()
+                await self._write_last_events()
+                for task in below:
+                    task.cancel()
+                log.info("controllers stopped")
+
+    async def wait_ready(self) -> None:
+        """Wait until all caches are filled and all controllers run (MANAGER-2)."""
+        await self._ready.wait()
+
+    def statistics(self) -> ManagerStatistics:
+        """The state of all that runs."""
+        return ManagerStatistics(
+            controllers=tuple(self._controllers),
+            requests={user: client.statistics() for user, client in self._clients.items()},
+            informers=self.informers.statistics(),
+            queues={queue.name: queue for queue in self._queues()},
+            recorders={recorder.component: recorder.statistics() for recorder in self._recorders},
+        )
+
+    def _queues(self) -> Iterator[QueueStatistics]:
+        for controller in self._controllers.values():
+            if isinstance(controller, HasQueues):
+                yield from controller.queues()
+
+    async def _write_last_events(self) -> None:
+        try:
+            async with asyncio.timeout(LAST_EVENTS_SECONDS):
+                for recorder in self._recorders:
+                    await recorder.wait_written()
+        except TimeoutError:
+            log.warning("events lost: the server did not take them in time")

@@ -1,0 +1,120 @@
+"""The volumeattributesclass-protection-controller: a class stays while one names it (protection.md section 4).
+
+The caches are believed (VP-4): a claim made at the very moment may lose its class, as in the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, assert_never
+
+from pvbinder import logs
+from pvbinder.controllers.context import ControllerContext
+from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.informer import Added, Change, Deleted, Updated
+from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, VOLUMES
+from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model.names import VAC_PROTECTION_FINALIZER
+from pvbinder.model.objects import AttributesClassName, Claim, Volume, VolumeAttributesClass
+from pvbinder.rules.protection import (
+    AddFinalizer,
+    Keep,
+    RemoveFinalizer,
+    Settled,
+    attributes_classes_of,
+    decide_attributes_class,
+    needs_attention,
+)
+
+CONCURRENCY: Final = 4
+
+log = logs.get(__name__)
+
+
+class AttributesClassProtectionController:
+    """Adds and removes ``kubernetes.io/vac-protection``."""
+
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._classes = context.informers.of(ATTRIBUTES_CLASSES)
+        self._volumes = context.informers.of(VOLUMES)
+        self._claims = context.informers.of(CLAIMS)
+        self._volumes_by_class = self._volumes.add_index("attributes class", attributes_classes_of)
+        self._claims_by_class = self._claims.add_index("attributes class", attributes_classes_of)
+        self._queue: WorkQueue[AttributesClassName] = WorkQueue(
+            "vacprotection",
+            self._sync,
+            concurrency=CONCURRENCY,
+            key_field="vac",
+            failure_message=lambda name, error: f"VAC {name} failed with : {error}",
+        )
+        self._classes.add_handler(self._class_changed)
+        self._volumes.add_handler(self._reference_changed)
+        self._claims.add_handler(self._reference_changed)
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of the queue."""
+        yield self._queue.statistics()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        log.debug("Starting VAC protection controller")
+        for informer in (self._classes, self._volumes, self._claims):
+            await informer.wait_synced()
+        await self._queue.run()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is to be done, now or after a delay."""
+        await self._queue.wait_idle()
+
+    def _class_changed(self, change: Change[VolumeAttributesClass]) -> None:
+        match change:
+            case Added(object=attributes_class) | Updated(object=attributes_class):
+                if needs_attention(attributes_class, VAC_PROTECTION_FINALIZER):  # VP-1
+                    self._queue.add(attributes_class.key)
+            case Deleted():
+                pass
+            case _:
+                assert_never(change)
+
+    def _reference_changed(self, change: Change[Claim] | Change[Volume]) -> None:
+        """VP-2: whatever is no longer named may go now."""
+        match change:
+            case Updated(before=before, object=after):
+                left = attributes_classes_of(before) - attributes_classes_of(after)
+            case Deleted(object=last):
+                left = attributes_classes_of(last)
+            case Added():
+                return
+            case _:
+                assert_never(change)
+        for name in sorted(left):
+            self._queue.add(AttributesClassName(name))
+
+    def _user_of(self, name: str) -> str | None:
+        users: list[str] = [volume.key for volume in self._volumes_by_class[name]]
+        users += [claim.key for claim in self._claims_by_class[name]]
+        return users[0] if users else None
+
+    async def _sync(self, name: AttributesClassName) -> None:
+        attributes_class = self._classes.get(name)
+        if attributes_class is None:
+            return
+        decision = decide_attributes_class(attributes_class, self._user_of(name))
+        match decision:
+            case AddFinalizer(document=document, rule=rule):
+                self._classes.put(await self._client.replace(ATTRIBUTES_CLASSES, document))
+                log.info("Added protection finalizer to VAC", vac=name, rule=rule)
+            case RemoveFinalizer(document=document, rule=rule):
+                try:
+                    await self._client.replace(ATTRIBUTES_CLASSES, document)
+                except ApiFailure as failure:
+                    if not failure.is_not_found:
+                        raise
+                log.info("Removed protection finalizer from VAC", vac=name, rule=rule)
+            case Keep(user=user, rule=rule):
+                log.debug("Keeping VAC because it is being used", vac=name, user=user, rule=rule)
+            case Settled():
+                pass
+            case _:
+                assert_never(decision)

@@ -1,0 +1,212 @@
+"""The persistentvolumeclaim-protection-controller: a claim stays while a pod uses it (protection.md section 2).
+
+CLAIMS-1  A claim loses its finalizer only when the API server itself, asked for it, knows no pod that uses it (PC-15).
+CLAIMS-2  Claims of one namespace that wait together share one list of its pods, made only if one needs it (PC-7, PC-8).
+CLAIMS-3  A namespace is worked on by one task at a time, several namespaces side by side; what is written in one batch
+          is written side by side, too.
+CLAIMS-4  A failed claim comes back by itself, with its own back-off; the others of its batch are not held up (PC-13).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+from pvbinder import logs
+from pvbinder.controllers import features
+from pvbinder.controllers.context import ControllerContext
+from pvbinder.kube.client import Client
+from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.informer import Added, Change, Deleted, Updated
+from pvbinder.kube.kinds import CLAIMS, PODS
+from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model.names import PVC_PROTECTION_FINALIZER
+from pvbinder.model.objects import Claim, ClaimKey, Pod
+from pvbinder.rules.protection import (
+    AddFinalizer,
+    AskPods,
+    Keep,
+    MarkUsage,
+    RemoveFinalizer,
+    Settled,
+    claims_of_changed_pod,
+    decide_claim,
+    decide_usage,
+    has_unused_condition,
+    needs_attention,
+    with_usage,
+)
+
+NAMESPACES_AT_ONCE: Final = 8
+CLAIMS_AT_ONCE: Final = 16
+
+log = logs.get(__name__)
+
+
+class ClaimProtectionController:
+    """Adds and removes ``kubernetes.io/pvc-protection``, and keeps the ``Unused`` condition if its gate is on."""
+
+    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._client = context.client
+        self._now = now
+        self._tracks_usage = context.options.feature_gates.is_on(features.UNUSED_SINCE)
+        self._claims = context.informers.of(CLAIMS)
+        self._pods = context.informers.of(PODS)
+        self._pods_by_claim = self._pods.add_index("claim", lambda pod: pod.claim_keys)
+        self._batches: dict[str, dict[ClaimKey, None]] = {}
+        self._keys: WorkQueue[ClaimKey] = WorkQueue("pvcprotection", self._put_in_batch, forgets_after_success=False)
+        self._namespaces: WorkQueue[str] = WorkQueue(
+            "pvcprotection_namespaces", self._work_on_batch, concurrency=NAMESPACES_AT_ONCE, key_field="namespace"
+        )
+        self._claims.add_handler(self._claim_changed)
+        self._pods.add_handler(self._pod_changed)
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of both queues: claims, and the namespaces that have some."""
+        yield self._keys.statistics()
+        yield self._namespaces.statistics()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        log.debug("Starting PVC protection controller")
+        await self._claims.wait_synced()
+        await self._pods.wait_synced()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keys.run(), name="pvcprotection keys")
+            group.create_task(self._namespaces.run(), name="pvcprotection namespaces")
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is to be done, now or after a delay."""
+        while not all(statistics.is_idle for statistics in self.queues()):
+            await self._keys.wait_idle()
+            await self._namespaces.wait_idle()
+
+    # -- what is looked at
+
+    def _claim_changed(self, change: Change[Claim]) -> None:
+        match change:
+            case Added(object=claim) | Updated(object=claim):  # PC-1
+                is_new_to_tracking = self._tracks_usage and not has_unused_condition(claim)
+                if needs_attention(claim, PVC_PROTECTION_FINALIZER) or is_new_to_tracking:
+                    self._keys.add(claim.key)
+            case Deleted():
+                pass  # PC-2
+            case _:
+                assert_never(change)
+
+    def _pod_changed(self, change: Change[Pod]) -> None:
+        match change:
+            case Added(object=pod) | Updated(object=pod):
+                keys = claims_of_changed_pod(pod, usage_tracked=self._tracks_usage)
+            case Deleted(object=pod):  # PC-4, and of another pod in its place PC-5
+                keys = pod.claim_keys
+            case _:
+                assert_never(change)
+        for key in keys:
+            self._keys.add(key)
+
+    # -- batches
+
+    async def _put_in_batch(self, key: ClaimKey) -> None:
+        namespace = key.partition("/")[0]
+        self._batches.setdefault(namespace, {})[key] = None
+        self._namespaces.add(namespace)
+
+    async def _work_on_batch(self, namespace: str) -> None:
+        batch = self._batches.pop(namespace, {})
+        keys = iter(batch)
+        pods = _LivePods(self._client, namespace)
+
+        async def work() -> None:
+            for key in keys:  # shared by all of these tasks
+                await self._protect(key, pods)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(CLAIMS_AT_ONCE, len(batch))):
+                    group.create_task(work(), name=f"pvcprotection {namespace}")
+        except ExceptionGroup:  # a defect: the namespace comes back, and must find its claims
+            self._batches[namespace] = batch | self._batches.get(namespace, {})
+            raise
+
+    async def _protect(self, key: ClaimKey, pods: _LivePods) -> None:
+        claim = self._claims.get(key)
+        try:
+            if claim is not None:  # PC-9
+                await self._bring_about(claim, pods)
+        except (ApiFailure, ConnectionFailed) as error:
+            if not (isinstance(error, ApiFailure) and error.is_conflict):
+                log.error(f"PVC {key.partition('/')[2]}/{key.partition('/')[0]} failed with: {error.message}", pvc=key)
+            self._keys.add_rate_limited(key)
+        else:
+            self._keys.forget(key)
+
+    async def _bring_about(self, claim: Claim, pods: _LivePods) -> None:
+        cached = self._pods_by_claim[claim.key]  # PC-14
+        if self._tracks_usage:
+            await self._mark_usage(claim, cached, pods)
+        decision = decide_claim(claim, cached)
+        if isinstance(decision, AskPods):
+            decision = decide_claim(claim, cached, await pods.get())
+        match decision:
+            case AddFinalizer(document=document, rule=rule):
+                self._claims.put(await self._client.replace(CLAIMS, document))
+                log.info("Added protection finalizer to PVC", pvc=claim.key, rule=rule)
+            case RemoveFinalizer(document=document, rule=rule):
+                log.debug("PVC is unused", pvc=claim.key)
+                await self._remove(claim, document)
+                log.info("Removed protection finalizer from PVC", pvc=claim.key, rule=rule)
+            case Keep(user=user, rule=rule):
+                log.debug("Keeping PVC because it is being used", pvc=claim.key, pod=user, rule=rule)
+            case Settled() | AskPods():
+                pass
+            case _:
+                assert_never(decision)
+
+    async def _remove(self, claim: Claim, document: dict[str, object]) -> None:
+        try:
+            await self._client.replace(CLAIMS, document)
+        except ApiFailure as failure:
+            if failure.is_not_found:  # somebody else took the last finalizer: what was wanted has come about
+                return
+            log.debug("Error removing protection finalizer from PVC", pvc=claim.key, err=failure.message)
+            raise
+
+    async def _mark_usage(self, claim: Claim, cached: list[Pod], pods: _LivePods) -> None:
+        usage = decide_usage(claim, cached)
+        if isinstance(usage, AskPods):
+            usage = decide_usage(claim, cached, await pods.get())
+        match usage:
+            case MarkUsage(is_used=is_used, rule=rule):
+                now = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                self._claims.put(
+                    await self._client.replace(CLAIMS, with_usage(claim, usage, now), subresource="status")
+                )
+                log.info("PVC usage marked", pvc=claim.key, used=is_used, rule=rule)
+            case Settled() | AskPods():
+                pass
+            case _:
+                assert_never(usage)
+
+
+class _LivePods:
+    """The pods of a namespace as the API server lists them, asked for at most once (PC-8)."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._listed: list[Pod] | None = None
+        self._turn = asyncio.Lock()
+
+    async def get(self) -> list[Pod]:
+        """Return the pods; an empty list is an answer, too."""
+        async with self._turn:
+            if self._listed is None:
+                try:
+                    self._listed = await self._client.list_all(PODS, self._namespace)
+                except ApiFailure as failure:
+                    message = f"live list of pods failed: {failure.message}"
+                    raise ApiFailure(failure.status, failure.reason, message) from failure
+            return self._listed

@@ -1,0 +1,83 @@
+"""The persistentvolume-protection-controller: a volume stays while it is bound (protection.md section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, assert_never
+
+from pvbinder import logs
+from pvbinder.controllers.context import ControllerContext
+from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.informer import Added, Change, Deleted, Updated
+from pvbinder.kube.kinds import VOLUMES
+from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model.names import PV_PROTECTION_FINALIZER
+from pvbinder.model.objects import Volume, VolumeName
+from pvbinder.rules.protection import AddFinalizer, Keep, RemoveFinalizer, Settled, decide_volume, needs_attention
+
+CONCURRENCY: Final = 16
+
+log = logs.get(__name__)
+
+
+class VolumeProtectionController:
+    """Adds and removes ``kubernetes.io/pv-protection``."""
+
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._volumes = context.informers.of(VOLUMES)
+        self._queue: WorkQueue[VolumeName] = WorkQueue(
+            "pvprotection",
+            self._sync,
+            concurrency=CONCURRENCY,
+            key_field="pv",
+            failure_message=lambda name, error: f"PV {name} failed with : {error}",
+        )
+        self._volumes.add_handler(self._volume_changed)
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of the queue."""
+        yield self._queue.statistics()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        log.debug("Starting PV protection controller")
+        await self._volumes.wait_synced()
+        await self._queue.run()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is to be done, now or after a delay."""
+        await self._queue.wait_idle()
+
+    def _volume_changed(self, change: Change[Volume]) -> None:
+        match change:
+            case Added(object=volume) | Updated(object=volume):
+                if needs_attention(volume, PV_PROTECTION_FINALIZER):  # PP-1
+                    self._queue.add(volume.key)
+            case Deleted():
+                pass
+            case _:
+                assert_never(change)
+
+    async def _sync(self, name: VolumeName) -> None:
+        volume = self._volumes.get(name)
+        if volume is None:
+            return
+        decision = decide_volume(volume)
+        match decision:
+            case AddFinalizer(document=document, rule=rule):
+                self._volumes.put(await self._client.replace(VOLUMES, document))
+                log.info("Added protection finalizer to PV", pv=name, rule=rule)
+            case RemoveFinalizer(document=document, rule=rule):
+                try:
+                    await self._client.replace(VOLUMES, document)
+                except ApiFailure as failure:
+                    if not failure.is_not_found:
+                        raise
+                log.info("Removed protection finalizer from PV", pv=name, rule=rule)
+            case Keep(user=user, rule=rule):
+                log.debug("Keeping PV because it is being used", pv=name, pvc=user, rule=rule)
+            case Settled():
+                pass
+            case _:
+                assert_never(decision)

@@ -1,0 +1,105 @@
+"""Every controller by the reference's name, and which of them ``--controllers`` chooses.
+
+CHOICE-1  Names and aliases are kube-controller-manager's; an alias stands wherever a name may.
+CHOICE-2  ``--controllers`` is read as there: ``*`` is all that are on by default, ``name`` switches one on, ``-name``
+          off; what is said first of a name counts, and nothing at all chooses none.
+CHOICE-3  A name that there is not is refused, with those that there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from pvbinder.controllers import features
+from pvbinder.controllers.context import Controller, ControllerContext
+from pvbinder.controllers.features import FeatureGate
+from pvbinder.model import names
+from pvbinder.model.errors import PvbinderError
+
+
+class UnknownControllerError(PvbinderError):
+    """``--controllers`` names a controller that there is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerDeclaration:
+    """A controller that can be started; `user` is the service account in ``kube-system`` that it is in a cluster."""
+
+    name: str
+    user: str
+    make: Callable[[ControllerContext], Controller]
+    alias: str = ""
+    on_by_default: bool = True
+    gate: FeatureGate | None = None
+
+
+def _binder(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.binder_controller import BinderController
+
+    return BinderController(context)
+
+
+def _pvc_protection(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.protection.claims import ClaimProtectionController
+
+    return ClaimProtectionController(context)
+
+
+def _pv_protection(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.protection.volumes import VolumeProtectionController
+
+    return VolumeProtectionController(context)
+
+
+def _vac_protection(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.protection.attributes_classes import AttributesClassProtectionController
+
+    return AttributesClassProtectionController(context)
+
+
+CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
+    ControllerDeclaration(names.BINDER_CONTROLLER, names.BINDER_USER_AGENT, _binder, alias=names.BINDER_ALIAS),
+    ControllerDeclaration(
+        "persistentvolumeclaim-protection-controller",
+        user="pvc-protection-controller",
+        make=_pvc_protection,
+        alias="pvc-protection",
+    ),
+    ControllerDeclaration(
+        "persistentvolume-protection-controller",
+        user="pv-protection-controller",
+        make=_pv_protection,
+        alias="pv-protection",
+    ),
+    ControllerDeclaration(
+        "volumeattributesclass-protection-controller",
+        user="volumeattributesclass-protection-controller",
+        make=_vac_protection,
+        gate=features.ATTRIBUTES_CLASSES,
+    ),
+)
+
+
+def choose_controllers(
+    text: str, known: Iterable[ControllerDeclaration] = CONTROLLERS
+) -> tuple[ControllerDeclaration, ...]:
+    """Return what ``--controllers`` chooses, in the order of the registry (CHOICE-2, CHOICE-3)."""
+    declarations = tuple(known)
+    names = {declaration.name: declaration.name for declaration in declarations}
+    names |= {declaration.alias: declaration.name for declaration in declarations if declaration.alias}
+    said: dict[str, bool] = {}
+    has_star = False
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        if word == "*":
+            has_star = True
+            continue
+        name = names.get(word.removeprefix("-"))
+        if name is None:
+            listed = ", ".join(f"{d.name} ({d.alias})" if d.alias else d.name for d in declarations)
+            raise UnknownControllerError(
+                f"there is no controller {word.removeprefix('-')!r}", hint=f"there are {listed}"
+            )
+        said.setdefault(name, not word.startswith("-"))
+    return tuple(d for d in declarations if said.get(d.name, has_star and d.on_by_default))
