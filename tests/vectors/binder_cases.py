@@ -13,8 +13,10 @@ from tests.vectors.functions import claim_of, settings_of, unequal, volume_of
 from tests.vectors.plugin import MockPlugin
 from tests.vectors.runner import Case
 from tests.vectors.store import PLURALS, SeenRequest, Store, key_of
+from tests.virtual_time import VirtualTimeLoop
 
 from pvbinder.controllers.binder import Binder
+from pvbinder.controllers.operations import Operations
 from pvbinder.kube.client import Client, Kind, KubernetesObject, Retries
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.events import EventType, Subject
@@ -42,36 +44,22 @@ class Recorder:
         self.events.append(f"{type} {reason} {message}")
 
 
-class Operations:
-    """Background operations, with someone else's change just before one of them."""
+class CaseOperations(Operations):
+    """The real operations, with someone else's change just before one of them, and back-off that takes no time."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.before: Callable[[], None] = lambda: None
-        self.errors: list[PvbinderError] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._running: set[str] = set()
 
     def start(self, name: str, operation: Callable[[], Awaitable[None]]) -> bool:
-        if name in self._running:
-            return False
-        self._running.add(name)
-        task = asyncio.get_running_loop().create_task(self._run(name, operation))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return True
-
-    async def _run(self, name: str, operation: Callable[[], Awaitable[None]]) -> None:
-        self.before()
-        try:
+        async def with_change() -> None:
+            self.before()
             await operation()
-        except PvbinderError as error:
-            self.errors.append(error)
-        finally:
-            self._running.discard(name)
 
-    async def wait(self) -> None:
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, VirtualTimeLoop):
+            loop.jump(self.seconds_until_retry(name) or 0)
+        return super().start(name, with_change)
 
 
 class BinderCase:
@@ -81,7 +69,7 @@ class BinderCase:
         self.case = case
         self.store = Store()
         self.recorder = Recorder()
-        self.operations = Operations()
+        self.operations = CaseOperations()
         calls = case.get("pluginCalls")
         self.plugin = MockPlugin(calls) if calls is not None else None
         client = Client(self.store, retries=Retries(attempts=1))
@@ -133,7 +121,7 @@ class BinderCase:
             else:
                 await self.binder.claim_sync.sync(claim_of(obj))
         finally:
-            await self.operations.wait()
+            await self.operations.wait_idle()
 
     def target(self) -> Json:
         target = self.case["target"]
@@ -187,7 +175,8 @@ async def compare_with_reference(case: Case) -> list[str]:
     for settings in settings_of(case):
         it = BinderCase(case, settings)
         it.fill_caches()
-        await _call(it)
+        async with it.operations:
+            await _call(it)
         problems += it.beside_reference()
     return problems
 
@@ -211,7 +200,8 @@ async def run(case: Case) -> list[str]:
 async def _run_sync(case: Case, settings: Settings) -> list[str]:
     it = BinderCase(case, settings)
     it.fill_caches()
-    problems = await _call(it)
+    async with it.operations:
+        problems = await _call(it)
     return problems + it.compare()
 
 
@@ -226,6 +216,11 @@ async def _call(it: BinderCase) -> list[str]:
 async def _run_multisync(case: Case, settings: Settings) -> list[str]:
     it = BinderCase(case, settings)
     it.fill_caches()
+    async with it.operations:
+        return await _sync_until_settled(it)
+
+
+async def _sync_until_settled(it: BinderCase) -> list[str]:
     problems = await _call(it)
     is_first = True
     for _ in range(MOST_ROUNDS):

@@ -16,9 +16,6 @@ CASES = {f"{name}/{case['id']}": case for name, cases in load(DATA) for case in 
 WITH_REFERENCE = {name: case for name, case in CASES.items() if case.get("reference") and case.get("mode") == "sync"}
 
 LATER = {  # suites that nothing runs yet, and why
-    "pvc-protection": "needs the protection controllers",
-    "pv-protection": "needs the protection controllers",
-    "vac-protection": "needs the protection controllers",
     "expand": "needs the expand controller",
     "ephemeral": "needs the ephemeral-volume controller",
 }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable
-from typing import Protocol, assert_never
+from typing import assert_never
 
+from pvbinder import logs
 from pvbinder.controllers.binder.caches import Caches
 from pvbinder.controllers.binder.errors import SyncError
 from pvbinder.controllers.binder.pairs import Pairs
@@ -14,6 +13,7 @@ from pvbinder.controllers.binder.reporter import Reporter
 from pvbinder.controllers.binder.timers import Timers
 from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
+from pvbinder.controllers.operations import Operations
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.model.objects import Claim, StorageClass, Volume
 from pvbinder.rules import binding, classes
@@ -30,15 +30,7 @@ from pvbinder.rules.claims import (
 from pvbinder.rules.provisioning import CannotProvision, Provisioning, ProvisionInTree, ProvisionOutside
 from pvbinder.rules.settings import Settings
 
-log = logging.getLogger(__name__)
-
-
-class Operations(Protocol):
-    """Named operations in the background (section 12)."""
-
-    def start(self, name: str, operation: Callable[[], Awaitable[None]]) -> bool:
-        """Start `operation` unless one of that name runs or has to wait; tell whether it was started."""
-        ...
+log = logs.get(__name__)
 
 
 class ClassAssignments:
@@ -151,7 +143,7 @@ class ClaimSync:
             self._timers.finish("provision", key)
         if is_new:
             self.binds += 1
-            log.info("volume bound", extra={"pvc": key, "pv": volume.name, "rule": rule})
+            log.info("volume bound", pvc=key, pv=volume.name, rule=rule)
 
     def _provision(self, claim: Claim, by: Provisioning) -> None:
         """SC-U6: start the operation, or say why not; the status stays as it is."""
@@ -183,7 +175,7 @@ class ClaimSync:
         except (ApiFailure, ConnectionFailed) as error:
             self.class_assignments.errors += 1
             raise _wrapped(f'can\'t update PersistentVolumeClaim["{claim.key}"]', error) from error
-        log.info("default class assigned", extra={"pvc": claim.key, "sc": storage_class.name, "rule": "DC-3"})
+        log.info("default class assigned", pvc=claim.key, sc=storage_class.name, rule="DC-3")
 
     async def _lose(self, claim: Claim, action: Lose) -> None:
         """Phase `Lost` and its event, both only when that is news (ST-7)."""
@@ -193,7 +185,7 @@ class ClaimSync:
         if document is not None:
             await self._writes.claim_status(document)
         self._reporter.on_claim(claim, action.event)
-        log.warning("claim lost its volume", extra={"pvc": claim.key, "pv": claim.volume_name, "rule": action.rule})
+        log.warning("claim lost its volume", pvc=claim.key, pv=claim.volume_name, rule=action.rule)
 
 
 def _is_complete(claim: Claim, volume: Volume, settings: Settings) -> bool:

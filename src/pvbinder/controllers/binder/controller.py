@@ -14,13 +14,13 @@ only because its volume is not `Available` yet. `run()` it as a task that somebo
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pvbinder import logs
 from pvbinder.controllers.binder.caches import Caches
-from pvbinder.controllers.binder.claim_sync import ClaimSync, Operations
+from pvbinder.controllers.binder.claim_sync import ClaimSync
 from pvbinder.controllers.binder.pairs import Pairs
 from pvbinder.controllers.binder.provisioner import PAUSE_SECONDS, VolumeProvisioner
 from pvbinder.controllers.binder.reclaimer import VolumeReclaimer
@@ -30,9 +30,14 @@ from pvbinder.controllers.binder.timers import Duration, Timers
 from pvbinder.controllers.binder.volume_sync import VolumeSync
 from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
+from pvbinder.controllers.context import ControllerContext
+from pvbinder.controllers.features import ATTRIBUTES_CLASSES
+from pvbinder.controllers.operations import Operations, OperationStatistics
+from pvbinder.controllers.plugins import load_plugins
 from pvbinder.kube.client import Client
 from pvbinder.kube.informer import Added, Change, Deleted, Informers, Updated
 from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
+from pvbinder.model.names import BINDER_EVENT_SOURCE
 from pvbinder.model.objects import Claim, ClaimKey, Node, Pod, StorageClass, Volume, VolumeName
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.volumes.calls import PluginCalls
@@ -42,7 +47,7 @@ CONCURRENCY: Final = 64  # keys of each queue in work at once
 FIRST_VOLUMES_SECONDS: Final = 10.0  # how long claims wait at the start for the volumes to settle
 OBJECTS_PER_TURN: Final = 500  # of a resync, before others get theirs
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class BinderStatistics:
 
     claims: QueueStatistics
     volumes: QueueStatistics
+    operations: OperationStatistics
     waiting_claims: int
     held_volumes: int
     binds: int
@@ -77,13 +83,14 @@ class Binder:
         observe: Callable[[Duration], None] = lambda _: None,
     ) -> None:
         self._sync_period_seconds = sync_period_seconds
+        self._operations = operations
         self.caches = caches = Caches(informers, calls.catalogue, settings)
         self.claims: WorkQueue[ClaimKey] = WorkQueue(
             "claims",
             self._sync_claim,
             concurrency=concurrency,
             limits=limits,
-            failure_message="could not sync claim",
+            failure_message="Could not sync claim",
             key_field="pvc",
         )
         self.volumes: WorkQueue[VolumeName] = WorkQueue(
@@ -91,7 +98,7 @@ class Binder:
             self._sync_volume,
             concurrency=concurrency,
             limits=limits,
-            failure_message="could not sync volume",
+            failure_message="Could not sync volume",
             key_field="pv",
         )
         self.timers = Timers(now or _loop_time, observe)
@@ -117,11 +124,17 @@ class Binder:
         caches.pods.add_handler(self._pod_changed)
         caches.nodes.add_handler(self._node_changed)
 
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of both queues (MT-8)."""
+        yield self.claims.statistics()
+        yield self.volumes.statistics()
+
     def statistics(self) -> BinderStatistics:
         """The state of the controller."""
         return BinderStatistics(
             claims=self.claims.statistics(),
             volumes=self.volumes.statistics(),
+            operations=self._operations.statistics(),
             waiting_claims=len(self._waiting),
             held_volumes=len(self._pairs),
             binds=self.claim_sync.binds,
@@ -135,7 +148,7 @@ class Binder:
         for informer in (caches.volumes, caches.claims, caches.classes, caches.pods, caches.nodes):
             await informer.wait_synced()
         try:
-            async with asyncio.TaskGroup() as group:
+            async with self._operations, asyncio.TaskGroup() as group:
                 group.create_task(self.volumes.run(), name="binder volumes")
                 try:
                     async with asyncio.timeout(FIRST_VOLUMES_SECONDS):
@@ -264,6 +277,24 @@ class Binder:
         if isinstance(change, Added):
             for key in self._waiting.for_node(change.object.name):
                 self.claims.add(key)  # DB-5
+
+
+def make_binder(context: ControllerContext) -> Binder:
+    """Make the controller as the flags want it; raise `OptionError` for a recycler template that can't be used."""
+    options = context.options
+    settings = Settings(
+        dynamic_provisioning=options.enable_dynamic_provisioning,
+        attributes_classes=options.feature_gates.is_on(ATTRIBUTES_CLASSES),
+    )
+    return Binder(
+        context.client,
+        context.informers,
+        context.recorder(BINDER_EVENT_SOURCE),
+        Operations(),
+        PluginCalls(load_plugins(options)),
+        settings=settings,
+        sync_period_seconds=options.pvclaimbinder_sync_period,
+    )
 
 
 def _state(pod: Pod) -> tuple[bool, bool]:

@@ -8,9 +8,9 @@ PROVISIONER-2  A volume is made once per claim: its name comes from the claim's 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import assert_never
 
+from pvbinder import logs
 from pvbinder.controllers.binder.caches import Caches
 from pvbinder.controllers.binder.errors import OperationError
 from pvbinder.controllers.binder.reporter import Reporter
@@ -28,7 +28,7 @@ from pvbinder.volumes.plugin import Deleted, Failed, InUse, Provisioned, Provisi
 ATTEMPTS = 5  # to save a volume, and to delete its asset again (PR-15, PR-17)
 PAUSE_SECONDS = 10.0
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 class VolumeProvisioner:
@@ -116,7 +116,7 @@ class VolumeProvisioner:
         try:
             return await self._writes.claim(document)
         except (ApiFailure, ConnectionFailed) as error:
-            log.warning("could not remove the selected node", extra={"pvc": claim.key, "err": error.message})
+            log.warning("could not remove the selected node", pvc=claim.key, err=error.message)
             return claim
 
     async def _save(self, claim: Claim, document: Json, plugin: PluginAbilities) -> None:
@@ -135,7 +135,7 @@ class VolumeProvisioner:
             except ConnectionFailed as failed:
                 problem = failed.message
                 continue
-            log.info("volume provisioned for claim", extra={"pvc": claim.key, "pv": name, "rule": "PR-16"})
+            log.info("Volume provisioned for claim", pvc=claim.key, pv=name, rule="PR-16")
             self._reporter.on_claim(claim, events.provisioned(name, plugin.name))
             return
         why = f"Error creating provisioned PV object for claim {claim.key}: {problem}. Deleting the volume."

@@ -6,9 +6,9 @@ RECLAIMER-2  A volume is deleted only after its storage is; whatever was interru
 
 from __future__ import annotations
 
-import logging
 from typing import Protocol, assert_never
 
+from pvbinder import logs
 from pvbinder.controllers.binder.caches import Caches
 from pvbinder.controllers.binder.errors import OperationError
 from pvbinder.controllers.binder.reporter import Reporter
@@ -37,7 +37,7 @@ from pvbinder.volumes.calls import PluginCalls
 from pvbinder.volumes.plugin import Deleted, Failed, InUse, Recycled, RunPod
 from pvbinder.volumes.recycler import recycler_pod
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 class PodRunner(Protocol):
@@ -95,7 +95,7 @@ class VolumeReclaimer:
                 pass
             case _:
                 assert_never(outcome)
-        log.info("volume deleted", extra={"pv": volume.name, "plugin": plugin.name, "rule": "DL-6"})
+        log.info("Volume deleted", pv=volume.name, plugin=plugin.name, rule="DL-6")
         try:
             await self._remove_finalizer(volume.name)
         except (ApiFailure, ConnectionFailed) as error:
@@ -105,7 +105,7 @@ class VolumeReclaimer:
         try:
             await self._writes.delete_volume(volume.name)
         except (ApiFailure, ConnectionFailed) as error:  # the next sync does it all again (DL-6)
-            log.warning("could not delete volume", extra={"pv": volume.name, "err": error.message})
+            log.warning("could not delete volume", pv=volume.name, err=error.message)
 
     async def _remove_finalizer(self, name: str) -> None:
         """DL-6; a volume that is gone by now needs nothing."""
@@ -133,7 +133,7 @@ class VolumeReclaimer:
                     await self._try_to_fail(live, events.recycle_failed(problem))
                     return
                 self._reporter.on_volume(live, events.RECYCLED)
-                log.info("volume recycled", extra={"pv": live.name, "plugin": plugin.name, "rule": "RY-5"})
+                log.info("Volume recycled", pv=live.name, plugin=plugin.name, rule="RY-5")
                 await self._free(live)
             case _:
                 assert_never(decision)
@@ -160,7 +160,7 @@ class VolumeReclaimer:
             unbound = await self._writes.volume(binding.without_claim(volume))
             await self._writes.phase(unbound, "Available", rule="RY-5")
         except (ApiFailure, ConnectionFailed) as error:  # retried at every sync while it is released (RY-6)
-            log.warning("could not free recycled volume", extra={"pv": volume.name, "err": error.message})
+            log.warning("could not free recycled volume", pv=volume.name, err=error.message)
 
     # -- both
 
@@ -174,7 +174,7 @@ class VolumeReclaimer:
         try:
             live = await self._writes.live_volume(volume.name)
         except (ApiFailure, ConnectionFailed) as error:
-            log.warning("could not read volume", extra={"pv": volume.name, "err": error.message})
+            log.warning("could not read volume", pv=volume.name, err=error.message)
             return None
         return live if live is not None and live.uid == volume.uid else None
 
@@ -183,4 +183,4 @@ class VolumeReclaimer:
         try:
             await self.fail(volume, event)
         except (ApiFailure, ConnectionFailed) as error:
-            log.warning("could not mark volume as failed", extra={"pv": volume.name, "err": error.message})
+            log.warning("could not mark volume as failed", pv=volume.name, err=error.message)

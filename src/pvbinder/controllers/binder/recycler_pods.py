@@ -8,12 +8,12 @@ RECYCLER-PODS-2  The pod is deleted whatever became of it; one that a crash left
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 
 import msgspec
 from msgspec import Struct
 
+from pvbinder import logs
 from pvbinder.controllers.binder.errors import OperationError
 from pvbinder.controllers.binder.reporter import Reporter
 from pvbinder.kube.client import Client, Kind, WatchEvent
@@ -26,7 +26,7 @@ from pvbinder.rules import events
 
 WATCH_SECONDS = 3600  # a pod that has not ended by then is given up; the kubelet's deadline comes long before
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 class PodEvent(Struct, frozen=True):
@@ -127,7 +127,7 @@ class RecyclerPods:
         try:
             await self._client.delete(PODS, name, namespace)
         except (ApiFailure, ConnectionFailed) as error:
-            log.warning("could not delete recycler pod", extra={"pod": f"{namespace}/{name}", "err": error.message})
+            log.warning("could not delete recycler pod", pod=f"{namespace}/{name}", err=error.message)
             return error.message
         return None
 
@@ -153,7 +153,7 @@ class RecyclerPods:
                     type_: events.EventType = "Warning" if seen.object.type == "Warning" else "Normal"
                     self._reporter.on_volume(volume, events.recycler_pod(type_, seen.object.message))
         except (ApiFailure, ConnectionFailed) as error:  # only events: the pod is what counts
-            log.debug("events of recycler pod can't be followed", extra={"pv": volume.name, "err": error.message})
+            log.debug("events of recycler pod can't be followed", pv=volume.name, err=error.message)
 
 
 async def _end_of(name: str, pods: AsyncIterator[WatchEvent[Pod]]) -> str | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import assert_never
 
+from pvbinder import logs
 from pvbinder.controllers.binder.caches import Caches
-from pvbinder.controllers.binder.claim_sync import Operations
 from pvbinder.controllers.binder.errors import SyncError
 from pvbinder.controllers.binder.pairs import Pairs
 from pvbinder.controllers.binder.reclaimer import VolumeReclaimer
 from pvbinder.controllers.binder.reporter import Reporter
 from pvbinder.controllers.binder.timers import Timers
 from pvbinder.controllers.binder.writes import Writes
+from pvbinder.controllers.operations import Operations
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.model.objects import ClaimKey, Volume
 from pvbinder.rules import binding
@@ -32,7 +32,7 @@ from pvbinder.rules.volumes import (
     decide_volume,
 )
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 class VolumeSync:
@@ -103,7 +103,7 @@ class VolumeSync:
                 await self._reclaim(volume, then)
             case Unbind(rule=rule):
                 volume = await self._writes.volume(binding.without_claim(volume))
-                log.info("volume unbound", extra={"pv": volume.name, "rule": rule})
+                log.info("volume unbound", pv=volume.name, rule=rule)
                 await self._writes.phase(volume, "Available", rule="UB-3")
             case AnnealVolume() | AskServer():
                 raise SyncError(f'volume "{volume.name}" doesn\'t stay as it was written')

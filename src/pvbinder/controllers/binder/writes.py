@@ -6,8 +6,7 @@ first, and the caller's sync is done again.
 
 from __future__ import annotations
 
-import logging
-
+from pvbinder import logs
 from pvbinder.controllers.binder.caches import Caches
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
@@ -17,7 +16,7 @@ from pvbinder.model.objects import Claim, ClaimKey, Volume
 from pvbinder.rules import binding
 from pvbinder.rules.binding import VolumePhase
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 class Writes:
@@ -45,7 +44,7 @@ class Writes:
         if document is None:
             return volume
         answer = await self.volume_status(document)
-        log.info("volume entered phase", extra={"pv": volume.name, "phase": phase, "rule": rule})
+        log.info("Volume entered phase", pv=volume.name, phase=phase, rule=rule)
         return answer
 
     async def claim(self, document: Json) -> Claim:
