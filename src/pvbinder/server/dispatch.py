@@ -22,6 +22,7 @@ from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.attributes import Attributes, read_attributes
 from pvbinder.server.rest.health import Health, plain_not_found
 from pvbinder.server.rest.negotiation import form_of_errors, respond
+from pvbinder.server.rest.reviews import Reviews
 from pvbinder.server.rest.routes import no_such_resource, not_allowed, serve
 from pvbinder.server.store import WriteFailed
 
@@ -36,18 +37,6 @@ class Documents(Protocol):
         ...
 
 
-class Reviews(Protocol):
-    """Kinds that are answered but not stored: access reviews and the like."""
-
-    def serves(self, attributes: Attributes) -> bool:
-        """Tell whether the path is one of theirs."""
-        ...
-
-    async def answer(self, request: ApiRequest, user: UserInfo, attributes: Attributes) -> ApiResponse:
-        """Answer a request to a path of theirs."""
-        ...
-
-
 @dataclass(slots=True)
 class Dispatcher:
     """Answers requests over one store."""
@@ -57,7 +46,10 @@ class Dispatcher:
     authorizer: Authorizer
     health: Health = field(default_factory=lambda: Health({}, {}))
     documents: tuple[Documents, ...] = ()
-    reviews: tuple[Reviews, ...] = ()
+    _reviews: Reviews = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reviews = Reviews(self.authenticator, self.authorizer, self.api.now)
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answer `request` (DISPATCH-1)."""
@@ -86,10 +78,8 @@ class Dispatcher:
         if attributes.is_resource:
             shelf = self.api.shelf(attributes.group, attributes.version, attributes.resource)
             if shelf is not None:
-                return await serve(self.api, request, attributes, shelf)
-            for reviews in self.reviews:
-                if reviews.serves(attributes):
-                    return await reviews.answer(request, user, attributes)
+                review = self._reviews.answer(shelf.kind, request, attributes)
+                return review or await serve(self.api, request, attributes, shelf)
         return self._answer_document(request)
 
     def _answer_document(self, request: ApiRequest) -> ApiResponse:

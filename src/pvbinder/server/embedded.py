@@ -11,21 +11,26 @@ EMBEDDED-3  An ephemeral server leaves nothing behind.
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import msgspec
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.authentication import MASTERS, Authenticator
-from pvbinder.server.authorization.everybody import Everybody
+from pvbinder.server.authorization import AlwaysAllow, Authorizer
+from pvbinder.server.authorization.default_roles import default_objects
+from pvbinder.server.authorization.rbac import Rbac
 from pvbinder.server.discovery import Discovery
 from pvbinder.server.dispatch import Dispatcher
 from pvbinder.server.http import Listener, Timeouts
 from pvbinder.server.identity import Identity
+from pvbinder.server.kinds.kind import Json
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.openapi import OpenApi
 from pvbinder.server.requests import ApiRequest, UserInfo
@@ -56,6 +61,7 @@ class EmbeddedServer:
         port: int = 0,
         listen: bool = True,
         tokens: Mapping[str, UserInfo] | None = None,
+        authorization: Literal["RBAC", "AlwaysAllow"] = "RBAC",
         timeouts: Timeouts | None = None,
         history_changes: int = 100_000,
     ) -> None:
@@ -64,6 +70,7 @@ class EmbeddedServer:
         self._port = port
         self._listen = listen
         self._tokens = tokens or {}
+        self._authorization = authorization
         self._timeouts = timeouts
         self._history_changes = history_changes
         self._stack = AsyncExitStack()
@@ -78,10 +85,11 @@ class EmbeddedServer:
             self.store = await stack.enter_async_context(Store(self.data_dir, history_changes=self._history_changes))
             registry = Registry()
             self.api = Api(self.store, registry)
+            authorizer: Authorizer = AlwaysAllow() if self._authorization == "AlwaysAllow" else Rbac(self.api)
             self.dispatcher = Dispatcher(
                 self.api,
                 Authenticator(self._tokens),
-                Everybody(),
+                authorizer,
                 Health({}, {"poststarthook/start-namespaces": self._why_not_ready}),
                 documents=(Discovery(registry), OpenApi(registry)),
             )
@@ -120,23 +128,29 @@ class EmbeddedServer:
         """The port it listens on."""
         return self._listener.port
 
-    def write_kubeconfig(self, path: Path) -> None:
-        """Write the administrator's kubeconfig (mode 0600)."""
-        self.identity.write_kubeconfig(path, self.url)
+    def write_kubeconfig(self, path: Path, *, token: str | None = None) -> None:
+        """Write a kubeconfig (mode 0600): with the administrator's certificate, or with one of the static tokens."""
+        self.identity.write_kubeconfig(path, self.url, token=token)
 
     async def _bootstrap(self) -> None:
-        for name in NAMESPACES:
-            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-            request = ApiRequest(
-                "POST",
-                "/api/v1/namespaces",
-                headers={"content-type": "application/json", "user-agent": "pvbinder"},
-                body=msgspec.json.encode(body),
-                user=SYSTEM_USER,
-            )
-            answer = await self.dispatcher.handle(request)
-            if answer.status not in (201, 409):
-                raise BootstrapError(f"can't create namespace {name}: {answer.body.decode(errors='replace')}")
+        """Create what an empty Kubernetes has and is missing here."""
+        try:
+            async with asyncio.TaskGroup() as tasks:  # at the same time, so that they share a commit
+                for name in NAMESPACES:
+                    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+                    tasks.create_task(self._create("/api/v1/namespaces", namespace))
+                for plural, obj in default_objects():
+                    tasks.create_task(self._create(f"/apis/{obj['apiVersion']}/{plural}", obj))
+        except* BootstrapError as errors:
+            raise errors.exceptions[0] from None
+
+    async def _create(self, path: str, obj: Json) -> None:
+        headers = {"content-type": "application/json", "user-agent": "pvbinder"}
+        body = msgspec.json.encode(obj)
+        answer = await self.dispatcher.handle(ApiRequest("POST", path, headers=headers, body=body, user=SYSTEM_USER))
+        if answer.status not in (201, 409):
+            name = obj["metadata"]["name"]
+            raise BootstrapError(f"can't create {obj['kind']} {name}: {answer.body.decode(errors='replace')}")
 
     def _why_not_ready(self) -> str | None:
         return None if self._ready else "starting"

@@ -1,9 +1,10 @@
 """The listener: HTTP/1.1, over TLS, between sockets and the dispatcher.
 
-LISTENER-1  Bounded input: a body has at most `BODY_LIMIT` bytes (413), a header field and the request line `LINE_LIMIT`; a
-        request must be sent whole within `read_seconds`, and a connection on which nothing is asked is closed.
-LISTENER-2  Bounded output: at most one chunk more than the socket takes is kept for a reader, and one that takes nothing
-        for `write_seconds` is disconnected.
+LISTENER-1  Bounded input: a body has at most `BODY_LIMIT` bytes (413), a header field and the request line
+            `LINE_LIMIT`; a request must be sent whole within `read_seconds`, and a connection on which nothing is asked
+            is closed.
+LISTENER-2  Bounded output: at most one chunk more than the socket takes is kept for a reader, and one that takes
+            nothing for `write_seconds` is disconnected.
 LISTENER-3  One connection's trouble is nobody else's: what can't be parsed is answered 400 and closed.
 LISTENER-4  A client that goes away takes its watch with it; a write that has begun goes on.
 """

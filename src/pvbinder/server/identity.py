@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import json
 import os
 import ssl
 import time
@@ -60,9 +61,9 @@ class Identity:
         """Return the TLS context of the server."""
         return server_context(self.path("server.crt"), self.path("server.key"), self.authority)
 
-    def write_kubeconfig(self, path: Path, url: str) -> None:
-        """Write a kubeconfig of the administrator, with everything in it, for the server at `url` (mode 0600)."""
-        write_private(path, kubeconfig(self, url).encode())
+    def write_kubeconfig(self, path: Path, url: str, *, token: str | None = None) -> None:
+        """Write a kubeconfig for the server at `url` (mode 0600), for the administrator or for whose `token` it is."""
+        write_private(path, kubeconfig(self, url, token).encode())
 
     def _is_fresh(self, names: Sequence[str]) -> bool:
         try:
@@ -77,11 +78,13 @@ class Identity:
             return False
 
 
-def kubeconfig(identity: Identity, url: str) -> str:
-    """Return the text of a kubeconfig for the administrator of the server at `url`."""
-    authority, certificate, key = (
-        base64.b64encode(identity.path(name).read_bytes()).decode() for name in ("ca.crt", "admin.crt", "admin.key")
-    )
+def kubeconfig(identity: Identity, url: str, token: str | None = None) -> str:
+    """Return the text of a kubeconfig for the server at `url`: the administrator's certificate in it, or `token`."""
+    if token is None:
+        certificate, key = _encoded(identity.path("admin.crt")), _encoded(identity.path("admin.key"))
+        credentials = f"client-certificate-data: {certificate}\n    client-key-data: {key}"
+    else:
+        credentials = f"token: {json.dumps(token)}"
     return f"""\
 apiVersion: v1
 kind: Config
@@ -89,12 +92,11 @@ clusters:
 - name: {CONTEXT}
   cluster:
     server: {url}
-    certificate-authority-data: {authority}
+    certificate-authority-data: {_encoded(identity.authority)}
 users:
 - name: {ADMIN}
   user:
-    client-certificate-data: {certificate}
-    client-key-data: {key}
+    {credentials}
 contexts:
 - name: {CONTEXT}
   context:
@@ -104,6 +106,10 @@ contexts:
 current-context: {CONTEXT}
 preferences: {{}}
 """
+
+
+def _encoded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pvbinder.server.authentication import MASTERS
 from pvbinder.server.errors import ApiError
+from pvbinder.server.kinds.kind import Json
 from pvbinder.server.requests import UserInfo
 from pvbinder.server.rest.attributes import Attributes
 
@@ -34,6 +35,10 @@ class Authorizer(Protocol):
         """Decide whether `user` may do what `attributes` say."""
         ...
 
+    def rules(self, user: UserInfo, namespace: str) -> tuple[list[Json], list[Json]]:
+        """Return what `user` may do in `namespace`: rules about resources and rules about paths."""
+        ...
+
 
 class AlwaysAllow:
     """Lets everybody do everything."""
@@ -41,6 +46,10 @@ class AlwaysAllow:
     def authorize(self, user: UserInfo, attributes: Attributes) -> Decision:
         """Allow it."""
         return ALLOWED
+
+    def rules(self, user: UserInfo, namespace: str) -> tuple[list[Json], list[Json]]:
+        """Return the rules that allow everything."""
+        return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}], [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
 
 
 def decide(authorizer: Authorizer, user: UserInfo, attributes: Attributes) -> Decision:

@@ -20,6 +20,15 @@ from pvbinder.server.kinds.nodes import NODE
 from pvbinder.server.kinds.persistent_volume_claims import PERSISTENT_VOLUME_CLAIM
 from pvbinder.server.kinds.persistent_volumes import PERSISTENT_VOLUME
 from pvbinder.server.kinds.pods import POD
+from pvbinder.server.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
+from pvbinder.server.kinds.reviews import (
+    LOCAL_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_REVIEW,
+    SELF_SUBJECT_RULES_REVIEW,
+    SUBJECT_ACCESS_REVIEW,
+    TOKEN_REVIEW,
+)
 from pvbinder.server.kinds.secrets import CONFIG_MAP, SECRET
 from pvbinder.server.kinds.service_accounts import SERVICE_ACCOUNT
 from pvbinder.server.kinds.storage_classes import STORAGE_CLASS, VOLUME_ATTRIBUTES_CLASS
@@ -35,6 +44,16 @@ BUILT_IN: tuple[ServedKind, ...] = (
     SECRET,
     SERVICE_ACCOUNT,
     EVENT_OF_EVENTS,
+    SELF_SUBJECT_REVIEW,
+    TOKEN_REVIEW,
+    LOCAL_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_RULES_REVIEW,
+    SUBJECT_ACCESS_REVIEW,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    ROLE,
+    ROLE_BINDING,
     CSI_DRIVER,
     CSI_NODE,
     CSI_STORAGE_CAPACITY,

@@ -94,6 +94,7 @@ async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresou
         force=bool(options.force),
         kind=shelf.kind,
         now=writer.now,
+        subresource=sub.name if sub else "",
     )
     metadata = applied.setdefault("metadata", {})
     _check_name(metadata, attributes.name)
