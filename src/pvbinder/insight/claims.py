@@ -1,0 +1,490 @@
+"""Why a claim is where it is: the decision that the binder makes about it, put into words.
+
+EXPLAIN-1  The verdict comes from `rules.claims.decide_claim` (of a claim that is being deleted, from
+           `rules.protection`), so that it can't differ from what the controllers do with the same objects.
+EXPLAIN-2  A claim is Stuck exactly if somebody must act: waiting for a first consumer or a provisioner is on its way.
+EXPLAIN-3  Every volume that isn't the claim's is there with the first rule it fails, the nearest miss first.
+
+Nothing here reads or writes anything but its arguments.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import msgspec
+
+from pvbinder.insight import advice
+from pvbinder.insight.explanation import (
+    ClaimExplanation,
+    ClassNote,
+    EventNote,
+    NodeNote,
+    PodNote,
+    ReasonCode,
+    Verdict,
+    VolumeNote,
+    Wants,
+)
+from pvbinder.insight.snapshot import Snapshot
+from pvbinder.insight.wording import listed, why_not
+from pvbinder.model.json import decode, encode
+from pvbinder.model.names import IN_TREE_PREFIX, PVC_PROTECTION_FINALIZER
+from pvbinder.model.objects import Claim, Pod, StorageClass, Volume, parse_claim
+from pvbinder.model.selectors import SelectorError
+from pvbinder.rules import protection
+from pvbinder.rules.claims import (
+    AnnealClaim,
+    AssignClass,
+    Bind,
+    ClaimAction,
+    Fail,
+    Lose,
+    Provision,
+    Wait,
+    decide_claim,
+)
+from pvbinder.rules.matching import Misfit, is_bound_to, modes_differ, nearest_misses, selector_of
+from pvbinder.rules.provisioning import CannotProvision, ProvisionInTree, ProvisionOutside
+
+_TOLD_EVENTS = 3
+
+
+def explain_claim(claim: Claim, snapshot: Snapshot) -> ClaimExplanation:
+    """Say why `claim` is where it is and what happens next (EXPLAIN-1)."""
+    if claim.is_deleting:
+        return _explain_deletion(claim, snapshot)
+    action = decide_claim(claim, snapshot, snapshot.settings)
+    if isinstance(action, AnnealClaim):  # a write that changes annotations only: what counts is what comes after it
+        claim = parse_claim(encode(action.document))
+        action = decide_claim(claim, snapshot, snapshot.settings)
+    return _explain_action(claim, action, snapshot)
+
+
+def _explain_action(claim: Claim, action: ClaimAction, snapshot: Snapshot) -> ClaimExplanation:
+    match action:
+        case Bind(volume=volume):
+            return _explain_bind(claim, volume, action.rule, snapshot)
+        case AssignClass(storage_class=storage_class):
+            return _explained(
+                claim,
+                snapshot,
+                "OnItsWay",
+                "DefaultClassComes",
+                (action.rule, "DC-1"),
+                f"it has no class and gets the default class {storage_class.name}",
+                f"the binder sets the class to {storage_class.name}, then a volume is looked for in it",
+            )
+        case Provision():
+            return _explain_provisioning(claim, action, snapshot)
+        case Wait():
+            return _explain_wait(claim, action, snapshot)
+        case Lose():
+            return _explain_loss(claim, action, snapshot)
+        case Fail():
+            return _explain_failure(claim, action, snapshot)
+        case AnnealClaim():
+            raise AssertionError("a claim whose annotations were just made right is asked for right annotations")
+        case _:
+            assert_never(action)
+
+
+# ------------------------------------------------------------------------------------------------ the happy ways
+
+
+def _explain_bind(claim: Claim, volume: Volume, rule: str, snapshot: Snapshot) -> ClaimExplanation:
+    if claim.phase == "Bound" and claim.volume_name == volume.name:
+        growing = claim.status_capacity is not None and claim.request > claim.status_capacity
+        doing = "it waits to grow" if growing else "nothing is left to do"
+        size = claim.status_capacity if claim.status_capacity is not None else volume.size
+        return _explained(
+            claim,
+            snapshot,
+            "Bound",
+            "Bound",
+            (rule,),
+            f"it has volume {volume.name} with {size}" + (f" and waits to grow to {claim.request}" if growing else ""),
+            doing,
+            volume=volume.name,
+            with_volumes=False,
+        )
+    return _explained(
+        claim,
+        snapshot,
+        "OnItsWay",
+        "WillBind",
+        (rule,),
+        f"it gets volume {volume.name}",
+        f"the binder binds it to {volume.name} ({volume.size}); if that doesn't happen, no binder is running",
+        volume=volume.name,
+        with_volumes=False,
+    )
+
+
+def _explain_provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -> ClaimExplanation:
+    match action.by:
+        case ProvisionOutside(provisioner=provisioner, rule=rule):
+            reason: ReasonCode = "WaitsForExternalProvisioner"
+            summary = f"no volume fits it; the external provisioner {provisioner} has to make one"
+            then = f"{provisioner} makes a volume, if it is running and sees the claim"
+        case ProvisionInTree(plugin=plugin, rule=rule):
+            reason = "VolumeIsBeingProvisioned"
+            summary = f"no volume fits it; {plugin.name} makes one"
+            then = f"a volume is provisioned by {plugin.name} and bound"
+        case CannotProvision(event=None, rule=rule):
+            return _explained(
+                claim,
+                snapshot,
+                "Stuck",
+                "ProvisioningDisabled",
+                (action.rule, rule),
+                "no volume fits it and dynamic provisioning is switched off",
+                "nothing, until a volume that fits appears",
+            )
+        case CannotProvision(event=event, rule=rule):
+            missing = snapshot.storage_class(claim.storage_class) is None
+            assert event is not None
+            summary = (
+                f'no volume fits it and there is no StorageClass "{claim.storage_class}"'
+                if missing
+                else f"no volume fits it and nothing will provision one: {event.message}"
+            )
+            return _explained(
+                claim,
+                snapshot,
+                "Stuck",
+                "ClassMissing" if missing else "NothingProvisions",
+                (action.rule, rule),
+                summary,
+                "nothing, until one of the things below is done",
+            )
+        case _:
+            assert_never(action.by)
+    failure = _latest(claim, snapshot, {"ProvisioningFailed", "ProvisioningSucceeded"})
+    if failure is not None and failure.reason == "ProvisioningFailed":
+        return _explained(
+            claim,
+            snapshot,
+            "Stuck",
+            "ProvisioningFails",
+            (action.rule, rule),
+            f"no volume fits it and provisioning one failed: {failure.message}",
+            "it is tried again and again, with growing pauses",
+        )
+    return _explained(claim, snapshot, "OnItsWay", reason, (action.rule, rule), summary, then)
+
+
+# ------------------------------------------------------------------------------------------------ waiting
+
+
+def _explain_wait(claim: Claim, action: Wait, snapshot: Snapshot) -> ClaimExplanation:
+    match action.rule:
+        case "SC-U5":
+            return _explain_first_consumer(claim, snapshot)
+        case "SC-P1":
+            return _explained(
+                claim,
+                snapshot,
+                "Stuck",
+                "NamedVolumeMissing",
+                (action.rule,),
+                f"it names volume {claim.volume_name}, which doesn't exist",
+                f"it binds as soon as a fitting volume called {claim.volume_name} appears",
+                volume=claim.volume_name,
+                with_volumes=False,
+            )
+        case "SC-P2" | "SC-P5":
+            reason: ReasonCode = "NamedVolumeUnsuitable" if action.rule == "SC-P2" else "NamedVolumeTaken"
+            return _explain_named(claim, action.rule, reason, snapshot)
+        case _:
+            rules = (action.rule, "PR-2") if claim.storage_class else (action.rule,)
+            return _explained(
+                claim,
+                snapshot,
+                "Stuck",
+                "NoVolumeFits",
+                rules,
+                "no volume fits it and nothing will provision one, as it has no class",
+                "it binds as soon as a volume without a class that fits appears",
+            )
+
+
+def _explain_first_consumer(claim: Claim, snapshot: Snapshot) -> ClaimExplanation:
+    waiting = [pod for pod in snapshot.pods_of(claim.key) if not pod.is_scheduled and not pod.is_terminated]
+    if not waiting:
+        return _explained(
+            claim,
+            snapshot,
+            "OnItsWay",
+            "WaitsForFirstConsumer",
+            ("SC-U5", "DB-2"),
+            f"class {claim.storage_class} waits for a pod that uses the claim",
+            "when a pod uses it, the scheduler picks a node and a volume is chosen or made for that node",
+        )
+    names = listed(sorted(pod.name for pod in waiting))
+    problem = next((found for pod in waiting if (found := scheduling_problem(pod))), "")
+    if problem:
+        return _explained(
+            claim,
+            snapshot,
+            "Stuck",
+            "PodCannotBeScheduled",
+            ("SC-U5", "DB-2"),
+            f"it waits for pod {names}, which can't be scheduled: {problem}",
+            "the scheduler tries again when nodes, volumes or pods change",
+        )
+    return _explained(
+        claim,
+        snapshot,
+        "OnItsWay",
+        "WaitsForPodToBeScheduled",
+        ("SC-U5", "DB-2"),
+        f"it waits for the scheduler to pick a node for pod {names}",
+        "a volume is chosen or made for that node; if no node is picked, no scheduler is running",
+    )
+
+
+def _explain_named(claim: Claim, rule: str, reason: ReasonCode, snapshot: Snapshot) -> ClaimExplanation:
+    volume = snapshot.volume(claim.volume_name)
+    assert volume is not None
+    if reason == "NamedVolumeTaken":
+        rules: tuple[str, ...] = (rule,)
+        why = f"is bound to or reserved for {volume.claim_key}"
+    else:
+        unsuitable = advice.unsuitability(volume, claim, snapshot.settings)
+        rules, why = (rule, unsuitable.rule), f"won't do: {unsuitable.message}"
+    return _explained(
+        claim,
+        snapshot,
+        "Stuck",
+        reason,
+        rules,
+        f"it names volume {volume.name}, which {why}",
+        f"it binds as soon as volume {volume.name} is free and fits",
+        volume=volume.name,
+    )
+
+
+# ------------------------------------------------------------------------------------------------ what went wrong
+
+
+def _explain_loss(claim: Claim, action: Lose, snapshot: Snapshot) -> ClaimExplanation:
+    match action.rule:
+        case "SC-B1":
+            reason: ReasonCode = "LostReference"
+            summary, then = "it was bound, and its volumeName was removed", "nothing: what it was bound to is unknown"
+        case "SC-B2":
+            reason = "LostVolume"
+            summary = f"it was bound to volume {claim.volume_name}, which is gone"
+            then = f"it is bound again if a volume called {claim.volume_name} comes back"
+        case _:
+            reason = "Misbound"
+            volume = snapshot.volume(claim.volume_name)
+            holder = volume.claim_ref if volume is not None else None
+            whose = "without saying which one by its uid" if holder and not holder.uid else "by its claimRef"
+            summary = (
+                f"it says that it is bound to volume {claim.volume_name}, which belongs to "
+                f"{holder.key if holder else 'nobody'} {whose}"
+            )
+            then = "nothing: the volume stays with the claim in its claimRef"
+    return _explained(
+        claim,
+        snapshot,
+        "Stuck",
+        reason,
+        (action.rule,),
+        summary,
+        then,
+        volume=claim.volume_name,
+        with_volumes=False,
+    )
+
+
+def _explain_failure(claim: Claim, action: Fail, snapshot: Snapshot) -> ClaimExplanation:
+    match action.rule:
+        case "SC-U1":
+            reason: ReasonCode = "ClassIsBroken"
+        case "SC-U2":
+            reason = "SelectorIsBroken"
+        case _:
+            return _explain_named(claim, action.rule, "NamedVolumeTaken", snapshot)
+    return _explained(
+        claim, snapshot, "Stuck", reason, (action.rule,), action.message, "the same again", with_volumes=False
+    )
+
+
+def _explain_deletion(claim: Claim, snapshot: Snapshot) -> ClaimExplanation:
+    pods = list(snapshot.pods_of(claim.key))
+    decision = protection.decide_claim(claim, pods, pods)
+    match decision:
+        case protection.Keep(user=user, rule=rule):
+            names = listed(sorted(pod.name for pod in pods if protection.blocks_deletion(pod, claim))) or user
+            return _explained(
+                claim,
+                snapshot,
+                "Stuck",
+                "ProtectedByPod",
+                (rule, "PC-16"),
+                f"it is being deleted and kept as long as pod {names} uses it",
+                "it goes away when no pod that has a node refers to it any more, finished pods included",
+                with_volumes=False,
+            )
+        case _:
+            others = [finalizer for finalizer in claim.finalizers if finalizer != PVC_PROTECTION_FINALIZER]
+            if others:
+                return _explained(
+                    claim,
+                    snapshot,
+                    "Stuck",
+                    "HeldByFinalizers",
+                    ("DE-3",),
+                    f"it is being deleted and held by {listed(others)}",
+                    "whoever put that finalizer there has to remove it",
+                    with_volumes=False,
+                )
+            return _explained(
+                claim,
+                snapshot,
+                "OnItsWay",
+                "IsGoingAway",
+                ("PC-11",),
+                "it is being deleted and nothing uses it",
+                "its protection finalizer is removed and it goes away",
+                with_volumes=False,
+            )
+
+
+# ------------------------------------------------------------------------------------------------ the evidence
+
+
+def _explained(
+    claim: Claim,
+    snapshot: Snapshot,
+    verdict: Verdict,
+    reason: ReasonCode,
+    rules: tuple[str, ...],
+    summary: str,
+    then: str,
+    *,
+    volume: str = "",
+    with_volumes: bool = True,
+) -> ClaimExplanation:
+    misses = _misses(claim, snapshot) if with_volumes else []
+    if verdict == "Stuck" and with_volumes and not claim.volume_name:
+        mismatched = [each for each, _ in misses if is_bound_to(each, claim) and modes_differ(each, claim)]
+        if mismatched:
+            reason, rules = "VolumeModeMismatch", (*rules, "SV-6")
+            summary = f"volume {mismatched[0].name} is reserved for it but has another volume mode"
+    storage_class = snapshot.storage_class(claim.storage_class) if claim.storage_class else None
+    explanation = ClaimExplanation(
+        claim=claim.key,
+        phase="Terminating" if claim.is_deleting else claim.phase or "Pending",
+        verdict=verdict,
+        reason=reason,
+        rules=rules,
+        summary=summary,
+        next=then,
+        wants=_wants(claim),
+        volume=volume,
+        storage_class=_class_note(claim, storage_class, snapshot),
+        volumes=tuple(_volume_note(each, reasons, snapshot, claim) for each, reasons in misses),
+        pods=tuple(pod_note(pod) for pod in sorted(snapshot.pods_of(claim.key), key=lambda pod: pod.name)),
+        node=_node_note(claim, snapshot),
+        events=_event_notes(claim, snapshot),
+    )
+    if verdict != "Stuck":
+        return explanation
+    return msgspec.structs.replace(explanation, advice=tuple(advice.advise(explanation, claim, misses, snapshot)))
+
+
+def _misses(claim: Claim, snapshot: Snapshot) -> list[tuple[Volume, tuple[Misfit, ...]]]:
+    """Every volume that is not the claim's, with its reasons; one that would fit has none yet (delayed binding)."""
+    try:
+        misses = nearest_misses(snapshot.volumes, claim, settings=snapshot.settings)
+        selector_of(claim)
+    except SelectorError:
+        return []
+    if claim.volume_name:
+        return [miss for miss in misses if miss[0].name == claim.volume_name]
+    unfit = {volume.name for volume, _ in misses}
+    fitting: list[tuple[Volume, tuple[Misfit, ...]]] = [
+        (volume, ()) for volume in snapshot.volumes if volume.name not in unfit
+    ]
+    return sorted(fitting, key=lambda fit: (fit[0].size.nano, fit[0].name)) + misses
+
+
+def _volume_note(volume: Volume, reasons: tuple[Misfit, ...], snapshot: Snapshot, claim: Claim) -> VolumeNote:
+    if not reasons:
+        nodes = [node.name for node in snapshot.nodes() if _usable(volume, node.name, node.labels)]
+        where = f" on {listed(sorted(nodes))}" if volume.node_affinity is not None and nodes else ""
+        why = "fits" + where + ("; a pod must use the claim first" if claim.storage_class else "")
+        if volume.node_affinity is not None and not nodes:
+            why = "would fit, but no node matches its node affinity"
+        return VolumeNote(volume.name, "FM-11", "WaitsForConsumer", why, "", "")
+    first = reasons[0]
+    codes = tuple(reason.reason for reason in reasons)
+    return VolumeNote(volume.name, first.rule, first.reason, why_not(first), first.wanted, first.found, codes)
+
+
+def _usable(volume: Volume, node: str, labels: dict[str, str]) -> bool:
+    return volume.node_affinity is None or volume.node_affinity.matches(labels, node)
+
+
+def _wants(claim: Claim) -> Wants:
+    selector = ""
+    if claim.selector is not None:
+        selector = encode(claim.document()["spec"]["selector"]).decode()
+    storage_class = claim.storage_class if claim.has_class else None
+    modes = claim.access_modes
+    return Wants(str(claim.request), modes, claim.volume_mode, storage_class, selector, claim.attributes_class)
+
+
+def _class_note(claim: Claim, storage_class: StorageClass | None, snapshot: Snapshot) -> ClassNote | None:
+    if not claim.storage_class:
+        return None
+    if storage_class is None:
+        return ClassNote(claim.storage_class, exists=False)
+    provisioner = storage_class.provisioner
+    may_be_csi = not provisioner.startswith(IN_TREE_PREFIX)
+    return ClassNote(
+        storage_class.name,
+        exists=True,
+        provisioner=provisioner,
+        binding_mode=storage_class.volume_binding_mode or "",
+        allow_expansion=bool(storage_class.allow_volume_expansion),
+        driver_registered=provisioner in snapshot.drivers if may_be_csi and snapshot.knows_drivers else None,
+    )
+
+
+def pod_note(pod: Pod) -> PodNote:
+    """Say where `pod` is."""
+    return PodNote(pod.name, "Terminating" if pod.is_deleting else pod.phase, pod.node_name, scheduling_problem(pod))
+
+
+def scheduling_problem(pod: Pod) -> str:
+    """Return why `pod` can't be scheduled, in the scheduler's words; ``""`` if nobody says so."""
+    status = decode(pod.raw).get("status") or {}
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return str(condition.get("message") or condition.get("reason") or "")
+    return ""
+
+
+def _node_note(claim: Claim, snapshot: Snapshot) -> NodeNote | None:
+    if claim.selected_node is None or claim.volume_name:
+        return None
+    return NodeNote(claim.selected_node, exists=snapshot.node(claim.selected_node) is not None)
+
+
+def _event_notes(claim: Claim, snapshot: Snapshot) -> tuple[EventNote, ...]:
+    found = snapshot.events_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid)
+    latest = list(found)[-_TOLD_EVENTS:]
+    return tuple(EventNote(each.type, each.reason, each.message, each.time, each.count or 1) for each in latest)
+
+
+def _latest(claim: Claim, snapshot: Snapshot, reasons: set[str]) -> EventNote | None:
+    found = snapshot.events_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid)
+    for event in reversed(found):
+        if event.reason in reasons:
+            return EventNote(event.type, event.reason, event.message, event.time, event.count or 1)
+    return None

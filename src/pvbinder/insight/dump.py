@@ -1,0 +1,118 @@
+"""Objects from files: manifests and what ``kubectl get -o yaml`` or ``-o json`` writes, lists unpacked.
+
+DUMP-1  A file is YAML or JSON, of several documents and lists within lists; ``-`` is standard input.
+DUMP-2  What can't be read is a `DumpError` that names the file, and the line where there is one.
+DUMP-3  YAML can't make objects or run anything, and a file larger than `MOST_BYTES` is refused.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pvbinder.model.errors import PvbinderError
+from pvbinder.model.json import Json
+
+MOST_BYTES = 512 * 1024 * 1024
+_ENDINGS = (".yaml", ".yml", ".json")
+
+
+class DumpError(PvbinderError):
+    """A file has no Kubernetes objects that can be read."""
+
+
+def read_dumps(paths: Iterable[str]) -> Iterator[Json]:
+    """Yield all objects in `paths`; of a directory, those in its YAML and JSON files by name."""
+    for path in paths:
+        if path == "-":
+            yield from _objects("standard input", sys.stdin.read(MOST_BYTES + 1))
+            continue
+        place = Path(path)
+        files = sorted(each for each in place.iterdir() if each.suffix in _ENDINGS) if place.is_dir() else [place]
+        if not files:
+            raise DumpError(f"{path} has no {', '.join(_ENDINGS)} files")
+        for file in files:
+            yield from _objects(str(file), _text(file))
+
+
+def _text(file: Path) -> str:
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise DumpError(f"{file} is larger than {MOST_BYTES // 1024 // 1024} MiB")
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise DumpError(f"{file} doesn't exist") from error
+    except OSError as error:
+        raise DumpError(f"{file} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DumpError(f"{file} is no UTF-8 text (byte {error.start})") from error
+
+
+def _objects(source: str, text: str) -> Iterator[Json]:
+    if len(text) > MOST_BYTES:
+        raise DumpError(f"{source} is larger than {MOST_BYTES // 1024 // 1024} MiB")
+    for document in _documents(source, text):
+        if document is not None:
+            yield from _unpacked(source, document)
+
+
+def _documents(source: str, text: str) -> list[Any]:
+    if text.lstrip()[:1] in ("{", "["):
+        import msgspec
+
+        try:
+            return [msgspec.json.decode(text)]
+        except msgspec.DecodeError:
+            pass  # YAML in flow style, or several JSON documents after each other
+        except RecursionError as error:
+            raise DumpError(f"{source} is nested too deeply") from error
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return list(yaml.load_all(text, Loader=loader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{source}, line {mark.line + 1}" if mark is not None else source
+        raise DumpError(f"{where}: {error.problem or 'no YAML'}", hint="is it YAML or JSON?") from error
+    except yaml.YAMLError as error:
+        raise DumpError(f"{source} is neither YAML nor JSON: {error}") from error
+    except RecursionError as error:
+        raise DumpError(f"{source} is nested too deeply") from error
+
+
+def _unpacked(source: str, document: object, depth: int = 0) -> Iterator[Json]:
+    if isinstance(document, list):
+        for item in document:
+            yield from _unpacked(source, item, depth)
+        return
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+        raise DumpError(f"{source} has something that is no Kubernetes object: it has no kind")
+    kind = document["kind"]
+    if not kind.endswith("List") or "items" not in document:
+        yield {str(key): _plain(value) for key, value in document.items()}
+        return
+    if depth > 8:
+        raise DumpError(f"{source} has lists within lists within lists")
+    for item in document["items"] or []:
+        if isinstance(item, dict) and "kind" not in item and kind != "List":
+            item = {"apiVersion": document.get("apiVersion", "v1"), "kind": kind.removesuffix("List"), **item}
+        yield from _unpacked(source, item, depth + 1)
+
+
+def _plain(value: Any) -> Any:
+    """YAML's dates as the text they were: Kubernetes' timestamps are strings."""
+    import datetime
+
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime.datetime):
+        utc = value.astimezone(datetime.UTC) if value.tzinfo else value
+        return utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return value

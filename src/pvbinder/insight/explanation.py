@@ -1,0 +1,149 @@
+"""What an explanation says, as values: the terminal and ``-o json`` show the same ones.
+
+The JSON form is an interface: `version` grows when a field goes or changes its meaning, not when one is added; a
+`ReasonCode` never changes its meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Verdict = Literal["Bound", "OnItsWay", "Stuck"]
+
+ReasonCode = Literal[
+    # nobody has to do anything
+    "Bound",
+    "WillBind",
+    "DefaultClassComes",
+    "WaitsForFirstConsumer",
+    "WaitsForPodToBeScheduled",
+    "VolumeIsBeingProvisioned",
+    "WaitsForExternalProvisioner",
+    "IsGoingAway",
+    # somebody must act
+    "NoVolumeFits",
+    "ClassMissing",
+    "NothingProvisions",
+    "ProvisioningDisabled",
+    "ProvisioningFails",
+    "NamedVolumeMissing",
+    "NamedVolumeUnsuitable",
+    "NamedVolumeTaken",
+    "VolumeModeMismatch",
+    "PodCannotBeScheduled",
+    "LostReference",
+    "LostVolume",
+    "Misbound",
+    "ClassIsBroken",
+    "SelectorIsBroken",
+    "ProtectedByPod",
+    "HeldByFinalizers",
+    "ClaimMissing",
+    "ClaimIsAnothers",
+]
+
+
+class VolumeNote(Struct, frozen=True, rename="camel"):
+    """Why one volume is not the claim's: the first rule it fails, and the reasons of all."""
+
+    name: str
+    rule: str
+    reason: str
+    why: str
+    wanted: str
+    found: str
+    all_reasons: tuple[str, ...] = ()
+
+
+class ClassNote(Struct, frozen=True, rename="camel"):
+    """The class that the claim names, if it exists, and who provisions for it."""
+
+    name: str
+    exists: bool
+    provisioner: str = ""
+    binding_mode: str = ""
+    allow_expansion: bool = False
+    driver_registered: bool | None = None  # None: not known, or no CSI driver is needed
+
+
+class PodNote(Struct, frozen=True, rename="camel"):
+    """A pod that uses the claim."""
+
+    name: str
+    phase: str
+    node: str = ""
+    problem: str = ""  # why it isn't scheduled, in the scheduler's words
+
+
+class NodeNote(Struct, frozen=True, rename="camel"):
+    """The node that the scheduler chose for the claim."""
+
+    name: str
+    exists: bool
+
+
+class EventNote(Struct, frozen=True, rename="camel"):
+    """What was last said about the claim by whom it concerns."""
+
+    type: str
+    reason: str
+    message: str
+    time: str = ""
+    count: int = 1
+
+
+class Wants(Struct, frozen=True, rename="camel"):
+    """What the claim asks for; `storage_class` of None is no class at all, ``""`` is none on purpose."""
+
+    storage: str
+    access_modes: tuple[str, ...]
+    volume_mode: str
+    storage_class: str | None
+    selector: str = ""
+    attributes_class: str = ""
+
+
+class ClaimExplanation(Struct, frozen=True, rename="camel", tag_field="kind", tag="ClaimExplanation"):
+    """Why a claim is where it is, what happens next, and what would change it."""
+
+    claim: str
+    phase: str
+    verdict: Verdict
+    reason: ReasonCode
+    rules: tuple[str, ...]
+    summary: str  # one sentence without the claim's name and phase
+    next: str  # what happens next, by itself or not
+    wants: Wants | None = None
+    volume: str = ""  # the one it has, will get or names
+    storage_class: ClassNote | None = None
+    volumes: tuple[VolumeNote, ...] = ()
+    pods: tuple[PodNote, ...] = ()
+    node: NodeNote | None = None
+    events: tuple[EventNote, ...] = ()
+    advice: tuple[str, ...] = ()
+    version: int = 1
+
+    @property
+    def needs_action(self) -> bool:
+        """Tell whether somebody must act."""
+        return self.verdict == "Stuck"
+
+
+class PodExplanation(Struct, frozen=True, rename="camel", tag_field="kind", tag="PodExplanation"):
+    """Why a pod's storage isn't there yet: the explanations of its claims, the worst first."""
+
+    pod: str
+    phase: str
+    node: str
+    verdict: Verdict
+    summary: str
+    problem: str = ""
+    claims: tuple[ClaimExplanation, ...] = ()
+    version: int = 1
+
+    @property
+    def needs_action(self) -> bool:
+        """Tell whether somebody must act."""
+        return self.verdict == "Stuck"

@@ -1,0 +1,72 @@
+"""Why the storage of a pod isn't there: its claims, one by one."""
+
+from __future__ import annotations
+
+from pvbinder.insight.claims import explain_claim, scheduling_problem
+from pvbinder.insight.explanation import ClaimExplanation, PodExplanation, Verdict
+from pvbinder.insight.snapshot import Snapshot
+from pvbinder.insight.wording import listed
+from pvbinder.model.objects import Pod, PodVolume, claim_key
+from pvbinder.rules.protection import owns_claim
+
+_SEVERITY: dict[Verdict, int] = {"Stuck": 0, "OnItsWay": 1, "Bound": 2}
+
+
+def explain_pod(pod: Pod, snapshot: Snapshot) -> PodExplanation:
+    """Say which of the pod's claims keep it waiting, and why."""
+    claims = sorted(
+        (_explain_volume(pod, volume, snapshot) for volume in pod.volumes),
+        key=lambda explanation: _SEVERITY[explanation.verdict],
+    )
+    problem = scheduling_problem(pod)
+    stuck = [each.claim.partition("/")[2] for each in claims if each.verdict == "Stuck"]
+    waiting = [each.claim.partition("/")[2] for each in claims if each.verdict == "OnItsWay"]
+    if stuck:
+        verdict: Verdict = "Stuck"
+        summary = f"somebody must act for claim {listed(stuck)}"
+    elif problem and not pod.is_scheduled:
+        verdict, summary = "Stuck", f"it can't be scheduled: {problem}"
+    elif waiting:
+        verdict, summary = "OnItsWay", f"it waits for claim {listed(waiting)}"
+    else:
+        verdict, summary = "Bound", "all its claims are bound" if claims else "it uses no claims"
+    phase = "Terminating" if pod.is_deleting else pod.phase or "Pending"
+    return PodExplanation(pod.key, phase, pod.node_name, verdict, summary, problem, tuple(claims))
+
+
+def _explain_volume(pod: Pod, volume: PodVolume, snapshot: Snapshot) -> ClaimExplanation:
+    key = claim_key(pod.namespace, volume.claim_name)
+    claim = snapshot.claim(key)
+    if claim is None:
+        if volume.is_ephemeral:
+            return ClaimExplanation(
+                claim=key,
+                phase="Missing",
+                verdict="OnItsWay",
+                reason="WillBind",
+                rules=("EV-4",),
+                summary=f"it is made for the pod's ephemeral volume {volume.name}",
+                next="the ephemeral-volume controller creates it; if that doesn't happen, it isn't running",
+            )
+        return ClaimExplanation(
+            claim=key,
+            phase="Missing",
+            verdict="Stuck",
+            reason="ClaimMissing",
+            rules=("PC-6",),
+            summary=f"the pod's volume {volume.name} needs it and it doesn't exist",
+            next="the pod starts when the claim exists and is bound",
+            advice=(f"create claim {volume.claim_name} in namespace {pod.namespace}",),
+        )
+    if volume.is_ephemeral and not owns_claim(pod, claim):
+        return ClaimExplanation(
+            claim=key,
+            phase=claim.phase or "Pending",
+            verdict="Stuck",
+            reason="ClaimIsAnothers",
+            rules=("EV-3",),
+            summary=f"the pod's ephemeral volume {volume.name} needs that name, but this claim isn't the pod's",
+            next="nothing, until the name is free",
+            advice=(f"delete claim {volume.claim_name}, or rename the pod or its volume",),
+        )
+    return explain_claim(claim, snapshot)

@@ -1,0 +1,51 @@
+"""Reasons of the rules in a person's words: what a volume is, against what the claim wants."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from pvbinder.rules.matching import Misfit
+
+
+def why_not(misfit: Misfit) -> str:
+    """Say why a volume doesn't fit, in half a sentence with both values."""
+    match misfit.reason:
+        case "ClaimedByAnother":
+            return f"claimed by {misfit.found}"
+        case "TooSmall":
+            return f"{misfit.found} is less than {misfit.wanted}"
+        case "VolumeModeDiffers":
+            return f"volume mode is {misfit.found}, not {misfit.wanted}"
+        case "AttributesClassDiffers":
+            return f"attributes class is {named(misfit.found)}, not {named(misfit.wanted)}"
+        case "BeingDeleted":
+            return f"is being deleted since {misfit.found}"
+        case "WaitsForConsumer":
+            return "fits, but the class waits for a pod"
+        case "NotAvailable":
+            return f"phase is {misfit.found or 'not set'}, not {misfit.wanted}"
+        case "LabelsDontMatch":
+            return f"labels ({misfit.found or 'none'}) don't match {misfit.wanted}"
+        case "ClassDiffers":
+            return f"class is {named(misfit.found)}, not {named(misfit.wanted)}"
+        case "AccessModesMissing":
+            return f"offers {misfit.found or 'no access mode'}, not {misfit.wanted}"
+        case "NodeDoesntMatch":
+            return f"can't be used on node {misfit.wanted}"
+        case _:
+            assert_never(misfit.reason)
+
+
+def named(name: str) -> str:
+    """A name that may be empty."""
+    return name or '""'
+
+
+def listed(names: list[str], most: int = 3) -> str:
+    """Names as a person lists them: ``a, b and c``, and how many more there are."""
+    shown = names[:most]
+    if len(names) > most:
+        return f"{', '.join(shown)} and {len(names) - most} more"
+    if len(shown) > 1:
+        return f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return "".join(shown)

@@ -1,0 +1,110 @@
+"""`pvbinder explain` as it is typed: the text, the JSON that scripts rely on, exit codes and mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pvbinder.cli.main import run
+
+DUMP = """\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: disk-4}
+spec: {capacity: {storage: 20Gi}, accessModes: [ReadWriteOnce], storageClassName: fast, hostPath: {path: /a},
+       claimRef: {namespace: shop, name: invoices, uid: x}}
+status: {phase: Released}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: disk-2}
+spec: {capacity: {storage: 8Gi}, accessModes: [ReadWriteOnce], storageClassName: fast, hostPath: {path: /a}}
+status: {phase: Available}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: disk-7}
+spec: {capacity: {storage: 20Gi}, accessModes: [ReadWriteOnce], storageClassName: slow, hostPath: {path: /a}}
+status: {phase: Available}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: orders, namespace: shop}
+spec: {accessModes: [ReadWriteOnce], storageClassName: fast, resources: {requests: {storage: 10Gi}}}
+status: {phase: Pending}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec: {containers: [], volumes: [{name: data, persistentVolumeClaim: {claimName: orders}}]}
+status: {phase: Pending}
+"""
+
+TEXT = """\
+shop/orders is Pending: no volume fits it and there is no StorageClass "fast"   (SC-U6, PR-2)
+  next: nothing, until one of the things below is done
+  wants 10Gi, RWO, Filesystem, class fast
+  there is no StorageClass "fast"
+  pod web uses it: Pending without a node
+
+  VOLUME   WHY NOT                    RULE
+  disk-2   8Gi is less than 10Gi      FM-6a
+  disk-7   class is slow, not fast    FM-14
+  disk-4   claimed by shop/invoices   FM-6
+  Any one of these lets it go on:
+    - free volume disk-4, which still has the data of shop/invoices: kubectl patch pv disk-4 --type=json -p '[{"op":"remove","path":"/spec/claimRef"}]'
+    - add a volume with at least 10Gi, RWO, class fast
+    - create StorageClass fast with a provisioner
+    - create the claim anew with at most 8Gi (disk-2 fits then)
+    - create the claim anew with class slow (disk-7 fits then)
+"""  # noqa: E501 - as it is printed
+
+
+@pytest.fixture
+def dump(tmp_path: Path) -> str:
+    (tmp_path / "dump.yaml").write_text(DUMP)
+    return str(tmp_path / "dump.yaml")
+
+
+def test_the_answer_comes_first_then_the_evidence_then_the_way_out(
+    dump: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", "pvc", "orders", "-n", "shop", "-f", dump]) == 1
+    assert capsys.readouterr().out == TEXT
+
+
+def test_the_json_form_stays_as_scripts_know_it(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "pvc/orders", "-n", "shop", "-f", dump, "-o", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found == json.loads((Path(__file__).parent / "explain-v1.json").read_text())
+
+
+def test_a_pod_is_explained_by_its_claims(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "pod/web", "-n", "shop", "-f", dump]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "pod shop/web is Pending: somebody must act for claim orders"
+    assert lines[2].startswith("  shop/orders is Pending: no volume fits it")
+
+
+MISTAKES = {
+    "no such claim": (["pvc", "nothing"], "there is no claim 'nothing' in namespace shop"),
+    "no such pod": (["pod", "nothing"], "there is no pod 'nothing' in namespace shop"),
+    "another kind": (["deployment", "web"], "'deployment' can't be explained"),
+    "no name": (["pvc"], "'pvc' names no claim or pod"),
+    "a file and a server": (["pvc", "orders", "--context", "prod"], "-f reads files instead of a server"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_named(arguments: list[str], message: str, dump: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", *arguments, "-n", "shop", "-f", dump]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"error: {message}")
+    assert not shown.out
+
+
+def test_a_claim_of_another_namespace_is_pointed_at(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "pvc", "orders", "-f", dump]) == 2
+    assert "there is shop/orders: choose with -n" in capsys.readouterr().err
