@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.virtual_time import on_virtual_time
 
-from pvbinder.controllers.operations import Operations, go_duration
+from pvbinder.controllers.operations import Operations
 from pvbinder.model.errors import PvbinderError
 
 NAME = "delete-disk-1[uid-1]"
@@ -177,11 +177,3 @@ async def test_operations_4_so_many_at_once() -> None:
 
     assert work.most_at_once == 3
     assert asyncio.get_running_loop().time() == 4
-
-
-DURATIONS = {0.5: "500ms", 1.0: "1s", 64.0: "1m4s", 122.0: "2m2s", 120.0: "2m0s", 3661.5: "1h1m1.5s"}
-
-
-@pytest.mark.parametrize(("seconds", "shown"), DURATIONS.items())
-def test_durations_look_like_the_references(seconds: float, shown: str) -> None:
-    assert go_duration(seconds) == shown

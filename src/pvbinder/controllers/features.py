@@ -7,7 +7,7 @@ value that they are locked to.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -47,7 +47,7 @@ _GROUPS: Final[Mapping[str, Stage]] = MappingProxyType({"AllAlpha": "Alpha", "Al
 class FeatureGates:
     """Which gates are on; `settings` are those that somebody set."""
 
-    settings: Mapping[str, bool] = MappingProxyType({})
+    settings: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
 
     def is_on(self, gate: FeatureGate) -> bool:
         """Tell whether `gate` is on: what was said of it, else of its whole stage, else its default."""

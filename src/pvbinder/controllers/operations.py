@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from pvbinder import logs
+from pvbinder.model.durations import format_duration
 from pvbinder.model.errors import PvbinderError
 
 FIRST_BACKOFF_SECONDS: Final = 0.5
@@ -152,7 +153,7 @@ class Operations:
         until = (self._now() + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return (
             f'Operation for "{name}" failed. No retries permitted until {until} '
-            f"(durationBeforeRetry {go_duration(seconds)}). Error: {problem}"
+            f"(durationBeforeRetry {format_duration(seconds)}). Error: {problem}"
         )
 
     def _forget_old_failures(self, now: float) -> None:
@@ -166,15 +167,3 @@ class Operations:
             for waiter in idle:
                 if not waiter.done():
                     waiter.set_result(None)
-
-
-def go_duration(seconds: float) -> str:
-    """Return `seconds` as the reference prints durations: ``500ms``, ``1s``, ``2m2s``."""
-    if seconds < 1:
-        return f"{seconds * 1000:g}ms"
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    parts = [f"{hours}h"] if hours else []
-    if hours or minutes:
-        parts.append(f"{minutes}m")
-    return "".join([*parts, f"{rest:g}s"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pvbinder.cli.parameters import parse_duration
+from pvbinder.model.durations import format_duration, parse_duration
 
 DURATIONS = {
     "15s": 15.0,
@@ -31,3 +31,29 @@ def test_a_go_duration_in_seconds(text: str, seconds: float) -> None:
 def test_what_is_no_go_duration(text: str) -> None:
     with pytest.raises(ValueError, match="invalid duration"):
         parse_duration(text)
+
+
+def test_a_duration_longer_than_the_reference_can_count() -> None:
+    with pytest.raises(ValueError, match="invalid duration"):
+        parse_duration("9" * 30 + "h")
+
+
+SHOWN = {
+    0.0: "0s",
+    0.00025: "250µs",
+    0.5: "500ms",
+    1.0: "1s",
+    15.0: "15s",
+    64.0: "1m4s",
+    120.0: "2m0s",
+    122.0: "2m2s",
+    3600.0: "1h0m0s",
+    3661.5: "1h1m1.5s",
+    -90.0: "-1m30s",
+}
+
+
+@pytest.mark.parametrize(("seconds", "shown"), SHOWN.items())
+def test_durations_look_like_the_references(seconds: float, shown: str) -> None:
+    assert format_duration(seconds) == shown
+    assert parse_duration(shown) == pytest.approx(seconds)

@@ -1,0 +1,92 @@
+"""Flags from a configuration file, and together with those of the command line.
+
+CONFIGURATION-1  A file is a YAML map whose keys are names of flags; what it doesn't say has its default, and a flag on
+                 the command line overrides it.
+CONFIGURATION-2  A key that isn't a flag, a key that is there twice and a value that a flag can't have are errors, with
+                 the file, the line and what may have been meant. Nothing is ignored.
+
+    pvclaimbinder-sync-period: 30s
+    controllers: ["*", "-ephemeral-volume"]
+    feature-gates:
+      PersistentVolumeClaimUnusedSinceTime: true
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from pvbinder.controllers.flags import HOW_WRITTEN, Flag, OptionError, Value, flag_named, options_from
+from pvbinder.controllers.options import ControllerOptions
+
+MOST_OF_A_FILE: Final = 1 << 20  # bytes
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_options(flags: Mapping[str, str], file: Path | None = None) -> ControllerOptions:
+    """Return the options that `flags` (text by name, only those given) and `file` ask for, or raise `OptionError`."""
+    values = read_configuration(file) if file is not None else {}
+    for name, text in flags.items():
+        flag = flag_named(name)
+        values[flag.option] = flag.parse(text)
+    return options_from(values)
+
+
+def read_configuration(path: Path) -> dict[str, Value]:
+    """Return the values in the file at `path`, by option (CONFIGURATION-2)."""
+    node = _compose(path)
+    if node is None:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        raise OptionError(f"{path}: a configuration is a map of flags to values, as in `controllers: '*'`")
+    values: dict[str, Value] = {}
+    for key_node, value_node in node.value:
+        where = f"{path}, line {key_node.start_mark.line + 1}"
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise OptionError(f"{where}: the name of a flag is a text")
+        try:
+            flag = flag_named(key_node.value)
+            if flag.option in values:
+                raise OptionError(f"{flag.name} is there twice")
+            values[flag.option] = flag.parse(_text(flag, value_node))
+        except OptionError as error:
+            raise OptionError(f"{where}: {error.message.removeprefix('--')}", hint=error.hint) from error
+    return values
+
+
+def _compose(path: Path) -> yaml.Node | None:
+    """The nodes of the file rather than its values: they know their lines, and how a value was written."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MOST_OF_A_FILE + 1)
+    except OSError as error:
+        raise OptionError(f"configuration file {path} can't be read: {error.strerror}") from error
+    if len(text) > MOST_OF_A_FILE:
+        raise OptionError(f"configuration file {path} is larger than {MOST_OF_A_FILE} bytes")
+    try:
+        node: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise OptionError(f"configuration file {path} is no YAML: {error}") from error
+    return node
+
+
+def _text(flag: Flag, node: yaml.Node) -> str:
+    """What `node` would be on the command line (FLAGS-2)."""
+    match node:
+        case yaml.ScalarNode(tag="tag:yaml.org,2002:null"):
+            raise OptionError(f"{flag.name} has no value: leave it out, or write {HOW_WRITTEN[flag.type]}")
+        case yaml.ScalarNode(value=value):
+            return str(value)
+        case yaml.SequenceNode(value=items) if flag.type == "list" and _are_scalars(items):
+            return ",".join(item.value for item in items)
+        case yaml.MappingNode(value=pairs) if flag.type == "gates" and _are_scalars(sum(pairs, ())):
+            return ",".join(f"{key.value}={value.value}" for key, value in pairs)
+        case _:
+            raise OptionError(f"{flag.name} must be {HOW_WRITTEN[flag.type]}")
+
+
+def _are_scalars(nodes: list[yaml.Node] | tuple[yaml.Node, ...]) -> bool:
+    return all(isinstance(node, yaml.ScalarNode) for node in nodes)
