@@ -53,7 +53,7 @@ async def discover(client: Client) -> Discovered:
     for path in ("/api", "/apis"):
         document = await _get(client, path, AGGREGATED)
         if document.get("kind") == "APIGroupDiscoveryList":
-            found = _from_aggregated(document, missing)
+            found: Iterable[Served] = _from_aggregated(document, missing)
         else:
             found = await _one_by_one(client, path, document, missing)
         for served in found:

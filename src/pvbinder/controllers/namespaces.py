@@ -1,0 +1,347 @@
+"""What a deleted namespace leaves behind is deleted, then the namespace itself goes (DE-7).
+
+NAMESPACE-1  Everything that discovery tells of, is namespaced and can be deleted goes: pods first, the rest when they
+             are gone, each kind with one request for all its objects.
+NAMESPACE-2  The namespace is let go (``/finalize``) only after a whole round found nothing left.
+NAMESPACE-3  What is left waits for somebody's finalizer or for a pod to end: its kinds are watched in that namespace,
+             and the next round begins when a kind is empty. Until then nothing is asked.
+NAMESPACE-4  Why a namespace isn't gone yet stands in its conditions, in the reference's words; one that goes at once
+             costs no status write.
+NAMESPACE-5  A kind that can't be emptied, or a group that doesn't answer, stops the namespace, not the other kinds.
+
+Everything belongs to the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from pvbinder.kube.client import Client
+from pvbinder.kube.discovery import Discovered, Served, discover
+from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.informer import Change, Deleted, Informer, Informers, Updated
+from pvbinder.kube.kinds import NAMESPACES, Metadata, only_metadata_of
+from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.kube.transport import Request
+from pvbinder.model.errors import PvbinderError
+from pvbinder.model.json import Json
+from pvbinder.model.resources import PODS, Resource
+
+FINALIZER: Final = "kubernetes"
+CONCURRENCY: Final = 10  # --concurrent-namespace-syncs
+KINDS_AT_ONCE: Final = 8
+
+log = logging.getLogger(__name__)
+
+
+class ContentDeletionFailed(PvbinderError):  # noqa: N818  (the queue brings the namespace back)
+    """Not everything in a namespace could be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a round left of one kind."""
+
+    resource: Resource
+    count: int
+    finalizers: Mapping[str, int]  # -> on how many of them
+
+
+@dataclass(slots=True)
+class Round:
+    """What one pass over a namespace came to."""
+
+    left: list[Left] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    undiscovered: tuple[str, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left and nothing failed."""
+        return not (self.left or self.failures or self.undiscovered)
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceStatistics:
+    """What the controller is at."""
+
+    terminating: int  # namespaces that wait for what is left in them
+    finalized: int
+    queue: QueueStatistics
+
+
+class Namespaces:
+    """Empties terminating namespaces; `run()` it as a task that somebody owns, with the informers running beside it."""
+
+    name = "namespace-controller"
+
+    def __init__(
+        self,
+        client: Client,
+        informers: Informers,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._now = now
+        self._namespaces = informers.of(NAMESPACES)
+        self._watching: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._finalized = 0
+        self._queue: WorkQueue[str] = WorkQueue(
+            "namespace",
+            self._sync,
+            concurrency=CONCURRENCY,
+            failure_message="could not empty namespace",
+            key_field="namespace",
+        )
+
+    async def run(self) -> None:
+        """Empty namespaces until cancelled."""
+        await self._namespaces.wait_synced()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            self._namespaces.add_handler(self._on_namespace)
+            await self._queue.run()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is to be done; namespaces that wait for somebody else are not waited for."""
+        await self._queue.wait_idle()
+
+    def statistics(self) -> NamespaceStatistics:
+        """What the controller is at."""
+        return NamespaceStatistics(len(self._watching), self._finalized, self._queue.statistics())
+
+    def _on_namespace(self, change: Change[Metadata]) -> None:
+        namespace = change.object
+        if isinstance(change, Deleted):
+            self._stop_watching(namespace.name)
+        elif namespace.is_deleting and not (isinstance(change, Updated) and change.before.is_deleting):
+            self._queue.add(namespace.name)
+
+    async def _sync(self, name: str) -> None:
+        namespace = self._namespaces.get(name)
+        if namespace is None or not namespace.is_deleting:
+            self._stop_watching(name)
+            return
+        if FINALIZER not in (namespace.document().get("spec") or {}).get("finalizers", ()):
+            return
+        result = await self._empty(name)
+        if result.is_clean:
+            await self._finalize(namespace)
+            return
+        await self._tell(namespace, result)
+        if result.failures or result.undiscovered:
+            raise ContentDeletionFailed("; ".join((*result.failures, *result.undiscovered)))
+        log.debug("namespace waits", extra={"namespace": name, "kinds": len(result.left)})
+        self._watch(name, [left.resource for left in result.left])
+
+    # -- one round
+
+    async def _empty(self, name: str) -> Round:
+        found: Discovered = await discover(self._client)
+        result = Round(undiscovered=found.missing)
+        kinds = [
+            served
+            for served in found.kinds
+            if served.resource.namespaced and served.allows("list", "delete") and not _is_shown_twice(served.resource)
+        ]
+        pods = [served for served in kinds if (served.resource.group, served.resource.plural) == ("", PODS.plural)]
+        await self._empty_kinds(name, pods, result)
+        if not result.left:
+            await self._empty_kinds(name, [served for served in kinds if served not in pods], result)
+        return result
+
+    async def _empty_kinds(self, name: str, kinds: Iterable[Served], result: Round) -> None:
+        turns = asyncio.Semaphore(KINDS_AT_ONCE)
+
+        async def empty(served: Served) -> None:
+            async with turns:
+                try:
+                    left = await self._empty_kind(name, served)
+                except ApiFailure as failure:
+                    if failure.status not in (404, 405):  # the kind is gone, or can't be listed after all
+                        result.failures.append(f"{served.resource.qualified}: {failure.message}")
+                else:
+                    if left is not None:
+                        result.left.append(left)
+
+        async with asyncio.TaskGroup() as group:
+            for served in kinds:
+                group.create_task(empty(served), name=f"empty {served.resource.qualified} in {name}")
+        result.left.sort(key=lambda left: left.resource.qualified)
+
+    async def _empty_kind(self, name: str, served: Served) -> Left | None:
+        """Delete all objects of a kind and return what is still there."""
+        kind = only_metadata_of(served.resource)
+        there = await self._client.list_all(kind, name)
+        if not there:
+            return None
+        if any(not one.is_deleting for one in there):
+            if served.allows("deletecollection"):
+                options = b'{"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Background"}'
+                request = Request("DELETE", served.resource.path(name), body=options)
+                await self._client.request("deletecollection", served.resource, request)
+            else:
+                await self._delete_each(name, served, there)
+            there = await self._client.list_all(kind, name)
+            if not there:
+                return None
+        finalizers = Counter(finalizer for one in there for finalizer in one.finalizers)
+        return Left(served.resource, len(there), finalizers)
+
+    async def _delete_each(self, name: str, served: Served, there: Iterable[Metadata]) -> None:
+        for one in there:
+            try:
+                await self._client.delete(
+                    only_metadata_of(served.resource), one.name, name, uid=one.uid, propagation="Background"
+                )
+            except ApiFailure as failure:
+                if not (failure.is_not_found or failure.is_conflict):
+                    raise
+
+    async def _finalize(self, namespace: Metadata) -> None:
+        document = namespace.document()
+        document["spec"]["finalizers"] = [one for one in document["spec"]["finalizers"] if one != FINALIZER]
+        try:
+            await self._client.replace(NAMESPACES, document, subresource="finalize")
+        except ApiFailure as failure:
+            if not failure.is_not_found:
+                raise
+            return
+        self._finalized += 1
+        log.info("namespace emptied", extra={"namespace": namespace.name})
+
+    # -- waiting for what is left (NAMESPACE-3)
+
+    def _watch(self, name: str, kinds: Iterable[Resource]) -> None:
+        self._stop_watching(name)
+        if self._group is None:
+            raise RuntimeError("the controller is not running")
+        self._watching[name] = self._group.create_task(
+            self._wait_until_one_is_empty(name, list(kinds)), name=f"what is left in {name}"
+        )
+
+    async def _wait_until_one_is_empty(self, name: str, kinds: list[Resource]) -> None:
+        is_empty = asyncio.Event()
+        informers = [Informer(self._client, only_metadata_of(resource), name) for resource in kinds]
+
+        def watch_for_end(informer: Informer[Metadata]) -> Callable[[Change[Metadata]], None]:
+            def on_change(change: Change[Metadata]) -> None:
+                if isinstance(change, Deleted) and not informer:
+                    is_empty.set()
+
+            return on_change
+
+        async def check_at_first(informer: Informer[Metadata]) -> None:
+            await informer.wait_synced()
+            if not informer:
+                is_empty.set()
+
+        async def end_when_empty() -> None:
+            await is_empty.wait()
+            for task in tasks:
+                task.cancel()
+
+        tasks: list[asyncio.Task[None]] = []
+        async with asyncio.TaskGroup() as group:
+            for informer in informers:
+                informer.add_handler(watch_for_end(informer))
+                tasks.append(group.create_task(informer.run()))
+                tasks.append(group.create_task(check_at_first(informer)))
+            group.create_task(end_when_empty())
+        if self._watching.get(name) is asyncio.current_task():
+            del self._watching[name]
+        self._queue.add(name)
+
+    def _stop_watching(self, name: str) -> None:
+        task = self._watching.pop(name, None)
+        if task is not None:
+            task.cancel()
+
+    # -- telling (NAMESPACE-4)
+
+    async def _tell(self, namespace: Metadata, result: Round) -> None:
+        document = namespace.document()
+        status: Json = document.setdefault("status", {})
+        before = list(status.get("conditions") or [])
+        after = with_conditions(before, result, self._now())
+        if after == before and status.get("phase") == "Terminating":
+            return
+        status["conditions"] = after
+        status["phase"] = "Terminating"
+        try:
+            self._namespaces.put(await self._client.replace(NAMESPACES, document, subresource="status"))
+        except ApiFailure as failure:
+            if not (failure.is_not_found or failure.is_conflict):  # the next round tells again
+                raise
+
+
+def _is_shown_twice(resource: Resource) -> bool:
+    """Whether the objects are those of another kind: events are served in two groups."""
+    return (resource.group, resource.plural) == ("events.k8s.io", "events")
+
+
+def with_conditions(before: list[Json], result: Round, now: datetime) -> list[Json]:
+    """Return the conditions of a namespace that isn't gone yet, in the reference's words."""
+    counts = ", ".join(f"{left.resource.qualified} has {left.count} resource instances" for left in result.left)
+    on: Counter[str] = Counter()
+    for left in result.left:
+        on.update(left.finalizers)
+    finalizers = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(on.items()))
+    failures = "; ".join(result.failures)
+    undiscovered = ", ".join(result.undiscovered)
+    told = (
+        (
+            "NamespaceDeletionDiscoveryFailure",
+            ("DiscoveryFailed", f"Discovery failed for some groups, {len(result.undiscovered)} failing: {undiscovered}")
+            if undiscovered
+            else None,
+            ("ResourcesDiscovered", "All resources successfully discovered"),
+        ),
+        (
+            "NamespaceDeletionGroupVersionParsingFailure",
+            None,
+            ("ParsedGroupVersions", "All legacy kube types successfully parsed"),
+        ),
+        (
+            "NamespaceDeletionContentFailure",
+            (
+                "ContentDeletionFailed",
+                f"Failed to delete all resource types, {len(result.failures)} remaining: {failures}",
+            )
+            if failures
+            else None,
+            ("ContentDeleted", "All content successfully deleted, may be waiting on finalization"),
+        ),
+        (
+            "NamespaceContentRemaining",
+            ("SomeResourcesRemain", f"Some resources are remaining: {counts}") if counts else None,
+            ("ContentRemoved", "All content successfully removed"),
+        ),
+        (
+            "NamespaceFinalizersRemaining",
+            ("SomeFinalizersRemain", f"Some content in the namespace has finalizers remaining: {finalizers}")
+            if finalizers
+            else None,
+            ("ContentHasNoFinalizers", "All content-preserving finalizers finished"),
+        ),
+    )
+    known = {one.get("type"): one for one in before}
+    for type_, problem, fine in told:
+        reason, message = problem or fine
+        status = "True" if problem else "False"
+        condition: Json = {"type": type_, "status": status, "reason": reason, "message": message}
+        old = known.get(type_)
+        is_same = old is not None and old.get("status") == status
+        condition["lastTransitionTime"] = (
+            old["lastTransitionTime"] if is_same and old else now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
+        known[type_] = condition
+    return list(known.values())
