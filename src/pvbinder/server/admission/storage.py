@@ -1,4 +1,4 @@
-"""The plugins of storage: default class, protection finalizers, growing of claims (CD-5, AD-1 to AD-5, RA-1 to RA-3)."""
+"""The plugins of storage: default class, finalizers, growing of claims (CD-5, AD-1 to AD-5, RA-1 to RA-3)."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def validate_config_map(config_map: Json) -> list[FieldError]:
         errors += (invalid(f"binaryData[{key}]", key, reason) for reason in check_config_key(key))
         size += len(value) // 4 * 3 - value.count("=")
     if size > _MAXIMUM:
-        errors.append(too_long("", _MAXIMUM))
+        errors.append(too_long("[]", _MAXIMUM))
     return errors
 
 
