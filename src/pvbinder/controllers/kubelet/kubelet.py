@@ -180,7 +180,7 @@ class Kubelet:
         if key is not None:
             for pod in self._pods_by_claim[key]:
                 if pod.key in self._problems:
-              self._pod_queue.add(pod.key)
+                    self._pod_queue.add(pod.key)
 
     def _forget(self, key: PodKey) -> None:
         self._problems.pop(key, None)
@@ -228,13 +228,13 @@ class Kubelet:
         match action.phase:
             case "Running":
                 if pod.phase != "Running":
-              self._started += 1
-              self._running_since[pod.key] = (pod.uid, self._now())
-              log.info("pod runs", extra={"pod": pod.key, "node": pod.node_name})
-              for key in pod.claim_keys:
-                  claim = self._claims.get(key)
-                  if claim is not None and waits_for_node(claim):
-                      self._claim_queue.add(key)
+                    self._started += 1
+                    self._running_since[pod.key] = (pod.uid, self._now())
+                    log.info("pod runs", extra={"pod": pod.key, "node": pod.node_name})
+                    for key in pod.claim_keys:
+                        claim = self._claims.get(key)
+                        if claim is not None and waits_for_node(claim):
+                            self._claim_queue.add(key)
             case "Succeeded" | "Failed":
                 self._ended += 1
                 self._running_since.pop(pod.key, None)
