@@ -246,6 +246,7 @@ async def _run_controller(case: Case, settings: Settings) -> list[str]:
     it = BinderCase(case, settings)
     problems: list[str] = []
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(it.operations)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [group.create_task(it.informers.run()), group.create_task(it.binder.run())]
         try:

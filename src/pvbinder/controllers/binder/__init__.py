@@ -3,6 +3,6 @@
 `controller.Binder` is the controller; everything else here is a part of it. Decisions are in `rules`, none are here.
 """
 
-from pvbinder.controllers.binder.controller import Binder, BinderStatistics, make_binder
+from pvbinder.controllers.binder.controller import Binder, BinderStatistics
 
-__all__ = ["Binder", "BinderStatistics", "make_binder"]
+__all__ = ["Binder", "BinderStatistics"]

@@ -8,7 +8,8 @@ BINDER-4  A settled system costs no request: the resync looks at everything but 
 BINDER-5  Nothing is remembered that can't be rebuilt: it may be killed at any `await`, the next sync goes on (BN-5..9).
 
 At the start volumes are settled before claims are looked at, so that a claim isn't told that there is no volume for it
-only because its volume is not `Available` yet. `run()` it as a task that somebody owns, beside the informers.
+only because its volume is not `Available` yet. `run()` it as a task that somebody owns, beside the informers and
+inside the context of the operations (`controllers.binder_controller` does).
 """
 
 from __future__ import annotations
@@ -30,14 +31,10 @@ from pvbinder.controllers.binder.timers import Duration, Timers
 from pvbinder.controllers.binder.volume_sync import VolumeSync
 from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
-from pvbinder.controllers.context import ControllerContext
-from pvbinder.controllers.features import ATTRIBUTES_CLASSES
 from pvbinder.controllers.operations import Operations, OperationStatistics
-from pvbinder.controllers.plugins import load_plugins
 from pvbinder.kube.client import Client
 from pvbinder.kube.informer import Added, Change, Deleted, Informers, Updated
 from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
-from pvbinder.model.names import BINDER_EVENT_SOURCE
 from pvbinder.model.objects import Claim, ClaimKey, Node, Pod, StorageClass, Volume, VolumeName
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.volumes.calls import PluginCalls
@@ -142,13 +139,13 @@ class Binder:
         )
 
     async def run(self) -> None:
-        """Work until cancelled; the informers must be running (B-7)."""
+        """Work until cancelled; informers and operations must be running (B-7)."""
         log.info("Starting persistent volume controller")
         caches = self.caches
         for informer in (caches.volumes, caches.claims, caches.classes, caches.pods, caches.nodes):
             await informer.wait_synced()
         try:
-            async with self._operations, asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as group:
                 group.create_task(self.volumes.run(), name="binder volumes")
                 try:
                     async with asyncio.timeout(FIRST_VOLUMES_SECONDS):
@@ -277,24 +274,6 @@ class Binder:
         if isinstance(change, Added):
             for key in self._waiting.for_node(change.object.name):
                 self.claims.add(key)  # DB-5
-
-
-def make_binder(context: ControllerContext) -> Binder:
-    """Make the controller as the flags want it; raise `OptionError` for a recycler template that can't be used."""
-    options = context.options
-    settings = Settings(
-        dynamic_provisioning=options.enable_dynamic_provisioning,
-        attributes_classes=options.feature_gates.is_on(ATTRIBUTES_CLASSES),
-    )
-    return Binder(
-        context.client,
-        context.informers,
-        context.recorder(BINDER_EVENT_SOURCE),
-        Operations(),
-        PluginCalls(load_plugins(options)),
-        settings=settings,
-        sync_period_seconds=options.pvclaimbinder_sync_period,
-    )
 
 
 def _state(pod: Pod) -> tuple[bool, bool]:
