@@ -18,10 +18,20 @@ class WrongUsageError(PvbinderError):
 
 def exit_code_of(error: PvbinderError) -> int:
     """Return 2 for what the user can put right by asking differently, else 3."""
-    from pvbinder.kube.errors import ConfigError  # only when something went wrong: `--help` must not wait for these
+    from pvbinder.controllers.flags import OptionError  # only when something went wrong: `--help` must not wait
+    from pvbinder.controllers.registry import UnknownControllerError
+    from pvbinder.kube.errors import ConfigError
+    from pvbinder.server.http import ListenError
     from pvbinder.server.store import DataDirectoryError
 
-    by_asking_differently = (WrongUsageError, ConfigError, DataDirectoryError)
+    by_asking_differently = (
+        WrongUsageError,
+        ConfigError,
+        DataDirectoryError,
+        ListenError,
+        OptionError,
+        UnknownControllerError,
+    )
     return EXIT_USAGE if isinstance(error, by_asking_differently) else EXIT_FAILED
 
 

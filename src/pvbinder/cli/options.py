@@ -11,6 +11,7 @@ from typing import Literal
 import yaml
 
 from pvbinder.cli.errors import WrongUsageError
+from pvbinder.controllers.options import ControllerOptions
 
 LogFormat = Literal["text", "json"]
 
@@ -27,9 +28,8 @@ class UpOptions:
     host: str
     port: int | None
     kubeconfig: Path | None
-    controllers: str
+    controllers: ControllerOptions
     bare: bool
-    sync_period_seconds: float
     verbosity: int
     log_format: LogFormat
     apply: tuple[Path, ...] = ()

@@ -8,6 +8,7 @@ PLANE-3  When it is left, the controllers have stopped before the server does.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -16,25 +17,29 @@ from pathlib import Path
 
 from pvbinder.cli.options import UpOptions, port_of_last_time
 from pvbinder.cli.starter import create_starter_objects
+from pvbinder.controllers.manager import Manager
 from pvbinder.kube.client import Client
+from pvbinder.kube.discovery import discover
 from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.transport import Transport
-from pvbinder.server.authentication import AUTHENTICATED, MASTERS
+from pvbinder.server.authentication import AUTHENTICATED, MASTERS, SERVICE_ACCOUNT
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.requests import UserInfo
 
 KUBECONFIG = "kubeconfig"
 USUAL_PORT = 6443
 ADMIN = UserInfo("kubernetes-admin", groups=(MASTERS, AUTHENTICATED))
+READER = UserInfo("system:kube-controller-manager", groups=(AUTHENTICATED,))  # lists and watches for all controllers
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """A running control plane: where it is, and a line to it as its administrator."""
+    """A running control plane: where it is, a line to it as its administrator, and its controllers."""
 
     url: str
     kubeconfig: Path
     transport: Transport
+    manager: Manager
 
 
 @asynccontextmanager
@@ -43,11 +48,29 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
     server = EmbeddedServer(options.data_dir, host=options.host, port=_port(options))
     async with server:
         transport = InProcessTransport(server.dispatcher, ADMIN)
+        client = Client(transport)
         if not options.bare:
-            await create_starter_objects(Client(transport))
+            await create_starter_objects(client)
         kubeconfig = options.kubeconfig or server.data_dir / KUBECONFIG
-        server.write_kubeconfig(kubeconfig)
-        yield Plane(server.url, kubeconfig, transport)
+        manager = Manager(
+            InProcessTransport(server.dispatcher, READER),
+            options.controllers,
+            transport_as=lambda name: InProcessTransport(server.dispatcher, _service_account(name)),
+            served=tuple(served.resource for served in (await discover(client)).kinds),
+        )
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(manager.run(), name="controllers")
+            await manager.wait_ready()
+            server.write_kubeconfig(kubeconfig)
+            try:
+                yield Plane(server.url, kubeconfig, transport, manager)
+            finally:
+                running.cancel()
+
+
+def _service_account(name: str) -> UserInfo:
+    groups = (f"{SERVICE_ACCOUNT[:-1]}s", f"{SERVICE_ACCOUNT[:-1]}s:kube-system", AUTHENTICATED)
+    return UserInfo(f"{SERVICE_ACCOUNT}kube-system:{name}", groups=groups)
 
 
 def _port(options: UpOptions) -> int:

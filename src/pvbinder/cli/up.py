@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from pvbinder.cli.controller_flags import WithControllerFlags, controller_flags, given
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import LogFormat, UpOptions, check_kubeconfig_is_ours, default_data_dir
-from pvbinder.cli.parameters import DURATION
+from pvbinder.controllers.configuration import read_options
 
 EPILOG = """\b
 Examples:
@@ -19,7 +20,7 @@ Examples:
 """
 
 
-class CommandAfterDashes(click.Command):
+class CommandAfterDashes(WithControllerFlags):
     """A command whose arguments after ``--`` are somebody else's command line."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -67,21 +68,7 @@ class CommandAfterDashes(click.Command):
     show_default="kubeconfig in the data directory",
     help="Where to write the administrator's kubeconfig (mode 0600).",
 )
-@click.option(
-    "--controllers",
-    default="*",
-    metavar="LIST",
-    help="Controllers to run, by the names of kube-controller-manager, comma-separated: '*' is all that are on by "
-    "default, 'name' switches one on, '-name' off; empty runs none.",
-)
 @click.option("--bare", is_flag=True, help="Begin like an empty Kubernetes: with no node and no storage class.")
-@click.option(
-    "--sync-period",
-    type=DURATION,
-    default="15s",
-    metavar="DURATION",
-    help="How often every volume and claim is looked at again, whether or not it changed.",
-)
 @click.option(
     "--apply",
     "apply_paths",
@@ -102,6 +89,13 @@ class CommandAfterDashes(click.Command):
 @click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", help="Log lines for people or for programs."
 )
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="File with the flags of the controllers, as YAML; flags given here count more.",
+)
+@controller_flags
 @click.pass_context
 def up(
     ctx: click.Context,
@@ -110,13 +104,13 @@ def up(
     host: str,
     port: int | None,
     kubeconfig: Path | None,
-    controllers: str,
     bare: bool,
-    sync_period: float,
     apply_paths: tuple[Path, ...],
     watch: bool,
     verbosity: int,
     log_format: LogFormat,
+    config: Path | None,
+    **flags: str | None,
 ) -> int:
     """Start an API server and the controllers in this process.
 
@@ -138,9 +132,8 @@ def up(
         host=host,
         port=port,
         kubeconfig=kubeconfig.absolute() if kubeconfig is not None else None,
-        controllers=controllers,
+        controllers=read_options(given(flags), config),
         bare=bare,
-        sync_period_seconds=sync_period,
         verbosity=verbosity,
         log_format=log_format,
         apply=apply_paths,
