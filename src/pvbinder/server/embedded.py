@@ -85,7 +85,10 @@ class EmbeddedServer:
             self.store = await stack.enter_async_context(Store(self.data_dir, history_changes=self._history_changes))
             registry = Registry()
             self.api = Api(self.store, registry)
-            authorizer: Authorizer = AlwaysAllow() if self._authorization == "AlwaysAllow" else Rbac(self.api)
+            authorizer: Authorizer = AlwaysAllow()
+            if self._authorization == "RBAC":
+                authorizer = rbac = Rbac(self.api)
+                self.api.guard = rbac.guard
             self.dispatcher = Dispatcher(
                 self.api,
                 Authenticator(self._tokens),

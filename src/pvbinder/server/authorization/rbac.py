@@ -10,14 +10,16 @@ Rules are compiled once and kept until one of the four kinds changes, which a cu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pvbinder.model.resources import Resource
-from pvbinder.server.authentication import SERVICE_ACCOUNT
+from pvbinder.server.authentication import MASTERS, SERVICE_ACCOUNT
 from pvbinder.server.authorization import DENIED, Decision
-from pvbinder.server.kinds.kind import Json
-from pvbinder.server.kinds.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
+from pvbinder.server.errors import is_forbidden, not_found
+from pvbinder.server.kinds.kind import Json, ServedKind
+from pvbinder.server.kinds.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, GROUP, ROLE_BINDINGS, ROLES
 from pvbinder.server.requests import UserInfo
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.attributes import Attributes
@@ -126,20 +128,45 @@ class Rbac:
         found = [rule for grant in self._grants_of(user) if grant.namespace in ("", namespace) for rule in grant.rules]
         return [rule.shown() for rule in found if not rule.paths], [rule.shown() for rule in found if rule.paths]
 
-    def missing(self, user: UserInfo, namespace: str, rules: Iterable[Json]) -> list[Rule]:
-        """Return those `rules` that `user` does not have in `namespace` ("": everywhere), wholly (RBAC-3)."""
-        lacking = []
-        for each in rules:
-            rule = Rule.parse(each)
-            if not all(self._has(user, namespace, atom) for atom in rule.atoms()):
-                lacking.append(rule)
-        return lacking
+    def guard(self, user: UserInfo, kind: ServedKind, new: Json, old: Json | None) -> None:
+        """Raise ApiError 403 if storing `new` would give away more than `user` has (RBAC-3)."""
+        resource = kind.resource
+        if resource.group != GROUP or MASTERS in user.groups:
+            return
+        namespace = new["metadata"].get("namespace", "")
+        if "roleRef" in new:
+            reference = new["roleRef"]
+            if old is not None and (old["roleRef"], old.get("subjects")) == (reference, new.get("subjects")):
+                return
+            role = CLUSTER_ROLES if reference["kind"] == "ClusterRole" else ROLES
+            if self._may(user, "bind", role, namespace, reference["name"]):
+                return
+            rules = self._rules_of(role, namespace, reference["name"])
+        else:
+            if old is not None and old.get("rules") == new.get("rules"):
+                return
+            if self._may(user, "escalate", resource, namespace, new["metadata"]["name"]):
+                return
+            rules = [Rule.parse(rule) for rule in new.get("rules") or ()]
+        lacking = [rule for rule in rules if not all(self._has(user, namespace, atom) for atom in rule.atoms())]
+        if lacking:
+            groups = " ".join(f'"{group}"' for group in user.groups)
+            shown = "\n".join(sorted(map(_go_form, lacking)))
+            why = (
+                f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:'
+                f"\n{shown}"
+            )
+            raise is_forbidden(resource, new["metadata"]["name"], why)
 
-    def rules_of(self, reference: Json, namespace: str) -> list[Json]:
-        """Return the rules of the role that a binding in `namespace` refers to; none if it isn't there."""
-        resource = CLUSTER_ROLES if reference.get("kind") == "ClusterRole" else ROLES
-        role = self._api.get(resource, namespace if resource is ROLES else None, reference.get("name", ""))
-        return [] if role is None else role.get("rules") or []
+    def _may(self, user: UserInfo, verb: str, resource: Resource, namespace: str, name: str) -> bool:
+        attributes = Attributes(verb, "", True, GROUP, resource.version, resource.plural, namespace, name)
+        return self.authorize(user, attributes).allowed
+
+    def _rules_of(self, resource: Resource, namespace: str, name: str) -> list[Rule]:
+        role = self._api.get(resource, namespace if resource.namespaced else None, name)
+        if role is None:
+            raise not_found(resource, name)
+        return [Rule.parse(rule) for rule in role.get("rules") or ()]
 
     def _has(self, user: UserInfo, namespace: str, atom: Attributes) -> bool:
         atom.namespace = namespace
@@ -180,16 +207,13 @@ class Rbac:
     def _read_grants(self) -> Iterator[Grant]:
         roles: dict[tuple[str, str], tuple[Rule, ...]] = {}
         for resource in (ROLES, CLUSTER_ROLES):
-            for role in self._committed(resource):
+            for role in self._api.list(resource):
                 metadata = role["metadata"]
                 where = (metadata.get("namespace", ""), metadata["name"])
                 roles[where] = tuple(Rule.parse(rule) for rule in role.get("rules") or ())
         for resource in (CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS):
-            for binding in self._committed(resource):
+            for binding in self._api.list(resource):
                 yield _grant(binding, roles)
-
-    def _committed(self, resource: Resource) -> Iterable[Json]:
-        return self._api.list(resource)
 
 
 def _grant(binding: Json, roles: dict[tuple[str, str], tuple[Rule, ...]]) -> Grant:
@@ -210,6 +234,21 @@ def _grant(binding: Json, roles: dict[tuple[str, str], tuple[Rule, ...]]) -> Gra
         f'to {first.get("kind", "")} "{first.get("name", "")}"'
     )
     return Grant(namespace, tuple(subjects), roles.get(role, ()), reason)
+
+
+def _go_form(rule: Rule) -> str:
+    """Return a rule as the reference's messages show it."""
+    parts = {
+        "APIGroups": sorted(rule.groups),
+        "Resources": sorted(rule.resources),
+        "ResourceNames": sorted(rule.names),
+        "NonResourceURLs": sorted(rule.paths),
+        "Verbs": sorted(rule.verbs),
+    }
+    shown = ", ".join(
+        f"{name}:[{' '.join(json.dumps(value) for value in values)}]" for name, values in parts.items() if values
+    )
+    return f"{{{shown}}}"
 
 
 def _path_matches(pattern: str, path: str) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pvbinder.model.resources import Resource
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.kinds.registry import Registry
+from pvbinder.server.requests import UserInfo
 from pvbinder.server.rest.shelf import Shelf
 from pvbinder.server.store import Store
 
@@ -18,6 +19,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def allow_all(_user: UserInfo, _kind: ServedKind, _new: Json, _old: Json | None) -> None:
+    """The default guard."""
+
+
 @dataclass(slots=True)
 class Api:
     """The served kinds over one store."""
@@ -25,6 +30,8 @@ class Api:
     store: Store
     registry: Registry
     clock: Callable[[], datetime] = utc_now
+    # What the authoriser has to say about an object that is about to be stored (new, stored); raises ApiError.
+    guard: Callable[[UserInfo, ServedKind, Json, Json | None], None] = allow_all
     _shelves: dict[tuple[str, str, str], Shelf] = field(default_factory=dict)
 
     def shelf(self, group: str, version: str, plural: str) -> Shelf | None:

@@ -113,6 +113,7 @@ class Writer:
         if errors:
             raise is_invalid(base.resource, name, errors)
         admission.validate(self.api, on, obj)
+        self.api.guard(self.user, base, obj, None)
         self.warnings += base.warnings(obj, None)
 
     def _taken(self, existing: Stored, name: str) -> ApiError:
@@ -173,6 +174,7 @@ class Writer:
         if errors:
             raise is_invalid(base.resource, name, errors)
         admission.validate(self.api, on, new, old)
+        self.api.guard(self.user, base, new, old)
         self.warnings += base.warnings(new, old)
         return new
 
