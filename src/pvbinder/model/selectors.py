@@ -247,7 +247,7 @@ class _TextParser:
 
     def _values(self) -> frozenset[str]:
         if (symbol := self._take()) != "(":
-            raise SelectorError(f"unable to parse requirement: found '{symbol}', expected: '('")
+            raise SelectorError(f"unable to parse requirement: found '{symbol}' expected: '('")
         values: set[str] = set()
         while True:
             symbol = self._take()
