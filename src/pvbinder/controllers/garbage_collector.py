@@ -17,16 +17,17 @@ Everything belongs to the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from pvbinder.kube.client import Client, Kind, KubernetesObject
+from pvbinder import logs
+from pvbinder.controllers.context import ControllerContext
+from pvbinder.kube.client import Kind, KubernetesObject
 from pvbinder.kube.discovery import Discovered, discover
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
-from pvbinder.kube.informer import Change, Deleted, Informer, Informers, Updated
+from pvbinder.kube.informer import Change, Deleted, Informer, Updated
 from pvbinder.kube.kinds import Metadata, only_metadata_of
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.ownership import ORPHAN, Owned, Owner, parse_owned
@@ -51,7 +52,7 @@ IGNORED: Final = frozenset({("", "events"), ("events.k8s.io", "events")})
 REMEMBERED_ABSENT: Final = 500  # owners, as the reference
 DISCOVERY_RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ class GarbageCollector:
 
     name = "garbage-collector-controller"
 
-    def __init__(self, client: Client, informers: Informers) -> None:
-        self._client = client
-        self._shared = informers
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._shared = context.informers
         self._informers: dict[Resource, Informer[KubernetesObject]] = {}
         self._discovered = Discovered(())
         self._graph: dict[str, _Known] = {}  # uid -> objects with owners, or that wait for their dependents
@@ -96,6 +97,10 @@ class GarbageCollector:
             failure_message="could not collect garbage",
             key_field="uid",
         )
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of its queue."""
+        yield self._queue.statistics()
 
     async def run(self) -> None:
         """Collect until cancelled."""
@@ -152,7 +157,7 @@ class GarbageCollector:
                 return await discover(self._client)
             except (ApiFailure, ConnectionFailed) as failure:
                 seconds = DISCOVERY_RETRY_SECONDS[min(attempt, len(DISCOVERY_RETRY_SECONDS) - 1)]
-                log.warning("kinds can't be discovered", extra={"err": failure.message, "again_in_seconds": seconds})
+                log.warning("kinds can't be discovered", err=failure.message, again_in_seconds=seconds)
                 attempt += 1
                 await asyncio.sleep(seconds)
 
@@ -326,7 +331,7 @@ class GarbageCollector:
                 raise
             return
         self._deleted += 1
-        log.info("dependent deleted", extra={"resource": kind.resource.qualified, "object": obj.key})
+        log.info("dependent deleted", resource=kind.resource.qualified, object=obj.key)
 
     async def _release(self, dependents: Iterable[_Known], owner_uid: str) -> None:
         for known in dependents:

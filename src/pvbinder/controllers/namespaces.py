@@ -15,17 +15,17 @@ Everything belongs to the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from pvbinder.kube.client import Client
+from pvbinder import logs
+from pvbinder.controllers.context import ControllerContext
 from pvbinder.kube.discovery import Discovered, Served, discover
 from pvbinder.kube.errors import ApiFailure
-from pvbinder.kube.informer import Change, Deleted, Informer, Informers, Updated
+from pvbinder.kube.informer import Change, Deleted, Informer, Updated
 from pvbinder.kube.kinds import NAMESPACES, Metadata, only_metadata_of
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.kube.transport import Request
@@ -37,7 +37,7 @@ FINALIZER: Final = "kubernetes"
 CONCURRENCY: Final = 10  # --concurrent-namespace-syncs
 KINDS_AT_ONCE: Final = 8
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 class ContentDeletionFailed(PvbinderError):  # noqa: N818  (the queue brings the namespace back)
@@ -83,14 +83,13 @@ class Namespaces:
 
     def __init__(
         self,
-        client: Client,
-        informers: Informers,
+        context: ControllerContext,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._client = client
+        self._client = context.client
         self._now = now
-        self._namespaces = informers.of(NAMESPACES)
+        self._namespaces = context.informers.of(NAMESPACES)
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._finalized = 0
@@ -101,6 +100,10 @@ class Namespaces:
             failure_message="could not empty namespace",
             key_field="namespace",
         )
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of its queue."""
+        yield self._queue.statistics()
 
     async def run(self) -> None:
         """Empty namespaces until cancelled."""
@@ -139,7 +142,7 @@ class Namespaces:
         await self._tell(namespace, result)
         if result.failures or result.undiscovered:
             raise ContentDeletionFailed("; ".join((*result.failures, *result.undiscovered)))
-        log.debug("namespace waits", extra={"namespace": name, "kinds": len(result.left)})
+        log.debug("namespace waits", namespace=name, kinds=len(result.left))
         self._watch(name, [left.resource for left in result.left])
 
     # -- one round
@@ -216,7 +219,7 @@ class Namespaces:
                 raise
             return
         self._finalized += 1
-        log.info("namespace emptied", extra={"namespace": namespace.name})
+        log.info("namespace emptied", namespace=namespace.name)
 
     # -- waiting for what is left (NAMESPACE-3)
 

@@ -59,6 +59,18 @@ def _vac_protection(context: ControllerContext) -> Controller:
     return AttributesClassProtectionController(context)
 
 
+def _ephemeral_volumes(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.ephemeral_volumes import EphemeralVolumeController
+
+    return EphemeralVolumeController(context)
+
+
+def _expander(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.expander import ExpandController
+
+    return ExpandController(context)
+
+
 CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
     ControllerDeclaration(names.BINDER_CONTROLLER, names.BINDER_USER_AGENT, _binder, alias=names.BINDER_ALIAS),
     ControllerDeclaration(
@@ -78,6 +90,18 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
         user="volumeattributesclass-protection-controller",
         make=_vac_protection,
         gate=features.ATTRIBUTES_CLASSES,
+    ),
+    ControllerDeclaration(
+        "ephemeral-volume-controller",
+        user="ephemeral-volume-controller",
+        make=_ephemeral_volumes,
+        alias="ephemeral-volume",
+    ),
+    ControllerDeclaration(
+        "persistentvolume-expander-controller",
+        user="expand-controller",
+        make=_expander,
+        alias="persistentvolume-expander",
     ),
 )
 

@@ -14,18 +14,18 @@ Everything belongs to the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
+from pvbinder import logs
+from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.kubelet.addresses import PodAddresses
 from pvbinder.controllers.kubelet.nodes import HOST_IP, create_node, is_played, make_ready
-from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
-from pvbinder.kube.events import EventType, Subject
-from pvbinder.kube.informer import Change, Deleted, Informers, Updated
+from pvbinder.kube.events import Subject
+from pvbinder.kube.informer import Change, Deleted, Updated
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, VOLUMES
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.objects import Claim, ClaimKey, Node, NodeName, Pod, PodKey, Volume
@@ -38,15 +38,7 @@ from pvbinder.rules.pod_status import Address
 EVENT_SOURCE: Final = "kubelet"
 CONCURRENCY: Final = 16
 
-log = logging.getLogger(__name__)
-
-
-class Recorder(Protocol):
-    """What takes events (`kube.events.EventRecorder`)."""
-
-    def event(self, subject: Subject, type: EventType, reason: str, message: str) -> None:  # noqa: A002
-        """Record that something happened to `subject`."""
-        ...
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +61,14 @@ class Kubelet:
 
     def __init__(
         self,
-        client: Client,
-        informers: Informers,
-        recorder: Recorder,
+        context: ControllerContext,
         *,
         create_nodes: Sequence[str] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._client = client
-        self._recorder = recorder
+        informers = context.informers
+        self._client = context.client
+        self._recorder = context.recorder(EVENT_SOURCE)
         self._create_nodes = tuple(create_nodes)
         self._now = now
         self._pods = informers.of(PODS)
@@ -104,11 +95,16 @@ class Kubelet:
             "kubelet nodes", self._sync_node, failure_message="could not make node ready", key_field="node"
         )
 
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of its queues: pods, claims to grow, nodes."""
+        for queue in (self._pod_queue, self._claim_queue, self._node_queue):
+            yield queue.statistics()
+
     async def run(self) -> None:
         """Play until cancelled."""
         for name in self._create_nodes:
             self._nodes.put(await create_node(self._client, name, now=self._now))
-            log.info("node created", extra={"node": name})
+            log.info("node created", node=name)
         for informer in (self._pods, self._nodes, self._claims, self._volumes):
             await informer.wait_synced()
         self._nodes.add_handler(self._on_node)
@@ -230,7 +226,7 @@ class Kubelet:
                 if pod.phase != "Running":
                     self._started += 1
                     self._running_since[pod.key] = (pod.uid, self._now())
-                    log.info("pod runs", extra={"pod": pod.key, "node": pod.node_name})
+                    log.info("pod runs", pod=pod.key, node=pod.node_name)
                     for key in pod.claim_keys:
                         claim = self._claims.get(key)
                         if claim is not None and waits_for_node(claim):
@@ -238,7 +234,7 @@ class Kubelet:
             case "Succeeded" | "Failed":
                 self._ended += 1
                 self._running_since.pop(pod.key, None)
-                log.info("pod ended", extra={"pod": pod.key, "phase": action.phase})
+                log.info("pod ended", pod=pod.key, phase=action.phase)
             case "Pending":
                 pass
             case _:
@@ -254,7 +250,7 @@ class Kubelet:
                 raise
             return
         self._removed += 1
-        log.info("pod removed", extra={"pod": pod.key})
+        log.info("pod removed", pod=pod.key)
 
     def _tell_problem(self, pod: Pod, problem: str | None) -> None:
         if problem is None or self._problems.get(pod.key) == (pod.uid, problem):
@@ -281,7 +277,7 @@ class Kubelet:
         message = f'MountVolume.NodeExpandVolume succeeded for volume "{volume.name}" {pod.node_name}'
         for subject in (Subject.of(POD_RESOURCE, pod), Subject.of(PERSISTENT_VOLUME_CLAIMS, claim)):
             self._recorder.event(subject, "Normal", "FileSystemResizeSuccessful", message)
-        log.info("file system grown", extra={"pvc": key, "pv": volume.name, "node": pod.node_name})
+        log.info("file system grown", pvc=key, pv=volume.name, node=pod.node_name)
 
     def _runs_here(self, pod: Pod) -> bool:
         node = self._nodes.get(pod.node_name) if pod.phase == "Running" else None

@@ -17,17 +17,18 @@ Not promised: fairness between pods, priorities, preemption. Everything belongs 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol, TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
+from pvbinder import logs
+from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.scheduler.caches import Promise, SchedulerCaches
-from pvbinder.kube.client import Client, KubernetesObject
+from pvbinder.kube.client import KubernetesObject
 from pvbinder.kube.errors import ApiFailure
-from pvbinder.kube.events import EventType, Subject
-from pvbinder.kube.informer import Added, Change, Deleted, Informers, Updated
+from pvbinder.kube.events import Subject
+from pvbinder.kube.informer import Added, Change, Deleted, Updated
 from pvbinder.kube.kinds import CLAIMS, PODS, VOLUMES
 from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
 from pvbinder.kube.transport import Request
@@ -56,15 +57,7 @@ CONCURRENCY: Final = 16
 LIMITS: Final = RateLimits(first_seconds=0.1, most_seconds=10.0)
 
 T = TypeVar("T", bound=KubernetesObject)
-log = logging.getLogger(__name__)
-
-
-class Recorder(Protocol):
-    """What takes events (`kube.events.EventRecorder`)."""
-
-    def event(self, subject: Subject, type: EventType, reason: str, message: str) -> None:  # noqa: A002
-        """Record that something happened to `subject`."""
-        ...
+log = logs.get(__name__)
 
 
 class PlacementFailed(PvbinderError):  # noqa: N818  (the queue brings the pod back)
@@ -96,20 +89,18 @@ class Scheduler:
 
     def __init__(
         self,
-        client: Client,
-        informers: Informers,
-        recorder: Recorder,
+        context: ControllerContext,
         *,
         scheduler_name: str = DEFAULT_SCHEDULER,
         bind_timeout_seconds: float = BIND_TIMEOUT_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._client = client
-        self._recorder = recorder
+        self._client = context.client
+        self._recorder = context.recorder(EVENT_SOURCE)
         self._scheduler_name = scheduler_name
         self._bind_timeout_seconds = bind_timeout_seconds
         self._now = now
-        self._caches = SchedulerCaches(informers)
+        self._caches = SchedulerCaches(context.informers)
         self._waiting: dict[PodKey, _Waiting] = {}
         self._reported: dict[PodKey, tuple[str, str]] = {}  # uid and message of the last failure told (SCHEDULER-5)
         self._placed = 0
@@ -121,6 +112,10 @@ class Scheduler:
             failure_message="could not place pod",
             key_field="pod",
         )
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of its queue."""
+        yield self._queue.statistics()
 
     async def run(self) -> None:
         """Place pods until cancelled."""
@@ -168,7 +163,7 @@ class Scheduler:
         try:
             return is_ours(pod, self._scheduler_name)
         except PvbinderError as error:
-            log.warning("pod can't be placed", extra={"pod": pod.key, "err": error.message})
+            log.warning("pod can't be placed", pod=pod.key, err=error.message)
             return False
 
     def _on_node(self, change: Change[Node]) -> None:
@@ -260,7 +255,7 @@ class Scheduler:
                 left_seconds = promise.deadline - asyncio.get_running_loop().time()
                 if left_seconds <= 0:
                     await self._give_up(pod, "context deadline exceeded")
-                log.debug("pod waits for its claims", extra={"pod": pod.key, "pvc": ",".join(claims)})
+                log.debug("pod waits for its claims", pod=pod.key, pvc=",".join(claims))
                 self._queue.add_after(pod.key, left_seconds)
             case ChooseAgain(why=why):
                 await self._give_up(pod, why)
@@ -277,14 +272,14 @@ class Scheduler:
             document = with_claim(volume, claim)
             if document is not None:
                 caches.volumes.put(await self._client.replace(VOLUMES, document))
-                log.info("volume reserved", extra={"pvc": claim.key, "pv": volume.name, "node": promise.fit.node})
+                log.info("volume reserved", pvc=claim.key, pv=volume.name, node=promise.fit.node)
         for key in promise.fit.provisions:
             claim = caches.claim(key)
             if claim is None:
                 return
             if claim.selected_node is None:
                 caches.claims.put(await self._client.replace(CLAIMS, with_selected_node(claim, promise.fit.node)))
-                log.info("node selected for claim", extra={"pvc": key, "node": promise.fit.node})
+                log.info("node selected for claim", pvc=key, node=promise.fit.node)
 
     async def _assign(self, pod: Pod, promise: Promise) -> None:
         node = promise.fit.node
@@ -308,7 +303,7 @@ class Scheduler:
         self._recorder.event(
             Subject.of(POD_RESOURCE, pod), "Normal", "Scheduled", f"Successfully assigned {pod.key} to {node}"
         )
-        log.info("pod placed", extra={"pod": pod.key, "node": node})
+        log.info("pod placed", pod=pod.key, node=node)
 
     async def _give_up(self, pod: Pod, why: str, *, prefix: str = 'running PreBind plugin "VolumeBinding": ') -> None:
         """End the promise, tell why and come back later (SCHEDULER-4)."""

@@ -13,14 +13,16 @@ Everything belongs to the loop's thread.
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
-from pvbinder.kube.client import Client, Kind
+from pvbinder import logs
+from pvbinder.controllers.context import ControllerContext
+from pvbinder.kube.client import Kind
 from pvbinder.kube.errors import ApiFailure
-from pvbinder.kube.events import EventType, Subject
-from pvbinder.kube.informer import Change, Deleted, Informers, Updated
+from pvbinder.kube.events import Subject
+from pvbinder.kube.informer import Change, Deleted, Updated
 from pvbinder.kube.kinds import CLAIMS, PODS
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.objects import Claim, Pod
@@ -43,15 +45,7 @@ RESOURCE: Final = Resource("apps", "v1", "StatefulSet", "statefulsets", True)
 STATEFUL_SETS: Final[Kind[StatefulSet]] = Kind(RESOURCE, parse_stateful_set)
 CONCURRENCY: Final = 5  # --concurrent-statefulset-syncs
 
-log = logging.getLogger(__name__)
-
-
-class Recorder(Protocol):
-    """What takes events (`kube.events.EventRecorder`)."""
-
-    def event(self, subject: Subject, type: EventType, reason: str, message: str) -> None:  # noqa: A002
-        """Record that something happened to `subject`."""
-        ...
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +64,10 @@ class StatefulSets:
 
     name = "statefulset-controller"
 
-    def __init__(self, client: Client, informers: Informers, recorder: Recorder) -> None:
-        self._client = client
-        self._recorder = recorder
+    def __init__(self, context: ControllerContext) -> None:
+        informers = context.informers
+        self._client = context.client
+        self._recorder = context.recorder(EVENT_SOURCE)
         self._sets = informers.of(STATEFUL_SETS)
         self._pods = informers.of(PODS)
         self._claims = informers.of(CLAIMS)
@@ -81,6 +76,10 @@ class StatefulSets:
         self._queue: WorkQueue[StatefulSetKey] = WorkQueue(
             "statefulset", self._sync, concurrency=CONCURRENCY, failure_message="could not sync stateful set"
         )
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of its queue."""
+        yield self._queue.statistics()
 
     async def run(self) -> None:
         """Keep stateful sets as wanted until cancelled."""
@@ -181,7 +180,7 @@ class StatefulSets:
             raise
         self._pods_deleted += 1
         self._tell(stateful_set, "SuccessfulDelete", f"delete {what} successful")
-        log.info("pod deleted", extra={"pod": pod.key, "why": why})
+        log.info("pod deleted", pod=pod.key, why=why)
 
     async def _tell_status(self, stateful_set: StatefulSet) -> None:
         document = with_set_status(stateful_set, set_status(stateful_set, self._members(stateful_set)))
