@@ -144,6 +144,9 @@ class Store:
             case "update":
                 assert seen.object is not None
                 return _ok(self._update(key, seen.object))
+            case "patch":
+                assert seen.object is not None
+                return _ok(self._update(key, _merged(self._existing(key), seen.object)))
             case "delete":
                 self._record("DELETED", self._existing(key), bump=True)
                 del self.objects[key]
@@ -209,6 +212,14 @@ class Store:
 def key_of(obj: Json) -> Key:
     """Where an object is found."""
     return (PLURALS[obj["kind"]], _namespace_of(obj), obj["metadata"]["name"])
+
+
+def _merged(known: Any, change: Any) -> Any:
+    """JSON merge patch; the vectors patch nothing but maps."""
+    if not isinstance(known, dict) or not isinstance(change, dict):
+        return change
+    merged = {field: value for field, value in known.items() if field not in change}
+    return merged | {field: _merged(known.get(field), value) for field, value in change.items() if value is not None}
 
 
 def _namespace_of(obj: Json) -> str:

@@ -6,7 +6,7 @@ it needs, and starts nothing. `run()` then works until cancelled; the manager ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -47,10 +47,11 @@ class ControllerContext:
     informers: Informers
     options: ControllerOptions = field(default_factory=ControllerOptions)
     served: tuple[Resource, ...] = ()
+    make_recorder: Callable[[Client, str], EventRecorder] = EventRecorder
     recorders: list[EventRecorder] = field(default_factory=list)
 
     def recorder(self, component: str) -> EventRecorder:
         """Make the recorder of events that come from `component`."""
-        recorder = EventRecorder(self.client, component)
+        recorder = self.make_recorder(self.client, component)
         self.recorders.append(recorder)
         return recorder

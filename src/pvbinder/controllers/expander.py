@@ -1,0 +1,204 @@
+"""The persistentvolume-expander-controller: claims that ask for more than they have (expand.md section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+from pvbinder import logs
+from pvbinder.controllers.context import ControllerContext
+from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.events import EventType, Subject
+from pvbinder.kube.informer import Added, Change, Deleted, Updated
+from pvbinder.kube.kinds import CLAIMS, VOLUMES
+from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model.errors import PvbinderError
+from pvbinder.model.names import PRE_RESIZE_CAPACITY
+from pvbinder.model.objects import Claim, ClaimKey, Volume
+from pvbinder.model.quantity import Quantity
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
+from pvbinder.rules.expansion import (
+    ForgetOldCapacity,
+    Grow,
+    HandToDriver,
+    MarkForNode,
+    NotBoundToEachOther,
+    NothingToExpand,
+    WaitForExternal,
+    decide_expansion,
+    finished_patch,
+    in_progress_patch,
+    is_worth_a_look,
+    node_pending_patch,
+    old_capacity_patch,
+    resizer_patch,
+    volume_size_patch,
+)
+from pvbinder.rules.settings import Migrations
+
+EVENT_SOURCE: Final = "volume_expand"
+CONCURRENCY: Final = 10
+
+log = logs.get(__name__)
+
+
+class ExpansionFailed(PvbinderError):  # noqa: N818  (the queue brings the claim back)
+    """A claim could not be expanded; the message is that of the event, if there is one."""
+
+
+class ExpandController:
+    """Grows what can be grown here, and hands the rest to who can."""
+
+    def __init__(
+        self,
+        context: ControllerContext,
+        *,
+        migrations: Migrations | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = context.client
+        self._recorder = context.recorder(EVENT_SOURCE)
+        self._migrations = migrations or Migrations()
+        self._now = now
+        self._claims = context.informers.of(CLAIMS)
+        self._queue: WorkQueue[ClaimKey] = WorkQueue(
+            "volume_expand",
+            self.sync,
+            concurrency=CONCURRENCY,
+            failure_message="could not expand claim",
+            key_field="pvc",
+        )
+        self.expansions_started = 0
+        self._claims.add_handler(self._claim_changed)
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of the queue."""
+        yield self._queue.statistics()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        log.debug("Starting expand controller")
+        await self._claims.wait_synced()
+        await self._queue.run()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is to be done, now or after a delay."""
+        await self._queue.wait_idle()
+
+    def _claim_changed(self, change: Change[Claim]) -> None:
+        match change:
+            case Added(object=claim) | Deleted(object=claim):
+                before = None
+            case Updated(before=before, object=claim):
+                pass
+            case _:
+                assert_never(change)
+        if is_worth_a_look(before, claim):  # EX-1
+            self._queue.add(claim.key)
+
+    async def sync(self, key: ClaimKey) -> None:
+        """Do what the claim with `key` needs next; raise what the queue should retry."""
+        claim = self._claims.get(key)
+        if claim is None:  # EX-2
+            return
+        volume = await self._volume_of(claim)
+        decision = decide_expansion(claim, volume, self._migrations)
+        match decision:
+            case NotBoundToEachOther(problem=problem):
+                raise ExpansionFailed(problem)
+            case NothingToExpand():
+                pass
+            case HandToDriver():
+                await self._hand_over(claim, decision)
+            case WaitForExternal():
+                self._tell(
+                    claim, "Normal", "ExternalExpanding", "waiting for an external controller to expand this PVC"
+                )
+            case ForgetOldCapacity():
+                await self._client.patch(VOLUMES, volume.name, "", old_capacity_patch(None), patch_type="strategic")
+                log.info("expansion finished", pvc=key, pv=volume.name, rule="EX-8")
+            case Grow(size=size, plugin=plugin):
+                await self._grow(claim, volume, size, plugin)
+            case MarkForNode():
+                await self._leave_to_node(claim, volume)
+            case _:
+                assert_never(decision)
+
+    async def _volume_of(self, claim: Claim) -> Volume:
+        """Read the volume of `claim`, live (EX-2)."""
+        if not claim.volume_name:
+            raise ExpansionFailed('failed to get PV "": resource name may not be empty')
+        try:
+            return await self._client.get(VOLUMES, claim.volume_name)
+        except (ApiFailure, ConnectionFailed) as error:
+            raise ExpansionFailed(f'failed to get PV "{claim.volume_name}": {error.message}') from error
+
+    async def _hand_over(self, claim: Claim, decision: HandToDriver) -> None:
+        waiting = f"CSI migration enabled for {decision.plugin}; waiting for external resizer to expand the pvc"
+        self._tell(claim, "Normal", "ExternalExpanding", waiting)
+        if decision.is_named:
+            return
+        try:
+            await self._patch_status(claim, resizer_patch(claim, decision.driver))
+        except (ApiFailure, ConnectionFailed) as error:
+            problem = f"error setting resizer annotation to pvc {claim.key}, with error {error.message}"
+            self._tell(claim, "Warning", "ExternalExpanding", problem)
+            raise ExpansionFailed(problem) from error
+        log.info("claim handed to its resizer", pvc=claim.key, driver=decision.driver, rule="EX-5")
+
+    async def _grow(self, claim: Claim, volume: Volume, size: Quantity, plugin: str) -> None:
+        """EX-9: mark, expand, note the size; the plugin has nothing to do itself (EX-7)."""
+        self.expansions_started += 1
+        marking = f"error updating pvc {claim.key} with resize in progress"
+        claim = await self._step(claim, marking, in_progress_patch(claim, size, plugin, self._stamp()))
+        if volume.size < size:
+            try:
+                change = volume_size_patch(size)
+                volume = await self._client.patch(VOLUMES, volume.name, "", change, patch_type="strategic")
+            except (ApiFailure, ConnectionFailed) as error:
+                raise self._failed(claim, f"error updating pv for pvc {claim.key}", error) from error
+        log.info("volume expanded", pvc=claim.key, pv=volume.name, size=str(size), rule="EX-9")
+        if volume.volume_mode == "Block":
+            await self._step(claim, f"error marking pvc {claim.key} as resized", finished_patch(claim, size))
+            done = f"ExpandVolume succeeded for volume {claim.key}"
+            self._tell(claim, "Normal", "VolumeResizeSuccessful", done)
+        else:
+            await self._leave_to_node(claim, volume)
+
+    async def _leave_to_node(self, claim: Claim, volume: Volume) -> None:
+        """EX-11 for volumes with a file system."""
+        marking = f"error marking pvc {claim.key} for node expansion"
+        await self._step(claim, marking, node_pending_patch(claim, self._stamp()))
+        if PRE_RESIZE_CAPACITY in volume.annotations or claim.status_capacity is None:
+            return
+        try:
+            note = old_capacity_patch(claim.status_capacity)
+            await self._client.patch(VOLUMES, volume.name, "", note, patch_type="strategic")
+        except (ApiFailure, ConnectionFailed) as error:
+            raise self._failed(claim, marking, error) from error
+
+    async def _step(self, claim: Claim, what: str, change: dict[str, object]) -> Claim:
+        try:
+            return await self._patch_status(claim, change)
+        except (ApiFailure, ConnectionFailed) as error:
+            raise self._failed(claim, what, error) from error
+
+    async def _patch_status(self, claim: Claim, change: dict[str, object]) -> Claim:
+        answer = await self._client.patch(
+            CLAIMS, claim.name, claim.namespace, change, patch_type="strategic", subresource="status"
+        )
+        self._claims.put(answer)
+        return answer
+
+    def _failed(self, claim: Claim, what: str, error: PvbinderError) -> ExpansionFailed:
+        """EX-12."""
+        message = f"{what}: {error.message}"
+        self._tell(claim, "Warning", "VolumeResizeFailed", message)
+        return ExpansionFailed(message)
+
+    def _tell(self, claim: Claim, type_: EventType, reason: str, message: str) -> None:
+        self._recorder.event(Subject.of(PERSISTENT_VOLUME_CLAIMS, claim), type_, reason, message)
+
+    def _stamp(self) -> str:
+        return self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
