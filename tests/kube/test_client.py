@@ -188,6 +188,9 @@ async def test_client_4_every_request_is_counted() -> None:
     }
     assert statistics.statuses == {0: 1, 201: 1, 200: 2, 404: 1}
     assert (statistics.total, statistics.writes, statistics.repetitions, statistics.in_flight) == (5, 3, 1, 0)
+    assert statistics.writes_in_flight == 0
+    answered = {verb: durations.count for verb, durations in statistics.durations.items()}
+    assert answered == {"create": 1, "update": 1, "get": 1, "list": 1}
 
 
 @on_virtual_time

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pvbinder import logs
 from pvbinder.model.json import encode
 from pvbinder.model.objects import parse_claim, parse_storage_class, parse_volume
 from pvbinder.rules.provisioning import provisioned_volume
@@ -106,7 +107,9 @@ def test_loading_1_a_plugin_without_its_settings_is_left_out(
     assert len(catalogue) == 2
     why = "volume plugin 'nfs-directories' of nfs-directories can't be loaded: KeyError('NFS_SERVER')"
     assert [error.message for error in catalogue.refused] == [why]
-    assert [(record.message, record.__dict__["err"]) for record in caplog.records] == [("volume plugin left out", why)]
+    assert [(record.message, logs.fields_of(record)) for record in caplog.records] == [
+        ("volume plugin left out", {"err": why})
+    ]
 
 
 class Usurper:

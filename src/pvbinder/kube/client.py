@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
@@ -26,6 +27,7 @@ import msgspec
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.transport import Answer, Request, Transport
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.histogram import Durations, Histogram
 from pvbinder.model.json import Json, encode
 from pvbinder.model.resources import Resource
 
@@ -142,6 +144,8 @@ class ClientStatistics:
     statuses: Mapping[int, int]  # 0: no answer
     repetitions: int
     in_flight: int
+    writes_in_flight: int
+    durations: Mapping[str, Durations]  # by verb; of answered requests, watches left out
 
     @property
     def total(self) -> int:
@@ -195,6 +199,8 @@ class _Counts:
     statuses: Counter[int] = field(default_factory=Counter)
     repetitions: int = 0
     in_flight: int = 0
+    writes_in_flight: int = 0
+    durations: dict[str, Histogram] = field(default_factory=dict)
 
 
 class Client:
@@ -215,7 +221,14 @@ class Client:
     def statistics(self) -> ClientStatistics:
         """What was asked so far (CLIENT-4)."""
         counts = self._counts
-        return ClientStatistics(dict(counts.requests), dict(counts.statuses), counts.repetitions, counts.in_flight)
+        return ClientStatistics(
+            requests=dict(counts.requests),
+            statuses=dict(counts.statuses),
+            repetitions=counts.repetitions,
+            in_flight=counts.in_flight,
+            writes_in_flight=counts.writes_in_flight,
+            durations={verb: histogram.value() for verb, histogram in counts.durations.items()},
+        )
 
     async def get(self, kind: Kind[T], name: str, namespace: str = "") -> T:
         """Read one object, live."""
@@ -389,8 +402,11 @@ class Client:
 
     async def _send(self, counted: tuple[str, str], request: Request) -> Answer:
         counts = self._counts
+        verb, is_write = counted[0], request.method != "GET"
         counts.requests[counted] += 1
         counts.in_flight += 1
+        counts.writes_in_flight += is_write
+        started = perf_counter()
         try:
             answer = await self._transport.send(request)
         except ConnectionFailed:
@@ -398,7 +414,12 @@ class Client:
             raise
         finally:
             counts.in_flight -= 1
+            counts.writes_in_flight -= is_write
         counts.statuses[answer.status] += 1
+        histogram = counts.durations.get(verb)
+        if histogram is None:
+            histogram = counts.durations[verb] = Histogram()
+        histogram.observe(perf_counter() - started)
         return answer
 
 

@@ -25,6 +25,7 @@ from typing import Generic, TypeVar
 from pvbinder import logs
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.histogram import Durations, Histogram
 
 K = TypeVar("K", bound=Hashable)
 
@@ -100,35 +101,6 @@ class RateLimiter(Generic[K]):
 
 
 @dataclass(frozen=True, slots=True)
-class Durations:
-    """Counted durations: `buckets[i]` of them took at most `DURATION_BUCKETS[i]` seconds (not cumulative)."""
-
-    buckets: tuple[int, ...]
-    count: int
-    seconds: float
-
-
-class _Histogram:
-    __slots__ = ("buckets", "count", "seconds")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * len(DURATION_BUCKETS)
-        self.count = 0
-        self.seconds = 0.0
-
-    def observe(self, seconds: float) -> None:
-        self.count += 1
-        self.seconds += seconds
-        for position, bound in enumerate(DURATION_BUCKETS):
-            if seconds <= bound:
-                self.buckets[position] += 1
-                return
-
-    def value(self) -> Durations:
-        return Durations(tuple(self.buckets), self.count, self.seconds)
-
-
-@dataclass(frozen=True, slots=True)
 class QueueStatistics:
     """The state of a queue, enough for every ``workqueue_*`` metric (MT-8)."""
 
@@ -186,8 +158,8 @@ class WorkQueue(Generic[K]):
         self._idle_workers: deque[asyncio.Future[None]] = deque()
         self._settled: list[asyncio.Future[None]] = []
         self._adds = self._retries = self._failures = 0
-        self._waited = _Histogram()
-        self._worked = _Histogram()
+        self._waited = Histogram(DURATION_BUCKETS)
+        self._worked = Histogram(DURATION_BUCKETS)
 
     def add(self, key: K) -> None:
         """Have `key` worked on as soon as it's its turn (QUEUE-2)."""

@@ -16,7 +16,6 @@ Belongs to the loop's thread; call it from as many tasks as you like.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
+from pvbinder import logs
 from pvbinder.model.objects import Volume
 from pvbinder.volumes.catalogue import Catalogue
 from pvbinder.volumes.plugin import (
@@ -46,7 +46,7 @@ Observer: TypeAlias = Callable[[str, Operation, bool, float], None]  # plugin, o
 TIMEOUT_SECONDS = 600.0
 MOST_AT_ONCE = 16
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -165,8 +165,7 @@ class PluginCalls:
             if not running.waiters:
                 plugin, operation, volume = key
                 self._late[plugin] += 1
-                fields = {"plugin": plugin, "operation": operation, "pv": volume}
-                log.warning("volume plugin answered too late", extra=fields)
+                log.warning("volume plugin answered too late", plugin=plugin, operation=operation, pv=volume)
 
         answer.add_done_callback(ended)
         return running
@@ -199,8 +198,8 @@ def _outcome_of(work: Callable[[], Any]) -> object:
     """Run `work` in the thread; whatever it raises is its outcome, even a wish to end the process (CALLS-2)."""
     try:
         return work()
-    except BaseException as error:
-        log.debug("volume plugin raised", exc_info=True)
+    except BaseException as error:  # noqa: BLE001  (the boundary to other people's code)
+        log.debug("volume plugin raised", err=repr(error))
         return Failed(str(error) or type(error).__name__)
 
 

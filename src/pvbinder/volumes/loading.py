@@ -12,12 +12,12 @@ An entry point names something that makes the plugin when it's called without ar
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
+from pvbinder import logs
 from pvbinder.volumes.catalogue import Catalogue
 from pvbinder.volumes.host_path import HostPathPlugin, HostPathSettings
 from pvbinder.volumes.nfs import NfsPlugin
@@ -27,7 +27,7 @@ from pvbinder.volumes.recycler import RecyclerSettings
 ENTRY_POINTS: Final = "pvbinder.volume_plugins"
 TIMEOUT_SECONDS: Final = 10.0
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 def in_tree_plugins(
@@ -55,7 +55,7 @@ def load_catalogue(
     catalogue = Catalogue(plugins)
     catalogue.refused += refused
     for problem in catalogue.refused:
-        log.error("volume plugin left out", extra={"err": problem.message})
+        log.error("volume plugin left out", err=problem.message)
     return catalogue
 
 
