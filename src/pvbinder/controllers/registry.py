@@ -9,7 +9,7 @@ CHOICE-3  A name that there is not is refused, with those that there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pvbinder.controllers import features
@@ -71,6 +71,36 @@ def _expander(context: ControllerContext) -> Controller:
     return ExpandController(context)
 
 
+def _namespaces(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.namespaces import Namespaces
+
+    return Namespaces(context)
+
+
+def _garbage_collector(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.garbage_collector import GarbageCollector
+
+    return GarbageCollector(context)
+
+
+def _stateful_sets(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.stateful_sets import StatefulSets
+
+    return StatefulSets(context)
+
+
+def _scheduler(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.scheduler import Scheduler
+
+    return Scheduler(context)
+
+
+def _kubelet(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.kubelet import Kubelet
+
+    return Kubelet(context)
+
+
 CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
     ControllerDeclaration(names.BINDER_CONTROLLER, names.BINDER_USER_AGENT, _binder, alias=names.BINDER_ALIAS),
     ControllerDeclaration(
@@ -103,7 +133,32 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
         make=_expander,
         alias="persistentvolume-expander",
     ),
+    ControllerDeclaration("namespace-controller", user="namespace-controller", make=_namespaces, alias="namespace"),
+    ControllerDeclaration(
+        "garbage-collector-controller",
+        user="generic-garbage-collector",
+        make=_garbage_collector,
+        alias="garbagecollector",
+    ),
+    ControllerDeclaration(
+        "statefulset-controller",
+        user="statefulset-controller",
+        make=_stateful_sets,
+        alias="statefulset",
+        on_by_default=False,
+    ),
+    ControllerDeclaration("scheduler", user="kube-scheduler", make=_scheduler, on_by_default=False),
+    ControllerDeclaration("kubelet", user="kubelet", make=_kubelet, on_by_default=False),
 )
+
+SMALL: Final = frozenset({"statefulset-controller", "scheduler", "kubelet"})  # what makes a cluster out of nothing
+
+
+def with_small_cluster(
+    known: Iterable[ControllerDeclaration] = CONTROLLERS,
+) -> tuple[ControllerDeclaration, ...]:
+    """Return the declarations with the scheduler, the kubelet and the StatefulSet controller on by default."""
+    return tuple(replace(one, on_by_default=True) if one.name in SMALL else one for one in known)
 
 
 def choose_controllers(

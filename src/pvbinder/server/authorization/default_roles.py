@@ -77,6 +77,38 @@ CONTROLLER_RULES: dict[str, list[Json]] = {
         rule("", "persistentvolumeclaims", "create", *READ),
         EVENTS,
     ],
+    "namespace-controller": [
+        rule("", "namespaces", "delete", *READ),
+        rule("", ("namespaces/finalize", "namespaces/status"), "update"),
+        rule("*", "*", "delete", "deletecollection", *READ),
+    ],
+    "generic-garbage-collector": [
+        rule("*", "*", "delete", "patch", "update", *READ),
+        EVENTS,
+    ],
+    "statefulset-controller": [
+        rule("", "pods", "create", "delete", "patch", "update", *READ),
+        rule("apps", "statefulsets", *READ),
+        rule("apps", ("statefulsets/status", "statefulsets/finalizers"), "update"),
+        rule("", "persistentvolumeclaims", "create", "update", *READ),
+        EVENTS,
+    ],
+    # The reference's scheduler and kubelet are users of their own; those in small are controllers like the others.
+    "kube-scheduler": [
+        rule("", ("nodes", "pods", "namespaces"), *READ),
+        rule("", "pods/binding", "create"),
+        rule("", "pods/status", "patch", "update"),
+        rule("", ("persistentvolumeclaims", "persistentvolumes"), "patch", "update", *READ),
+        rule(STORAGE, ("storageclasses", "csinodes", "csidrivers", "csistoragecapacities"), *READ),
+        EVENTS,
+    ],
+    "kubelet": [
+        rule("", "nodes", "create", "update", *READ),
+        rule("", ("nodes/status", "pods/status", "persistentvolumeclaims/status"), "patch", "update"),
+        rule("", "pods", "delete", *READ),
+        rule("", ("persistentvolumeclaims", "persistentvolumes"), *READ),
+        EVENTS,
+    ],
 }
 
 
