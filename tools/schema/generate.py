@@ -197,7 +197,10 @@ def build_field(known: Facts, models: dict[str, Model], model: Model, name: str)
         entry["z"] = zero
     if kind.startswith("[]"):
         shape, keys, merging = known.find(known.lists, model, name) or ("atomic", [], "")
-        entry["l"] = shape
+        if model.kind.endswith("List") and name == "items":
+            shape = "unmarked"
+        if shape != "atomic":
+            entry["l"] = shape
         if keys:
             entry["k"] = keys
         strategy, _, retain = merging.partition("+")

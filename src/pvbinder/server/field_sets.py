@@ -1,7 +1,7 @@
 """Sets of field paths in the form in which ``managedFields`` stores them, and their algebra.
 
-A set is a tree of JSON objects: ``f:NAME`` is a field, ``k:{…}`` an element of a list by its keys, ``v:…`` an element
-by its value, ``i:N`` one by its index. An empty node is a path that is in the set; a node with children is in the set if
+A set is a tree of JSON objects: ``f:NAME`` is a field, ``k:{…}`` an element of a list by its keys, ``v:…`` one by its
+value, ``i:N`` one by its index. An empty node is a path that is in the set; a node with children is in the set if
 it also has ``.``. So ``{"f:data": {".": {}, "f:k": {}}}`` has two paths, ``.data`` and ``.data.k``.
 
 FIELDSET-1  Nothing here changes its arguments; results share what they can, and what comes out equal is the argument.

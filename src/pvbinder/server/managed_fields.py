@@ -1,11 +1,11 @@
 """Who owns which field: ``metadata.managedFields`` of every write.
 
 MANAGED-1  A write that isn't an apply owns what it adds or changes, and takes it from everybody else; what it
-           removes nobody owns any more. What the server fills in before that counts as the writer's, what admission adds later
-           counts as nobody's.
+           removes nobody owns any more. What the server fills in before that counts as the writer's, what admission
+           adds later counts as nobody's.
 MANAGED-2  A write that changes no field leaves ``managedFields`` as they are, times included (GW-6).
-MANAGED-3  An object without ``managedFields`` that isn't new gets none until somebody applies it; a client can take them
-           away for good with ``[{}]``.
+MANAGED-3  An object without ``managedFields`` that isn't new gets none until somebody applies it; a client can take
+           them away for good with ``[{}]``.
 MANAGED-4  Fields that a write can't reach (the status for a write to the object, the rest for one to the status) are
            nobody's by that write.
 MANAGED-5  At most `MAX_UPDATERS` managers by update are kept apart; the oldest become ``ancient-changes``.

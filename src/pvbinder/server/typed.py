@@ -84,7 +84,7 @@ class _Walk:
     def is_atomic(self, value: Any, at: Field) -> bool:
         """Whether the value, an object or a list, is one path."""
         if isinstance(value, list):
-            return not at.is_list or at.list_type == "atomic"
+            return not at.is_list or at.list_type in ("atomic", "unmarked")
         if at.map_type:
             return at.map_type == "atomic"
         if at.type.startswith("#"):
@@ -367,7 +367,7 @@ class _Check(_Walk):
         seen: set[str] = set()
         for index, inner in enumerate(value):
             place = f"{path}[{index}]"
-            if at.list_type != "atomic":
+            if at.list_type not in ("atomic", "unmarked"):
                 try:
                     element = self.element_of(inner, at)
                 except TypedError as error:

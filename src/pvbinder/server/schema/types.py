@@ -7,7 +7,7 @@ nobody changes them. Custom resources bring their own `ObjectType`s under names 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from importlib import resources
 from typing import Literal, TypeAlias
@@ -17,13 +17,14 @@ import msgspec
 Scalar: TypeAlias = Literal[
     "string", "int32", "int64", "bool", "double", "bytes", "time", "microtime", "quantity", "intorstring", "any"
 ]
-ListType: TypeAlias = Literal["atomic", "set", "map"]
+ListType: TypeAlias = Literal["atomic", "set", "map", "unmarked"]  # unmarked: atomic, but OpenAPI doesn't say so
 Zero: TypeAlias = Literal["drop", "pointer", "write"]
 
 
 class Field(msgspec.Struct, frozen=True, rename={
     "type": "t", "required": "r", "zero": "z", "list_type": "l", "list_keys": "k", "merge_key": "m", "strategy": "s",
     "enum": "e", "go_type": "g", "map_type": "x", "default": "d", "nullable": "n",
+    "description": "o",
 }):  # fmt: skip
     """A field of an object, or what the elements of a list or map are.
 
@@ -44,6 +45,7 @@ class Field(msgspec.Struct, frozen=True, rename={
     map_type: str = ""
     default: str | int | bool | float | None = None
     nullable: bool = False
+    description: str = ""
 
     @property
     def is_list(self) -> bool:
@@ -66,7 +68,7 @@ class Field(msgspec.Struct, frozen=True, rename={
         return Field(self.type[2:], go_type=self.go_type, enum=self.enum, zero="write")
 
 
-class ObjectType(msgspec.Struct, frozen=True, rename={"fields": "f", "gvk": "gvk", "map_type": "x"}):
+class ObjectType(msgspec.Struct, frozen=True, rename={"fields": "f", "map_type": "x"}):
     """A type with fields. `gvk` names the kind if it is one: group, version, kind.
 
     `open` objects keep fields that aren't declared (custom resources may say so).
@@ -76,6 +78,7 @@ class ObjectType(msgspec.Struct, frozen=True, rename={"fields": "f", "gvk": "gvk
     gvk: tuple[str, str, str] | None = None
     map_type: str = ""
     open: bool = False
+    description: str = ""
 
 
 class Catalogue:
@@ -98,6 +101,18 @@ class Catalogue:
         """The names of all types."""
         yield from self._raw
         yield from (name for name in self._types if name not in self._raw)
+
+    @property
+    def built_in(self) -> Collection[str]:
+        """The names of the types that are always there."""
+        return self._raw.keys()
+
+    def get(self, name: str) -> ObjectType | None:
+        """The type, or None."""
+        try:
+            return self[name]
+        except KeyError:
+            return None
 
     def add(self, name: str, type_: ObjectType) -> None:
         """Make known, or replace, a type that isn't built in."""
