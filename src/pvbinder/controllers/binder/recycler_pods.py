@@ -1,7 +1,7 @@
 """Running the pod that scrubs a volume: watch, create, wait for its end, delete (RY-7 to RY-11).
 
-RECYCLER-PODS-1  The watches are there before the pod is, so that nothing it does is missed.
-RECYCLER-PODS-2  The pod is deleted whatever became of it; one that a crash left behind is deleted by the next attempt,
+RECYCLER_PODS-1  The watches are there before the pod is, so that nothing it does is missed.
+RECYCLER_PODS-2  The pod is deleted whatever became of it; one that a crash left behind is deleted by the next attempt,
                  which then says that it will come again.
 """
 
