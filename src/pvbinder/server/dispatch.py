@@ -10,13 +10,15 @@ DISPATCH-3  Nothing is routed before it is authenticated and authorised: who may
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from time import perf_counter
+from typing import Protocol, TypeAlias
 
 from pvbinder.server.authentication import Authenticator, read_impersonation
 from pvbinder.server.authorization import Authorizer, decide, refused
 from pvbinder.server.errors import ApiError
+from pvbinder.server.measures import RequestMeasures
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.attributes import Attributes, read_attributes
@@ -27,6 +29,10 @@ from pvbinder.server.rest.routes import no_such_resource, not_allowed, serve
 from pvbinder.server.store import WriteFailed
 
 log = logging.getLogger(__name__)
+
+Page: TypeAlias = Callable[[], Awaitable[ApiResponse]]
+
+SUBRESOURCES = frozenset({"status", "scale", "binding", "eviction", "finalize", "token", "log", "exec", "approval"})
 
 
 class Documents(Protocol):
@@ -46,6 +52,8 @@ class Dispatcher:
     authorizer: Authorizer
     health: Health = field(default_factory=lambda: Health({}, {}))
     documents: tuple[Documents, ...] = ()
+    pages: dict[str, Page] = field(default_factory=dict)  # by path: what is made when it is asked for, as metrics are
+    measures: RequestMeasures = field(default_factory=RequestMeasures)
     _reviews: Reviews = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,8 +61,15 @@ class Dispatcher:
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answer `request` (DISPATCH-1)."""
+        started = perf_counter()
+        attributes = read_attributes(request.method, request.path, request.query)
+        response = await self._answer(request, attributes)
+        self.measures.count(attributes.verb, self._resource_of(attributes), response.status, perf_counter() - started)
+        return response
+
+    async def _answer(self, request: ApiRequest, attributes: Attributes) -> ApiResponse:
         try:
-            return await self._handle(request)
+            return await self._handle(request, attributes)
         except ApiError as error:
             return error_response(request, error)
         except WriteFailed as error:
@@ -64,14 +79,13 @@ class Dispatcher:
             why = f"Internal error occurred: {type(error).__name__}"
             return error_response(request, ApiError(500, "InternalError", why))
 
-    async def _handle(self, request: ApiRequest) -> ApiResponse:
+    async def _handle(self, request: ApiRequest, attributes: Attributes) -> ApiResponse:
         user = request.user
         if user is None:
             user = self.authenticator.authenticate(request)
         if any(name.startswith("impersonate-") for name in request.headers):
             user = self._impersonate(user, request.headers)
         request.user = user
-        attributes = read_attributes(request.method, request.path, request.query)
         decision = decide(self.authorizer, user, attributes)
         if not decision.allowed:
             raise refused(user, attributes, decision)
@@ -80,7 +94,22 @@ class Dispatcher:
             if shelf is not None:
                 review = self._reviews.answer(shelf.kind, request, attributes)
                 return review or await serve(self.api, request, attributes, shelf)
+        page = self.pages.get(request.path)
+        if page is not None:
+            if request.method not in ("GET", "HEAD"):
+                raise not_allowed()
+            return await page()
         return self._answer_document(request)
+
+    def _resource_of(self, attributes: Attributes) -> str:
+        """The resource as metrics name it; ``""`` for all that isn't served (MEASURES-1)."""
+        if not attributes.is_resource:
+            return ""
+        shelf = self.api.shelf(attributes.group, attributes.version, attributes.resource)
+        if shelf is None:
+            return ""
+        qualified = shelf.kind.resource.qualified
+        return f"{qualified}/{attributes.subresource}" if attributes.subresource in SUBRESOURCES else qualified
 
     def _answer_document(self, request: ApiRequest) -> ApiResponse:
         reading = request.method in ("GET", "HEAD")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ class Api:
     clock: Callable[[], datetime] = utc_now
     # What the authoriser has to say about an object that is about to be stored (new, stored); raises ApiError.
     guard: Callable[[UserInfo, ServedKind, Json, Json | None], None] = allow_all
+    watches: Counter[str] = field(default_factory=Counter)  # open ones, by resource
     _shelves: dict[tuple[str, str, str], Shelf] = field(default_factory=dict)
 
     def shelf(self, group: str, version: str, plural: str) -> Shelf | None:

@@ -75,6 +75,7 @@ class _Events:
         plain: Callable[[Change], bytes] | None,
     ) -> None:
         self.prefix = prefix
+        self.resource = shelf.kind.resource.qualified
         self._shelf = shelf
         self._selection = selection
         self._shown = shown
@@ -188,27 +189,31 @@ async def _stream(
     end = clock() + timeout
     bookmark_at = _next_bookmark(clock(), end) if options.allow_bookmarks else end
     first_revision = cursor.revision
-    for chunk in events.present(present):
-        yield chunk
-    if options.send_initial_events and options.allow_bookmarks:
-        yield events.bookmark(first_revision, ends_initial=True)
-    while not api.store.closed:
-        try:
-            changes = cursor.take(TAKE)
-        except HistoryLost:
-            return  # WATCH-3
-        if changes:
-            lines = events.lines(changes)
-            if lines:
-                yield lines
-        else:
-            await cursor.wait(min(end, bookmark_at))
-        now = clock()
-        if now >= bookmark_at and options.allow_bookmarks and now < end:
-            yield events.bookmark(cursor.catch_up())
-            bookmark_at = _next_bookmark(now, end)
-        if now >= end:
-            return
+    api.watches[events.resource] += 1
+    try:
+        for chunk in events.present(present):
+            yield chunk
+        if options.send_initial_events and options.allow_bookmarks:
+            yield events.bookmark(first_revision, ends_initial=True)
+        while not api.store.closed:
+            try:
+                changes = cursor.take(TAKE)
+            except HistoryLost:
+                return  # WATCH-3
+            if changes:
+                lines = events.lines(changes)
+                if lines:
+                    yield lines
+            else:
+                await cursor.wait(min(end, bookmark_at))
+            now = clock()
+            if now >= bookmark_at and options.allow_bookmarks and now < end:
+                yield events.bookmark(cursor.catch_up())
+                bookmark_at = _next_bookmark(now, end)
+            if now >= end:
+                return
+    finally:
+        api.watches[events.resource] -= 1
 
 
 def _next_bookmark(now: float, end: float) -> float:

@@ -22,9 +22,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.histogram import Durations, Histogram
 from pvbinder.server.store.database import Database, WriteFailed
 from pvbinder.server.store.history import Change, Cursor, History, HistoryLost
 from pvbinder.server.store.state import Collection, Stored
@@ -59,6 +61,7 @@ class StoreStatistics:
     commits: int
     writes: int
     failed_commits: int
+    commit_durations: Durations
     history_changes: int
     history_bytes: int
 
@@ -82,6 +85,8 @@ class Store:
         self._idle = asyncio.Event()
         self._idle.set()
         self._commits = self._writes = self._failed = 0
+        self._durations = Histogram()
+        self._began = 0.0
         try:
             self._load()
         except BaseException:
@@ -234,6 +239,7 @@ class Store:
         self._gathering = False
         batch, self._batch = self._batch, _Batch()
         self._committing = batch
+        self._began = perf_counter()
         written = {(kind, change.key): None if change.deleted else change.now for kind, change, _ in batch.writes}
         commit = asyncio.get_running_loop().run_in_executor(
             self._thread, self._database.commit, written, batch.writes[-1][1].revision
@@ -275,6 +281,7 @@ class Store:
                 future.set_result(None)
         self.revision = batch.writes[-1][1].revision
         self._commits += 1
+        self._durations.observe(perf_counter() - self._began)
         self._writes += len(batch.writes)
         self._history.announce(kinds)
 
@@ -297,6 +304,7 @@ class Store:
             commits=self._commits,
             writes=self._writes,
             failed_commits=self._failed,
+            commit_durations=self._durations.value(),
             history_changes=changes,
             history_bytes=weight,
         )
