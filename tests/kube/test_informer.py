@@ -401,6 +401,26 @@ async def test_informer_10_idle_is_silent() -> None:
 
 
 @on_virtual_time
+async def test_informer_11_a_kind_that_is_not_served_is_empty(caplog: pytest.LogCaptureFixture) -> None:
+    server = SmallServer()
+    server.before += [lambda _: refusal(404, "NotFound", "the server could not find the requested resource")] * 3
+    informer, heard = informer_of(server)
+    async with running(informer):
+        assert len(informer) == 0
+        await asyncio.sleep(899)
+        assert len(server.requests) == 3
+        server.apply(f"{VOLUME}/disk-1")
+        await asyncio.sleep(2)
+        assert heard == ["+disk-1@1"]
+        server.before.append(lambda _: refusal(404, "NotFound", "gone with its definition"))
+        server.break_watches()
+        await settle()
+        assert heard == ["+disk-1@1", "-disk-1@1"]
+
+    assert [record.getMessage() for record in caplog.records] == ["kind is not served"] * 2
+
+
+@on_virtual_time
 async def test_bookmarks_move_the_revision() -> None:
     server = SmallServer()
     informer, _ = informer_of(server)

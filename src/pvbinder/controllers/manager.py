@@ -27,6 +27,7 @@ from pvbinder.kube.transport import Transport
 from pvbinder.model.resources import Resource
 
 LAST_EVENTS_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 10.0  # with caches that don't fill, before we say so
 
 log = logs.get(__name__)
 
@@ -86,7 +87,7 @@ class Manager:
                 async with asyncio.TaskGroup() as group:
                     for name, controller in self._controllers.items():
                         group.create_task(controller.run(), name=name)
-                    await self.informers.wait_synced()
+                    await self._wait_synced()
                     self._ready.set()
                     log.info("controllers started", controllers=",".join(self._controllers))
                     await asyncio.Event().wait()
@@ -96,6 +97,17 @@ class Manager:
                 for task in below:
                     task.cancel()
                 log.info("controllers stopped")
+
+    async def _wait_synced(self) -> None:
+        """Wait for the caches, and say now and then which ones keep us waiting."""
+        while True:
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self.informers.wait_synced()
+                    return
+            except TimeoutError:
+                missing = [i.kind.resource.qualified for i in self.informers if not i.has_synced]
+                log.warning("caches are not filled yet", resources=",".join(missing))
 
     async def wait_ready(self) -> None:
         """Wait until all caches are filled and all controllers run (MANAGER-2)."""

@@ -13,6 +13,7 @@ INFORMER-8  It survives the server: a broken watch goes on from its revision, an
             every failure in a row doubles a jittered wait, from under a second to 30.
 INFORMER-9  The loop gets its turn: long lists and bursts of events are taken in by pieces.
 INFORMER-10 An idle kind costs no request but the renewal of its watch every 5 to 10 minutes.
+INFORMER-11 A kind that the server doesn't serve has no objects; every 5 to 10 minutes it is looked for again.
 
 Not promised: that every state is seen, nor any order between two objects; nor that an object put in by hand matches
 the informer's selectors. Handlers must be quick, must not wait and must not raise: they enqueue a key. Nobody changes
@@ -252,6 +253,9 @@ class Informer(Generic[T]):
                 if failure.is_expired:
                     self._counts.expired += 1
                     self._must_list = True
+                elif failure.is_not_found:
+                    await self._be_empty(failure)
+                    continue
             except ConnectionFailed as failed:
                 problem = failed
             if problem is not None:
@@ -277,6 +281,16 @@ class Informer(Generic[T]):
     def _wait_seconds(self, failures: int) -> float:
         backoff = min(FIRST_WAIT_SECONDS * 2.0 ** (failures - 1), LONGEST_WAIT_SECONDS)
         return backoff * (0.5 + self._chance() / 2)
+
+    async def _be_empty(self, failure: ApiFailure) -> None:
+        """INFORMER-11."""
+        if not self._must_list or not self.has_synced:
+            log.warning("kind is not served", resource=self.kind.resource.qualified, err=failure.message)
+        self._must_list = True
+        for key in self.keys():
+            self._remove(key)
+        self._synced.set()
+        await asyncio.sleep(SHORTEST_WATCH_SECONDS * (1 + self._chance()))
 
     async def _list(self) -> None:
         """Bring the whole cache to the revision of a list that the server makes now."""
