@@ -31,15 +31,15 @@ PRECONDITIONS = {
         {"uid": "11111111-2222-3333-4444-555555555555"},
         (
             'Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition '
-            "(11111111-2222-3333-4444-555555555555) does not match the UID in record ({uid}). The object might have been "
-            "deleted and then recreated"
+            "(11111111-2222-3333-4444-555555555555) does not match the UID in record ({uid}). The object might have "
+            "been deleted and then recreated"
         ),
     ),
     "another revision": (
         {"resourceVersion": "1"},
         (
-            'Operation cannot be fulfilled on ConfigMap "a": the ResourceVersion in the precondition (1) does not match '
-            "the ResourceVersion in record ({resourceVersion}). The object might have been modified"
+            'Operation cannot be fulfilled on ConfigMap "a": the ResourceVersion in the precondition (1) does not '
+            "match the ResourceVersion in record ({resourceVersion}). The object might have been modified"
         ),
     ),
 }

@@ -128,8 +128,8 @@ REFUSED = {
         {"metadata": {"name": "a", "resourceVersion": "1"}},
         409,
         (
-            'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to '
-            "the latest version and try again"
+            'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes '
+            "to the latest version and try again"
         ),
     ),
     "a stale revision in a patch (GW-8)": (
@@ -138,8 +138,8 @@ REFUSED = {
         {"metadata": {"resourceVersion": "1"}},
         409,
         (
-            'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to '
-            "the latest version and try again"
+            'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes '
+            "to the latest version and try again"
         ),
     ),
     "an update of a lease without a revision (GW-5)": (
@@ -148,8 +148,8 @@ REFUSED = {
         {"metadata": {"name": "l"}},
         422,
         (
-            'leases.coordination.k8s.io "l" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for '
-            "an update"
+            'leases.coordination.k8s.io "l" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified '
+            "for an update"
         ),
     ),
     "a missing object (GW-9)": (
@@ -176,8 +176,8 @@ REFUSED = {
         422,
         (
             'ConfigMap "a" is invalid: metadata.labels: Invalid value: "a b": a valid label must be an empty string or '
-            "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. "
-            "'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+            "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+            "character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
             "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
         ),
     ),

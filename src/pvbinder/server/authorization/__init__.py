@@ -65,7 +65,7 @@ def refused(user: UserInfo, attributes: Attributes, decision: Decision) -> ApiEr
     if not attributes.is_resource:
         message = f'forbidden: User "{user.name}" cannot {attributes.verb} path "{attributes.path}"{why}'
         return ApiError(403, "Forbidden", message, details={})
-    resource, name = attributes.resource, attributes.name
+    resource, name = attributes.resource, attributes.about_name
     qualified = f"{resource}.{attributes.group}" if attributes.group else resource
     subject = f'{qualified} "{name}"' if name else qualified
     what = f"{resource}/{attributes.subresource}" if attributes.subresource else resource

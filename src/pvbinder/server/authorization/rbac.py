@@ -57,7 +57,7 @@ class Rule:
             return any(_path_matches(pattern, attributes.path) for pattern in self.paths)
         if not (attributes.group in self.groups or "*" in self.groups):
             return False
-        if self.names and attributes.name not in self.names:
+        if self.names and attributes.about_name not in self.names:
             return False
         if "*" in self.resources:
             return True

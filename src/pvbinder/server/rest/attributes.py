@@ -26,6 +26,12 @@ class Attributes:
     name: str = ""
     subresource: str = ""
     rest: tuple[str, ...] = ()  # what is left of the path after the subresource
+    selected_name: str = ""  # the one object that the field selector of a list or watch is about
+
+    @property
+    def about_name(self) -> str:
+        """The name of the one object that this is about, by its path or by its selector; "" if it isn't about one."""
+        return self.name or self.selected_name
 
 
 def read_attributes(method: str, path: str, query: Mapping[str, list[str]]) -> Attributes:
@@ -60,8 +66,18 @@ def read_attributes(method: str, path: str, query: Mapping[str, list[str]]) -> A
             verb = "watch" if is_true(query.get("watch")) else "list"
         elif verb == "delete":
             verb = "deletecollection"
+        if "fieldSelector" in query:
+            attributes.selected_name = _selected_name(query["fieldSelector"][0])
     attributes.verb = verb
     return attributes
+
+
+def _selected_name(field_selector: str) -> str:
+    for term in field_selector.split(","):
+        label, _, value = term.partition("=")
+        if label == "metadata.name":
+            return value.removeprefix("=")
+    return ""
 
 
 def is_true(values: list[str] | None) -> bool:
