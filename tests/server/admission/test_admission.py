@@ -10,7 +10,6 @@ from tests.server.kinds.writes import ANA, Objects, create, new, stored
 from pvbinder.model.resources import NAMESPACES, STORAGE_CLASSES
 from pvbinder.server import admission
 from pvbinder.server.admission.chain import PLUGINS
-from pvbinder.server.admission.pods import PRIORITY_CLASSES
 from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.kinds.namespaces import NAMESPACE
@@ -18,6 +17,7 @@ from pvbinder.server.kinds.nodes import NODE
 from pvbinder.server.kinds.persistent_volume_claims import PERSISTENT_VOLUME_CLAIM
 from pvbinder.server.kinds.persistent_volumes import PERSISTENT_VOLUME
 from pvbinder.server.kinds.pods import POD
+from pvbinder.server.kinds.quotas import PRIORITY_CLASSES
 from pvbinder.server.kinds.secrets import CONFIG_MAP
 
 CLAIM: Json = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
@@ -43,6 +43,7 @@ def test_admission_1_plugins_run_in_the_references_order() -> None:
         "DefaultStorageClass",
         "StorageObjectInUseProtection",
         "PersistentVolumeClaimResize",
+        "ServiceAddresses",  # what the reference does in the storage of services
         "ResourceQuota",
     ]
     assert names == [name for name in reference if name in names]

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pvbinder.server.admission.limits import LIMIT_RANGER
 from pvbinder.server.admission.namespaces import NAMESPACE_LIFECYCLE, refuse_deletion
 from pvbinder.server.admission.nodes import TAINT_NODES_BY_CONDITION
 from pvbinder.server.admission.plugin import Attributes, Plugin, Reader, Step
 from pvbinder.server.admission.pods import DEFAULT_TOLERATION_SECONDS, PRIORITY
+from pvbinder.server.admission.quotas import RESOURCE_QUOTA
+from pvbinder.server.admission.services import SERVICE_ADDRESSES
 from pvbinder.server.admission.storage import (
     DEFAULT_STORAGE_CLASS,
     PERSISTENT_VOLUME_CLAIM_RESIZE,
@@ -21,12 +24,15 @@ from pvbinder.server.kinds.kind import Json
 
 PLUGINS: tuple[Plugin, ...] = (
     NAMESPACE_LIFECYCLE,
+    LIMIT_RANGER,
     TAINT_NODES_BY_CONDITION,
     PRIORITY,
     DEFAULT_TOLERATION_SECONDS,
     DEFAULT_STORAGE_CLASS,
     STORAGE_OBJECT_IN_USE_PROTECTION,
     PERSISTENT_VOLUME_CLAIM_RESIZE,
+    SERVICE_ADDRESSES,
+    RESOURCE_QUOTA,
 )
 
 

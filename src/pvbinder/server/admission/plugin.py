@@ -47,8 +47,8 @@ class Plugin:
     """One rule of admission.
 
     `resources` are the ones it looks at; None means all. `admits` changes objects before validation, `validates` looks
-    at them after it. The stored object is None for a create; `on_update` says whether updates are of interest at all, and
-    `on_subresources` whether writes to subresources are.
+    at them after it. The stored object is None for a create; `on_update` says whether updates are of interest at
+    all, and `on_subresources` whether writes to subresources are.
     """
 
     name: str

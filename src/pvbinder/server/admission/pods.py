@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pvbinder.model.resources import PODS, Resource
+from pvbinder.model.resources import PODS
 from pvbinder.server.admission.plugin import Attributes, Plugin, Reader
 from pvbinder.server.errors import is_forbidden
 from pvbinder.server.kinds.kind import Json
-
-PRIORITY_CLASSES = Resource("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False)
+from pvbinder.server.kinds.quotas import PRIORITY_CLASSES
 
 _SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 _TOLERATED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")

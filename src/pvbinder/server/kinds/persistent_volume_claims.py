@@ -12,7 +12,7 @@ from pvbinder.server.errors import FieldError, forbidden, invalid, required, uns
 from pvbinder.server.kinds.columns import AGE, NAME, UNSET, field_cell, joined
 from pvbinder.server.kinds.internal_form import PERSISTENT_VOLUME_CLAIM_SPEC, diff_of
 from pvbinder.server.kinds.kind import Column, Json, ServedKind, Subresource, drop_empty
-from pvbinder.server.kinds.persistent_volumes import keep_status
+from pvbinder.server.kinds.status import keep_status
 from pvbinder.server.validation.access_modes import shown_access_modes
 from pvbinder.server.validation.claim_specs import complete_claim_spec, validate_claim_spec
 from pvbinder.server.validation.deprecated import BETA_CLASS, warn_of_beta_class

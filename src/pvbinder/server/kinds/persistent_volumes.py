@@ -18,6 +18,7 @@ from pvbinder.server.kinds.internal_form import (
     diff_of,
 )
 from pvbinder.server.kinds.kind import Column, Json, ServedKind, Subresource, drop_empty
+from pvbinder.server.kinds.status import keep_status
 from pvbinder.server.validation.access_modes import shown_access_modes, validate_access_modes
 from pvbinder.server.validation.deprecated import (
     BETA_CLASS,
@@ -113,14 +114,6 @@ def default_persistent_volume(volume: Json) -> None:
 def prepare_new_volume(volume: Json, now: str) -> None:
     """Start with a status of the server's own (PD-2)."""
     volume["status"] = {"phase": "Pending", "lastPhaseTransitionTime": now}
-
-
-def keep_status(new: Json, old: Json, _now: str) -> None:
-    """Take the status from the stored object (PD-3)."""
-    if "status" in old:
-        new["status"] = old["status"]
-    else:
-        new.pop("status", None)
 
 
 def prepare_volume_status(new: Json, old: Json, now: str) -> None:

@@ -13,13 +13,16 @@ from pvbinder.model.resources import Resource
 from pvbinder.server.kinds.csi_drivers import CSI_DRIVER, CSI_NODE
 from pvbinder.server.kinds.csi_volumes import CSI_STORAGE_CAPACITY, VOLUME_ATTACHMENT
 from pvbinder.server.kinds.events import EVENT, EVENT_OF_EVENTS
+from pvbinder.server.kinds.jobs import BATCH
 from pvbinder.server.kinds.kind import ServedKind
 from pvbinder.server.kinds.leases import LEASE
 from pvbinder.server.kinds.namespaces import NAMESPACE
 from pvbinder.server.kinds.nodes import NODE
 from pvbinder.server.kinds.persistent_volume_claims import PERSISTENT_VOLUME_CLAIM
 from pvbinder.server.kinds.persistent_volumes import PERSISTENT_VOLUME
+from pvbinder.server.kinds.plain import PLAIN_KINDS
 from pvbinder.server.kinds.pods import POD
+from pvbinder.server.kinds.quotas import QUOTA_KINDS
 from pvbinder.server.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from pvbinder.server.kinds.reviews import (
     LOCAL_SUBJECT_ACCESS_REVIEW,
@@ -31,7 +34,9 @@ from pvbinder.server.kinds.reviews import (
 )
 from pvbinder.server.kinds.secrets import CONFIG_MAP, SECRET
 from pvbinder.server.kinds.service_accounts import SERVICE_ACCOUNT
+from pvbinder.server.kinds.services import SERVICE_KINDS
 from pvbinder.server.kinds.storage_classes import STORAGE_CLASS, VOLUME_ATTRIBUTES_CLASS
+from pvbinder.server.kinds.workloads import WORKLOADS
 
 BUILT_IN: tuple[ServedKind, ...] = (
     CONFIG_MAP,
@@ -61,6 +66,11 @@ BUILT_IN: tuple[ServedKind, ...] = (
     VOLUME_ATTACHMENT,
     VOLUME_ATTRIBUTES_CLASS,
     LEASE,
+    *SERVICE_KINDS,
+    *QUOTA_KINDS,
+    *WORKLOADS,
+    *BATCH,
+    *PLAIN_KINDS,
 )
 
 GROUP_ORDER = (
