@@ -460,6 +460,7 @@ SCALAR_TEXTS = {
     "'i:<index>', where <index> is position of a item in a list 'k:<keys>', where <keys> is a map of  a list item's "
     "key fields to their unique values If a key maps to an empty Fields value, the field that key represents is part "
     "of the set.\n\nThe exact format is defined in sigs.k8s.io/structured-merge-diff",
+    "runtime.RawExtension": "RawExtension is used to hold extensions in external versions.",
     "util_intstr.IntOrString": "IntOrString is a type that can hold an int32 or a string.  When used in JSON or YAML "
     "marshalling and unmarshalling, it produces or consumes the inner type.  This allows you to have, for example, a "
     "JSON field that can accept a name or number.",

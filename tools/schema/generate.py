@@ -223,7 +223,16 @@ def build_field(known: Facts, models: dict[str, Model], model: Model, name: str)
         entry["g"] = enum[0]
         if enum[1] != "-":
             entry["e"] = enum[1:]
+    if kind == "any":
+        entry["g"] = named_any(model, annotation)
     return entry
+
+
+def named_any(model: Model, annotation: str) -> str:
+    """The schema's name of a type whose content is anybody's."""
+    inner = re.sub(r"^Optional\[(.*)\]$", r"\1", annotation)
+    module, _, name = (inner if "." in inner else f"{model.module}.{inner}").partition(".")
+    return full_name(module, name)
 
 
 def type_of(known: Facts, models: dict[str, Model], model: Model, name: str, annotation: str) -> str:

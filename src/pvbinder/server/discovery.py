@@ -156,9 +156,9 @@ def aggregated_version(accept: str) -> str:
             continue
         if "as" not in parameters:
             return ""
-        if parameters["as"] == "APIGroupDiscoveryList" and parameters.get("g") == "apidiscovery.k8s.io":
-            if parameters.get("v") in ("v2", "v2beta1"):
-                return parameters["v"]
+        is_list = parameters["as"] == "APIGroupDiscoveryList" and parameters.get("g") == "apidiscovery.k8s.io"
+        if is_list and (wanted := parameters.get("v", "")) in ("v2", "v2beta1"):
+            return wanted
     return ""
 
 

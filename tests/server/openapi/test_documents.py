@@ -67,10 +67,14 @@ def test_what_is_not_there_is_404() -> None:
     assert OpenApi(Registry()).answer(ApiRequest("GET", "/openapi")) is None
 
 
-def test_openapi_3_only_json_is_served() -> None:
-    accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-    assert ask("/openapi/v2", headers={"accept": accept}).status == 406
-    assert ask("/openapi/v2", headers={"accept": f"{accept},application/json"}).status == 200
+def test_openapi_3_documents_are_json_and_v2_is_protobuf_too() -> None:
+    protobuf = {"accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
+    assert ask(V1, headers=protobuf).status == 406
+    assert ask("/openapi/v2", headers={"accept": "text/html"}).status == 406
+    answer = ask("/openapi/v2", headers=protobuf)
+    assert answer.headers["Content-Type"] == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    assert answer.body.startswith(b"\x0a\x032.0\x12")
+    assert b"io.k8s.api.core.v1.ConfigMap" in answer.body
 
 
 SPEC = "io.k8s.api.core.v1.PersistentVolumeClaimSpec"

@@ -67,7 +67,9 @@ class SchemaWriter:
             scalar = next((scalar for scalar, named in _NAMED_SCALARS.items() if named == name), None)
             if scalar is not None:
                 self.schemas[name] = self._named_scalar(name, scalar)
-            elif name in self._catalogue:
+            elif name not in self._catalogue:
+                self.schemas[name] = _described({"type": "object"}, self.text(name))
+            else:
                 type_ = self._catalogue[name]
                 self.schemas[name] = self._object(name, type_)
                 waiting += _references(type_)
@@ -130,8 +132,7 @@ class SchemaWriter:
             return {"type": "array", "items": self._value(field.element)}
         if field.is_map:
             return {"type": "object", "additionalProperties": self._value(field.element)}
-        name = field.type[1:] if field.type.startswith("#") else _NAMED_SCALARS.get(field.type)
-        if name is not None:
+        if name := _named(field):
             return self.reference(name)
         schema = dict(_SCALARS[field.type])
         if field.enum and self.dialect == "v3":
@@ -146,22 +147,37 @@ class SchemaWriter:
         return _ZEROS.get(field.type) if field.required else None
 
     def _named_scalar(self, name: str, scalar: str) -> Json:
-        description = {"description": self.text(name)} if self.text(name) else {}
+        schema: Json = {}
         if scalar in ("time", "microtime"):
-            return {**description, "type": "string", "format": "date-time"}
+            schema = {"type": "string", "format": "date-time"}
+        elif scalar == "quantity":
+            schema = {"oneOf": [{"type": "string"}, {"type": "number"}]}
+        else:
+            schema = {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}
         if self.dialect == "v2":
-            kind: Json = {"type": "string"}
-            return {**description, **kind, **({"format": "int-or-string"} if scalar == "intorstring" else {})}
-        if scalar == "quantity":
-            return {**description, "oneOf": [{"type": "string"}, {"type": "number"}]}
-        return {**description, "format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}
+            schema.pop("oneOf", None)
+            schema["type"] = "string"
+        return _described(schema, self.text(name))
+
+
+def _described(schema: Json, description: str) -> Json:
+    return {"description": description, **schema} if description else schema
 
 
 def _references(type_: ObjectType) -> Iterable[str]:
     for field in type_.fields.values():
-        name = field.reference or _NAMED_SCALARS.get(field.type.lstrip("[]{}"))
-        if name:
+        inner = field
+        while inner.is_list or inner.is_map:
+            inner = inner.element
+        if name := _named(inner):
             yield name
+
+
+def _named(field: Field) -> str:
+    """The name of the schema that a value refers to; "" for plain values."""
+    if field.type.startswith("#"):
+        return field.type[1:]
+    return field.go_type if field.type == "any" else _NAMED_SCALARS.get(field.type, "")
 
 
 def _description_file(name: str) -> str:
