@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast, get_args
 
-from pvbinder.server.apply import apply
+from pvbinder.server.apply import apply, check_strictly
 from pvbinder.server.errors import ApiError, bad_request, conflict, not_found
 from pvbinder.server.kinds.kind import Json, Subresource
 from pvbinder.server.patches import PatchType, apply_patch
@@ -96,6 +96,7 @@ async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresou
         now=writer.now,
         subresource=sub.name if sub else "",
     )
+    writer.warnings += check_strictly(writer.request.body, options.field_validation)
     metadata = applied.setdefault("metadata", {})
     _check_name(metadata, attributes.name)
     _check_namespace(metadata, _namespace(shelf, attributes))
