@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pvbinder.controllers import features
 from pvbinder.controllers.binder import Binder
 from pvbinder.controllers.context import ControllerContext
+from pvbinder.controllers.measures import Measures
 from pvbinder.controllers.operations import Operations
 from pvbinder.controllers.plugins import load_plugins
 from pvbinder.kube.queue import QueueStatistics
@@ -21,17 +22,20 @@ class BinderController:
     def __init__(self, context: ControllerContext) -> None:
         options = context.options
         self.operations = Operations()
+        self.measures = Measures()
+        self.calls = PluginCalls(load_plugins(options), observe=self.measures.plugin_called)
         self.binder = Binder(
             context.client,
             context.informers,
             context.recorder(BINDER_EVENT_SOURCE),
             self.operations,
-            PluginCalls(load_plugins(options)),
+            self.calls,
             settings=Settings(
                 dynamic_provisioning=options.enable_dynamic_provisioning,
                 attributes_classes=options.feature_gates.is_on(features.ATTRIBUTES_CLASSES),
             ),
             sync_period_seconds=options.pvclaimbinder_sync_period,
+            observe=self.measures.operation_ended,
         )
 
     def queues(self) -> Iterator[QueueStatistics]:

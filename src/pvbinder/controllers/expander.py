@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Final, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
+from pvbinder.controllers.measures import Measures
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.events import EventType, Subject
 from pvbinder.kube.informer import Added, Change, Deleted, Updated
@@ -70,6 +72,7 @@ class ExpandController:
             key_field="pvc",
         )
         self.expansions_started = 0
+        self.measures = Measures()
         self._claims.add_handler(self._claim_changed)
 
     def queues(self) -> Iterator[QueueStatistics]:
@@ -119,7 +122,7 @@ class ExpandController:
                 await self._client.patch(VOLUMES, volume.name, "", old_capacity_patch(None), patch_type="strategic")
                 log.info("expansion finished", pvc=key, pv=volume.name, rule="EX-8")
             case Grow(size=size, plugin=plugin):
-                await self._grow(claim, volume, size, plugin)
+                await self._measured(plugin, self._grow(claim, volume, size, plugin))
             case MarkForNode():
                 await self._leave_to_node(claim, volume)
             case _:
@@ -165,6 +168,15 @@ class ExpandController:
             self._tell(claim, "Normal", "VolumeResizeSuccessful", done)
         else:
             await self._leave_to_node(claim, volume)
+
+    async def _measured(self, plugin: str, growing: Coroutine[None, None, None]) -> None:
+        """EX-13."""
+        started, done = perf_counter(), False
+        try:
+            await growing
+            done = True
+        finally:
+            self.measures.plugin_called(plugin, "expand_volume", done, perf_counter() - started)
 
     async def _leave_to_node(self, claim: Claim, volume: Volume) -> None:
         """EX-11 for volumes with a file system."""

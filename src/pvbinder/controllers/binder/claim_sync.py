@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import assert_never
 
 from pvbinder import logs
@@ -67,6 +68,7 @@ class ClaimSync:
         self._settings = settings
         self.class_assignments = ClassAssignments()
         self.binds = 0
+        self.decisions: Counter[tuple[str, str]] = Counter()  # by outcome and rule
 
     async def sync(self, claim: Claim) -> None:
         """Do what `claim` needs next; raise what the queue should retry."""
@@ -77,6 +79,7 @@ class ClaimSync:
             except (ApiFailure, ConnectionFailed) as error:
                 raise _wrapped("persistent Volume Controller can't anneal migration annotations", error) from error
             action = decide_claim(claim, self._caches, self._settings)
+        self.decisions[type(action).__name__, action.rule] += 1
         match action:
             case Bind(volume=volume, rule=rule):
                 await self._bind(claim, volume, rule)

@@ -15,7 +15,7 @@ inside the context of the operations (`controllers.binder_controller` does).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,7 +27,7 @@ from pvbinder.controllers.binder.provisioner import PAUSE_SECONDS, VolumeProvisi
 from pvbinder.controllers.binder.reclaimer import VolumeReclaimer
 from pvbinder.controllers.binder.recycler_pods import RecyclerPods
 from pvbinder.controllers.binder.reporter import Recorder, Reporter
-from pvbinder.controllers.binder.timers import Duration, Timers
+from pvbinder.controllers.binder.timers import Duration, OperationName, Timers
 from pvbinder.controllers.binder.volume_sync import VolumeSync
 from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
@@ -58,6 +58,11 @@ class BinderStatistics:
     held_volumes: int
     binds: int
     resyncs: int
+    class_assignments: int  # of a default class, failed ones too (MT-6)
+    class_assignment_errors: int
+    operation_errors: Mapping[tuple[str, OperationName], int]  # by plugin and operation (MT-5)
+    claim_decisions: Mapping[tuple[str, str], int]  # by outcome and rule
+    volume_decisions: Mapping[tuple[str, str], int]
 
 
 class Binder:
@@ -136,6 +141,11 @@ class Binder:
             held_volumes=len(self._pairs),
             binds=self.claim_sync.binds,
             resyncs=self._resyncs,
+            class_assignments=self.claim_sync.class_assignments.total,
+            class_assignment_errors=self.claim_sync.class_assignments.errors,
+            operation_errors=dict(self.timers.errors),
+            claim_decisions=dict(self.claim_sync.decisions),
+            volume_decisions=dict(self.volume_sync.decisions),
         )
 
     async def run(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import assert_never
 
@@ -59,10 +60,12 @@ class VolumeSync:
         self._timers = timers
         self._settings = settings
         self._wake_claim = wake_claim
+        self.decisions: Counter[tuple[str, str]] = Counter()  # by outcome and rule
 
     async def sync(self, volume: Volume) -> None:
         """Do what `volume` needs next, unless a claim is binding it; raise what the queue should retry."""
         action = decide_volume(volume, self._caches, self._settings)
+        self.decisions[type(action).__name__, action.rule] += 1
         if isinstance(action, SetPhase) and action.phase == volume.phase:
             return  # the most frequent outcome by far
         with self._pairs.for_volume(volume.key) as held:
