@@ -1,0 +1,139 @@
+"""Certificates and kubeconfigs: made once, kept, private, and accepted by the listener."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.server.test_http import request
+
+from pvbinder.server.http import Listener
+from pvbinder.server.identity import Identity, kubeconfig
+from pvbinder.server.requests import ApiRequest, ApiResponse
+
+
+def test_certificates_are_made_once_and_kept(tmp_path: Path) -> None:
+    first = Identity.load_or_make(tmp_path / "pki")
+    before = {path.name: path.read_bytes() for path in first.directory.iterdir()}
+    Identity.load_or_make(tmp_path / "pki")
+    assert {path.name: path.read_bytes() for path in first.directory.iterdir()} == before
+
+
+def test_only_the_owner_can_read_them(tmp_path: Path) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    assert {stat.S_IMODE(path.stat().st_mode) for path in identity.directory.iterdir()} == {0o600}
+    assert stat.S_IMODE(identity.directory.stat().st_mode) == 0o700
+    identity.write_kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:1")
+    assert stat.S_IMODE((tmp_path / "kubeconfig").stat().st_mode) == 0o600
+
+
+def test_a_start_with_everything_in_place_does_not_import_cryptography(tmp_path: Path) -> None:
+    Identity.load_or_make(tmp_path / "pki")
+    code = (
+        "import sys, pathlib; from pvbinder.server.identity import Identity;"
+        " Identity.load_or_make(pathlib.Path(sys.argv[1])).server_context(); print('cryptography' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "pki")], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "False"
+
+
+def make_old(pki: Path) -> None:
+    for name in ("server.crt", "admin.crt"):
+        os.utime(pki / name, (1, 1))
+
+
+def lose_a_key(pki: Path) -> None:
+    (pki / "admin.key").unlink()
+
+
+def do_nothing(_pki: Path) -> None:
+    pass
+
+
+RENEWED: dict[str, tuple[Callable[[Path], None], list[str]]] = {
+    "they are for other hosts": (do_nothing, ["192.0.2.7"]),
+    "they are old": (make_old, []),
+    "one is missing": (lose_a_key, []),
+}
+
+
+@pytest.mark.parametrize(("spoil", "hosts"), RENEWED.values(), ids=RENEWED.keys())
+def test_leaves_are_renewed_under_the_same_authority_when(
+    tmp_path: Path, spoil: Callable[[Path], None], hosts: list[str]
+) -> None:
+    before = Identity.load_or_make(tmp_path / "pki")
+    authority, server = before.authority.read_bytes(), before.path("server.crt").read_bytes()
+    spoil(before.directory)
+    after = Identity.load_or_make(before.directory, hosts)
+    assert after.authority.read_bytes() == authority
+    assert after.path("server.crt").read_bytes() != server
+
+
+def test_a_kubeconfig_holds_everything_or_a_token(tmp_path: Path) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    config = yaml.safe_load(kubeconfig(identity, "https://127.0.0.1:6443"))
+    assert config["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:6443"
+    assert set(config["users"][0]["user"]) == {"client-certificate-data", "client-key-data"}
+    assert config["current-context"] == config["contexts"][0]["name"]
+    with_token = yaml.safe_load(kubeconfig(identity, "https://127.0.0.1:6443", token='a"b'))
+    assert with_token["users"][0]["user"] == {"token": 'a"b'}
+
+
+async def whoami(asked: ApiRequest) -> ApiResponse:
+    return ApiResponse(200, repr(asked.client_certificate and asked.client_certificate["subject"]).encode())
+
+
+async def ask(port: int, context: ssl.SSLContext, host: str = "127.0.0.1") -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=host)
+    writer.write(request("GET", "/", Connection="close"))
+    try:
+        async with asyncio.timeout(20):
+            return (await reader.read()).partition(b"\r\n\r\n")[2]
+    finally:
+        writer.close()
+
+
+def trusting(identity: Identity) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(identity.authority))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "kubernetes.default.svc"])
+async def test_a_client_can_verify_the_server_by_every_name_it_has(tmp_path: Path, host: str) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    async with Listener(whoami, tls=identity.server_context()) as listener:
+        assert await ask(listener.port, trusting(identity), host) == b"None"
+
+
+async def test_the_administrators_certificate_is_shown_to_the_dispatcher(tmp_path: Path) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    context = trusting(identity)
+    context.load_cert_chain(identity.path("admin.crt"), identity.path("admin.key"))
+    async with Listener(whoami, tls=identity.server_context()) as listener:
+        subject = (await ask(listener.port, context)).decode()
+    assert subject == "((('organizationName', 'system:masters'),), (('commonName', 'kubernetes-admin'),))"
+
+
+async def test_a_certificate_of_another_authority_ends_the_connection(tmp_path: Path) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    with tempfile.TemporaryDirectory() as elsewhere:
+        stranger = Identity.load_or_make(Path(elsewhere) / "pki")
+        context = trusting(identity)
+        context.load_cert_chain(stranger.path("admin.crt"), stranger.path("admin.key"))
+    async with Listener(whoami, tls=identity.server_context()) as listener:
+        answer = b""  # in TLS 1.3 the client learns of the refusal after its side of the handshake: an error or an end
+        with suppress(ssl.SSLError, ConnectionError):
+            answer = await ask(listener.port, context)
+        assert answer == b""
+        assert await ask(listener.port, trusting(identity)) == b"None"
