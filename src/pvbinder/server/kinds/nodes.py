@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from pvbinder.model.resources import NODES
-from pvbinder.server.errors import FieldError, duplicate, forbidden, invalid, required, unsupported
+from pvbinder.model.resources import NODES, Resource
+from pvbinder.server.errors import ApiError, FieldError, duplicate, forbidden, invalid, required, unsupported
 from pvbinder.server.kinds.columns import AGE, NAME, NONE, UNKNOWN, field_cell, joined
 from pvbinder.server.kinds.kind import Column, Json, ServedKind, Subresource, drop_empty, metadata_name
 from pvbinder.server.validation.names import check_label_value, check_qualified_name
@@ -142,6 +142,15 @@ def _info(field: str) -> Callable[[Json, datetime], object]:
     return field_cell("status", "nodeInfo", field, default=UNKNOWN)
 
 
+NODE_PROXY_OPTIONS = Resource("", "v1", "NodeProxyOptions", "nodes", False)
+
+
+def refuse_to_proxy(_node: Json) -> Json:
+    """Answer as the reference does when no kubelet can be reached: there is none behind any node here."""
+    why = "error trying to reach service: no preferred addresses found; known addresses: []"
+    raise ApiError(503, "ServiceUnavailable", why)
+
+
 NODE = ServedKind(
     resource=NODES,
     singular="node",
@@ -152,7 +161,15 @@ NODE = ServedKind(
     prepare_update=prepare_node,
     validate_create=validate_node,
     validate_update=validate_node_update,
-    subresources=(Subresource("status", prepare_update=prepare_node_status, validate_update=validate_node_status),),
+    subresources=(
+        Subresource(
+            "proxy",
+            verbs=("create", "delete", "get", "patch", "update"),
+            body=NODE_PROXY_OPTIONS,
+            read=refuse_to_proxy,
+        ),
+        Subresource("status", prepare_update=prepare_node_status, validate_update=validate_node_status),
+    ),
     columns=(
         NAME,
         Column("Status", _status_cell, description="Whether it is ready."),
