@@ -116,16 +116,16 @@ def _grow(claim: Claim, volume: Volume) -> Expansion:
     state = (status.get("allocatedResourceStatuses") or {}).get("storage")
     allocated = _quantity((status.get("allocatedResources") or {}).get("storage"))
     plugin = str(((volume.document().get("spec") or {}).get(FLEX_VOLUME) or {}).get("driver") or "")
-    wanted = claim.request
+    promised = claim.request if allocated is None else allocated
     if volume.size < claim.request:
         if state in ("ControllerResizeInProgress", "NodeResizePending", "NodeResizeInProgress", "NodeResizeInfeasible"):
-            wanted = allocated or claim.request
-        return Grow(wanted, plugin)
+            return Grow(promised, plugin)
+        return Grow(claim.request, plugin)
     if state in ("NodeResizePending", "NodeResizeInProgress"):
         return NothingToExpand()
     if state == "NodeResizeInfeasible":
         return MarkForNode()
-    return Grow(allocated or claim.request, plugin)
+    return Grow(promised, plugin)
 
 
 # -- the writes

@@ -1,0 +1,196 @@
+"""How controllers are started and stopped (MANAGER-1 to MANAGER-5)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.kube.small_server import SmallServer, no_connection, refusal
+from tests.virtual_time import on_virtual_time
+
+from pvbinder.controllers.context import Controller, ControllerContext
+from pvbinder.controllers.features import UNUSED_SINCE
+from pvbinder.controllers.manager import Manager
+from pvbinder.controllers.options import ControllerOptions
+from pvbinder.controllers.registry import ControllerDeclaration
+from pvbinder.kube.events import Subject
+from pvbinder.kube.kinds import CLAIMS, VOLUMES
+from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model import resources
+
+CLAIM = Subject(resources.PERSISTENT_VOLUME_CLAIMS, "orders", "shop", "uid-1")
+
+
+class Recording:
+    """A controller that notes what happens to it."""
+
+    def __init__(self, context: ControllerContext, *, breaks_after: float | None = None, last_words: int = 0) -> None:
+        self.context = context
+        self.claims = context.informers.of(CLAIMS)
+        self.volumes = context.informers.of(VOLUMES)
+        self.recorder = context.recorder("recording")
+        self.breaks_after = breaks_after
+        self.last_words = last_words
+        self.log: list[str] = []
+        self._queue: WorkQueue[str] = WorkQueue("recordings", self._work)
+
+    async def _work(self, key: str) -> None:
+        self.log.append(key)
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        yield self._queue.statistics()
+
+    async def run(self) -> None:
+        self.log.append("started")
+        try:
+            if self.breaks_after is not None:
+                await asyncio.sleep(self.breaks_after)
+                raise LookupError("a defect")
+            await asyncio.Event().wait()
+        finally:
+            self.log.append("stopped")
+            for number in range(self.last_words):
+                self.recorder.event(CLAIM, "Normal", f"Bye{number}", "the end")
+
+
+def declared(name: str, make: Callable[[ControllerContext], Controller] = Recording) -> ControllerDeclaration:
+    return ControllerDeclaration(name, user=f"{name}-user", make=make)
+
+
+@asynccontextmanager
+async def running(manager: Manager) -> AsyncGenerator[None]:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(manager.run())
+        await manager.wait_ready()
+        yield
+        task.cancel()
+
+
+def recording(manager: Manager, name: str) -> Recording:
+    controller = manager.controllers[name]
+    assert isinstance(controller, Recording)
+    return controller
+
+
+@on_virtual_time
+async def test_manager_1_one_list_and_watch_a_kind() -> None:
+    server = SmallServer()
+    manager = Manager(server, known=(declared("a"), declared("b")))
+    async with running(manager):
+        await asyncio.sleep(1)
+
+    assert server.count("GET") == 2
+    assert server.count("GET", watches=True) == 2
+    assert recording(manager, "a").claims is recording(manager, "b").claims
+
+
+@on_virtual_time
+async def test_manager_2_ready_means_that_all_runs(caplog: pytest.LogCaptureFixture) -> None:
+    server = SmallServer()
+    server.before += [no_connection] * 18
+    manager = Manager(server, known=(declared("a"),))
+    async with running(manager):
+        assert recording(manager, "a").log == ["started"]
+        assert recording(manager, "a").claims.has_synced
+        assert asyncio.get_running_loop().time() > 1
+
+
+@on_virtual_time
+async def test_manager_2_caches_that_do_not_fill_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    server = SmallServer()
+    server.before += [lambda _: refusal(403, "Forbidden", "may not")] * 9
+    manager = Manager(server, known=(declared("a"),))
+    async with running(manager):
+        pass
+
+    assert "caches are not filled yet" in [record.getMessage() for record in caplog.records]
+
+
+@on_virtual_time
+async def test_manager_3_what_was_still_to_be_told_is_written() -> None:
+    server = SmallServer()
+    manager = Manager(server, known=(declared("a", lambda c: Recording(c, last_words=3)),))
+    async with running(manager):
+        await asyncio.sleep(1)
+
+    assert recording(manager, "a").log == ["started", "stopped"]
+    assert server.count("POST") == 3
+    assert server.watching == 0
+    assert asyncio.get_running_loop().time() == 1
+
+
+@on_virtual_time
+async def test_manager_3_a_dead_server_does_not_hold_the_end_up(caplog: pytest.LogCaptureFixture) -> None:
+    server = SmallServer()
+    manager = Manager(server, known=(declared("a", lambda c: Recording(c, last_words=3)),))
+    async with running(manager):
+        await asyncio.sleep(1)
+        server.before += [no_connection] * 1000
+
+    assert asyncio.get_running_loop().time() == 2
+    assert "events lost: the server did not take them in time" in [r.getMessage() for r in caplog.records]
+
+
+@on_virtual_time
+async def test_manager_4_a_broken_controller_stops_everything() -> None:
+    server = SmallServer()
+    manager = Manager(server, known=(declared("a", lambda c: Recording(c, breaks_after=5)), declared("b")))
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await manager.run()
+
+    assert caught.group_contains(LookupError, match="a defect")
+    assert recording(manager, "b").log == ["started", "stopped"]
+    assert server.watching == 0
+
+
+@on_virtual_time
+async def test_manager_5_each_controller_writes_as_itself() -> None:
+    lines = {name: SmallServer() for name in ("a-user", "b-user")}
+    server = SmallServer()
+    manager = Manager(server, transport_as=lines.__getitem__, known=(declared("a"), declared("b")))
+    async with running(manager):
+        await recording(manager, "a").context.client.create(VOLUMES, {"metadata": {"name": "disk"}})
+        statistics = manager.statistics()
+
+    assert (len(lines["a-user"].requests), len(lines["b-user"].requests)) == (1, 0)
+    assert {user: requests.writes for user, requests in statistics.requests.items()} == {
+        "": 0,
+        "a-user": 1,
+        "b-user": 0,
+    }
+
+
+@on_virtual_time
+async def test_only_what_was_chosen_is_made() -> None:
+    server = SmallServer()
+    gated = ControllerDeclaration("gated", "gated-user", Recording, gate=UNUSED_SINCE)
+    options = ControllerOptions(controllers="*,-b")
+
+    manager = Manager(server, options, known=(declared("a"), declared("b"), gated))
+
+    assert list(manager.controllers) == ["a"]
+
+
+@on_virtual_time
+async def test_statistics_show_all_parts() -> None:
+    manager = Manager(SmallServer(), known=(declared("a"),))
+    async with running(manager):
+        statistics = manager.statistics()
+
+    assert statistics.controllers == ("a",)
+    assert set(statistics.informers) == {"persistentvolumes", "persistentvolumeclaims"}
+    assert set(statistics.queues) == {"recordings"}
+    assert set(statistics.recorders) == {"recording"}
+
+
+@on_virtual_time
+async def test_start_and_stop_are_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="pvbinder.controllers")
+    async with running(Manager(SmallServer(), known=(declared("a"),))):
+        pass
+
+    assert [record.getMessage() for record in caplog.records] == ["controllers started", "controllers stopped"]
