@@ -160,7 +160,7 @@ class VolumeIndex:
             keys = group.free.get(kind)
             if keys is None:
                 continue
-            for _, name in keys.starting_at((claim.request.nano, "")):
+            for _, name in keys.at_least(claim.request.nano):
                 volume = self._volumes[VolumeName(name)]
                 if selector is None or selector.matches(volume.labels):
                     return volume
