@@ -29,7 +29,7 @@ from pvbinder.server.requests import UserInfo
 KUBECONFIG = "kubeconfig"
 USUAL_PORT = 6443
 ADMIN = UserInfo("kubernetes-admin", groups=(MASTERS, AUTHENTICATED))
-READER = UserInfo("system:kube-controller-manager", groups=(AUTHENTICATED,))  # lists and watches for all controllers
+READER = UserInfo("system:kube-controller-manager", groups=(MASTERS, AUTHENTICATED))  # lists and watches for all
 
 
 @dataclass(frozen=True, slots=True)
