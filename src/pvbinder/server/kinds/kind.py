@@ -100,7 +100,8 @@ class Subresource:
     A subresource whose body is another kind (``scale``, ``binding``) names it in `body`: `read` makes that body of the
     stored object, and `write` puts a body that came in (PUT, PATCH, or POST) into a copy of the object, or raises
     ApiError. What `write` leaves then goes the way of an update of this subresource.
-    `answers_status`: a POST is answered with a Status ``Success`` (201), not with the body.
+    `body_schema` is that kind's schema. `answers_status`: a POST is answered with a Status ``Success`` (201), not with
+    the body. `removes`: a POST deletes the object, as the ``deleteOptions`` in its body ask (``eviction``).
     """
 
     name: str
@@ -108,9 +109,11 @@ class Subresource:
     prepare_update: Callable[[Json, Json, str], None] = nothing_of_two
     validate_update: Callable[[Json, Json], list[FieldError]] = no_errors_of_two
     body: Resource | None = None
+    body_schema: str = ""
     read: Callable[[Json], Json] = same
     write: Callable[[Json, Json, str], None] | None = None
     answers_status: bool = False
+    removes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pvbinder.server.validation.pod_specs import validate_pod_spec
 from pvbinder.server.validation.quantities import quantity_of
 
 BINDING = Resource("", "v1", "Binding", "bindings", True)
+EVICTION = Resource("policy", "v1", "Eviction", "evictions", True)
 
 _POD_BINDING = Resource("", "v1", "Binding", "pods/binding", True)
 _CHANGEABLE = (
@@ -303,10 +304,22 @@ POD = ServedKind(
     validate_create=validate_pod,
     validate_update=validate_pod_update,
     subresources=(
-        Subresource("binding", verbs=("create",), body=BINDING, write=bind_pod, answers_status=True),
         Subresource(
-            "ephemeralcontainers",
-            prepare_update=prepare_ephemeral_containers,
+            "binding",
+            verbs=("create",),
+            body=BINDING,
+            body_schema="io.k8s.api.core.v1.Binding",
+            write=bind_pod,
+            answers_status=True,
+        ),
+        Subresource("ephemeralcontainers", prepare_update=prepare_ephemeral_containers),
+        Subresource(
+            "eviction",
+            verbs=("create",),
+            body=EVICTION,
+            body_schema="io.k8s.api.policy.v1.Eviction",
+            answers_status=True,
+            removes=True,
         ),
         Subresource("status", prepare_update=prepare_pod_status, validate_update=validate_pod_status),
     ),

@@ -48,4 +48,11 @@ def write_scale(obj: Json, scale: Json, _now: str) -> None:
 
 def scale_of(prepare: Callable[[Json, Json, str], None] = keep_status) -> Subresource:
     """Make the ``scale`` subresource of a workload."""
-    return Subresource("scale", prepare_update=prepare, body=SCALE, read=read_scale, write=write_scale)
+    return Subresource(
+        "scale",
+        prepare_update=prepare,
+        body=SCALE,
+        body_schema="io.k8s.api.autoscaling.v1.Scale",
+        read=read_scale,
+        write=write_scale,
+    )

@@ -37,6 +37,14 @@ async def delete(api: Api, request: ApiRequest, attributes: Attributes, shelf: S
     return answer_object(api, request, shelf, data, form)
 
 
+async def evict(api: Api, shelf: Shelf, namespace: str, name: str, options: DeleteOptions, user: UserInfo) -> None:
+    """Delete an object for somebody who asked for its eviction."""
+    deletion = _Deletion(api, shelf, options, user)
+    deletion.start(namespace, name)
+    for durable in deletion.pending:
+        await durable
+
+
 async def delete_collection(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
     """Answer a DELETE of a collection: with the objects as they were before."""
     form = negotiate(request.headers.get("accept", ""))

@@ -38,6 +38,8 @@ async def serve(api: Api, request: ApiRequest, attributes: Attributes, shelf: Sh
             return await write.patch(api, request, attributes, shelf, sub)
         case "create" if sub is None and not attributes.name and (attributes.namespace or not resource.namespaced):
             return await write.create(api, request, attributes, shelf)
+        case "create" if sub is not None and attributes.name:
+            return await write.post(api, request, attributes, shelf, sub)
         case "delete" if sub is None:
             return await delete.delete(api, request, attributes, shelf)
         case "deletecollection" if attributes.namespace or not resource.namespaced:

@@ -9,6 +9,7 @@ from pvbinder.server.errors import ApiError, bad_request, conflict, not_found
 from pvbinder.server.kinds.kind import Json, Subresource
 from pvbinder.server.patches import PatchType, apply_patch
 from pvbinder.server.requests import ApiRequest, ApiResponse
+from pvbinder.server.rest import bodies
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.attributes import Attributes
 from pvbinder.server.rest.negotiation import Form, negotiate
@@ -31,6 +32,12 @@ async def create(api: Api, request: ApiRequest, attributes: Attributes, shelf: S
     return _answer(writer, data, form, 201)
 
 
+async def post(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource) -> ApiResponse:
+    """Answer a POST to a subresource of one object."""
+    form = negotiate(request.headers.get("accept", ""))
+    return await bodies.post(_writer(api, request, shelf, "CreateOptions"), attributes, sub, form)
+
+
 async def update(
     api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None
 ) -> ApiResponse:
@@ -38,7 +45,7 @@ async def update(
     form = negotiate(request.headers.get("accept", ""))
     writer = _writer(api, request, shelf, "UpdateOptions")
     if sub is not None and sub.body is not None:
-        raise ApiError(501, "NotImplemented", f"PUT of {sub.name} is not served")
+        return await bodies.replace(writer, attributes, sub, form)
     obj = _decode(writer)
     metadata = obj.setdefault("metadata", {})
     _check_name(metadata, attributes.name)
@@ -64,6 +71,8 @@ async def patch(
         raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
     is_apply = content_type == APPLY_PATCH
     writer = _writer(api, request, shelf, "PatchOptions", is_apply=is_apply)
+    if sub is not None and sub.body is not None:
+        return await bodies.patch(writer, attributes, sub, form, content_type)
     key = shelf.key(attributes.namespace, attributes.name)
     stored = api.store.head(shelf.store_name, key)
     if is_apply:

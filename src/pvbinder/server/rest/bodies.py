@@ -1,0 +1,111 @@
+"""Subresources whose body is another kind: ``scale`` is read and written, ``binding`` and ``eviction`` are posted."""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+from pvbinder.server.errors import ApiError, bad_request, not_found
+from pvbinder.server.kinds.kind import Json, ServedKind, Subresource
+from pvbinder.server.patches import PatchType, apply_patch
+from pvbinder.server.requests import ApiResponse
+from pvbinder.server.rest.attributes import Attributes
+from pvbinder.server.rest.delete import evict
+from pvbinder.server.rest.negotiation import Form, respond
+from pvbinder.server.rest.options import read_delete_options
+from pvbinder.server.rest.shelf import encode
+from pvbinder.server.rest.writing import Writer
+from pvbinder.server.schema import decode_body
+from pvbinder.server.store import Stored
+
+
+async def replace(writer: Writer, attributes: Attributes, sub: Subresource, form: Form) -> ApiResponse:
+    """Answer a PUT of a subresource that has a body of its own."""
+    stored = _stored(writer, attributes)
+    body = _decode(writer, sub)
+    _check_name(body, attributes.name)
+    return await _write(writer, attributes, sub, form, stored, body)
+
+
+async def patch(writer: Writer, attributes: Attributes, sub: Subresource, form: Form, content_type: str) -> ApiResponse:
+    """Answer a PATCH of a subresource that has a body of its own; it can't be applied."""
+    stored = _stored(writer, attributes)
+    if content_type not in get_args(PatchType):
+        raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
+    before = sub.read(writer.shelf.served(stored.data))
+    validation = writer.options.field_validation
+    patch_type = cast(PatchType, content_type)
+    body, warnings = apply_patch(before, writer.request.body, patch_type, _kind_of(sub), validation)
+    writer.warnings += warnings
+    if body.get("metadata", {}).get("resourceVersion") == before["metadata"].get("resourceVersion"):
+        body["metadata"].pop("resourceVersion", None)
+    return await _write(writer, attributes, sub, form, stored, body)
+
+
+async def post(writer: Writer, attributes: Attributes, sub: Subresource, form: Form) -> ApiResponse:
+    """Answer a POST to a subresource."""
+    if sub.removes:
+        return await _evict(writer, attributes, sub, form)
+    if sub.write is None:
+        raise ApiError(501, "NotImplemented", f"POST to {sub.name} is not served")
+    stored = _stored(writer, attributes)
+    return await _write(writer, attributes, sub, form, stored, _decode(writer, sub))
+
+
+async def _write(
+    writer: Writer, attributes: Attributes, sub: Subresource, form: Form, stored: Stored, body: Json
+) -> ApiResponse:
+    """Put a body into the object, store that, and show the subresource anew."""
+    if sub.write is None:
+        raise ApiError(501, "NotImplemented", f"{sub.name} can't be written")
+    shelf = writer.shelf
+    old, new = shelf.decode(stored.data), shelf.decode(stored.data)
+    del new["metadata"]["resourceVersion"]  # what the body says counts
+    sub.write(new, body, writer.now)
+    key = shelf.key(attributes.namespace, attributes.name)
+    data = await writer.update(stored, old, new, key, sub)
+    if sub.answers_status:
+        return respond(writer.request, 201, _success(), form.media_type)
+    response = respond(writer.request, 200, sub.read(shelf.served(data)), form.media_type)
+    response.warnings = tuple(dict.fromkeys(writer.warnings))
+    return response
+
+
+async def _evict(writer: Writer, attributes: Attributes, sub: Subresource, form: Form) -> ApiResponse:
+    body = _decode(writer, sub)
+    _check_name(body, attributes.name)
+    asked: Json = {"kind": "DeleteOptions", "apiVersion": "v1", **(body.get("deleteOptions") or {})}
+    options = read_delete_options(writer.request.query, encode(asked))
+    await evict(writer.api, writer.shelf, attributes.namespace, attributes.name, options, writer.user)
+    return respond(writer.request, 201, _success(), form.media_type)
+
+
+def _stored(writer: Writer, attributes: Attributes) -> Stored:
+    shelf = writer.shelf
+    stored = writer.api.store.head(shelf.store_name, shelf.key(attributes.namespace, attributes.name))
+    if stored is None:
+        raise not_found(shelf.kind.resource, attributes.name)
+    return stored
+
+
+def _kind_of(sub: Subresource) -> ServedKind:
+    """Return the declaration by which a body is decoded."""
+    assert sub.body is not None
+    return ServedKind(resource=sub.body, singular=sub.body.kind.lower(), schema=sub.body_schema)
+
+
+def _decode(writer: Writer, sub: Subresource) -> Json:
+    request = writer.request
+    content_type = request.headers.get("content-type", "")
+    body, warnings = decode_body(request.body, content_type, _kind_of(sub), writer.options.field_validation)
+    writer.warnings += warnings
+    return body
+
+
+def _check_name(body: Json, name: str) -> None:
+    sent = body.get("metadata", {}).get("name", "")
+    if sent and sent != name:
+        raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
+
+
+def _success() -> Json:
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
