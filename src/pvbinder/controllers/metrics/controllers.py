@@ -1,0 +1,136 @@
+"""What the controllers of a manager did and have before them, and their line to the server.
+
+MT-2 to MT-8, EV-6, EX-13; volumes and claims are counted in `objects`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Protocol, runtime_checkable
+
+from pvbinder.controllers.binder_controller import BinderController
+from pvbinder.controllers.ephemeral_volumes import EphemeralVolumeController
+from pvbinder.controllers.manager import Manager, ManagerStatistics
+from pvbinder.controllers.measures import Measures
+from pvbinder.controllers.metrics import families as f
+from pvbinder.controllers.metrics.families import Sample
+from pvbinder.controllers.metrics.objects import ObjectCounts
+from pvbinder.kube.client import ClientStatistics
+from pvbinder.kube.queue import QueueStatistics
+from pvbinder.model.histogram import Durations
+
+EVENT_RESULTS = ("created", "patched", "dropped", "suppressed", "refused", "given_up")
+
+
+@runtime_checkable
+class HasMeasures(Protocol):
+    """A controller that measures how long operations take."""
+
+    measures: Measures
+
+
+class ControllerSource:
+    """All that runs in one manager."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        """Give the metrics of every controller that runs."""
+        statistics = self._manager.statistics()
+        for sample in (*_lines(statistics), *_queues(statistics.queues.values())):
+            yield sample
+        for controller in self._manager.controllers.values():
+            if isinstance(controller, HasMeasures):
+                for sample in _measured(controller.measures):
+                    yield sample
+            if isinstance(controller, BinderController):
+                for sample in _binder(controller):
+                    yield sample
+                caches = controller.binder.caches
+                counts = ObjectCounts(caches.volumes, caches.claims, controller.calls.catalogue.plugin_name_of)
+                async for sample in counts.samples():
+                    yield sample
+            if isinstance(controller, EphemeralVolumeController):
+                ephemeral = controller.statistics()
+                yield f.EPHEMERAL_CREATES(ephemeral.creates)
+                yield f.EPHEMERAL_CREATE_FAILURES(ephemeral.create_failures)
+
+
+def _lines(statistics: ManagerStatistics) -> Iterator[Sample]:
+    """The line to the API server: requests, caches, events."""
+    for name in statistics.controllers:
+        yield f.CONTROLLERS(1, name)
+    for user, client in statistics.requests.items():
+        yield from _requests(user, client)
+    yield f.WRITES_IN_FLIGHT(sum(client.writes_in_flight for client in statistics.requests.values()))
+    durations: dict[str, Durations] = {}
+    for client in statistics.requests.values():
+        for verb, counted in client.durations.items():
+            durations[verb] = durations[verb] + counted if verb in durations else counted
+    for verb, counted in durations.items():
+        yield f.LATENCY(counted, verb)
+    for resource, informer in statistics.informers.items():
+        yield f.INFORMER_OBJECTS(informer.objects, resource)
+        yield f.INFORMER_EVENTS(informer.events, resource)
+        yield f.INFORMER_LISTS(informer.lists, resource)
+        yield f.INFORMER_FAILURES(informer.failures, resource)
+        yield f.INFORMER_UNREADABLE(informer.unreadable, resource)
+    for component, recorder in statistics.recorders.items():
+        for result in EVENT_RESULTS:
+            yield f.EVENTS(getattr(recorder, result), component, result)
+
+
+def _requests(user: str, client: ClientStatistics) -> Iterator[Sample]:
+    for (verb, resource), count in client.requests.items():
+        yield f.REQUESTS(count, user, verb, resource)
+    for code, count in client.statuses.items():
+        yield f.ANSWERS(count, user, str(code))
+    yield f.REPETITIONS(client.repetitions, user)
+
+
+def _queues(queues: Iterable[QueueStatistics]) -> Iterator[Sample]:
+    for queue in queues:
+        name = queue.name
+        yield f.QUEUE_DEPTH(queue.depth, name)
+        yield f.QUEUE_ADDS(queue.adds, name)
+        yield f.QUEUE_WAITED(queue.waited, name)
+        yield f.QUEUE_WORKED(queue.worked, name)
+        yield f.QUEUE_UNFINISHED(queue.unfinished_seconds, name)
+        yield f.QUEUE_LONGEST(queue.longest_seconds, name)
+        yield f.QUEUE_RETRIES(queue.retries, name)
+        yield f.QUEUE_DELAYED(queue.delayed, name)
+        yield f.QUEUE_IN_WORK(queue.in_work, name)
+        yield f.QUEUE_FAILURES(queue.failures, name)
+
+
+def _measured(measures: Measures) -> Iterator[Sample]:
+    for (plugin, operation), durations in measures.operations.items():
+        yield f.OPERATIONS(durations, plugin, operation)
+    for (plugin, operation, status), durations in measures.calls.items():
+        yield f.PLUGIN_CALLS(durations, plugin, operation, status, "false")
+
+
+def _binder(controller: BinderController) -> Iterator[Sample]:
+    binder = controller.binder.statistics()
+    yield f.BINDS(binder.binds)
+    yield f.WAITING_CLAIMS(binder.waiting_claims)
+    for what, decisions in (("claim", binder.claim_decisions), ("volume", binder.volume_decisions)):
+        for (outcome, rule), count in decisions.items():
+            yield f.DECISIONS(count, what, outcome, rule)
+    for (plugin, operation), count in binder.operation_errors.items():
+        yield f.OPERATION_ERRORS(count, plugin, operation)
+        yield f.OPERATION_ERRORS_TWIN(count, plugin, operation)
+    yield f.CLASS_ASSIGNMENTS(binder.class_assignments)
+    yield f.CLASS_ASSIGNMENT_ERRORS(binder.class_assignment_errors)
+    operations = controller.operations.statistics()
+    yield f.OPERATIONS_RUNNING(operations.running)
+    yield f.OPERATIONS_BACKING_OFF(operations.backing_off)
+    yield f.OPERATIONS_STARTED(operations.started)
+    yield f.OPERATIONS_FAILED(operations.failed)
+    calls = controller.calls.statistics()
+    for plugin, count in calls.running.items():
+        yield f.CALLS_RUNNING(count, plugin)
+    for plugin, count in calls.late.items():
+        yield f.CALLS_LATE(count, plugin)
+    yield f.PLUGINS_REFUSED(len(controller.calls.catalogue.refused))

@@ -1,0 +1,62 @@
+"""Where metrics and health are asked for: a page of the embedded server, or a small listener of its own.
+
+ENDPOINT-1  The listener answers GET and HEAD of ``/metrics``, ``/healthz``, ``/livez``, ``/readyz``; nothing else.
+ENDPOINT-2  It listens on this machine only unless told otherwise: it asks nobody who they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from pvbinder.controllers.metrics.metrics import CONTENT_TYPE, Metrics
+from pvbinder.server.http import Listener
+from pvbinder.server.requests import ApiRequest, ApiResponse
+from pvbinder.server.rest.health import TEXT, Check, Health, plain_not_found
+
+PATH: Final = "/metrics"
+
+
+async def metrics_page(metrics: Metrics) -> ApiResponse:
+    """Return the answer to a request for `metrics`; hang it into `Dispatcher.pages` under `PATH`."""
+    return ApiResponse(200, await metrics.text(), {"Content-Type": CONTENT_TYPE})
+
+
+class Endpoint:
+    """A listener for metrics and health. Construct, then ``async with``."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        live: Mapping[str, Check] | None = None,
+        ready: Mapping[str, Check] | None = None,
+    ) -> None:
+        """`live` and `ready` are checks that say what is wrong, None if nothing is."""
+        self._metrics = metrics
+        self._health = Health(live or {}, ready or {})
+        self._listener = Listener(self._answer, host=host, port=port)
+
+    async def __aenter__(self) -> Self:
+        await self._listener.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._listener.__aexit__(kind, error, trace)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._listener.url
+
+    async def _answer(self, request: ApiRequest) -> ApiResponse:
+        if request.method not in ("GET", "HEAD"):
+            return ApiResponse(405, b"method not allowed\n", {**TEXT, "Allow": "GET, HEAD"})
+        if request.path == PATH:
+            return await metrics_page(self._metrics)
+        return self._health.answer(request) or plain_not_found()
