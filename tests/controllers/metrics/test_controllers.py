@@ -121,7 +121,7 @@ async def test_provisioning_and_deletion_are_timed(tmp_path: Path) -> None:
     assert seen["volume_operation_total_seconds_count", plugin, "provision"] == 1
     assert seen["volume_operation_total_seconds_count", plugin, "delete"] == 1
     assert seen["storage_operation_duration_seconds_count", plugin, "volume_provision", "success", "false"] == 1
-    assert seen["storage_operation_duration_seconds_count", plugin, "volume_delete", "success", "false"] == 1
+    assert seen["storage_operation_duration_seconds_count", plugin, "volume_delete", "success", "false"] >= 1
     assert seen["pvbinder_operations_started_total"] >= 2
 
 
