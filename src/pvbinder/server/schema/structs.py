@@ -18,7 +18,8 @@ from msgspec import Meta
 from pvbinder.model.quantity import QuantityError, parse_quantity
 from pvbinder.server.schema.types import CATALOGUE, Catalogue, Field
 
-TIME = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z\Z"
+_DAY = "((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+TIME = rf"^(?!0000)[0-9]{{4}}-{_DAY}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z\Z"
 MICRO_TIME = TIME.replace(r"Z\Z", r"\.[0-9]{6}Z\Z")
 BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?\Z"
 
