@@ -78,7 +78,7 @@ MANIFESTS = {  # what is wrong: (the manifest, what kubectl says)
         manifest(size="-1Gi"),
         'spec.capacity[storage]: Invalid value: "-1Gi": must be greater than zero',
     ),
-    "a name that is too long": (manifest(name="d" * 254), "must be no more than 253 bytes"),
+    "a name that is too long": (manifest(name="d" * 254), "must be no more than 253 characters"),
     "a name that is none": (manifest(name="Disk_1"), "a lowercase RFC 1123 subdomain must consist of"),
     "a kind that isn't served": (
         "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n",
