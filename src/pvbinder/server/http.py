@@ -132,10 +132,9 @@ class Listener:
     async def _read(self, incoming: web.BaseRequest) -> ApiRequest:
         """Read a request whole (LISTENER-1)."""
         path, _, query = incoming.raw_path.partition("?")
-        headers: dict[str, str] = {}
-        for name, value in incoming.headers.items():
-            name = name.lower()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        headers = {name.lower(): value for name, value in incoming.headers.items()}
+        if len(headers) != len(incoming.headers):
+            headers = {name: ", ".join(incoming.headers.getall(name)) for name in headers}
         try:
             fields = parse_qs(query, keep_blank_values=True, max_num_fields=QUERY_FIELD_LIMIT) if query else {}
         except ValueError as error:
@@ -161,6 +160,8 @@ class Listener:
         size = 0
         content = incoming.content
         try:
+            if content.is_eof() and content.total_bytes <= BODY_LIMIT:  # it came with the head, as most do
+                return content.read_nowait()
             async with asyncio.timeout(self._timeouts.read_seconds):
                 while chunk := await content.readany():
                     size += len(chunk)

@@ -34,6 +34,8 @@ class Api:
     # What the authoriser has to say about an object that is about to be stored (new, stored); raises ApiError.
     guard: Callable[[UserInfo, ServedKind, Json, Json | None], None] = allow_all
     watches: Counter[str] = field(default_factory=Counter)  # open ones, by resource
+    _second: datetime = datetime.min.replace(tzinfo=UTC)
+    _second_text: str = ""
     _shelves: dict[tuple[str, str, str], Shelf] = field(default_factory=dict)
 
     def shelf(self, group: str, version: str, plural: str) -> Shelf | None:
@@ -57,7 +59,10 @@ class Api:
 
     def now(self) -> str:
         """Return the time as metadata shows it, in whole seconds."""
-        return self.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        second = self.clock().replace(microsecond=0)
+        if second != self._second:
+            self._second, self._second_text = second, second.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self._second_text
 
     # What admission may look at (`server.admission.Reader`): an object as the next write sees it, lists as committed.
 
