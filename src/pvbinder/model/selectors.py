@@ -27,7 +27,7 @@ class SelectorError(PvbinderError):
     """A selector that means nothing; the message says what is wrong with it."""
 
 
-class LabelRequirement(Struct, frozen=True, rename="camel"):
+class LabelRequirement(Struct, frozen=True, gc=False, rename="camel"):
     """One line of ``matchExpressions``."""
 
     key: str = ""
@@ -69,7 +69,7 @@ class LabelRequirement(Struct, frozen=True, rename="camel"):
             _check_value(self.key, value)
 
 
-class LabelSelector(Struct, frozen=True, rename="camel"):
+class LabelSelector(Struct, frozen=True, gc=False, rename="camel"):
     """A label selector object: all of it must hold; an empty one matches everything (FM-13)."""
 
     match_labels: dict[str, str] | None = None
@@ -127,7 +127,7 @@ _LABEL_VALUE_RULE: Final = (
 TextOperator = Literal["=", "==", "!=", "in", "notin", "exists", "!", ">", "<"]
 
 
-class TextRequirement(Struct, frozen=True):
+class TextRequirement(Struct, frozen=True, gc=False):
     """One part of a selector text."""
 
     key: str
@@ -153,7 +153,7 @@ class TextRequirement(Struct, frozen=True):
                 return int(value) > bound if self.operator == ">" else int(value) < bound
 
 
-class TextSelector(Struct, frozen=True):
+class TextSelector(Struct, frozen=True, gc=False):
     """A parsed selector text; all requirements must hold, none means everything."""
 
     requirements: tuple[TextRequirement, ...] = ()
@@ -285,7 +285,7 @@ def _is_word(symbol: str) -> bool:
 # ------------------------------------------------------------------------------------------------ node selectors
 
 
-class NodeRequirement(Struct, frozen=True, rename="camel"):
+class NodeRequirement(Struct, frozen=True, gc=False, rename="camel"):
     """One line of a node selector term; malformed ones match nothing."""
 
     key: str = ""
@@ -315,7 +315,7 @@ class NodeRequirement(Struct, frozen=True, rename="camel"):
                 return False
 
 
-class NodeSelectorTerm(Struct, frozen=True, rename="camel"):
+class NodeSelectorTerm(Struct, frozen=True, gc=False, rename="camel"):
     """Requirements that must hold together; a term without any matches nothing."""
 
     match_expressions: tuple[NodeRequirement, ...] | None = None
@@ -337,7 +337,7 @@ class NodeSelectorTerm(Struct, frozen=True, rename="camel"):
         )
 
 
-class NodeSelector(Struct, frozen=True, rename="camel"):
+class NodeSelector(Struct, frozen=True, gc=False, rename="camel"):
     """Where something can be: one of the terms must match; no term means nowhere."""
 
     node_selector_terms: tuple[NodeSelectorTerm, ...] | None = None
