@@ -31,7 +31,7 @@ from pvbinder.model.objects import (
 from pvbinder.model.resources import Resource
 
 
-class Metadata(Struct, frozen=True):
+class Metadata(Struct, frozen=True, gc=False):
     """Any object, seen through its metadata only."""
 
     raw: bytes

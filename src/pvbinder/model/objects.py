@@ -3,7 +3,8 @@
 OBJECTS-1  A view carries the object's own JSON (`raw`): a write starts from it, so nothing we don't know is lost.
 OBJECTS-2  Absent and null are the same; an absent list or map is empty. None means "not set" only where that decides
            something: a claim reference, a deletion timestamp, a volume's capacity.
-OBJECTS-3  What is no such object (wrong types, an impossible quantity) is `MalformedObjectError`, naming it and the field.
+OBJECTS-3  What is no such object (wrong types, an impossible quantity) is `MalformedObjectError`, naming it and the
+           field.
 
 Views are immutable and shared by everyone; nothing in them may be changed in place, labels and annotations included.
 They hold no cycles, so the garbage collector leaves them out (``gc=False``): with 100 000 volumes in a cache a full
