@@ -1,0 +1,169 @@
+"""LimitRanger and ResourceQuota (section 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.server.kinds.writes import Objects, change_refusals, create, merged, new, refusals, stored, update
+
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, STORAGE_CLASSES
+from pvbinder.server.errors import ApiError
+from pvbinder.server.kinds.kind import Json
+from pvbinder.server.kinds.persistent_volume_claims import PERSISTENT_VOLUME_CLAIM
+from pvbinder.server.kinds.pods import POD
+from pvbinder.server.kinds.quotas import LIMIT_RANGE, LIMIT_RANGES, PRIORITY_CLASS, RESOURCE_QUOTA, RESOURCE_QUOTAS
+from pvbinder.server.kinds.secrets import CONFIG_MAP
+
+
+def claim(size: str, name: str = "c", **spec: Any) -> Json:
+    return new(name, spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}, **spec})
+
+
+def quota(**hard: str) -> Any:
+    return RESOURCE_QUOTAS, stored(RESOURCE_QUOTA, new("q", spec={"hard": hard}))
+
+
+def limits(**item: Any) -> Any:
+    return LIMIT_RANGES, stored(LIMIT_RANGE, new("lr", spec={"limits": [item]}))
+
+
+def existing(size: str, **spec: Any) -> Any:
+    return PERSISTENT_VOLUME_CLAIMS, stored(PERSISTENT_VOLUME_CLAIM, claim(size, "old", **spec))
+
+
+GOLD = "gold.storageclass.storage.k8s.io"
+QUOTAS: dict[str, tuple[Json, str | None]] = {  # the amounts allowed with 8Gi used, and why 5Gi more are refused
+    "enough": ({"requests.storage": "13Gi", "persistentvolumeclaims": "2"}, None),
+    "too large": (
+        {"requests.storage": "10Gi"},
+        (
+            "exceeded quota: q, requested: requests.storage=5Gi, used: requests.storage=8Gi, "
+            "limited: requests.storage=10Gi"
+        ),
+    ),
+    "too many": (
+        {"persistentvolumeclaims": "1", "requests.storage": "99Gi"},
+        (
+            "exceeded quota: q, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=1, "
+            "limited: persistentvolumeclaims=1"
+        ),
+    ),
+    "too many objects": (
+        {"count/persistentvolumeclaims": "1"},
+        (
+            "exceeded quota: q, requested: count/persistentvolumeclaims=1, used: count/persistentvolumeclaims=1, "
+            "limited: count/persistentvolumeclaims=1"
+        ),
+    ),
+    "too large for its class": (
+        {f"{GOLD}/requests.storage": "10Gi"},
+        (
+            f"exceeded quota: q, requested: {GOLD}/requests.storage=5Gi, used: {GOLD}/requests.storage=8Gi, "
+            f"limited: {GOLD}/requests.storage=10Gi"
+        ),
+    ),
+    "another class": ({"silver.storageclass.storage.k8s.io/persistentvolumeclaims": "0"}, None),
+    "something else": ({"pods": "0"}, None),
+}
+
+
+@pytest.mark.parametrize(("hard", "why"), QUOTAS.values(), ids=QUOTAS.keys())
+def test_quotas_of_claims(hard: dict[str, str], why: str | None) -> None:
+    objects = Objects(quota(**hard), existing("8Gi", storageClassName="gold"))
+    if why is None:
+        stored(PERSISTENT_VOLUME_CLAIM, claim("5Gi", storageClassName="gold"), objects)
+        return
+    with pytest.raises(ApiError) as refused:
+        create(PERSISTENT_VOLUME_CLAIM, claim("5Gi", storageClassName="gold"), objects)
+    assert refused.value.code == 403
+    assert refused.value.message == f'persistentvolumeclaims "c" is forbidden: {why}'
+
+
+def test_a_claim_grows_within_its_quota() -> None:
+    storage_class = (STORAGE_CLASSES, {"metadata": {"name": "fast"}, "allowVolumeExpansion": True})
+    old = stored(PERSISTENT_VOLUME_CLAIM, claim("2Gi", storageClassName="fast", volumeName="v"))
+    old = merged(old, {"status": {"phase": "Bound", "capacity": {"storage": "2Gi"}}})
+    objects = Objects(quota(**{"requests.storage": "4Gi"}), (PERSISTENT_VOLUME_CLAIMS, old), storage_class)
+    patch = {"spec": {"resources": {"requests": {"storage": "4Gi"}}}}
+    assert update(PERSISTENT_VOLUME_CLAIM, old, patch, objects)[1] == []
+    with pytest.raises(
+        ApiError, match=r"exceeded quota: q, requested: requests\.storage=3Gi, used: requests\.storage=2Gi"
+    ):
+        update(PERSISTENT_VOLUME_CLAIM, old, {"spec": {"resources": {"requests": {"storage": "5Gi"}}}}, objects)
+
+
+def test_other_kinds_are_counted_when_they_are_made() -> None:
+    objects = Objects(quota(configmaps="0"))
+    with pytest.raises(ApiError, match='configmaps "a" is forbidden: exceeded quota: q, requested: configmaps=1'):
+        create(CONFIG_MAP, new(), objects)
+    assert update(CONFIG_MAP, stored(CONFIG_MAP, new()), {"data": {"k": "v"}}, objects)[1] == []
+
+
+def test_what_a_quota_can_not_be() -> None:
+    assert refusals(
+        RESOURCE_QUOTA, new(spec={"hard": {"requests.storage": "-1", "persistentvolumeclaims": "500m"}})
+    ) == [
+        "spec.hard[requests.storage]: Invalid value: -1: must be a valid resource quantity",
+        'spec.hard[persistentvolumeclaims]: Invalid value: "500m": must be an integer',
+    ]
+    old = stored(RESOURCE_QUOTA, new(spec={"hard": {"pods": "1"}}))
+    assert change_refusals(RESOURCE_QUOTA, old, {"spec": {"scopes": ["BestEffort"]}}) == [
+        'spec.scopes: Invalid value: ["BestEffort"]: field is immutable'
+    ]
+
+
+LIMITS: dict[str, tuple[str, str | None]] = {
+    "512Mi": ("512Mi", "minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 512Mi"),
+    "1Gi": ("1Gi", None),
+    "5Gi": ("5Gi", "maximum storage usage per PersistentVolumeClaim is 4Gi, but request is 5Gi"),
+}
+
+
+@pytest.mark.parametrize(("size", "why"), LIMITS.values(), ids=LIMITS.keys())
+def test_limits_of_claims(size: str, why: str | None) -> None:
+    objects = Objects(limits(type="PersistentVolumeClaim", min={"storage": "1Gi"}, max={"storage": "4Gi"}))
+    if why is None:
+        stored(PERSISTENT_VOLUME_CLAIM, claim(size), objects)
+        return
+    with pytest.raises(ApiError) as refused:
+        create(PERSISTENT_VOLUME_CLAIM, claim(size), objects)
+    assert refused.value.message == f'persistentvolumeclaims "c" is forbidden: {why}'
+
+
+def test_limits_fill_in_what_containers_leave_out() -> None:
+    objects = Objects(limits(type="Container", default={"cpu": "1"}, defaultRequest={"cpu": "500m"}))
+    obj = stored(POD, new("p", spec={"containers": [{"name": "c", "image": "i"}]}), objects)
+    assert obj["spec"]["containers"][0]["resources"] == {"requests": {"cpu": "500m"}, "limits": {"cpu": "1"}}
+    assert obj["metadata"]["annotations"] == {
+        "kubernetes.io/limit-ranger": "LimitRanger plugin set: cpu request for container c; cpu limit for container c"
+    }
+
+
+def test_limits_of_containers() -> None:
+    objects = Objects(limits(type="Container", min={"cpu": "100m"}, max={"cpu": "1"}))
+    resources = {"requests": {"cpu": "50m"}, "limits": {"cpu": "2"}}
+    with pytest.raises(ApiError) as refused:
+        create(POD, new("p", spec={"containers": [{"name": "c", "image": "i", "resources": resources}]}), objects)
+    assert refused.value.message == (
+        'pods "p" is forbidden: [minimum cpu usage per Container is 100m, but request is 50m, '
+        "maximum cpu usage per Container is 1, but limit is 2]"
+    )
+
+
+def test_what_limits_can_not_be() -> None:
+    item = {"type": "PersistentVolumeClaim", "min": {"storage": "2Gi"}, "max": {"storage": "1Gi"}}
+    assert refusals(LIMIT_RANGE, new(spec={"limits": [item, item]})) == [
+        'spec.limits[0].min[storage]: Invalid value: "2Gi": min value 2Gi is greater than max value 1Gi',
+        'spec.limits[1].type: Duplicate value: "PersistentVolumeClaim"',
+        'spec.limits[1].min[storage]: Invalid value: "2Gi": min value 2Gi is greater than max value 1Gi',
+    ]
+
+
+def test_priority_classes_stay_below_the_systems() -> None:
+    assert refusals(PRIORITY_CLASS, new("high", value=2_000_000_000)) == [
+        "value: Forbidden: maximum allowed value of a user defined priority is 1000000000"
+    ]
+    old = stored(PRIORITY_CLASS, new("high", value=10))
+    assert old["preemptionPolicy"] == "PreemptLowerPriority"
+    assert change_refusals(PRIORITY_CLASS, old, {"value": 11}) == ["value: Forbidden: may not be changed in an update."]
