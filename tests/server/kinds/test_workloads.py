@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.server.kinds.writes import NOW, change_refusals, changed, new, refusals, stored
+from tests.server.kinds.writes import NOW, Objects, change_refusals, changed, new, refusals, stored
 
 from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.jobs import CRON_JOB, JOB
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.kinds.plain import PLAIN_KINDS
 from pvbinder.server.kinds.scale import read_scale, write_scale
-from pvbinder.server.kinds.services import ENDPOINT, ENDPOINT_SLICE, SERVICE
+from pvbinder.server.kinds.services import ENDPOINT, ENDPOINT_SLICE, SERVICE, SERVICES
 from pvbinder.server.kinds.workloads import CONTROLLER_REVISION, DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET
 from pvbinder.server.schema import CATALOGUE
 from pvbinder.server.tables import render_table
@@ -199,10 +199,6 @@ def test_services_without_address() -> None:
 
 
 def test_an_address_is_given_once() -> None:
-    from tests.server.kinds.writes import Objects
-
-    from pvbinder.server.kinds.services import SERVICES
-
     first = stored(SERVICE, new("web", spec={"ports": [PORT]}))
     taken = Objects((SERVICES, first))
     second = stored(SERVICE, new("web", spec={"ports": [PORT]}), taken)
