@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from pathlib import Path
 from typing import Any
@@ -156,3 +157,46 @@ async def test_an_answer_in_yaml_is_the_same_object(tmp_path: Path) -> None:
         as_yaml = await server.send("GET", f"{MAPS}/a", headers={"accept": "application/yaml"})
         assert as_yaml.headers["Content-Type"] == "application/yaml"
         assert yaml.safe_load(as_yaml.body)["data"] == as_json["data"]
+
+
+async def fill(server: Serving, count: int) -> None:
+    futures = []
+    for number in range(count):
+        name = f"k{number:05}"
+        text = (
+            '{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"%s","namespace":"shop","resourceVersion":"%d"}}'
+        )
+        encode = lambda revision, text=text, name=name: (text % (name, revision)).encode()  # noqa: E731
+        futures.append(server.store.put("configmaps", f"shop/{name}", encode)[1])
+    for future in futures:
+        await future
+
+
+@pytest.mark.parametrize("accept", ["application/json", TABLE])
+async def test_read_1_a_long_list_is_the_state_at_which_it_was_taken(tmp_path: Path, accept: str) -> None:
+    async with serving(tmp_path) as server:
+        await fill(server, 25_000 if accept == "application/json" else 1200)
+        count, revision = server.store.statistics().objects["configmaps"], server.store.revision
+        async with asyncio.TaskGroup() as tasks:
+            listing = tasks.create_task(server.send("GET", MAPS, headers={"accept": accept}))
+            tasks.create_task(server.send("DELETE", f"{MAPS}/k00000"))
+            tasks.create_task(server.send("DELETE", f"{MAPS}/k01199"))
+        listed = listing.result()
+        rows = listed.body["rows" if accept == TABLE else "items"]
+        assert (listed.revision, len(rows)) == (str(revision), count)
+
+
+@pytest.mark.parametrize("target", [f"{MAPS}?labelSelector=none", MAPS])
+async def test_read_2_a_long_list_lets_others_have_their_turn(tmp_path: Path, target: str) -> None:
+    async with serving(tmp_path) as server:
+        await fill(server, 2000)
+        finished: list[str] = []
+
+        async def ask(what: str, accept: str) -> None:
+            await server.send("GET", what, headers={"accept": accept})
+            finished.append(what)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ask(target, TABLE))
+            tasks.create_task(ask(f"{MAPS}/k00001", "application/json"))
+        assert finished == [f"{MAPS}/k00001", target]

@@ -34,7 +34,7 @@ class Api:
     # What the authoriser has to say about an object that is about to be stored (new, stored); raises ApiError.
     guard: Callable[[UserInfo, ServedKind, Json, Json | None], None] = allow_all
     watches: Counter[str] = field(default_factory=Counter)  # open ones, by resource
-    _second: datetime = datetime.min.replace(tzinfo=UTC)
+    _second: datetime | None = None
     _second_text: str = ""
     _shelves: dict[tuple[str, str, str], Shelf] = field(default_factory=dict)
 

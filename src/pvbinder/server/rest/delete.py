@@ -50,7 +50,7 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
     form = negotiate(request.headers.get("accept", ""))
     list_options = read_list_options(request.query, is_watch=False)
     options = read_delete_options(request.query, request.body)
-    items, metadata = select(api, attributes.namespace, shelf, list_options, read_selection(shelf, list_options))
+    items, metadata = await select(api, attributes.namespace, shelf, list_options, read_selection(shelf, list_options))
     deletion = _Deletion(api, shelf, options, request.user or _NO_USER)
     for _, stored in items:
         identity = shelf.decode(stored.data)["metadata"]
@@ -61,7 +61,7 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
                 raise
     for durable in deletion.pending:
         await durable
-    return respond_bytes(request, 200, list_bytes(shelf, [stored for _, stored in items], metadata), form.media_type)
+    return respond_bytes(request, 200, await list_bytes(shelf, items, metadata), form.media_type)
 
 
 class _Deletion:

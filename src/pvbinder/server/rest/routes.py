@@ -29,7 +29,7 @@ async def serve(api: Api, request: ApiRequest, attributes: Attributes, shelf: Sh
         case "get":
             return read.get(api, request, attributes, shelf, sub)
         case "list":
-            return read.list_objects(api, request, attributes, shelf)
+            return await read.list_objects(api, request, attributes, shelf)
         case "watch":
             return watch.watch(api, request, attributes, shelf)
         case "update" if attributes.name:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.requests import ApiRequest
 from pvbinder.server.rest.api import Api
@@ -60,8 +58,3 @@ class Shown:
             version=self.form.version,
             with_columns=with_columns,
         )
-
-    @staticmethod
-    def encode(document: Json) -> bytes:
-        """Return `document` as compact JSON."""
-        return msgspec.json.encode(document)
