@@ -1,4 +1,4 @@
-"""What a work queue promises (QUEUE-1 to QUEUE-7)."""
+"""What a work queue promises (QUEUE-1 to QUEUE-7; B-4, B-5, B-14)."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import Resource
 
 T = TypeVar("T", bound=KubernetesObject)
+T_co = TypeVar("T_co", bound=KubernetesObject, covariant=True)
 
 SHORTEST_WATCH_SECONDS = 300  # then twice as long at most, at random, so that watches don't end together
 GRACE_SECONDS = 30.0  # how long after its time the server may still end a watch before we do
@@ -47,25 +48,25 @@ log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Added(Generic[T]):
+class Added(Generic[T_co]):
     """An object that was not there before."""
 
-    object: T
+    object: T_co
 
 
 @dataclass(frozen=True, slots=True)
-class Updated(Generic[T]):
+class Updated(Generic[T_co]):
     """The same object (same UID), changed."""
 
-    before: T
-    object: T
+    before: T_co
+    object: T_co
 
 
 @dataclass(frozen=True, slots=True)
-class Deleted(Generic[T]):
+class Deleted(Generic[T_co]):
     """An object that is gone; `object` is the last state that we know of."""
 
-    object: T
+    object: T_co
 
 
 Change: TypeAlias = Added[T] | Updated[T] | Deleted[T]

@@ -1,4 +1,4 @@
-"""A claim stays while a pod uses it (CLAIMS-1 to CLAIMS-4; PC rules), on a real API server."""
+"""A claim stays while a pod uses it (CLAIMS-1 to CLAIMS-4; PC-7 to PC-17), on a real API server."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_claims_1_the_cache_is_not_believed_when_it_knows_no_user() -> Non
         assert c.line.asked("GET", "/namespaces/default/pods") == 1
 
 
-async def test_claims_2_hundreds_of_claims_share_a_list() -> None:
+async def test_claims_2_hundreds_of_claims_share_a_list() -> None:  # PC-7, PC-8
     async with cluster(ONLY) as c:
         for number in range(300):
             await c.create(claim(f"c{number:03}"))
@@ -111,7 +111,7 @@ async def test_claims_4_a_failed_claim_comes_back(method: str, ending: str, capl
     assert logs.fields_of(errors[0])["pvc"] in ("default/orders", "default/other")
 
 
-async def test_an_answer_that_got_lost_does_no_harm() -> None:
+async def test_an_answer_that_got_lost_does_no_harm() -> None:  # PC-9
     async with cluster(ONLY) as c:
         await c.create(claim("orders"))
         await c.until(lambda: "default/orders" in c.of(CLAIMS))
