@@ -18,6 +18,11 @@ from pathlib import Path
 from pvbinder.cli.options import UpOptions, port_of_last_time
 from pvbinder.cli.starter import create_starter_objects
 from pvbinder.controllers.manager import Manager
+from pvbinder.controllers.metrics.controllers import ControllerSource
+from pvbinder.controllers.metrics.endpoint import PATH as METRICS_PATH
+from pvbinder.controllers.metrics.endpoint import metrics_page
+from pvbinder.controllers.metrics.metrics import Metrics
+from pvbinder.controllers.metrics.server import ServerSource
 from pvbinder.kube.client import Client
 from pvbinder.kube.discovery import discover
 from pvbinder.kube.in_process import InProcessTransport
@@ -58,6 +63,8 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
             transport_as=lambda name: InProcessTransport(server.dispatcher, _service_account(name)),
             served=tuple(served.resource for served in (await discover(client)).kinds),
         )
+        metrics = Metrics([ServerSource(server), ControllerSource(manager)])
+        server.dispatcher.pages[METRICS_PATH] = lambda: metrics_page(metrics)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(manager.run(), name="controllers")
             await manager.wait_ready()
