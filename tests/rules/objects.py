@@ -197,7 +197,8 @@ def node(name: str = "node-1", labels: dict[str, str] | None = None) -> Node:
 
 
 def _encoded(api_version: str, kind: str, metadata: Json, **parts: Any) -> bytes:
-    document: Json = {"apiVersion": api_version, "kind": kind, "metadata": _without_nothing(metadata)}
+    metadata = {"resourceVersion": "1"} | _without_nothing(metadata)
+    document: Json = {"apiVersion": api_version, "kind": kind, "metadata": metadata}
     for name, part in parts.items():
         if part is not None:
             document[name] = _without_nothing(part) if isinstance(part, dict) else part

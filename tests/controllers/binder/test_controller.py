@@ -1,0 +1,196 @@
+"""The binder on a real API server: what a user sees, what it costs, what it reacts to."""
+
+from __future__ import annotations
+
+from tests.controllers.cluster import Cluster, claim, cluster, pod, using, volume
+
+from pvbinder.controllers.binder_controller import BinderController
+from pvbinder.controllers.options import ControllerOptions
+from pvbinder.kube.kinds import CLAIMS, EVENTS, STORAGE_CLASSES, VOLUMES
+from pvbinder.model.json import Json
+from pvbinder.model.names import BINDER_CONTROLLER
+from pvbinder.model.objects import Claim, Volume
+
+ONLY = ControllerOptions(controllers="persistentvolume-binder", pvclaimbinder_sync_period=3600)
+
+
+def binder_of(c: Cluster) -> BinderController:
+    controller = c.manager.controllers[BINDER_CONTROLLER]
+    assert isinstance(controller, BinderController)
+    return controller
+
+
+def claim_in(c: Cluster, name: str) -> Claim:
+    return c.of(CLAIMS)[f"default/{name}"]
+
+
+async def until_claim(c: Cluster, name: str, phase: str) -> Claim:
+    await c.until(lambda: f"default/{name}" in c.of(CLAIMS) and claim_in(c, name).phase == phase)
+    return claim_in(c, name)
+
+
+async def until_volume(c: Cluster, name: str, phase: str) -> Volume:
+    await c.until(lambda: name in c.of(VOLUMES) and c.of(VOLUMES)[name].phase == phase)
+    return c.of(VOLUMES)[name]
+
+
+async def events_about(c: Cluster, reason: str) -> list[str]:
+    await c.settle()
+    await c.until(lambda: c.manager.statistics().recorders["persistentvolume-controller"].queued == 0)
+    found = [view.document() for view in await c.client.list_all(EVENTS)]
+    return [f"{event['type']} {event['message']}" for event in found if event["reason"] == reason]
+
+
+def storage_class(name: str, *, is_default: bool = False, **fields: object) -> Json:
+    annotations = {"storageclass.kubernetes.io/is-default-class": "true"} if is_default else {}
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name, "annotations": annotations},
+        "provisioner": "csi.example.com",
+        **fields,
+    }
+
+
+async def test_binder_2_a_bind_costs_its_four_writes_and_nothing_else() -> None:
+    async with cluster(ONLY) as c:
+        await c.create(volume("disk"))
+        await until_volume(c, "disk", "Available")
+        await c.settle()
+        before = len(c.line.seen)
+        await c.create(claim("orders"))
+        await until_claim(c, "orders", "Bound")
+        await c.settle()
+
+        made = [f"{request.method} {request.path}" for request in c.line.seen[before:]]
+        claims = "/api/v1/namespaces/default/persistentvolumeclaims"
+        assert made == [
+            "PUT /api/v1/persistentvolumes/disk",
+            "PUT /api/v1/persistentvolumes/disk/status",
+            f"PUT {claims}/orders",
+            f"PUT {claims}/orders/status",
+        ]
+
+
+async def test_binder_1_a_backlog_binds_without_a_conflict_each_volume_once() -> None:
+    count = 60
+    async with cluster(ONLY) as c:
+        await c.create(*(volume(f"disk-{number}") for number in range(count)))
+        await c.create(*(claim(f"claim-{number}") for number in range(count)))
+        await c.until(lambda: sum(found.phase == "Bound" for found in c.of(CLAIMS)) == count)
+        await c.settle()
+
+        assert len({found.volume_name for found in c.of(CLAIMS)}) == count
+        assert {found.name: found.claim_key for found in c.of(VOLUMES)} == {
+            found.volume_name: found.key for found in c.of(CLAIMS)
+        }
+        statuses = c.manager.statistics().requests["persistent-volume-binder"].statuses
+        assert set(statuses) <= {200, 201}, "no conflict, no other failure"
+
+
+async def test_binder_4_a_settled_system_makes_no_request() -> None:
+    async with cluster(ONLY) as c:
+        await c.create(volume("a"), volume("kept"), volume("free"))
+        await c.create(claim("orders", volumeName="a"), claim("gone", volumeName="kept"))
+        await until_claim(c, "orders", "Bound")
+        await until_claim(c, "gone", "Bound")
+        await c.client.delete(CLAIMS, "gone", "default")
+        document = (await c.client.get(CLAIMS, "gone", "default")).document()
+        document["metadata"]["finalizers"] = []
+        await c.client.replace(CLAIMS, document)
+        await until_volume(c, "kept", "Released")
+        await until_volume(c, "free", "Available")
+        await c.settle()
+        before = len(c.line.seen)
+
+        await binder_of(c).binder.resync()
+        await c.settle()
+
+        assert c.line.seen[before:] == []
+
+
+async def test_binder_3_a_claim_that_waits_takes_the_volume_that_comes() -> None:
+    async with cluster(ONLY) as c:
+        await c.create(claim("large", resources={"requests": {"storage": "5Gi"}}), claim("small"))
+        await c.until(lambda: len(binder_of(c).binder._waiting) == 2)
+        await c.create(volume("disk"))
+
+        assert (await until_claim(c, "small", "Bound")).volume_name == "disk"
+        assert claim_in(c, "large").phase == "Pending"
+
+
+async def test_binder_3_a_class_that_comes_unblocks_its_claims() -> None:  # T-10, DC-1, DC-3
+    async with cluster(ONLY) as c:
+        await c.create({**claim("orders"), "spec": {**claim("orders")["spec"], "storageClassName": None}})
+        await c.create(claim("named", storageClassName="fast"))
+        await c.until(lambda: len(binder_of(c).binder._waiting) == 2)
+        await c.create(storage_class("fast", is_default=True))
+
+        await c.until(lambda: claim_in(c, "orders").storage_class == "fast")
+        key = "volume.kubernetes.io/storage-provisioner"
+        await c.until(lambda: all(found.annotations.get(key) == "csi.example.com" for found in c.of(CLAIMS)))
+
+
+async def test_binder_3_a_volume_that_is_let_go_is_taken_by_the_next() -> None:
+    async with cluster(ONLY) as c:
+        await c.create(volume("disk"), claim("first"))
+        await until_claim(c, "first", "Bound")
+        await c.create(claim("second"))
+        await c.until(lambda: len(binder_of(c).binder._waiting) == 1)
+        document = (await c.client.get(VOLUMES, "disk")).document()
+        del document["spec"]["claimRef"]
+        await c.client.delete(CLAIMS, "first", "default")
+        stripped = (await c.client.get(CLAIMS, "first", "default")).document()
+        stripped["metadata"]["finalizers"] = []
+        await c.client.replace(CLAIMS, stripped)
+        released = (await until_volume(c, "disk", "Released")).document()
+        del released["spec"]["claimRef"]
+        await c.client.replace(VOLUMES, released)
+
+        assert (await until_claim(c, "second", "Bound")).volume_name == "disk"
+
+
+async def test_a_claim_whose_volume_is_deleted_is_lost_at_once() -> None:  # B-12, SC-B2
+    async with cluster(ONLY) as c:
+        await c.create(volume("disk"), claim("orders"))
+        await until_claim(c, "orders", "Bound")
+        document = (await c.client.get(VOLUMES, "disk")).document()
+        document["metadata"]["finalizers"] = []
+        await c.client.replace(VOLUMES, document)
+        await c.client.delete(VOLUMES, "disk")
+
+        await until_claim(c, "orders", "Lost")
+
+
+async def test_a_delayed_claim_waits_for_its_pod_and_says_so() -> None:  # SC-U5, DB-1, DB-2
+    later = storage_class("later", volumeBindingMode="WaitForFirstConsumer")
+    async with cluster(ONLY) as c:
+        await c.create(later, volume("disk", storageClassName="later"), claim("orders", storageClassName="later"))
+        await c.until(lambda: len(binder_of(c).binder._waiting) == 1)
+        await until_volume(c, "disk", "Available")
+        await c.settle()
+        assert claim_in(c, "orders").phase == "Pending"
+
+        await c.create(pod("web", using("orders")))
+        await c.settle()
+        document = (await c.client.get(VOLUMES, "disk")).document()
+        document["spec"]["claimRef"] = {"namespace": "default", "name": "orders"}  # as a scheduler does
+        await c.client.replace(VOLUMES, document)
+
+        assert (await until_claim(c, "orders", "Bound")).volume_name == "disk"
+        assert await events_about(c, "WaitForFirstConsumer") == [
+            "Normal waiting for first consumer to be created before binding"
+        ]
+        assert await events_about(c, "WaitForPodScheduled") == ["Normal waiting for pod web to be scheduled"]
+
+
+async def test_a_class_without_provisioning_leaves_its_claim_alone() -> None:  # PR-1
+    off = ControllerOptions(
+        controllers="persistentvolume-binder", enable_dynamic_provisioning=False, pvclaimbinder_sync_period=3600
+    )
+    async with cluster(off) as c:
+        await c.create(storage_class("fast"), claim("orders", storageClassName="fast"))
+        await c.until(lambda: len(binder_of(c).binder._waiting) == 1)
+        await c.settle()
+        assert claim_in(c, "orders").annotations == {}
+        assert "fast" in c.of(STORAGE_CLASSES)
