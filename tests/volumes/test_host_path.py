@@ -101,9 +101,9 @@ def test_block_volumes_are_not_provisioned() -> None:
 def test_a_place_that_cant_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    outcome = plugin(tmp_path / "file" / "root").provision(request())
+    outcome = plugin(tmp_path / "file" / "below").provision(request())
 
-    assert outcome == Failed(f"mkdir {tmp_path}/file/root: not a directory")
+    assert outcome == Failed(f"mkdir {tmp_path}/file/below: not a directory")
 
 
 def test_hostpath_2_deleting_removes_the_directory_and_its_contents(tmp_path: Path) -> None:
@@ -117,15 +117,15 @@ def test_hostpath_2_deleting_removes_the_directory_and_its_contents(tmp_path: Pa
 
 
 def test_hostpath_2_a_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "root").mkdir()
+    (tmp_path / "allowed").mkdir()
     (tmp_path / "valuable").mkdir()
-    link = tmp_path / "root" / "disk"
+    link = tmp_path / "allowed" / "disk"
     link.symlink_to(tmp_path / "valuable")
 
-    outcome = plugin(tmp_path / "root").delete(volume(hostPath={"path": str(link)}))
+    outcome = plugin(tmp_path / "allowed").delete(volume(hostPath={"path": str(link)}))
 
     assert outcome == Failed(
-        f"host_path deleter refuses {link}: {link} is a symbolic link out of {tmp_path}/root, to {tmp_path}/valuable"
+        f"host_path deleter refuses {link}: {link} is a symbolic link out of {tmp_path}/allowed, to {tmp_path}/valuable"
     )
     assert (tmp_path / "valuable").is_dir()
 

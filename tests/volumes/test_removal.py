@@ -207,16 +207,17 @@ def test_no_path_and_no_tree_ever_reaches_out(
     tmp_path_factory: pytest.TempPathFactory, path: list[str], tree: list[list[str]]
 ) -> None:
     top = tmp_path_factory.mktemp("top")
-    (top / "root" / "a").mkdir(parents=True)
+    root = top / "root"
+    (root / "a").mkdir(parents=True)
     (top / "valuable" / "a" / "b").mkdir(parents=True)
-    (top / "root" / "link").symlink_to("a")
-    (top / "root" / "out").symlink_to(top / "valuable")
-    (top / "root" / "a" / "out").symlink_to(top / "valuable")
+    (root / "link").symlink_to("a")
+    (root / "out").symlink_to(top / "valuable")
+    (root / "a" / "out").symlink_to(top / "valuable")
     for steps in tree:
         inside = [step for step in steps if step in ("a", "b")]
-        (top / "root").joinpath(*inside).mkdir(parents=True, exist_ok=True)
+        root.joinpath(*inside).mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(RemovalRefusedError, NotADirectoryError):
-        remove_tree(f"{top}/root/{'/'.join(path)}", root=f"{top}/root")
+        remove_tree(f"{root}/{'/'.join(path)}", root=str(root))
 
     assert (top / "valuable" / "a" / "b").is_dir()
-    assert (top / "root").is_dir()
+    assert root.is_dir()
