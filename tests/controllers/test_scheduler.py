@@ -234,12 +234,12 @@ async def test_a_claim_for_one_pod_goes_to_the_next_when_the_first_is_gone() -> 
 async def test_a_broken_line_delays_a_pod_only() -> None:
     async with cluster(WITH_BINDER) as c:
         await create_node(c.client, "node-1")
-        c.line.before = fails(7, "POST", "/binding")
+        c.line.before = fails(2, "POST", "/binding")
         await c.create(scheduled("web"))
 
         await c.until(lambda: node_of(c, "web") == "node-1")
 
-        assert c.line.asked("POST", "/binding") == 8
+        assert c.line.asked("POST", "/binding") == 3
 
 
 async def test_an_assignment_whose_answer_got_lost_is_not_told_as_a_failure() -> None:
