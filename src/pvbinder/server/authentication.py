@@ -6,12 +6,15 @@ AUTHENTICATION-2  A token is only ever compared by its digest, and never logged.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, cast
 
+from pvbinder.model.errors import PvbinderError
 from pvbinder.server.errors import ApiError
 from pvbinder.server.requests import ApiRequest, UserInfo
 
@@ -22,6 +25,10 @@ ANONYMOUS = UserInfo("system:anonymous", groups=(UNAUTHENTICATED,))
 SERVICE_ACCOUNT = "system:serviceaccount:"
 
 TokenReader = Callable[[str], UserInfo | None]
+
+
+class TokenFileError(PvbinderError):
+    """The file of static tokens can't be used."""
 
 
 @dataclass(slots=True)
@@ -57,6 +64,27 @@ class Authenticator:
             if user is not None:
                 return with_authenticated(user)
         return None
+
+
+def read_token_file(path: Path) -> dict[str, UserInfo]:
+    """Read a file of static tokens as ``--token-auth-file`` of the reference has it.
+
+    Each line is ``token,user,uid`` and, quoted if there are several, ``"group1,group2"``. Raises TokenFileError.
+    """
+    try:
+        with path.open(newline="") as file:
+            rows = [row for row in csv.reader(file, skipinitialspace=True) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TokenFileError(f"can't read the tokens in {path}: {error}", hint="each line is token,user,uid") from error
+    tokens: dict[str, UserInfo] = {}
+    for number, row in enumerate(rows, 1):
+        if len(row) < 3 or not row[0].strip() or not row[1].strip():
+            raise TokenFileError(
+                f"{path}: entry {number} is not token,user,uid", hint='for example s3cret,ana,1,"devs,ops"'
+            )
+        groups = tuple(group.strip() for group in row[3].split(",") if group.strip()) if len(row) > 3 else ()
+        tokens[row[0].strip()] = UserInfo(row[1].strip(), row[2].strip(), groups)
+    return tokens
 
 
 def unauthorized() -> ApiError:

@@ -22,12 +22,14 @@ from typing import Literal
 import msgspec
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.resources import EVENTS, SERVICE_ACCOUNTS
 from pvbinder.server.authentication import MASTERS, Authenticator
 from pvbinder.server.authorization import AlwaysAllow, Authorizer
 from pvbinder.server.authorization.default_roles import default_objects
 from pvbinder.server.authorization.rbac import Rbac
 from pvbinder.server.discovery import Discovery
 from pvbinder.server.dispatch import Dispatcher
+from pvbinder.server.expiry import Expiry
 from pvbinder.server.http import Listener, Timeouts
 from pvbinder.server.identity import Identity
 from pvbinder.server.kinds.kind import Json
@@ -36,6 +38,7 @@ from pvbinder.server.openapi import OpenApi
 from pvbinder.server.requests import ApiRequest, UserInfo
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.health import Health
+from pvbinder.server.service_account_tokens import ServiceAccountTokens, load_or_make_secret
 from pvbinder.server.store import Store
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -89,9 +92,11 @@ class EmbeddedServer:
             if self._authorization == "RBAC":
                 authorizer = rbac = Rbac(self.api)
                 self.api.guard = rbac.guard
+            account_tokens = ServiceAccountTokens(self.api, load_or_make_secret(self.data_dir))
+            self.api.posts[SERVICE_ACCOUNTS.qualified, "token"] = account_tokens.request
             self.dispatcher = Dispatcher(
                 self.api,
-                Authenticator(self._tokens),
+                Authenticator(self._tokens, (account_tokens.read,)),
                 authorizer,
                 Health({}, {"poststarthook/start-namespaces": self._why_not_ready}),
                 documents=(Discovery(registry), OpenApi(registry)),
@@ -99,6 +104,10 @@ class EmbeddedServer:
             if self._listen:
                 self.identity = Identity.load_or_make(self.data_dir / "pki", [self._host])
             await self._bootstrap()
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            stack.callback(
+                tasks.create_task(Expiry(self.store, EVENTS.qualified).run(), name="expiry of events").cancel
+            )
             self._ready = True
             if self._listen:
                 self._listener = await stack.enter_async_context(

@@ -34,7 +34,14 @@ SERVICE_ACCOUNT = ServedKind(
     default=default_service_account,
     prepare_create=prepare_new_service_account,
     prepare_update=prepare_service_account,
-    # The token itself is made by `server.identity`; here it is only declared, for discovery.
-    subresources=(Subresource("token", verbs=("create",), body=TOKEN_REQUEST),),
+    # The token itself is made by `server.service_account_tokens`.
+    subresources=(
+        Subresource(
+            "token",
+            verbs=("create",),
+            body=TOKEN_REQUEST,
+            body_schema="io.k8s.api.authentication.v1.TokenRequest",
+        ),
+    ),
     columns=(NAME, AGE),
 )

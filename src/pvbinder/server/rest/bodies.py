@@ -45,9 +45,16 @@ async def post(writer: Writer, attributes: Attributes, sub: Subresource, form: F
     """Answer a POST to a subresource."""
     if sub.removes:
         return await _evict(writer, attributes, sub, form)
+    stored = _stored(writer, attributes)
+    answer = writer.api.posts.get((writer.shelf.kind.resource.qualified, sub.name))
+    if answer is not None:
+        asked = _decode(writer, sub)
+        _check_name(asked, attributes.name)
+        response = respond(writer.request, 201, answer(writer.shelf.served(stored.data), asked), form.media_type)
+        response.warnings = tuple(writer.warnings)
+        return response
     if sub.write is None:
         raise ApiError(501, "NotImplemented", f"POST to {sub.name} is not served")
-    stored = _stored(writer, attributes)
     return await _write(writer, attributes, sub, form, stored, _decode(writer, sub))
 
 

@@ -158,15 +158,6 @@ class Store:
             if stored is not None:
                 yield key, stored
 
-    def is_empty(self, kind: str, prefix: str = "") -> bool:
-        """Tell whether no object's key begins with `prefix`, in the head too."""
-        if any(True for _ in self.objects(kind, prefix)):
-            return False
-        return not any(
-            stored is not None and where == kind and key.startswith(prefix)
-            for (where, key), stored in self._head.items()
-        )
-
     def watch(self, kind: str, revision: int) -> Cursor:
         """Return a cursor over the changes of `kind` after `revision`; RevisionExpired when some are forgotten."""
         if revision > self.revision:
