@@ -33,7 +33,7 @@ class Api:
     clock: Callable[[], datetime] = utc_now
     # What the authoriser has to say about an object that is about to be stored (new, stored); raises ApiError.
     guard: Callable[[UserInfo, ServedKind, Json, Json | None], None] = allow_all
-    # What answers a POST to a subresource that changes nothing (the object, what was sent), by resource and subresource.
+    # What answers a POST to a subresource that changes nothing (object, what was sent), by resource and subresource.
     posts: dict[tuple[str, str], Callable[[Json, Json], Json]] = field(default_factory=dict)
     watches: Counter[str] = field(default_factory=Counter)  # open ones, by resource
     _second: datetime | None = None
