@@ -134,6 +134,18 @@ async def cluster(
             watching.cancel()
 
 
+@asynccontextmanager
+async def more_controllers(c: Cluster, options: ControllerOptions) -> AsyncGenerator[Manager]:
+    """More controllers on the server of `c`, started later, over the same line."""
+    manager = Manager(c.line, options)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(manager.run())
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await manager.wait_ready()
+        yield manager
+        running.cancel()
+
+
 def claim(name: str, *, namespace: str = "default", **spec: object) -> Json:
     """A claim."""
     wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": ""}

@@ -293,7 +293,9 @@ def _is_shown_twice(resource: Resource) -> bool:
 
 def with_conditions(before: list[Json], result: Round, now: datetime) -> list[Json]:
     """Return the conditions of a namespace that isn't gone yet, in the reference's words."""
-    counts = ", ".join(f"{left.resource.qualified} has {left.count} resource instances" for left in result.left)
+    counts = ", ".join(
+        f"{left.resource.plural}.{left.resource.group} has {left.count} resource instances" for left in result.left
+    )
     on: Counter[str] = Counter()
     for left in result.left:
         on.update(left.finalizers)
