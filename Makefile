@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .PHONY: help setup run test quick check format vectors scenarios apicases bench soak reference lock clean
 
 PY := .venv/bin/python
-UP := .venv/bin/pvbinder up --ephemeral --bare -v 0
+UP := .venv/bin/pvbinder up --ephemeral --bare
 JOBS ?= 2
 DIR ?= tests/vectors/data
 
@@ -38,7 +38,7 @@ vectors: setup ## run every vector file of a directory against the real code: ma
 	@$(PY) -m tests.vectors $(DIR)
 
 scenarios: setup ## replay the recorded scenarios against `pvbinder up --bare`, list those that don't pass yet; ONLY='static-*'
-	@$(UP) --sync-period 2s -- $(PY) -m tests.conformance scenarios $(if $(ONLY),--only '$(ONLY)')
+	@$(UP) --sync-period 2s --enable-hostpath-provisioner -- $(PY) -m tests.conformance scenarios $(if $(ONLY),--only '$(ONLY)')
 
 apicases: setup ## replay the recorded HTTP cases and kubectl transcripts, list those that don't pass yet; ONLY='watch-*'
 	@$(UP) --controllers= -- $(PY) -m tests.conformance http $(if $(ONLY),--only '$(ONLY)')

@@ -36,7 +36,11 @@ MISTAKES = {  # what is typed: (exit code, what stderr says)
         2,
         "error: Invalid value for '--port': 'http' is not a valid integer range",
     ),
-    "no duration": (["up", "--sync-period", "15"], 2, "--pvclaimbinder-sync-period: '15' is not a duration such as 15s, 1m30s or 500ms"),
+    "no duration": (
+        ["up", "--sync-period", "15"],
+        2,
+        "--pvclaimbinder-sync-period: '15' is not a duration such as 15s, 1m30s or 500ms",
+    ),
     "an endless loop": (["up", "--sync-period", "0"], 2, "0 must be longer than nothing"),
     "a command without dashes": (["up", "kubectl"], 2, "a command to run goes after --"),
     "dashes without a command": (["up", "--"], 2, "there is no command after --"),

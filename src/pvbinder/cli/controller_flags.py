@@ -44,7 +44,8 @@ class WithControllerFlags(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the two lists of options."""
-        ours, controllers = [], []
+        ours: list[tuple[str, str]] = []
+        controllers: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
             if (record := parameter.get_help_record(ctx)) is not None:
                 (controllers if parameter.name in _OPTIONS else ours).append(record)

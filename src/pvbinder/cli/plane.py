@@ -4,6 +4,8 @@ PLANE-1  When the context is entered the server answers, the kubeconfig is writt
          their caches: what is applied next is acted on at once.
 PLANE-2  When a part breaks, everything stops and the reason is raised; nothing goes on by half.
 PLANE-3  When it is left, the controllers have stopped before the server does.
+PLANE-4  Bare, nothing appears that nobody made: no node or class, no claims for pods, and nobody plays the scheduler,
+         the kubelet or the StatefulSet controller, unless ``--controllers`` names them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pvbinder.cli.options import UpOptions, port_of_last_time
@@ -23,6 +25,7 @@ from pvbinder.controllers.metrics.endpoint import PATH as METRICS_PATH
 from pvbinder.controllers.metrics.endpoint import metrics_page
 from pvbinder.controllers.metrics.metrics import Metrics
 from pvbinder.controllers.metrics.server import ServerSource
+from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, with_small_cluster
 from pvbinder.kube.client import Client
 from pvbinder.kube.discovery import discover
 from pvbinder.kube.in_process import InProcessTransport
@@ -33,6 +36,7 @@ from pvbinder.server.requests import UserInfo
 
 KUBECONFIG = "kubeconfig"
 USUAL_PORT = 6443
+MAKE_CLAIMS = {"ephemeral-volume-controller"}
 ADMIN = UserInfo("kubernetes-admin", groups=(MASTERS, AUTHENTICATED))
 READER = UserInfo("system:kube-controller-manager", groups=(MASTERS, AUTHENTICATED))  # lists and watches for all
 
@@ -55,11 +59,12 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         transport = InProcessTransport(server.dispatcher, ADMIN)
         client = Client(transport)
         if not options.bare:
-            await create_starter_objects(client)
+            await create_starter_objects(client, host_path=options.controllers.enable_hostpath_provisioner)
         kubeconfig = options.kubeconfig or server.data_dir / KUBECONFIG
         manager = Manager(
             InProcessTransport(server.dispatcher, READER),
             options.controllers,
+            known=_known_controllers(bare=options.bare),
             transport_as=lambda name: InProcessTransport(server.dispatcher, _service_account(name)),
             served=tuple(served.resource for served in (await discover(client)).kinds),
         )
@@ -73,6 +78,13 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
                 yield Plane(server.url, kubeconfig, transport, manager)
             finally:
                 running.cancel()
+
+
+def _known_controllers(*, bare: bool) -> tuple[ControllerDeclaration, ...]:
+    """Return the controllers, with those on by default that belong to how we begin (PLANE-4)."""
+    if not bare:
+        return with_small_cluster()
+    return tuple(replace(one, on_by_default=one.on_by_default and one.name not in MAKE_CLAIMS) for one in CONTROLLERS)
 
 
 def _service_account(name: str) -> UserInfo:

@@ -1,9 +1,10 @@
-"""What `pvbinder up` begins with unless it is ``--bare``: one node, and a storage class that waits for its consumer.
+"""What `pvbinder up` begins with unless it is ``--bare``: one node, and storage classes that make sense on it.
 
 STARTER-1  What is missing is created at each start; what is there stays as it is, however it was changed.
 
-There is no default class on purpose: nothing here could provision for it yet, and claims without a class would no
-longer find volumes without one.
+``local-storage`` is for volumes that are disks of a node, and waits for their first consumer. ``standard`` makes
+directories, and is there only if that is allowed (``--enable-hostpath-provisioner``). Neither is the default class, on
+purpose: with one, claims that name no class would no longer find volumes that have none.
 """
 
 from __future__ import annotations
@@ -13,27 +14,30 @@ from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import STORAGE_CLASSES
 from pvbinder.model.json import Json
-from pvbinder.model.names import NO_PROVISIONER
+from pvbinder.model.names import HOST_PATH_PLUGIN, NO_PROVISIONER
 
 NODE = "local"
-STORAGE_CLASS = "local-storage"
+LOCAL_CLASS = "local-storage"
+HOST_PATH_CLASS = "standard"
 
 
-async def create_starter_objects(client: Client) -> None:
-    """Create the node and the storage class, where they are missing (STARTER-1)."""
+async def create_starter_objects(client: Client, *, host_path: bool) -> None:
+    """Create the node and the storage classes, where they are missing (STARTER-1)."""
     await create_node(client, NODE)
+    await _create_class(client, LOCAL_CLASS, NO_PROVISIONER, "WaitForFirstConsumer")
+    if host_path:
+        await _create_class(client, HOST_PATH_CLASS, HOST_PATH_PLUGIN, "Immediate")
+
+
+async def _create_class(client: Client, name: str, provisioner: str, binding_mode: str) -> None:
+    document: Json = {
+        "metadata": {"name": name},
+        "provisioner": provisioner,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": binding_mode,
+    }
     try:
-        await client.create(STORAGE_CLASSES, storage_class())
+        await client.create(STORAGE_CLASSES, document)
     except ApiFailure as failure:
         if not failure.is_already_exists:
             raise
-
-
-def storage_class() -> Json:
-    """Return the class for volumes that are disks of a node."""
-    return {
-        "metadata": {"name": STORAGE_CLASS},
-        "provisioner": NO_PROVISIONER,
-        "reclaimPolicy": "Delete",
-        "volumeBindingMode": "WaitForFirstConsumer",
-    }

@@ -68,7 +68,12 @@ class CommandAfterDashes(WithControllerFlags):
     show_default="kubeconfig in the data directory",
     help="Where to write the administrator's kubeconfig (mode 0600).",
 )
-@click.option("--bare", is_flag=True, help="Begin like an empty Kubernetes: with no node and no storage class.")
+@click.option(
+    "--bare",
+    is_flag=True,
+    help="Begin like an empty Kubernetes, where nothing appears that nobody made: no node, no storage class, no "
+    "scheduler, no kubelet, no claims for pods.",
+)
 @click.option(
     "--apply",
     "apply_paths",
@@ -99,6 +104,7 @@ class CommandAfterDashes(WithControllerFlags):
 @click.pass_context
 def up(
     ctx: click.Context,
+    /,
     data_dir: Path | None,
     ephemeral: bool,
     host: str,

@@ -1,0 +1,92 @@
+"""The control plane as a whole, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from pvbinder.cli.options import UpOptions
+from pvbinder.cli.plane import control_plane
+from pvbinder.controllers.manager import Manager
+from pvbinder.controllers.options import ControllerOptions
+from pvbinder.kube.client import Client
+from pvbinder.kube.kinds import NODES, STORAGE_CLASSES
+from pvbinder.model.errors import PvbinderError
+
+DEADLINE_SECONDS = 30
+SMALL = {"scheduler", "kubelet", "statefulset-controller"}
+
+
+def options(data_dir: Path, *, bare: bool = False, controllers: str = "*") -> UpOptions:
+    return UpOptions(
+        data_dir=data_dir,
+        host="127.0.0.1",
+        port=0,
+        kubeconfig=None,
+        controllers=ControllerOptions(controllers=controllers),
+        bare=bare,
+        verbosity=0,
+        log_format="text",
+    )
+
+
+async def test_plane_2_when_a_part_breaks_everything_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks = asyncio.Event()
+
+    async def run(self: Manager) -> None:
+        self._ready.set()
+        await breaks.wait()
+        raise PvbinderError("the mainspring is gone")
+
+    monkeypatch.setattr(Manager, "run", run)
+    with pytest.RaisesGroup(pytest.RaisesExc(PvbinderError, match="mainspring")):
+        async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data")):
+            breaks.set()
+            await asyncio.Event().wait()
+
+    monkeypatch.undo()
+    async with control_plane(options(tmp_path / "data", controllers="")):
+        pass  # the directory is free again
+
+
+async def test_plane_3_the_controllers_stop_before_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = []
+    run = Manager.run
+
+    async def run_and_tell(self: Manager) -> None:
+        try:
+            await run(self)
+        finally:
+            await Client(plane.transport).list_all(NODES)  # the server still answers
+            order.append("controllers stopped")
+
+    monkeypatch.setattr(Manager, "run", run_and_tell)
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data")) as plane:
+        pass
+    order.append("server stopped")
+
+    assert order == ["controllers stopped", "server stopped"]
+
+
+async def test_plane_4_bare_nothing_appears_that_nobody_made(tmp_path: Path) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data", bare=True)) as plane:
+        client = Client(plane.transport)
+        assert await client.list_all(NODES) == []
+        assert await client.list_all(STORAGE_CLASSES) == []
+        running = set(plane.manager.controllers)
+
+    assert running >= {"persistentvolume-binder-controller", "persistentvolumeclaim-protection-controller"}
+    assert not running & (SMALL | {"ephemeral-volume-controller"})
+
+
+async def test_plane_4_unless_controllers_names_them(tmp_path: Path) -> None:
+    wanted = options(tmp_path / "data", bare=True, controllers="ephemeral-volume,scheduler")
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(wanted) as plane:
+        assert set(plane.manager.controllers) == {"ephemeral-volume-controller", "scheduler"}
+
+
+async def test_otherwise_there_is_a_small_cluster(tmp_path: Path) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data")) as plane:
+        assert set(plane.manager.controllers) >= SMALL
