@@ -35,7 +35,7 @@ from pvbinder.server.kinds.kind import (
 )
 from pvbinder.server.kinds.pod_templates import container_columns, default_template
 from pvbinder.server.kinds.scale import scale_of
-from pvbinder.server.kinds.status import STATUS, keep_status, start_with_empty_status
+from pvbinder.server.kinds.status import STATUS, keep_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,23 @@ class Plain:
             delete_returns_object=self.returns_object,
             name_rule=self.name_rule,
             default=self.default or nothing,
-            prepare_create=start_with_empty_status if self.has_status else nothing_at,
+            prepare_create=_starting_with(self.default or nothing) if self.has_status else nothing_at,
             prepare_update=keep_status if self.has_status else nothing_of_two,
             subresources=(*scale, STATUS) if self.has_status else scale,
             columns=self.columns,
             generation_at_create=1 if self.counts else None,
             generation_follows=self.counts,
         )
+
+
+def _starting_with(default: Callable[[Json], None]) -> Callable[[Json, str], None]:
+    """Make the hook that starts with a status as the defaults have it, whatever the creator sends."""
+
+    def prepare(obj: Json, _now: str) -> None:
+        obj["status"] = {}
+        default(obj)
+
+    return prepare
 
 
 def _set(obj: Json, **values: object) -> None:

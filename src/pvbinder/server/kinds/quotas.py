@@ -57,8 +57,8 @@ def validate_quota_update(new: Json, old: Json) -> list[FieldError]:
 def default_limit_range(obj: Json) -> None:
     """Let what is allowed at most be the default, and the default be asked for (containers only)."""
     spec = obj.setdefault("spec", {})
-    spec.setdefault("limits", [])
-    for item in spec["limits"]:
+    spec.setdefault("limits", None)
+    for item in spec["limits"] or ():
         for field in ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio"):
             if field in item:
                 canonical_quantities(item, field)
@@ -74,7 +74,7 @@ def validate_limit_range(obj: Json) -> list[FieldError]:
     """Check that the amounts of each type are in order."""
     errors: list[FieldError] = []
     types: set[str] = set()
-    for index, item in enumerate(obj["spec"]["limits"]):
+    for index, item in enumerate(obj["spec"]["limits"] or ()):
         path = f"spec.limits[{index}]"
         kind = item.get("type", "")
         if not kind:
