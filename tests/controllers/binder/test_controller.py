@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.controllers.cluster import Cluster, claim, cluster, pod, using, volume
+import asyncio
+
+from tests.controllers.cluster import DEADLINE_SECONDS, Cluster, claim, cluster, pod, using, volume
 
 from pvbinder.controllers.binder_controller import BinderController
 from pvbinder.controllers.options import ControllerOptions
@@ -34,9 +36,17 @@ async def until_volume(c: Cluster, name: str, phase: str) -> Volume:
     return c.of(VOLUMES)[name]
 
 
+async def until_waiting(c: Cluster, count: int) -> None:
+    """Wait until so many claims wait for something to come."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while binder_of(c).binder.statistics().waiting_claims != count:
+            await asyncio.sleep(0)
+
+
 async def events_about(c: Cluster, reason: str) -> list[str]:
     await c.settle()
-    await c.until(lambda: c.manager.statistics().recorders["persistentvolume-controller"].queued == 0)
+    for recorder in c.manager._recorders:
+        await recorder.wait_written()
     found = [view.document() for view in await c.client.list_all(EVENTS)]
     return [f"{event['type']} {event['message']}" for event in found if event["reason"] == reason]
 
@@ -112,7 +122,7 @@ async def test_binder_4_a_settled_system_makes_no_request() -> None:
 async def test_binder_3_a_claim_that_waits_takes_the_volume_that_comes() -> None:
     async with cluster(ONLY) as c:
         await c.create(claim("large", resources={"requests": {"storage": "5Gi"}}), claim("small"))
-        await c.until(lambda: len(binder_of(c).binder._waiting) == 2)
+        await until_waiting(c, 2)
         await c.create(volume("disk"))
 
         assert (await until_claim(c, "small", "Bound")).volume_name == "disk"
@@ -123,7 +133,7 @@ async def test_binder_3_a_class_that_comes_unblocks_its_claims() -> None:  # T-1
     async with cluster(ONLY) as c:
         await c.create({**claim("orders"), "spec": {**claim("orders")["spec"], "storageClassName": None}})
         await c.create(claim("named", storageClassName="fast"))
-        await c.until(lambda: len(binder_of(c).binder._waiting) == 2)
+        await until_waiting(c, 2)
         await c.create(storage_class("fast", is_default=True))
 
         await c.until(lambda: claim_in(c, "orders").storage_class == "fast")
@@ -136,7 +146,7 @@ async def test_binder_3_a_volume_that_is_let_go_is_taken_by_the_next() -> None:
         await c.create(volume("disk"), claim("first"))
         await until_claim(c, "first", "Bound")
         await c.create(claim("second"))
-        await c.until(lambda: len(binder_of(c).binder._waiting) == 1)
+        await until_waiting(c, 1)
         document = (await c.client.get(VOLUMES, "disk")).document()
         del document["spec"]["claimRef"]
         await c.client.delete(CLAIMS, "first", "default")
@@ -166,7 +176,7 @@ async def test_a_delayed_claim_waits_for_its_pod_and_says_so() -> None:  # SC-U5
     later = storage_class("later", volumeBindingMode="WaitForFirstConsumer")
     async with cluster(ONLY) as c:
         await c.create(later, volume("disk", storageClassName="later"), claim("orders", storageClassName="later"))
-        await c.until(lambda: len(binder_of(c).binder._waiting) == 1)
+        await until_waiting(c, 1)
         await until_volume(c, "disk", "Available")
         await c.settle()
         assert claim_in(c, "orders").phase == "Pending"
@@ -190,7 +200,7 @@ async def test_a_class_without_provisioning_leaves_its_claim_alone() -> None:  #
     )
     async with cluster(off) as c:
         await c.create(storage_class("fast"), claim("orders", storageClassName="fast"))
-        await c.until(lambda: len(binder_of(c).binder._waiting) == 1)
+        await until_waiting(c, 1)
         await c.settle()
         assert claim_in(c, "orders").annotations == {}
         assert "fast" in c.of(STORAGE_CLASSES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import assert_never
 
 from pvbinder import logs
@@ -11,12 +12,12 @@ from pvbinder.controllers.binder.errors import SyncError
 from pvbinder.controllers.binder.pairs import Pairs
 from pvbinder.controllers.binder.provisioner import VolumeProvisioner
 from pvbinder.controllers.binder.reporter import Reporter
+from pvbinder.controllers.binder.retries import RetriedOperations
 from pvbinder.controllers.binder.timers import Timers
 from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
-from pvbinder.controllers.operations import Operations
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
-from pvbinder.model.objects import Claim, StorageClass, Volume
+from pvbinder.model.objects import Claim, ClaimKey, StorageClass, Volume
 from pvbinder.rules import binding, classes
 from pvbinder.rules.claims import (
     AnnealClaim,
@@ -53,9 +54,10 @@ class ClaimSync:
         pairs: Pairs,
         waiting: Waiting,
         provisioner: VolumeProvisioner,
-        operations: Operations,
+        operations: RetriedOperations,
         timers: Timers,
         settings: Settings,
+        wake_claim: Callable[[ClaimKey], None],
     ) -> None:
         self._caches = caches
         self._writes = writes
@@ -66,6 +68,7 @@ class ClaimSync:
         self._operations = operations
         self._timers = timers
         self._settings = settings
+        self._wake_claim = wake_claim
         self.class_assignments = ClassAssignments()
         self.binds = 0
         self.decisions: Counter[tuple[str, str]] = Counter()  # by outcome and rule
@@ -158,7 +161,9 @@ class ClaimSync:
             case ProvisionInTree() | ProvisionOutside():
                 plugin = by.plugin.name if isinstance(by, ProvisionInTree) else by.provisioner
                 self._operations.start(
-                    f"provision-{claim.key}[{claim.uid}]", lambda: self._run_provisioner(claim, by, plugin)
+                    f"provision-{claim.key}[{claim.uid}]",
+                    lambda: self._run_provisioner(claim, by, plugin),
+                    again=lambda: self._wake_claim(claim.key),
                 )
             case _:
                 assert_never(by)

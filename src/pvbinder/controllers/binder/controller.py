@@ -27,6 +27,7 @@ from pvbinder.controllers.binder.provisioner import PAUSE_SECONDS, VolumeProvisi
 from pvbinder.controllers.binder.reclaimer import VolumeReclaimer
 from pvbinder.controllers.binder.recycler_pods import RecyclerPods
 from pvbinder.controllers.binder.reporter import Recorder, Reporter
+from pvbinder.controllers.binder.retries import RetriedOperations
 from pvbinder.controllers.binder.timers import Duration, OperationName, Timers
 from pvbinder.controllers.binder.volume_sync import VolumeSync
 from pvbinder.controllers.binder.waiting import Waiting
@@ -86,6 +87,7 @@ class Binder:
     ) -> None:
         self._sync_period_seconds = sync_period_seconds
         self._operations = operations
+        self._retries = retries = RetriedOperations(operations)
         self.caches = caches = Caches(informers, calls.catalogue, settings)
         self.claims: WorkQueue[ClaimKey] = WorkQueue(
             "claims",
@@ -115,10 +117,28 @@ class Binder:
         )
         reclaimer = VolumeReclaimer(caches, writes, reporter, calls, RecyclerPods(client, reporter))
         self.claim_sync = ClaimSync(
-            caches, writes, reporter, self._pairs, self._waiting, provisioner, operations, self.timers, settings
+            caches,
+            writes,
+            reporter,
+            self._pairs,
+            self._waiting,
+            provisioner,
+            retries,
+            self.timers,
+            settings,
+            self.claims.add,
         )
         self.volume_sync = VolumeSync(
-            caches, writes, reporter, self._pairs, reclaimer, operations, self.timers, settings, self.claims.add
+            caches,
+            writes,
+            reporter,
+            self._pairs,
+            reclaimer,
+            retries,
+            self.timers,
+            settings,
+            self.claims.add,
+            self.volumes.add,
         )
         caches.volumes.add_handler(self._volume_changed)
         caches.claims.add_handler(self._claim_changed)
@@ -165,6 +185,7 @@ class Binder:
                 group.create_task(self.claims.run(), name="binder claims")
                 group.create_task(self._resync_forever(), name="binder resync")
         finally:
+            self._retries.close()
             log.info("Shutting down persistent volume controller")
 
     async def _resync_forever(self) -> None:

@@ -12,11 +12,11 @@ from pvbinder.controllers.binder.errors import SyncError
 from pvbinder.controllers.binder.pairs import Pairs
 from pvbinder.controllers.binder.reclaimer import VolumeReclaimer
 from pvbinder.controllers.binder.reporter import Reporter
+from pvbinder.controllers.binder.retries import RetriedOperations
 from pvbinder.controllers.binder.timers import Timers
 from pvbinder.controllers.binder.writes import Writes
-from pvbinder.controllers.operations import Operations
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
-from pvbinder.model.objects import ClaimKey, Volume
+from pvbinder.model.objects import ClaimKey, Volume, VolumeName
 from pvbinder.rules import binding
 from pvbinder.rules.reclaim import DeleteWith, Leave, Reclaim, RefusePolicy, StartDeleting, StartRecycling, find_deleter
 from pvbinder.rules.settings import Settings
@@ -46,10 +46,11 @@ class VolumeSync:
         reporter: Reporter,
         pairs: Pairs,
         reclaimer: VolumeReclaimer,
-        operations: Operations,
+        operations: RetriedOperations,
         timers: Timers,
         settings: Settings,
         wake_claim: Callable[[ClaimKey], None],
+        wake_volume: Callable[[VolumeName], None],
     ) -> None:
         self._caches = caches
         self._writes = writes
@@ -60,6 +61,7 @@ class VolumeSync:
         self._timers = timers
         self._settings = settings
         self._wake_claim = wake_claim
+        self._wake_volume = wake_volume
         self.decisions: Counter[tuple[str, str]] = Counter()  # by outcome and rule
 
     async def sync(self, volume: Volume) -> None:
@@ -130,12 +132,16 @@ class VolumeSync:
                 await self._reclaimer.fail(volume, event)
             case StartRecycling():
                 self._operations.start(
-                    f"recycle-{volume.name}[{volume.uid}]", lambda: self._reclaimer.recycle(self._newest(volume))
+                    f"recycle-{volume.name}[{volume.uid}]",
+                    lambda: self._reclaimer.recycle(self._newest(volume)),
+                    again=lambda: self._wake_volume(volume.key),
                 )
             case StartDeleting():
                 self._timers.start("delete", volume.name, self._deleter_of(volume))
                 self._operations.start(
-                    f"delete-{volume.name}[{volume.uid}]", lambda: self._reclaimer.delete(self._newest(volume))
+                    f"delete-{volume.name}[{volume.uid}]",
+                    lambda: self._reclaimer.delete(self._newest(volume)),
+                    again=lambda: self._wake_volume(volume.key),
                 )
             case _:
                 assert_never(then)

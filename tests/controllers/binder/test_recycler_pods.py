@@ -1,0 +1,117 @@
+"""Recycling with a pod, on a real API server; the test is the kubelet."""
+
+from __future__ import annotations
+
+from tests.controllers.binder.test_controller import binder_of, events_about, until_claim, until_volume
+from tests.controllers.cluster import Cluster, claim, cluster, pod, using, volume
+
+from pvbinder.controllers.options import ControllerOptions
+from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS
+from pvbinder.model.json import Json
+from pvbinder.model.objects import Pod
+
+ONLY = ControllerOptions(controllers="persistentvolume-binder", pvclaimbinder_sync_period=3600)
+RECYCLER = "default/recycler-for-disk"
+
+
+async def release(c: Cluster) -> None:
+    """Bind a volume that is to be recycled, and delete its claim."""
+    await c.create(volume("disk", persistentVolumeReclaimPolicy="Recycle"), claim("orders"))
+    await until_claim(c, "orders", "Bound")
+    await delete_claim(c)
+
+
+async def delete_claim(c: Cluster) -> None:
+    await c.client.delete(CLAIMS, "orders", "default")
+    document = (await c.client.get(CLAIMS, "orders", "default")).document()
+    document["metadata"]["finalizers"] = []
+    await c.client.replace(CLAIMS, document)
+
+
+async def recycler(c: Cluster) -> Pod:
+    await c.until(lambda: RECYCLER in c.of(PODS))
+    return c.of(PODS)[RECYCLER]
+
+
+async def end(c: Cluster, phase: str, **status: str) -> None:
+    """End the recycler pod as a kubelet would, and forget it."""
+    document = (await recycler(c)).document()
+    document["status"] = {"phase": phase, **status}
+    await c.client.replace(PODS, document, subresource="status")
+    await c.until(lambda: RECYCLER not in c.of(PODS) or c.of(PODS)[RECYCLER].is_deleting)
+
+
+async def test_recycler_pods_1_a_pod_that_succeeds_makes_the_volume_available_again() -> None:  # RY-5, RY-7, RY-12
+    async with cluster(ONLY) as c:
+        await release(c)
+        spec = (await recycler(c)).document()["spec"]
+        assert spec["volumes"][0]["hostPath"]["path"] == "/tmp/disk"
+        assert spec["activeDeadlineSeconds"] == 60
+        await end(c, "Succeeded")
+
+        free = await until_volume(c, "disk", "Available")
+        assert free.claim_ref is None
+        assert await events_about(c, "VolumeRecycled") == ["Normal Volume recycled"]
+
+
+async def test_a_pod_that_fails_fails_the_volume_and_says_why() -> None:  # RY-4, RY-9, E-13
+    async with cluster(ONLY) as c:
+        await release(c)
+        await end(c, "Failed", message="no space left")
+
+        failed = await until_volume(c, "disk", "Failed")
+        assert failed.message == "Recycle failed: failed to recycle volume: no space left"
+        assert await events_about(c, "VolumeFailedRecycle") == [f"Warning {failed.message}"]
+
+
+async def test_recycler_pods_2_a_pod_from_before_a_crash_is_deleted_and_the_next_attempt_succeeds() -> None:  # RY-8
+    async with cluster(ONLY) as c:
+        old = pod("recycler-for-disk")
+        await c.create(old)
+        await release(c)
+        failed = await until_volume(c, "disk", "Failed")
+        assert failed.message == "Recycle failed: old recycler pod found, will retry later"
+        await c.until(lambda: RECYCLER not in c.of(PODS))
+        await c.settle()
+        await binder_of(c).binder.resync()  # RY-6
+        await end(c, "Succeeded")
+
+        await until_volume(c, "disk", "Available")
+
+
+async def test_what_is_told_about_the_pod_is_told_about_the_volume() -> None:  # RY-10, E-16
+    async with cluster(ONLY) as c:
+        await release(c)
+        found = await recycler(c)
+        event: Json = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "pulling", "namespace": "default"},
+            "involvedObject": {"kind": "Pod", "namespace": "default", "name": found.name, "uid": found.uid},
+            "reason": "Pulling",
+            "type": "Warning",
+            "message": "slow registry",
+        }
+        await c.client.create(EVENTS, event)
+        await c.until(lambda: any("disk" in key for key in c.of(EVENTS).keys()))  # noqa: SIM118
+        await end(c, "Succeeded")
+        await until_volume(c, "disk", "Available")
+
+        assert await events_about(c, "RecyclerPod") == ["Warning Recycler pod: slow registry"]
+
+
+async def test_pods_that_still_use_the_claim_put_recycling_off_until_they_are_gone() -> None:  # RY-2, E-14
+    async with cluster(ONLY) as c:
+        await c.create(volume("disk", persistentVolumeReclaimPolicy="Recycle"), claim("orders"))
+        await until_claim(c, "orders", "Bound")
+        await c.create(pod("web", using("orders")))
+        await c.settle()
+        await delete_claim(c)
+        await until_volume(c, "disk", "Released")
+        await c.settle()
+        assert await events_about(c, "VolumeFailedRecycle") == ["Normal Volume is used by pods: default/web"]
+        assert RECYCLER not in c.of(PODS)
+
+        await c.client.delete(PODS, "web", "default", grace_seconds=0)
+        await end(c, "Succeeded")
+        await until_volume(c, "disk", "Available")
