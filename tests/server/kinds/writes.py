@@ -32,6 +32,10 @@ class Objects:
             return {"metadata": {"name": "ns"}, "status": {"phase": "Active"}}
         return None
 
+    def latest(self, resource: Resource, namespace: str | None = None) -> Iterable[Json]:
+        """Return the objects of a resource."""
+        return self.list(resource, namespace)
+
     def list(self, resource: Resource, namespace: str | None = None) -> Iterable[Json]:
         """Return the objects of a resource."""
         return [

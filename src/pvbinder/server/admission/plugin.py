@@ -19,7 +19,11 @@ class Reader(Protocol):
         ...
 
     def list(self, resource: Resource, namespace: str | None = None) -> Iterable[Json]:
-        """Return the objects of `namespace`, or of all namespaces."""
+        """Return the objects of `namespace`, or of all namespaces; writes under way may be missing."""
+        ...
+
+    def latest(self, resource: Resource, namespace: str | None = None) -> Iterable[Json]:
+        """Return the objects with all writes under way counted, which costs more than `list`."""
         ...
 
 

@@ -71,7 +71,7 @@ def usage_of(resource: Resource, obj: Json) -> dict[str, Quantity]:
 def used_in(reader: Reader, resource: Resource, namespace: str) -> dict[str, Quantity]:
     """Return what the objects of a resource in `namespace` count for together."""
     used: dict[str, Quantity] = {}
-    for obj in reader.list(resource, namespace):
+    for obj in reader.latest(resource, namespace):
         for name, amount in usage_of(resource, obj).items():
             used[name] = used.get(name, ZERO) + amount
     return used

@@ -99,7 +99,7 @@ def _give_node_ports(reader: Reader, on: Attributes, spec: Json) -> None:
 
 
 def _taken(reader: Reader) -> Iterator[tuple[str, list[int]]]:
-    for service in reader.list(SERVICES):
+    for service in reader.latest(SERVICES):
         spec: Json = service.get("spec") or {}
         numbers = [port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")]
         yield spec.get("clusterIP", ""), numbers

@@ -74,6 +74,13 @@ class Api:
         stored = None if shelf is None else self.store.head(shelf.store_name, shelf.key(namespace or "", name))
         return None if shelf is None or stored is None else shelf.served(stored.data)
 
+    def latest(self, resource: Resource, namespace: str | None = None) -> Iterator[Json]:
+        """Give the objects of a kind as the next write sees them, pending writes counted."""
+        shelf = self.shelf(resource.group, resource.version, resource.plural)
+        if shelf is not None:
+            for _, stored in self.store.heads(shelf.store_name, shelf.prefix(namespace or "")):
+                yield shelf.served(stored.data)
+
     def list(self, resource: Resource, namespace: str | None = None) -> Iterator[Json]:
         """Give the objects of a kind, in a namespace or in all."""
         shelf = self.shelf(resource.group, resource.version, resource.plural)

@@ -82,6 +82,7 @@ class Store:
         self._batch = _Batch()
         self._committing: _Batch | None = None
         self._gathering = False
+        self._writable = True
         self._idle = asyncio.Event()
         self._idle.set()
         self._commits = self._writes = self._failed = 0
@@ -138,13 +139,8 @@ class Store:
             here = {key for key in past if key.startswith(prefix) and key >= after}
             keys = sorted({key for key in keys if key not in here} | {key for key in here if past[key] is not None})
         count = len(keys) if not limit else min(limit, len(keys))
-        items: list[tuple[str, Stored]] = []
-        for key in keys[:count]:
-            stored = past.get(key) or collection.get(key)
-            assert stored is not None
-            items.append((key, stored))
         return Page(
-            items=items,
+            items=collection.items(keys[:count], past),
             revision=self.revision if revision is None else revision,
             remaining=len(keys) - count,
             next_key=keys[count] if count < len(keys) else "",
@@ -166,6 +162,11 @@ class Store:
             return self._history.cursor(kind, revision)
         except HistoryLost:
             raise RevisionExpired(f"the changes after revision {revision} are forgotten") from None
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the last batch could be stored; True before the first."""
+        return self._writable
 
     def end_watches(self) -> None:
         """End all watches, now and from now on."""
@@ -194,6 +195,16 @@ class Store:
         if where in self._head:
             return self._head[where]
         return self.get(kind, key)
+
+    def heads(self, kind: str, prefix: str = "") -> Iterator[tuple[str, Stored]]:
+        """Give the objects whose key begins with `prefix` as the next write must see them: pending writes count."""
+        pending = {key: stored for (of, key), stored in self._head.items() if of == kind and key.startswith(prefix)}
+        for key, stored in self.objects(kind, prefix):
+            if key not in pending:
+                yield key, stored
+        for key, head in pending.items():
+            if head is not None:
+                yield key, head
 
     def put(self, kind: str, key: str, encode: Callable[[int], bytes]) -> tuple[Stored, asyncio.Future[None]]:
         """Write the bytes that `encode` makes for the new revision at `key`; the future is done when they are durable.
@@ -272,6 +283,7 @@ class Store:
                 future.set_result(None)
         self.revision = batch.writes[-1][1].revision
         self._commits += 1
+        self._writable = True
         self._durations.observe(perf_counter() - self._began)
         self._writes += len(batch.writes)
         self._history.announce(kinds)
@@ -281,6 +293,7 @@ class Store:
         later, self._batch = self._batch, _Batch()
         self._head.clear()
         self._failed += 1
+        self._writable = False
         for _, _, future in batch.writes + later.writes:
             if not future.done():
                 future.set_exception(error if isinstance(error, WriteFailed) else WriteFailed(str(error)))
