@@ -27,6 +27,7 @@ from pvbinder.server.authentication import MASTERS, Authenticator
 from pvbinder.server.authorization import AlwaysAllow, Authorizer
 from pvbinder.server.authorization.default_roles import default_objects
 from pvbinder.server.authorization.rbac import Rbac
+from pvbinder.server.definitions.establisher import Establisher
 from pvbinder.server.discovery import Discovery
 from pvbinder.server.dispatch import Dispatcher
 from pvbinder.server.expiry import Expiry
@@ -98,16 +99,19 @@ class EmbeddedServer:
                 self.api,
                 Authenticator(self._tokens, (account_tokens.read,)),
                 authorizer,
-                Health({}, {"poststarthook/start-namespaces": self._why_not_ready}),
+                Health({}, {"storage": self._why_not_writable, "poststarthook/bootstrap": self._why_not_ready}),
                 documents=(Discovery(registry), OpenApi(registry)),
             )
             if self._listen:
                 self.identity = Identity.load_or_make(self.data_dir / "pki", [self._host])
+            establisher = Establisher(self.store, registry, self.dispatcher, self.api.now)
+            establisher.load()
             await self._bootstrap()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(
                 tasks.create_task(Expiry(self.store, EVENTS.qualified).run(), name="expiry of events").cancel
             )
+            stack.callback(tasks.create_task(establisher.run(), name="custom kinds").cancel)
             self._ready = True
             if self._listen:
                 self._listener = await stack.enter_async_context(
@@ -163,6 +167,9 @@ class EmbeddedServer:
         if answer.status not in (201, 409):
             name = obj["metadata"]["name"]
             raise BootstrapError(f"can't create {obj['kind']} {name}: {answer.body.decode(errors='replace')}")
+
+    def _why_not_writable(self) -> str | None:
+        return None if self.store.is_writable else "the last write could not be stored"
 
     def _why_not_ready(self) -> str | None:
         return None if self._ready else "starting"

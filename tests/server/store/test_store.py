@@ -207,8 +207,10 @@ async def test_store_5_a_failed_batch_takes_all_its_writes_with_it_and_reads_go_
         assert store.head(KIND, "kept") == store.get(KIND, "kept") == kept
         assert listed(store) == {"kept": "x"}
 
+        assert [store.is_writable] == [False]
         store._database.limit_size(0)
         assert (await put(store, "a", big)).revision > kept.revision
+        assert [store.is_writable] == [True]
     async with Store(tmp_path) as store:
         assert listed(store) == {"a": big, "kept": "x"}
 

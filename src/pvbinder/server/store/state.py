@@ -7,7 +7,7 @@ their bytes, which is how a list comes out and what a continue token points into
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -34,6 +34,13 @@ class Collection:
     def get(self, key: str) -> Stored | None:
         """Return the object at `key`, or None."""
         return self._objects.get(key)
+
+    def items(self, keys: list[str], instead: Mapping[str, Stored | None]) -> list[tuple[str, Stored]]:
+        """Return what is at `keys`, all of which must be there; what is in `instead` counts more."""
+        objects = self._objects
+        if not instead:
+            return [(key, objects[key]) for key in keys]
+        return [(key, instead.get(key) or objects[key]) for key in keys]
 
     def put(self, key: str, stored: Stored) -> None:
         """Store `stored` at `key`, replacing what was there."""
