@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.virtual_time import on_virtual_time
 
-from pvbinder.controllers.operations import Operations
+from pvbinder.controllers.operations import Operations, aside
 from pvbinder.model.errors import PvbinderError
 
 NAME = "delete-disk-1[uid-1]"
@@ -177,3 +177,76 @@ async def test_operations_4_so_many_at_once() -> None:
 
     assert work.most_at_once == 3
     assert asyncio.get_running_loop().time() == 4
+
+
+@on_virtual_time
+async def test_operations_5_who_waits_aside_keeps_nobody_from_working() -> None:
+    work, answer = Work(), asyncio.Event()
+    at_once = most_at_once = 0
+
+    async def hang() -> None:
+        nonlocal at_once, most_at_once
+        async with aside():
+            await answer.wait()
+        at_once += 1
+        most_at_once = max(most_at_once, at_once)
+        await asyncio.sleep(1)
+        at_once -= 1
+
+    async with Operations(most_at_once=3) as operations:
+        for number in range(10):
+            operations.start(f"hangs-{number}", hang)
+            operations.start(f"works-{number}", work)
+        await asyncio.sleep(5)
+        assert len(work.started) == 10
+        answer.set()
+        await operations.wait_idle()
+
+    assert (work.most_at_once, most_at_once) == (3, 3)
+
+
+@on_virtual_time
+async def test_operations_5_an_error_aside_is_handled_with_a_turn() -> None:
+    at_once = most_at_once = 0
+
+    async def fail() -> None:
+        nonlocal at_once, most_at_once
+        try:
+            async with aside():
+                raise PvbinderError("no")
+        except PvbinderError:
+            at_once += 1
+            most_at_once = max(most_at_once, at_once)
+            await asyncio.sleep(1)
+            at_once -= 1
+
+    async with Operations(most_at_once=2) as operations:
+        for number in range(6):
+            operations.start(str(number), fail)
+        await operations.wait_idle()
+
+    assert most_at_once == 2
+
+
+@on_virtual_time
+async def test_operations_5_who_is_cancelled_aside_ends_at_once() -> None:
+    async def hang() -> None:
+        async with aside():
+            await asyncio.Event().wait()
+
+    work = Work()
+    async with Operations(most_at_once=1) as operations:
+        for number in range(5):
+            operations.start(str(number), hang)
+        await asyncio.sleep(1)
+        operations.start("works", work)
+        await asyncio.sleep(0.5)
+
+    assert asyncio.get_running_loop().time() == 1.5
+    assert len(work.started) == 1
+
+
+@on_virtual_time
+async def test_outside_of_an_operation_there_is_no_turn_to_give() -> None:
+    async with aside():
+        await asyncio.sleep(1)

@@ -8,7 +8,7 @@ from pvbinder.controllers import features
 from pvbinder.controllers.binder import Binder
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.measures import Measures
-from pvbinder.controllers.operations import Operations
+from pvbinder.controllers.operations import Operations, aside
 from pvbinder.controllers.plugins import load_plugins
 from pvbinder.kube.queue import QueueStatistics
 from pvbinder.model.names import BINDER_EVENT_SOURCE
@@ -23,7 +23,7 @@ class BinderController:
         options = context.options
         self.operations = Operations()
         self.measures = Measures()
-        self.calls = PluginCalls(load_plugins(options), observe=self.measures.plugin_called)
+        self.calls = PluginCalls(load_plugins(options), observe=self.measures.plugin_called, aside=aside)
         self.binder = Binder(
             context.client,
             context.informers,

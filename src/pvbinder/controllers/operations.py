@@ -8,6 +8,9 @@ OPERATIONS-3  Operations end with their owner: leaving the context cancels those
 OPERATIONS-4  At most `most_at_once` run; the others of them wait in the order in which they were started, and count as
               running.
 
+OPERATIONS-5  An operation that waits for somebody else, a plugin or a pod, does that `aside()`: it gives its turn to
+              others meanwhile, so that what hangs keeps nobody from working.
+
 Nothing retries an operation here: whoever wants it asks again (OP-6), `seconds_until_retry` says when that is of use.
 Everything belongs to the loop's thread.
 """
@@ -15,7 +18,9 @@ Everything belongs to the loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -48,6 +53,56 @@ class OperationStatistics:
 class _Failure:
     ended: float
     backoff_seconds: float
+
+
+class _Turn:
+    """One operation's right to work, which it can give away and take back."""
+
+    def __init__(self, turns: asyncio.Semaphore) -> None:
+        self._turns = turns
+        self._is_held = False
+
+    async def __aenter__(self) -> Self:
+        await self.take()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.give()
+
+    async def take(self) -> None:
+        """Wait for a turn."""
+        await self._turns.acquire()
+        self._is_held = True
+
+    def give(self) -> None:
+        """Let others have it; nothing if it has been given already."""
+        if self._is_held:
+            self._is_held = False
+            self._turns.release()
+
+
+_own_turn: ContextVar[_Turn | None] = ContextVar("own turn", default=None)
+
+
+@asynccontextmanager
+async def aside() -> AsyncGenerator[None]:
+    """Wait for somebody else inside of this context: others have the operation's turn meanwhile (OPERATIONS-5).
+
+    Outside of an operation it does nothing.
+    """
+    turn = _own_turn.get()
+    if turn is None:
+        yield
+        return
+    turn.give()
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise  # it ends here: no more turns are needed
+    except BaseException:
+        await turn.take()
+        raise
+    await turn.take()
 
 
 class Operations:
@@ -127,7 +182,8 @@ class Operations:
         )
 
     async def _run(self, name: str, operation: Callable[[], Awaitable[None]]) -> None:
-        async with self._turns:
+        async with _Turn(self._turns) as turn:
+            _own_turn.set(turn)  # in the context of this task, which is its own
             try:
                 await operation()
             except PvbinderError as error:

@@ -20,6 +20,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
@@ -76,8 +77,11 @@ class PluginCalls:
         timeout_seconds: float = TIMEOUT_SECONDS,
         most_at_once: int = MOST_AT_ONCE,
         observe: Observer | None = None,
+        aside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
+        """`observe` hears of each call that ended; the waiting for a plugin is done inside of ``aside()``."""
         self.catalogue = catalogue
+        self._aside = aside
         self._timeout_seconds = timeout_seconds
         self._most_at_once = most_at_once
         self._observe = observe
@@ -129,7 +133,7 @@ class PluginCalls:
         started = loop.time()
         outcome: object = None
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with self._aside(), asyncio.timeout(self._timeout_seconds):
                 outcome = await self._answer(key, work)
         except TimeoutError:
             outcome = Failed(f"volume plugin {plugin} has not answered within {self._timeout_seconds:g} s")

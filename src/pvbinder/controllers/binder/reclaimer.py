@@ -13,6 +13,7 @@ from pvbinder.controllers.binder.caches import Caches
 from pvbinder.controllers.binder.errors import OperationError
 from pvbinder.controllers.binder.reporter import Reporter
 from pvbinder.controllers.binder.writes import Writes
+from pvbinder.controllers.operations import aside
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
@@ -148,7 +149,8 @@ class VolumeReclaimer:
                 return reason
             case RunPod():
                 try:
-                    await self._pods.run(volume, recycler_pod(volume, outcome))
+                    async with aside():
+                        await self._pods.run(volume, recycler_pod(volume, outcome))
                 except PvbinderError as error:
                     return error.message
                 return None
