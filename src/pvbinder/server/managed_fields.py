@@ -23,6 +23,7 @@ from msgspec import Struct
 from pvbinder.server.field_sets import EMPTY, FieldSet, difference, is_valid, sorted_set, union
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.schema.convert import Conversion
+from pvbinder.server.schema.types import CATALOGUE
 from pvbinder.server.typed import Comparison, TypedError, compare
 
 Operation: TypeAlias = Literal["Apply", "Update"]
@@ -150,6 +151,9 @@ def write_entries(metadata: Json, entries: Iterable[Entry]) -> None:
 def unreachable_fields(kind: ServedKind, subresource: str) -> FieldSet:
     """The fields that a write to the object, or to a subresource, doesn't reach (MANAGED-4)."""
     if subresource == "status":
+        if kind.schema in CATALOGUE.customs:
+            fields = CATALOGUE[kind.schema].fields
+            return {f"f:{name}": {} for name in ("metadata", *fields) if name != "status"}
         return {"f:spec": {}, **_STATUS_RESETS.get(kind.resource.plural, EMPTY)}
     if any(sub.name == "status" for sub in kind.subresources):
         return {"f:status": {}}

@@ -22,7 +22,7 @@ from pvbinder.server import strategic
 from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.go_text import go_plain
 from pvbinder.server.kinds.kind import Json, ServedKind
-from pvbinder.server.schema import FieldValidation, check_object
+from pvbinder.server.schema import CATALOGUE, FieldValidation, check_object
 from pvbinder.server.schema.decode import has_every_key_once
 from pvbinder.server.schema.json_text import (
     JsonTextError,
@@ -37,6 +37,10 @@ PatchType: TypeAlias = Literal[
     "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"
 ]
 
+_NOT_STRATEGIC: Final = (
+    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
+    "application/merge-patch+json, application/apply-patch+yaml"
+)
 MAX_OPERATIONS: Final = 10_000
 MAX_COPIED: Final = 3 * 1024 * 1024
 
@@ -52,6 +56,8 @@ def apply_patch(
     found = _duplicates(patch, dict) if strict else []
     if patch_type == "application/merge-patch+json":
         return check_object(merge_patch(doc, patch), kind, field_validation, found=found)
+    if kind.schema in CATALOGUE.customs:
+        raise ApiError(415, "UnsupportedMediaType", _NOT_STRATEGIC)
     patched = strategic_patch(doc, patch, kind.schema)
     return check_object(
         patched, kind, field_validation, shown=lambda: go_plain(_object_of(patch, "")), dialect="map", found=found

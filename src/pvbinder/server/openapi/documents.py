@@ -106,8 +106,8 @@ class OpenApi:
             digest.update(
                 repr((kind.resource, kind.schema, kind.verbs, [sub.name for sub in kind.subresources])).encode()
             )
-            if kind.schema not in CATALOGUE.built_in:
-                digest.update(repr(CATALOGUE.get(kind.schema)).encode())
+            if kind.schema in CATALOGUE.customs:
+                digest.update(msgspec.json.encode(CATALOGUE.customs[kind.schema].published("")))
         return digest.hexdigest().upper()
 
 

@@ -19,6 +19,7 @@ Texts: TypeAlias = dict[str, dict[str, str]]
 
 _PREFIX: Final = {"v3": "#/components/schemas/", "v2": "#/definitions/"}
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
+_OBJECT_META: Final = f"{_META}ObjectMeta"
 _QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _NAMED_SCALARS: Final = {
@@ -67,6 +68,9 @@ class SchemaWriter:
             scalar = next((scalar for scalar, named in _NAMED_SCALARS.items() if named == name), None)
             if scalar is not None:
                 self.schemas[name] = self._named_scalar(name, scalar)
+            elif name in self._catalogue.customs:
+                self.schemas[name] = self._catalogue.customs[name].published(_PREFIX[self.dialect] + _OBJECT_META)
+                waiting.append(_OBJECT_META)
             elif name not in self._catalogue:
                 self.schemas[name] = _described({"type": "object"}, self.text(name))
             else:

@@ -20,11 +20,12 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.quantity import QuantityError
 from pvbinder.server.schema.json_text import Members, WideNumber, WrittenFloat, plain
 from pvbinder.server.schema.structs import ZERO_VALUES, canonical_quantity
-from pvbinder.server.schema.types import CATALOGUE, Catalogue, Field, ObjectType, go_name
+from pvbinder.server.schema.types import CATALOGUE, Catalogue, Custom, Field, ObjectType, go_name
 
 Dialect = Literal["json", "map"]
 
 MAX_STRICT_ERRORS: Final = 100  # the reference stops counting there
+_OBJECT_META: Final = "#io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _INTEGERS: Final = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _GO_SCALARS: Final = {
     "int32": "int32", "int64": "int64", "bool": "bool", "double": "float64", "bytes": "[]uint8", "time": "string",
@@ -52,6 +53,9 @@ class Conversion:
         """Convert an object of the type named `schema`; ConversionError when a value has a wrong type."""
         if not isinstance(value, Members | dict):
             raise self._wrong_type(value, go_name(schema))
+        custom = self._catalogue.customs.get(schema)
+        if custom is not None:
+            return self._custom(value, custom)
         type_ = self._catalogue[schema]
         outer, self._struct = self._struct, schema.rpartition(".")[2]
         seen: dict[str, Any] = {}
@@ -76,6 +80,22 @@ class Conversion:
             self._path.pop()
         self._struct = outer
         return self._written(type_, seen) | unknown
+
+    def _custom(self, value: Any, custom: Custom) -> dict[str, Any]:
+        """Convert an object of a custom kind: the header is ours, the rest is for the kind to say."""
+        header: dict[str, Any] = {"metadata": {}}
+        rest = Members()
+        for key, inner in value if isinstance(value, Members) else value.items():
+            if key not in ("kind", "apiVersion", "metadata"):
+                rest.append((key, inner))
+            elif inner is not None:
+                self._path.append(f".{key}")
+                self._fields.append(key)
+                field = Field(_OBJECT_META) if key == "metadata" else Field("string")
+                header[key] = self.value(inner, field)
+                self._fields.pop()
+                self._path.pop()
+        return header | custom.conform(rest, self._note_at)
 
     def value(self, value: Any, field: Field) -> Any:
         """Convert the value of a field; it isn't None."""
@@ -190,7 +210,10 @@ class Conversion:
             raise ConversionError(error.message) from error
 
     def _note(self, what: Literal["unknown", "duplicate"]) -> None:
-        text = f'{what} field "{"".join(self._path).removeprefix(".")}"'
+        self._note_at(what, "".join(self._path).removeprefix("."))
+
+    def _note_at(self, what: str, path: str) -> None:
+        text = f'{what} field "{path}"'
         if len(self.strict_errors) < MAX_STRICT_ERRORS and text not in self.strict_errors:
             self.strict_errors.append(text)
 

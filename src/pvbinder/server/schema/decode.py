@@ -28,6 +28,7 @@ from pvbinder.server.schema.convert import Conversion, ConversionError, Dialect
 from pvbinder.server.schema.json_text import JsonTextError, check_depth, object_depth_within, parse, plain
 from pvbinder.server.schema.registered import is_registered
 from pvbinder.server.schema.structs import Shape, build_shape
+from pvbinder.server.schema.types import CATALOGUE
 from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml
 
 FieldValidation: TypeAlias = Literal["Strict", "Warn", "Ignore"]
@@ -100,7 +101,7 @@ def _patch_refused(shown: str, why: str) -> ApiError:
 
 def _shape(schema: str) -> Shape | None:
     if schema not in _shapes:
-        _shapes[schema] = build_shape(schema)
+        _shapes[schema] = None if schema in CATALOGUE.customs else build_shape(schema)
     return _shapes[schema]
 
 
@@ -226,6 +227,8 @@ def _check_kind(header: Json, kind: ServedKind) -> None:
     group, _, version = api_version.rpartition("/")
     if (name, api_version) == (resource.kind, resource.api_version):
         return
+    if kind.schema in CATALOGUE.customs and (name, group) == (resource.kind, resource.group):
+        return  # another version of it: that is for `_check_version` to say
     if not is_registered(group, version, name):
         raise _UnfitKindError(
             f'no kind "{name}" is registered for version "{api_version}" in scheme '

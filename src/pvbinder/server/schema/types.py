@@ -7,10 +7,10 @@ nobody changes them. Custom resources bring their own `ObjectType`s under names 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from importlib import resources
-from typing import Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -81,11 +81,24 @@ class ObjectType(msgspec.Struct, frozen=True, rename={"fields": "f", "map_type":
     description: str = ""
 
 
+class Custom(Protocol):
+    """What a kind that isn't built in does itself: its rules are richer than types."""
+
+    def conform(self, value: Any, note: Callable[[str, str], None]) -> dict[str, Any]:
+        """The object without what its schema doesn't know; `note` is told what ("unknown", "duplicate") and where."""
+        ...
+
+    def published(self, reference: str) -> dict[str, Any]:
+        """Its schema for OpenAPI; `reference` is where the one of metadata stands."""
+        ...
+
+
 class Catalogue:
-    """All types by the name of their OpenAPI schema."""
+    """All types by the name of their OpenAPI schema; `customs` are kinds that conform their objects themselves."""
 
     def __init__(self) -> None:
         self._types: dict[str, ObjectType] = {}
+        self.customs: dict[str, Custom] = {}
 
     def __getitem__(self, name: str) -> ObjectType:
         """The type, decoded on first use; KeyError when there is none."""

@@ -56,7 +56,7 @@ def validate_metadata_create(kind: ServedKind, obj: Json) -> list[FieldError]:
     errors += validate_labels(metadata.get("labels"), "metadata.labels")
     errors += validate_annotations(metadata.get("annotations"), "metadata.annotations")
     errors += _validate_owner_references(metadata.get("ownerReferences"))
-    errors += _validate_finalizers(metadata.get("finalizers"))
+    errors += _validate_finalizers(kind, metadata.get("finalizers"))
     return errors
 
 
@@ -84,7 +84,7 @@ def validate_metadata_update(kind: ServedKind, new: Json, old: Json) -> list[Fie
         errors += _validate_owner_references(owners)
     finalizers = metadata.get("finalizers")
     if finalizers and finalizers != before.get("finalizers"):
-        errors += _validate_finalizers(finalizers)
+        errors += _validate_finalizers(kind, finalizers)
         if before.get("deletionTimestamp"):
             errors += _refuse_new_finalizers(finalizers, before.get("finalizers") or [])
     return errors
@@ -113,13 +113,17 @@ def validate_annotations(annotations: Json | None, path: str) -> list[FieldError
     return errors
 
 
-def _validate_finalizers(finalizers: list[str] | None) -> list[FieldError]:
-    """Check the form of finalizers, then that they are standard or qualified (OM-4)."""
+def _validate_finalizers(kind: ServedKind, finalizers: list[str] | None) -> list[FieldError]:
+    """Check the form of finalizers, then that they are standard or qualified (OM-4).
+
+    The second rule is one of the built-in kinds: those of definitions, and definitions themselves, don't have it.
+    """
+    is_built_in = kind.schema.startswith("io.k8s.api.")
     errors: list[FieldError] = []
     for finalizer in finalizers or ():
         errors += (invalid("metadata.finalizers", finalizer, reason) for reason in check_qualified_name(finalizer))
     for index, finalizer in enumerate(finalizers or ()):
-        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        if is_built_in and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             why = "name is neither a standard finalizer name nor is it fully qualified"
             errors.append(invalid(f"metadata.finalizers[{index}]", finalizer, why))
     if finalizers and "orphan" in finalizers and "foregroundDeletion" in finalizers:

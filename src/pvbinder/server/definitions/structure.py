@@ -1,0 +1,124 @@
+"""A structural schema as a tree that can be walked, and what makes a schema structural.
+
+A `Structure` keeps what decides the shape of objects; rules about values (bounds, patterns, combinations) stay in
+`raw`, the schema as it was written, and `validate` reads them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
+from pvbinder.server.kinds.kind import Json
+
+TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
+MISSING: Final[Any] = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """One place in a structural schema."""
+
+    type: str = ""
+    nullable: bool = False
+    int_or_string: bool = False
+    preserves_unknown: bool = False
+    embedded: bool = False  # an object of some kind, with apiVersion, kind and metadata
+    properties: Mapping[str, Structure] = field(default_factory=dict)
+    additional: Structure | None = None
+    items: Structure | None = None
+    required: tuple[str, ...] = ()
+    default: Any = MISSING
+    list_type: str = ""
+    list_keys: tuple[str, ...] = ()
+    map_type: str = ""
+    raw: Json = field(default_factory=dict, repr=False)
+
+
+def read_structure(schema: Any) -> Structure:
+    """Make the tree of a schema; what isn't a schema allows everything."""
+    if not isinstance(schema, dict):
+        return Structure(preserves_unknown=True)
+    additional = schema.get("additionalProperties")
+    return Structure(
+        type=str(schema.get("type") or ""),
+        nullable=bool(schema.get("nullable")),
+        int_or_string=bool(schema.get("x-kubernetes-int-or-string")),
+        preserves_unknown=bool(schema.get("x-kubernetes-preserve-unknown-fields")),
+        embedded=bool(schema.get("x-kubernetes-embedded-resource")),
+        properties={name: read_structure(inner) for name, inner in (schema.get("properties") or {}).items()},
+        additional=read_structure(additional) if additional else None,
+        items=read_structure(schema["items"]) if schema.get("items") else None,
+        required=tuple(schema.get("required") or ()),
+        default=schema.get("default", MISSING),
+        list_type=str(schema.get("x-kubernetes-list-type") or ""),
+        list_keys=tuple(schema.get("x-kubernetes-list-map-keys") or ()),
+        map_type=str(schema.get("x-kubernetes-map-type") or ""),
+        raw=schema,
+    )
+
+
+def check_structural(schema: Any, path: str) -> list[FieldError]:
+    """Say why a schema isn't structural; `path` is where it stands in the definition."""
+    if not isinstance(schema, dict):
+        return [required(path, "schemas are required")]
+    errors = []
+    if schema.get("type") != "object":
+        errors.append(invalid(f"{path}.type", schema.get("type") or "", "must be object at the root"))
+    errors += _check(schema, path, is_root=True)
+    return errors
+
+
+def _check(schema: Any, path: str, *, is_root: bool = False) -> Iterator[FieldError]:
+    if not isinstance(schema, dict):
+        return
+    type_ = schema.get("type")
+    if not type_ and not is_root:
+        if not schema.get("x-kubernetes-int-or-string") and not schema.get("x-kubernetes-preserve-unknown-fields"):
+            yield required(f"{path}.type", "must not be empty for specified object fields")
+    elif type_ and type_ not in TYPES:
+        yield unsupported(f"{path}.type", type_, TYPES)
+    if schema.get("x-kubernetes-int-or-string") and type_:
+        yield invalid(f"{path}.type", type_, "must be empty if x-kubernetes-int-or-string is true")
+    if schema.get("uniqueItems"):
+        yield forbidden(
+            f"{path}.uniqueItems", "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        )
+    for word in ("$ref", "definitions", "dependencies", "patternProperties", "id", "additionalItems"):
+        if schema.get(word):
+            yield forbidden(f"{path}.{word}", f"{word} is not supported")
+    additional = schema.get("additionalProperties")
+    if schema.get("properties") and additional:
+        yield forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
+    if type_ == "array" and not schema.get("items"):
+        yield required(f"{path}.items", "must be specified")
+    if isinstance(schema.get("items"), list):
+        yield forbidden(f"{path}.items", "items must be a schema object and not an array")
+    yield from _check_list_type(schema, path)
+    for name, inner in (schema.get("properties") or {}).items():
+        yield from _check(inner, f"{path}.properties[{name}]")
+    if isinstance(additional, dict):
+        yield from _check(additional, f"{path}.additionalProperties")
+    if isinstance(schema.get("items"), dict):
+        yield from _check(schema["items"], f"{path}.items")
+
+
+def _check_list_type(schema: Json, path: str) -> Iterator[FieldError]:
+    list_type = schema.get("x-kubernetes-list-type")
+    if list_type is None:
+        return
+    if list_type not in ("atomic", "map", "set"):
+        yield unsupported(f"{path}.x-kubernetes-list-type", list_type, ("atomic", "map", "set"))
+    if schema.get("type") != "array":
+        yield invalid(f"{path}.type", schema.get("type") or "", "must be array if x-kubernetes-list-type is specified")
+    keys = schema.get("x-kubernetes-list-map-keys") or []
+    if list_type == "map" and not keys:
+        yield required(f"{path}.x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map")
+    items = schema.get("items") if isinstance(schema.get("items"), dict) else {}
+    for index, key in enumerate(keys):
+        if key not in ((items or {}).get("properties") or {}):
+            yield invalid(
+                f"{path}.x-kubernetes-list-map-keys[{index}]", key, "entries must all be names of item properties"
+            )

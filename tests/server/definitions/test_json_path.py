@@ -1,0 +1,39 @@
+"""JSON paths of columns and scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pvbinder.server.definitions.json_path import JsonPathError, read_json_path
+
+OBJ = {
+    "spec": {"a.b": 1, "list": [{"n": "x", "v": 1}, {"n": "y", "v": 2}], "replicas": 3},
+    "status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Other", "status": "False"}]},
+}
+FOUND: dict[str, tuple[str, list[Any]]] = {
+    "a field": (".spec.replicas", [3]),
+    "without a dot": ("spec.replicas", [3]),
+    "in braces": ("{.spec.replicas}", [3]),
+    "a quoted field": (".spec['a.b']", [1]),
+    "an index": (".spec.list[1].n", ["y"]),
+    "from the end": (".spec.list[-1].n", ["y"]),
+    "outside": (".spec.list[5].n", []),
+    "all": (".spec.list[*].v", [1, 2]),
+    "filtered by text": ('.status.conditions[?(@.type=="Ready")].status', ["True"]),
+    "filtered by number": (".spec.list[?(@.v==2)].n", ["y"]),
+    "filtered out": (".status.conditions[?(@.type!='Ready')].type", ["Other"]),
+    "nothing": (".spec.none.at.all", []),
+}
+
+
+@pytest.mark.parametrize(("path", "found"), FOUND.values(), ids=FOUND.keys())
+def test_a_path_finds(path: str, found: list[Any]) -> None:
+    assert read_json_path(path).find(OBJ) == found
+
+
+@pytest.mark.parametrize("path", [".spec[", ".a b", ".x[?(@.y>1)]", "..x", ".x[abc]"])
+def test_what_is_no_path_is_refused(path: str) -> None:
+    with pytest.raises(JsonPathError):
+        read_json_path(path)
