@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -31,20 +31,32 @@ KINDS: dict[str, Kind[KubernetesObject]] = {
 }
 
 
+def goes_on(_request: Request) -> None:
+    """No fault."""
+
+
+async def waits_for_nothing(_request: Request) -> None:
+    """No fault either."""
+
+
 @dataclass
 class Breakable:
-    """A line that fails when the test wants it to."""
+    """A line that fails when the test wants it to: a fault raises, or answers in place of the server."""
 
     line: Transport
-    before: Callable[[Request], None] = lambda _: None
-    after: Callable[[Request], None] = lambda _: None
+    before: Callable[[Request], Answer | None] = goes_on
+    after: Callable[[Request], None] = goes_on
+    after_waiting: Callable[[Request], Awaitable[None]] = waits_for_nothing
     seen: list[Request] = field(default_factory=list)
 
     async def send(self, request: Request) -> Answer:
         self.seen.append(request)
-        self.before(request)
+        instead = self.before(request)
+        if instead is not None:
+            return instead
         answer = await self.line.send(request)
         self.after(request)
+        await self.after_waiting(request)
         return answer
 
     def watch(self, request: Request) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
@@ -71,15 +83,44 @@ def fails(times: int, method: str, ending: str = "") -> Callable[[Request], None
 class Cluster:
     """What a test needs of a cluster."""
 
-    def __init__(self, server: EmbeddedServer, manager: Manager, line: Breakable) -> None:
+    def __init__(
+        self,
+        server: EmbeddedServer,
+        options: ControllerOptions,
+        group: asyncio.TaskGroup,
+        known: tuple[ControllerDeclaration, ...] = CONTROLLERS,
+        line_as: Callable[[str], Transport] | None = None,
+    ) -> None:
         self.server = server
-        self.manager = manager
-        self.line = line  # that of the controllers
+        self._options = options
+        self._group = group
+        self._known = known
+        self._line_as = line_as
+        self._running: asyncio.Task[None] | None = None
         self.client = Client(InProcessTransport(server.dispatcher, ADMIN))
         self.informers = Informers(self.client)
         self._changed = asyncio.Event()
         for kind in KINDS.values():
             self.informers.of(kind).add_handler(lambda _: self._changed.set())
+
+    async def start(self) -> None:
+        """Start the controllers, on a line of their own."""
+        self.line = Breakable(InProcessTransport(self.server.dispatcher, ADMIN))
+        self.manager = Manager(self.line, self._options, transport_as=self._line_as, known=self._known)
+        self._running = self._group.create_task(self.manager.run())
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await self.manager.wait_ready()
+
+    async def stop(self) -> None:
+        """Stop the controllers."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+
+    async def restart(self) -> None:
+        """Stop the controllers, and start new ones that know nothing."""
+        await self.stop()
+        await self.start()
 
     def of(self, kind: Kind[T]) -> Informer[T]:
         """The user's own view of a kind, kept current by a watch."""
@@ -120,30 +161,15 @@ async def cluster(
     options: ControllerOptions, known: tuple[ControllerDeclaration, ...] = CONTROLLERS
 ) -> AsyncGenerator[Cluster]:
     """An API server with the controllers that `options` choose among the `known` ones."""
-    async with EmbeddedServer(listen=False) as server:
-        controllers_line = Breakable(InProcessTransport(server.dispatcher, ADMIN))
-        here = Cluster(server, Manager(controllers_line, options, known=known), controllers_line)
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(here.informers.run())
-            running = group.create_task(here.manager.run())
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                await here.informers.wait_synced()
-                await here.manager.wait_ready()
-            yield here
-            running.cancel()
-            watching.cancel()
-
-
-@asynccontextmanager
-async def more_controllers(c: Cluster, options: ControllerOptions) -> AsyncGenerator[Manager]:
-    """More controllers on the server of `c`, started later, over the same line."""
-    manager = Manager(c.line, options)
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(manager.run())
+    async with EmbeddedServer(listen=False) as server, asyncio.TaskGroup() as group:
+        here = Cluster(server, options, group, known)
+        watching = group.create_task(here.informers.run())
         async with asyncio.timeout(DEADLINE_SECONDS):
-            await manager.wait_ready()
-        yield manager
-        running.cancel()
+            await here.informers.wait_synced()
+        await here.start()
+        yield here
+        await here.stop()
+        watching.cancel()
 
 
 def claim(name: str, *, namespace: str = "default", **spec: object) -> Json:

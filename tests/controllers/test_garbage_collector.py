@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.controllers.cluster import DEADLINE_SECONDS, Cluster, claim, cluster, fails, more_controllers, namespace, pod
+from tests.controllers.cluster import DEADLINE_SECONDS, Cluster, claim, cluster, fails, namespace, pod
 
 from pvbinder.controllers.garbage_collector import GarbageCollector
 from pvbinder.controllers.options import ControllerOptions
@@ -228,12 +228,14 @@ async def test_garbage_6_nothing_is_asked_while_nothing_changes() -> None:
 
 
 async def test_owners_that_went_before_the_start_are_found_missing() -> None:
-    async with cluster(ControllerOptions(controllers="")) as c:
+    async with cluster(ONLY) as c:
+        await c.stop()
         owner = await make(c, "owner")
         await make(c, "dependent", reference(CONFIG, owner))
         await c.client.delete(CONFIG, "owner", "default")
-        async with more_controllers(c, ONLY):
-            await gone(c, "dependent")
+        await c.start()
+
+        await gone(c, "dependent")
 
 
 async def test_a_broken_line_delays_only() -> None:

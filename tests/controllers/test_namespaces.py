@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from tests.controllers.cluster import Cluster, claim, cluster, fails, more_controllers, namespace, pod, using
+from tests.controllers.cluster import Cluster, claim, cluster, fails, namespace, pod, using
 
 from pvbinder.controllers.kubelet import create_node
 from pvbinder.controllers.namespaces import Left, Namespaces, Round, with_conditions
@@ -178,13 +178,14 @@ async def test_a_broken_line_is_no_end() -> None:
 
 
 async def test_a_namespace_that_was_going_before_the_start_is_found() -> None:
-    async with cluster(ControllerOptions(controllers="")) as c:
+    async with cluster(ALONE) as c:
+        await c.stop()
         await c.create(namespace("shop"))
         await c.client.create(CONFIG, config_map("x"))
         await c.client.delete(NAMESPACES, "shop")
-        assert (await c.client.get(NAMESPACES, "shop")).is_deleting
-        async with more_controllers(c, ALONE):
-            await c.until(lambda: "shop" not in c.of(NAMESPACES))
+        await c.start()
+
+        await c.until(lambda: "shop" not in c.of(NAMESPACES))
 
 
 async def test_create_is_refused_meanwhile() -> None:

@@ -136,6 +136,10 @@ class StatefulSets:
         try:
             for step in decide_set(stateful_set, self._members(stateful_set), self._claims):
                 await self._take(stateful_set, step)
+        except ApiFailure as failure:
+            if not failure.is_namespace_terminating:
+                raise
+            log.debug("stateful set goes with its namespace", key=key)
         finally:
             await self._tell_status(stateful_set)
 
@@ -149,7 +153,7 @@ class StatefulSets:
                 try:
                     self._claims.put(await self._client.create(CLAIMS, document))
                 except ApiFailure as failure:
-                    self._tell_failure(stateful_set, "FailedCreate", f"create {what} failed error: {failure.message}")
+                    self._tell_failure(stateful_set, "FailedCreate", f"create {what}", failure)
                     raise
                 self._claims_created += 1
                 self._tell(stateful_set, "SuccessfulCreate", f"create {what} success")
@@ -158,7 +162,7 @@ class StatefulSets:
                 try:
                     self._pods.put(await self._client.create(PODS, document))
                 except ApiFailure as failure:
-                    self._tell_failure(stateful_set, "FailedCreate", f"create {what} failed error: {failure.message}")
+                    self._tell_failure(stateful_set, "FailedCreate", f"create {what}", failure)
                     raise
                 self._pods_created += 1
                 self._tell(stateful_set, "SuccessfulCreate", f"create {what} successful")
@@ -176,7 +180,7 @@ class StatefulSets:
         except ApiFailure as failure:
             if failure.is_not_found or failure.is_conflict:
                 return  # somebody was quicker; the watch tells
-            self._tell_failure(stateful_set, "FailedDelete", f"delete {what} failed error: {failure.message}")
+            self._tell_failure(stateful_set, "FailedDelete", f"delete {what}", failure)
             raise
         self._pods_deleted += 1
         self._tell(stateful_set, "SuccessfulDelete", f"delete {what} successful")
@@ -195,7 +199,10 @@ class StatefulSets:
     def _tell(self, stateful_set: StatefulSet, reason: str, message: str) -> None:
         self._recorder.event(Subject.of(RESOURCE, stateful_set), "Normal", reason, message)
 
-    def _tell_failure(self, stateful_set: StatefulSet, reason: str, message: str) -> None:
+    def _tell_failure(self, stateful_set: StatefulSet, reason: str, what: str, failure: ApiFailure) -> None:
+        if failure.is_namespace_terminating:
+            return
+        message = f"{what} failed error: {failure.message}"
         self._recorder.event(Subject.of(RESOURCE, stateful_set), "Warning", reason, message)
 
 
