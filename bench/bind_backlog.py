@@ -1,11 +1,11 @@
 """How fast a backlog of claims is bound, as somebody outside sees it.
 
-Volumes of mixed sizes and as many claims, all in one class, are created over TLS while the controllers are off. Then
-the control plane is started with the controllers on, and a watcher - this process, over TLS - sees each claim become
-Bound. Durability is on: every write is on disk before anybody hears of it.
+Volumes of mixed sizes are created over TLS and become Available. Then as many claims, all in the volumes' class, are
+created while the controllers are off. Then the control plane is started with the controllers on, and a watcher - this
+process, over TLS - sees each claim become Bound. Durability is on: every write is on disk before anybody hears of it.
 
 The rate counts the claims that became Bound after the watcher's first look, from that look to the last of them.
-`writes_a_bind` is the number of revisions that the server used meanwhile, per claim: four writes are the least.
+`requests_a_bind` are all requests of the binder per claim (the four writes are the least), `conflicts` all answers 409.
 
     python -m bench.bind_backlog [PAIRS]
 """
@@ -18,7 +18,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+import urllib.request
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ BUDGET_BINDS_A_SECOND = 400
 DEADLINE_SECONDS = 300.0
 SIZES_GIB = (1, 2, 5, 8, 10, 20, 50, 100)
 
+VOLUMES = "/api/v1/persistentvolumes"
 CLAIMS = "/api/v1/persistentvolumeclaims"
+CLAIMS_OF_DEFAULT = "/api/v1/namespaces/default/persistentvolumeclaims"
 
 
 def volume(number: int, size_gib: int) -> dict[str, Any]:
@@ -66,66 +69,58 @@ def claim(number: int, size_gib: int) -> dict[str, Any]:
     }
 
 
-async def create_backlog(kubeconfig: Path, pairs: int) -> float:
-    """Create the volumes and claims in random order; return creations a second."""
+async def create(kubeconfig: Path, path: str, documents: Sequence[dict[str, Any]]) -> float:
+    """Create `documents`, many at once; return creations a second."""
     url, context = access(kubeconfig)
-    chance = random.Random(1)
-    sizes = [chance.choice(SIZES_GIB) for _ in range(pairs)]
-    work = [("/api/v1/persistentvolumes", volume(n, size)) for n, size in enumerate(sizes)]
-    chance.shuffle(sizes)
-    work += [("/api/v1/namespaces/default/persistentvolumeclaims", claim(n, size)) for n, size in enumerate(sizes)]
-    chance.shuffle(work)
     started = time.perf_counter()
     connector = aiohttp.TCPConnector(ssl=context, limit=IN_FLIGHT)
     async with aiohttp.ClientSession(url, connector=connector) as session:
-        pending = iter(work)
+        pending = iter(documents)
 
         async def worker() -> None:
-            for path, document in pending:
+            for document in pending:
                 async with session.post(path, json=document) as answer:
                     assert answer.status == 201, await answer.text()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(IN_FLIGHT):
                 group.create_task(worker())
-    return len(work) / (time.perf_counter() - started)
+    return len(documents) / (time.perf_counter() - started)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the watcher saw: how many were Bound at its first look, when the others followed, and how many writes."""
+    """What the watcher saw: how many were in the phase at its first look, and when the others followed."""
 
-    bound_at_first: int
+    at_first: int
     times: tuple[float, ...]  # seconds since the first look
-    revisions: int
 
 
-async def watch_claims(kubeconfig: Path, pairs: int) -> Seen:
-    """Look at the claims, then watch until all are Bound."""
+async def watch_phase(kubeconfig: Path, path: str, phase: str, count: int) -> Seen:
+    """Look at the objects, then watch until `count` are in `phase`."""
     url, context = access(kubeconfig)
     connector = aiohttp.TCPConnector(ssl=context)
     timeout = aiohttp.ClientTimeout(total=DEADLINE_SECONDS)
     async with aiohttp.ClientSession(url, connector=connector, timeout=timeout, read_bufsize=2**22) as session:
-        async with session.get(CLAIMS) as answer:
+        async with session.get(path) as answer:
             listed = await answer.json(content_type=None)
         started = time.perf_counter()
-        first_revision = int(listed["metadata"]["resourceVersion"])
-        bound = {item["metadata"]["name"] for item in listed["items"] if item["status"].get("phase") == "Bound"}
-        bound_at_first = len(bound)
+        reached = {item["metadata"]["name"] for item in listed["items"] if item["status"].get("phase") == phase}
+        at_first = len(reached)
         times: list[float] = []
-        query = {"watch": "true", "resourceVersion": str(first_revision)}
-        async with session.get(CLAIMS, params=query) as answer:
+        if at_first == count:
+            return Seen(at_first, ())
+        query = {"watch": "true", "resourceVersion": listed["metadata"]["resourceVersion"]}
+        async with session.get(path, params=query) as answer:
             async for event in events_of(answer):
                 item = event["object"]
                 name = item["metadata"]["name"]
-                if name not in bound and item["status"].get("phase") == "Bound":
-                    bound.add(name)
+                if name not in reached and item["status"].get("phase") == phase:
+                    reached.add(name)
                     times.append(time.perf_counter() - started)
-                    if len(bound) == pairs:
+                    if len(reached) == count:
                         break
-        async with session.get("/api/v1/persistentvolumes?limit=1") as answer:
-            last_revision = int((await answer.json(content_type=None))["metadata"]["resourceVersion"])
-    return Seen(bound_at_first, tuple(times), last_revision - first_revision)
+    return Seen(at_first, tuple(times))
 
 
 async def events_of(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
@@ -134,16 +129,38 @@ async def events_of(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, A
         yield json.loads(line)
 
 
+def counted(kubeconfig: Path, name: str, **labels: str) -> int:
+    """Return the sum of a metric over all series with `labels`."""
+    url, context = access(kubeconfig)
+    with urllib.request.urlopen(f"{url}/metrics", context=context) as answer:
+        lines = answer.read().decode().splitlines()
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    return sum(
+        round(float(line.rpartition(" ")[2]))
+        for line in lines
+        if line.startswith(name + "{") and all(label in line for label in wanted)
+    )
+
+
 def main() -> None:
     """Print the figure."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
+    chance = random.Random(1)
+    sizes = [chance.choice(SIZES_GIB) for _ in range(pairs)]
     with tempfile.TemporaryDirectory(dir=".") as folder:  # beside us: /tmp may be memory, where durable costs nothing
         data_dir = Path(folder).absolute() / "data"
-        with running(data_dir, ["--controllers="]) as plane:
-            creations_a_second = asyncio.run(create_backlog(plane.kubeconfig, pairs))
         with running(data_dir) as plane:
-            seen = asyncio.run(watch_claims(plane.kubeconfig, pairs))
+            asyncio.run(create(plane.kubeconfig, VOLUMES, [volume(n, size) for n, size in enumerate(sizes)]))
+            asyncio.run(watch_phase(plane.kubeconfig, VOLUMES, "Available", pairs))
+        chance.shuffle(sizes)
+        claims = [claim(n, size) for n, size in enumerate(sizes)]
+        with running(data_dir, ["--controllers="]) as plane:
+            creations_a_second = asyncio.run(create(plane.kubeconfig, CLAIMS_OF_DEFAULT, claims))
+        with running(data_dir) as plane:
+            seen = asyncio.run(watch_phase(plane.kubeconfig, CLAIMS, "Bound", pairs))
             cpu_seconds, memory_mib = plane.cpu_seconds, plane.memory_mib
+            requests = counted(plane.kubeconfig, "pvbinder_api_requests_total", user="persistent-volume-binder")
+            conflicts = counted(plane.kubeconfig, "pvbinder_api_answers_total", code="409")
     report(
         "backlog of claims bound",
         len(seen.times) / seen.times[-1],
@@ -151,9 +168,10 @@ def main() -> None:
         budget=BUDGET_BINDS_A_SECOND,
         better="higher",
         n=pairs,
-        bound_before_first_look=seen.bound_at_first,
+        bound_before_first_look=seen.at_first,
         seconds=round(seen.times[-1], 3),
-        writes_a_bind=round(seen.revisions / len(seen.times), 3),
+        requests_a_bind=round(requests / pairs, 3),
+        conflicts=conflicts,
         cpu_ms_a_bind=round(cpu_seconds * 1000 / pairs, 2),
         memory_mib=round(memory_mib, 1),
         creations_a_second=round(creations_a_second),
