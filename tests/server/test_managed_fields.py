@@ -12,6 +12,7 @@ from tests.server.schema.kinds import CLAIM, CONFIG_MAP, POD
 
 from pvbinder.server.kinds.kind import Json, ServedKind, Subresource
 from pvbinder.server.managed_fields import MAX_UPDATERS, record_update
+from pvbinder.server.typed import compare
 
 WITH_STATUS = ServedKind(CLAIM.resource, CLAIM.singular, CLAIM.schema, subresources=(Subresource("status"),))
 THEN = "2024-01-01T00:00:00Z"
@@ -187,3 +188,11 @@ def test_an_object_that_breaks_its_schema_is_left_alone() -> None:
 def test_the_record_is_stored_with_its_elements_in_order() -> None:
     made = write({"metadata": {"name": "a"}, "data": {"b": "1", "a": "2"}}, None, "maker", kind=CONFIG_MAP)
     assert json.dumps(owned(made)["maker"]) == '{"f:data": {".": {}, "f:a": {}, "f:b": {}}}'
+
+
+def test_duplicates_in_a_keyed_list_are_one_path() -> None:
+    duplicated = {"status": {"conditions": [{"type": "A", "status": "x"}, {"type": "A", "status": "y"}]}}
+    changes = compare({"status": {}}, duplicated, CLAIM.schema)
+    back = compare(duplicated, {"status": {}}, CLAIM.schema)
+    assert changes.added == back.removed
+    assert changes.modified == back.modified == {}

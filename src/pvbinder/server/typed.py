@@ -181,7 +181,7 @@ class _Compare(_Walk):
             others = before.get(element, [])
             if others == values:
                 continue
-            if len(values) > 1 or len(others) > 1:
+            if others and len(values) + len(others) > 2:  # duplicates: only whether they differ is known
                 modified[element] = {}
             else:
                 self._element(

@@ -198,9 +198,9 @@ async def test_what_breaks_the_schema_is_refused(tabs: Plane) -> None:
     assert (answer["code"], answer["message"]) == (
         422,
         (
-            'CronTab.stable.example.com "one" is invalid: [spec.cronSpec: Invalid value: "integer": spec.cronSpec in body '
-            'must be of type string: "integer", spec.replicas: Invalid value: 0: spec.replicas in body should be greater '
-            "than or equal to 1]"
+            'CronTab.stable.example.com "one" is invalid: [spec.cronSpec: Invalid value: "integer": spec.cronSpec in '
+            'body must be of type string: "integer", spec.replicas: Invalid value: 0: spec.replicas in body should be '
+            "greater than or equal to 1]"
         ),
     )
     strict = await tabs.ask("POST", TABS, tab(imag="x"), fieldValidation="Strict")
