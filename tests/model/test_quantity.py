@@ -124,6 +124,11 @@ def test_whole_units_are_rounded_away_from_zero(written: str, units: int) -> Non
     assert parse_quantity(written).is_whole() == (written not in ("1.5", "1m", "-1m"))
 
 
+@pytest.mark.parametrize(("count", "text"), {2**30: "1Gi", 3 * 2**20: "3Mi", 1000: "1k", 1025: "1025"}.items())
+def test_bytes_print_with_binary_suffixes(count: int, text: str) -> None:  # CR-4
+    assert str(Quantity.of_bytes(count)) == text
+
+
 DIGITS = st.text("0123456789", min_size=1, max_size=12)
 FACTORS = {
     "": Fraction(1),

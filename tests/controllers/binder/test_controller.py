@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.controllers.cluster import DEADLINE_SECONDS, Cluster, claim, cluster, pod, using, volume
+import msgspec
+from tests.controllers.cluster import ADMIN, DEADLINE_SECONDS, Cluster, claim, cluster, pod, using, volume
 
 from pvbinder.controllers.binder_controller import BinderController
+from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
+from pvbinder.controllers.registry import choose_controllers
+from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.kinds import CLAIMS, EVENTS, STORAGE_CLASSES, VOLUMES
+from pvbinder.model import names
 from pvbinder.model.json import Json
 from pvbinder.model.names import BINDER_CONTROLLER
 from pvbinder.model.objects import Claim, Volume
+from pvbinder.rules.events import RECYCLED, UNKNOWN_POLICY
 
 ONLY = ControllerOptions(controllers="persistentvolume-binder", pvclaimbinder_sync_period=3600)
 
@@ -204,3 +210,89 @@ async def test_a_class_without_provisioning_leaves_its_claim_alone() -> None:  #
         await c.settle()
         assert claim_in(c, "orders").annotations == {}
         assert "fast" in c.of(STORAGE_CLASSES)
+
+
+def test_the_controller_is_known_by_the_references_names() -> None:  # B-1, B-2
+    (declaration,) = choose_controllers("persistentvolume-binder")
+    assert declaration.name == "persistentvolume-binder-controller"
+    assert declaration.user == "persistent-volume-binder"
+    assert names.BINDER_EVENT_SOURCE == "persistentvolume-controller"
+
+
+async def test_what_is_there_at_the_start_is_bound_without_a_complaint() -> None:  # B-3, B-7, B-11
+    async with cluster(ControllerOptions(controllers="")) as without:
+        await without.create(volume("disk"), claim("orders"))
+        line = InProcessTransport(without.server.dispatcher, ADMIN)
+        manager = Manager(line, ONLY)
+        running = asyncio.create_task(manager.run())
+        try:
+            await until_claim(without, "orders", "Bound")
+            events = await without.client.list_all(EVENTS)
+            assert events == [], "the volume was made available before the claim was looked at"
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+async def test_a_resync_finds_what_nobody_was_told_of() -> None:  # B-6
+    async with cluster(ONLY) as c:
+        await c.create(volume("disk"), claim("orders"))
+        bound = await until_claim(c, "orders", "Bound")
+        await c.settle()
+        binder = binder_of(c).binder
+        binder.caches.claims._objects[bound.key] = msgspec.structs.replace(bound, phase="Pending")  # a missed event
+        await binder.resync()
+        await c.settle()
+        assert claim_in(c, "orders").phase == "Bound"
+        assert binder.statistics().resyncs == 1
+        assert c.line.asked("PUT", "/orders/status") == 2
+
+
+async def test_a_claim_bound_elsewhere_lets_its_first_volume_go() -> None:  # SV-10, UB-1, UB-3, T-6
+    async with cluster(ONLY) as c:
+        await c.create(volume("a"), volume("b"), claim("orders", volumeName="a"))
+        await until_claim(c, "orders", "Bound")
+        document = (await c.client.get(VOLUMES, "b")).document()
+        document["spec"]["claimRef"] = (await c.client.get(VOLUMES, "a")).document()["spec"]["claimRef"]
+        document["metadata"]["annotations"] = {names.BOUND_BY_CONTROLLER: "yes"}
+        await c.client.replace(VOLUMES, document)
+
+        await c.until(lambda: c.of(VOLUMES)["b"].claim_ref is None)
+        free = await until_volume(c, "b", "Available")
+        assert free.annotations == {}
+        assert c.of(VOLUMES)["a"].phase == "Bound"
+
+
+async def test_a_lost_claim_is_told_once_and_comes_back() -> None:  # ST-7, SC-B3, SC-U8
+    async with cluster(ONLY) as c:
+        await c.create(volume("disk"), claim("orders"))
+        await until_claim(c, "orders", "Bound")
+        document = (await c.client.get(VOLUMES, "disk")).document()
+        document["metadata"]["finalizers"] = []
+        await c.client.replace(VOLUMES, document)
+        await c.client.delete(VOLUMES, "disk")
+        lost = await until_claim(c, "orders", "Lost")
+        assert lost.status_capacity is None
+        for _ in range(2):
+            await binder_of(c).binder.resync()
+            await c.settle()
+        assert await events_about(c, "ClaimLost") == [
+            "Warning Bound claim has lost its PersistentVolume. Data on the volume is lost!"
+        ]
+
+        await c.create(volume("disk"))
+        await until_claim(c, "orders", "Bound")
+
+
+async def test_a_failed_volume_is_told_once() -> None:  # ST-2, RC-5
+    async with cluster(ONLY) as c:
+        await c.create(volume("disk"))
+        found = await until_volume(c, "disk", "Available")
+        await c.settle()
+        reclaimer = binder_of(c).binder.volume_sync._reclaimer
+        await reclaimer.fail(found, UNKNOWN_POLICY)
+        failed = await until_volume(c, "disk", "Failed")
+        await reclaimer.fail(failed, RECYCLED)
+        assert failed.message == UNKNOWN_POLICY.message
+        assert len(await events_about(c, UNKNOWN_POLICY.reason)) == 1
+        assert await events_about(c, RECYCLED.reason) == []

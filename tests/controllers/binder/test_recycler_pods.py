@@ -6,7 +6,9 @@ from tests.controllers.binder.test_controller import binder_of, events_about, un
 from tests.controllers.cluster import Cluster, claim, cluster, pod, using, volume
 
 from pvbinder.controllers.options import ControllerOptions
+from pvbinder.kube.errors import ConnectionFailed
 from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS
+from pvbinder.kube.transport import Request
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Pod
 
@@ -115,3 +117,20 @@ async def test_pods_that_still_use_the_claim_put_recycling_off_until_they_are_go
         await c.client.delete(PODS, "web", "default", grace_seconds=0)
         await end(c, "Succeeded")
         await until_volume(c, "disk", "Available")
+
+
+async def test_a_pod_that_cant_be_deleted_is_an_error_only_if_all_else_went_well() -> None:  # RY-11
+    def keep_pods(request: Request) -> None:
+        if request.method == "DELETE":
+            raise ConnectionFailed("nobody there", request_sent=False)
+
+    async with cluster(ONLY) as c:
+        await release(c)
+        found = await recycler(c)
+        c.line.before = keep_pods
+        document = found.document()
+        document["status"] = {"phase": "Succeeded"}
+        await c.client.replace(PODS, document, subresource="status")
+
+        failed = await until_volume(c, "disk", "Failed")
+        assert failed.message == "Recycle failed: failed to delete recycler pod: nobody there"
