@@ -263,3 +263,23 @@ def test_a_pod_that_is_going_is_not_bound() -> None:
     obj["metadata"]["deletionTimestamp"] = NOW
     with pytest.raises(ApiError, match="pod p is being deleted, cannot be assigned to a host"):
         bind_pod(obj, binding("n1"), NOW)
+
+
+def test_a_pod_is_resized_within_its_class_of_service() -> None:
+    old = stored(POD, pod(containers=[{**container(BOTH, BOTH), "name": "c"}]))
+    more = {"cpu": "2", "memory": "1Gi"}
+    patch = {"spec": {"containers": [{"name": "c", "image": "other", "resources": {"requests": more, "limits": more}}]}}
+    result = changed(POD, old, patch, subresource="resize")
+    assert result["spec"]["containers"][0]["image"] == "nginx"
+    assert result["spec"]["containers"][0]["resources"]["limits"] == more
+    (error,) = change_refusals(POD, old, {"spec": {"containers": [{"name": "c", "resources": {}}]}}, "resize")
+    assert error == 'spec: Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing'
+
+
+def test_containers_can_not_be_reached() -> None:
+    for name in ("log", "exec", "attach", "portforward"):
+        sub = POD.subresource(name)
+        assert sub is not None
+        with pytest.raises(ApiError, match="this server runs no containers") as refused:
+            sub.read(stored(POD, pod()))
+        assert refused.value.code == 503

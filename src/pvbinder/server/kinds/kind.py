@@ -98,7 +98,7 @@ class Subresource:
     `verbs` are the ones discovery lists. `prepare_update` puts back what a write to this path must not change.
 
     A subresource whose body is another kind (``scale``, ``binding``) names it in `body`: `read` makes that body of the
-    stored object, and `write` puts a body that came in (PUT, PATCH, or POST) into a copy of the object, or raises
+    stored object, and `write` puts a body that came in (PUT, PATCH, or POST) into a copy of the object; both may raise
     ApiError. What `write` leaves then goes the way of an update of this subresource.
     `body_schema` is that kind's schema. `answers_status`: a POST is answered with a Status ``Success`` (201), not with
     the body. `removes`: a POST deletes the object, as the ``deleteOptions`` in its body ask (``eviction``).

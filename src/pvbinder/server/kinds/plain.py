@@ -193,6 +193,19 @@ def _template_labels_cell(obj: Json, _now: datetime) -> object:
     return labels_shown(((obj.get("template") or {}).get("metadata") or {}).get("labels"))
 
 
+def _api_service_cell(obj: Json, _now: datetime) -> object:
+    service = (obj.get("spec") or {}).get("service")
+    return f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
+
+
+def _available_cell(obj: Json, _now: datetime) -> object:
+    for condition in (obj.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "Available":
+            why = f" ({condition.get('reason', '')})" if condition.get("status") != "True" else ""
+            return f"{condition.get('status', '')}{why}"
+    return "Unknown"
+
+
 _POLICY_COLUMNS = (
     NAME,
     Column("Validations", count_cell("spec", "validations"), "integer"),
@@ -368,6 +381,20 @@ _ROWS = (
         "RuntimeClass",
         "runtimeclasses",
         columns=(NAME, Column("Handler", field_cell("handler")), AGE),
+    ),
+    Plain(
+        "kube-aggregator.pkg.apis.apiregistration",
+        "apiregistration.k8s.io",
+        "APIService",
+        "apiservices",
+        has_status=True,
+        categories=("api-extensions",),
+        columns=(
+            NAME,
+            Column("Service", _api_service_cell),
+            Column("Available", _available_cell),
+            AGE,
+        ),
     ),
     Plain(
         *_ADMISSION,

@@ -7,7 +7,7 @@ import json
 
 from pvbinder.model.quantity import ZERO
 from pvbinder.model.resources import PODS, Resource
-from pvbinder.server.errors import FieldError, conflict, forbidden, invalid, is_invalid, required, unsupported
+from pvbinder.server.errors import ApiError, FieldError, conflict, forbidden, invalid, is_invalid, required, unsupported
 from pvbinder.server.kinds.kind import METADATA_FIELDS, FieldReader, Json, ServedKind, Subresource, drop_empty
 from pvbinder.server.kinds.pod_columns import POD_COLUMNS
 from pvbinder.server.kinds.pod_defaults import default_pod_spec, default_requests
@@ -116,6 +116,40 @@ def prepare_ephemeral_containers(new: Json, old: Json, _now: str) -> None:
     added = new["spec"].get("ephemeralContainers")
     new["spec"] = {**old["spec"], **({"ephemeralContainers": added} if added else {})}
     new["status"] = old["status"]
+
+
+def prepare_resize(new: Json, old: Json, _now: str) -> None:
+    """Take everything but the resources of containers from the stored object."""
+    spec = dict(old["spec"])
+    for field in ("containers", "initContainers"):
+        resources = {each.get("name"): each.get("resources") or {} for each in new["spec"].get(field) or ()}
+        if spec.get(field):
+            spec[field] = [
+                {**each, "resources": resources.get(each.get("name"), each.get("resources") or {})}
+                for each in spec[field]
+            ]
+    new["spec"], new["status"] = spec, old["status"]
+
+
+def validate_whole_pod(new: Json, _old: Json) -> list[FieldError]:
+    """Check a pod that a subresource has changed like a new one."""
+    return validate_pod(new)
+
+
+def validate_resize(new: Json, old: Json) -> list[FieldError]:
+    """Check new resources; the class of service stays as it is."""
+    errors = validate_pod(new)
+    if service_class(new["spec"]) != service_class(old["spec"]):
+        errors.append(
+            invalid("spec", service_class(new["spec"]), "Pod QOS Class may not change as a result of resizing")
+        )
+    return errors
+
+
+def refuse_to_reach(pod: Json) -> Json:
+    """Say that there is nothing to talk to: this server runs no containers."""
+    name = pod["metadata"]["name"]
+    raise ApiError(503, "ServiceUnavailable", f"pod {name} can't be reached: this server runs no containers")
 
 
 def validate_pod(pod: Json) -> list[FieldError]:
@@ -292,6 +326,16 @@ def _addresses(pod: Json) -> str:
     return ",".join(entry.get("ip", "") for entry in (pod.get("status") or {}).get("podIPs") or ())
 
 
+_OF_CONTAINERS = tuple(
+    Subresource(name, verbs=verbs, body=Resource("", "v1", kind, "pods", True), read=refuse_to_reach)
+    for name, kind, verbs in (
+        ("attach", "PodAttachOptions", ("create", "get")),
+        ("exec", "PodExecOptions", ("create", "get")),
+        ("log", "Pod", ("get",)),
+        ("portforward", "PodPortForwardOptions", ("create", "get")),
+    )
+)
+
 POD = ServedKind(
     resource=PODS,
     singular="pod",
@@ -312,7 +356,9 @@ POD = ServedKind(
             write=bind_pod,
             answers_status=True,
         ),
-        Subresource("ephemeralcontainers", prepare_update=prepare_ephemeral_containers),
+        Subresource(
+            "ephemeralcontainers", prepare_update=prepare_ephemeral_containers, validate_update=validate_whole_pod
+        ),
         Subresource(
             "eviction",
             verbs=("create",),
@@ -321,7 +367,9 @@ POD = ServedKind(
             answers_status=True,
             removes=True,
         ),
+        Subresource("resize", prepare_update=prepare_resize, validate_update=validate_resize),
         Subresource("status", prepare_update=prepare_pod_status, validate_update=validate_pod_status),
+        *_OF_CONTAINERS,
     ),
     columns=POD_COLUMNS,
     selectable_fields={
