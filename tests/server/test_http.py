@@ -55,6 +55,16 @@ class Listening:
     serving: Serving
     gate: Gate
     port: int
+    lost: asyncio.Event = field(default_factory=asyncio.Event)  # a connection has ended
+
+    def tell(self, ended: Callable[..., None]) -> Callable[..., None]:
+        """Wrap what is called at the end of a connection."""
+
+        def told(*arguments: object) -> None:
+            ended(*arguments)
+            self.lost.set()
+
+        return told
 
     async def connect(self) -> Connection:
         return Connection(*await asyncio.open_connection("127.0.0.1", self.port))
@@ -121,7 +131,9 @@ async def listening(directory: Path, timeouts: Timeouts | None = None) -> AsyncG
     async with serving(directory) as server:
         gate = Gate(server.dispatcher.handle)
         async with Listener(gate, timeouts=timeouts) as listener:
-            yield Listening(server, gate, listener.port)
+            listening_server = Listening(server, gate, listener.port)
+            listener._web.connection_lost = listening_server.tell(listener._web.connection_lost)  # type: ignore[method-assign]
+            yield listening_server
             server.store.end_watches()
 
 
@@ -293,6 +305,44 @@ async def test_listener_2_a_client_that_never_reads_its_watch_is_disconnected(tm
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await server.gate.closed.wait()
         assert (await server.once(request("GET", f"{MAPS}?limit=1"))).status == 200
+
+
+async def test_listener_2_a_client_that_stops_reading_a_large_answer_is_disconnected(tmp_path: Path) -> None:
+    async with listening(tmp_path, Timeouts(write_seconds=0.1)) as server:
+        for number in range(40):
+            await server.serving.send("POST", MAPS, config_map(f"big{number}", k="x" * 500_000))
+        async with await server.connect() as connection:
+            connection.writer.transport.pause_reading()  # type: ignore[attr-defined]  # so that the buffers fill
+            connection.writer.write(request("GET", MAPS))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await server.lost.wait()
+        assert (await server.once(request("GET", f"{MAPS}?limit=1"))).status == 200
+
+
+async def test_large_answers_come_whole(tmp_path: Path) -> None:
+    async with listening(tmp_path) as server, await server.connect() as connection:
+        for number in range(5):
+            await server.serving.send("POST", MAPS, config_map(f"big{number}", k="x" * 500_000))
+        for _ in range(2):
+            answer = await connection.send(request("GET", MAPS))
+            assert [len(item["data"]["k"]) for item in answer.json["items"]] == [500_000] * 5
+
+
+ADDRESSES = {
+    "127.0.0.1": "http://127.0.0.1:7",
+    "localhost": "http://localhost:7",
+    "0.0.0.0": "http://127.0.0.1:7",
+    "::": "http://[::1]:7",
+    "::1": "http://[::1]:7",
+}
+
+
+@pytest.mark.parametrize(("host", "url"), ADDRESSES.items())
+async def test_the_address_is_one_that_a_client_can_use(host: str, url: str) -> None:
+    async def handle(_: ApiRequest) -> ApiResponse:
+        return ApiResponse(200)
+
+    assert Listener(handle, host=host, port=7).url == url
 
 
 async def test_listener_4_a_client_that_goes_away_takes_its_watch_with_it(tmp_path: Path) -> None:

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
-from typing import cast
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
@@ -34,8 +36,12 @@ LINE_LIMIT = 64 << 10
 QUERY_FIELD_LIMIT = 200
 GZIP_LEAST = 128 << 10
 GZIP_AT_ONCE = 1 << 20  # larger ones are compressed outside of the loop
+PIECE = 256 << 10  # how much of a body is handed to the socket at once
+MOST_FILES = 65536
 CACHE_CONTROL = "no-cache, private"
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (how to reach who listens everywhere)
 
+_WebHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
 
 
@@ -74,8 +80,10 @@ class Listener:
     async def __aenter__(self) -> Listener:
         quiet = logging.getLogger(f"{__name__}.wire")  # aiohttp's own: a traceback for each malformed request
         quiet.setLevel(logging.CRITICAL + 1)
-        self._web = web.Server(
+        _allow_many_connections()
+        self._web = _Server(
             self._serve,
+            write_seconds=self._timeouts.write_seconds,
             handler_cancellation=True,
             logger=quiet,
             access_log=None,
@@ -111,10 +119,8 @@ class Listener:
     def url(self) -> str:
         """The address as a client writes it."""
         scheme = "https" if self._tls else "http"
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)  # noqa: S104  (only compared)
-        return (
-            f"{scheme}://[{host}]:{self.port}" if ":" in host and "[" not in host else f"{scheme}://{host}:{self.port}"
-        )
+        host = _LOOPBACK_OF.get(self._host, self._host)
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -127,6 +133,8 @@ class Listener:
             return await self._send_stream(incoming, response, response.stream)
         if len(response.body) > GZIP_LEAST and _takes_gzip(request):
             await _compress(response)
+        if len(response.body) > PIECE:
+            return await self._send_pieces(incoming, response)
         return _plain(response)
 
     async def _read(self, incoming: web.BaseRequest) -> ApiRequest:
@@ -174,11 +182,30 @@ class Listener:
             raise bad_request(f"the body of the request can't be read: {error}") from error
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
+    async def _send_pieces(self, incoming: web.BaseRequest, response: ApiResponse) -> web.StreamResponse:
+        """Send a large body piece by piece, so that a reader who stops holds it no longer than need be (LISTENER-2)."""
+        outgoing = web.StreamResponse(status=response.status)
+        _set_headers(outgoing, response)
+        outgoing.content_length = len(response.body)
+        body = memoryview(response.body)
+        try:
+            await outgoing.prepare(incoming)
+            for start in range(0, len(body), PIECE):
+                async with asyncio.timeout(self._timeouts.write_seconds):
+                    await outgoing.write(body[start : start + PIECE])
+        except TimeoutError:
+            if incoming.transport is not None:
+                incoming.transport.abort()
+        except ConnectionError:
+            pass  # the reader has gone
+        return outgoing
+
     async def _send_stream(
         self, incoming: web.BaseRequest, response: ApiResponse, stream: AsyncIterator[bytes]
     ) -> web.StreamResponse:
         """Send a watch chunk by chunk (LISTENER-2, LISTENER-4)."""
-        outgoing = web.StreamResponse(status=response.status, headers=_headers(response))
+        outgoing = web.StreamResponse(status=response.status)
+        _set_headers(outgoing, response)
         outgoing.enable_chunked_encoding()
         async with aclosing(cast("_Closable", stream)):
             try:
@@ -199,21 +226,44 @@ class _Closable(AsyncIterator[bytes]):
         """Stop."""
 
 
+class _Server(web.Server):
+    """aiohttp's server, whose connections the system closes when their peer takes nothing for too long (LISTENER-2)."""
+
+    def __init__(self, handler: _WebHandler, *, write_seconds: float, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._write_milliseconds = max(1, int(write_seconds * 1000))
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Watch over the connection."""
+        connection = transport.get_extra_info("socket")
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._write_milliseconds)
+        super().connection_made(handler, transport)
+
+
+def _allow_many_connections() -> None:
+    """Take as many file descriptors as this process may have, up to a point: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _plain(response: ApiResponse, *, closes: bool = False) -> web.Response:
     outgoing = web.Response(status=response.status, body=response.body)
+    _set_headers(outgoing, response)
+    if closes:
+        outgoing.force_close()
+    return outgoing
+
+
+def _set_headers(outgoing: web.StreamResponse, response: ApiResponse) -> None:
     headers = outgoing.headers
     for name, value in response.headers.items():
         headers[name] = value
     headers["Cache-Control"] = CACHE_CONTROL
     for warning in response.warnings:
         headers.add("Warning", _warning(warning))
-    if closes:
-        outgoing.force_close()
-    return outgoing
-
-
-def _headers(response: ApiResponse) -> dict[str, str]:
-    return {**response.headers, "Cache-Control": CACHE_CONTROL}
 
 
 def _warning(text: str) -> str:
