@@ -24,7 +24,7 @@ def test_registry_1_groups_come_in_discovery_order() -> None:
     groups = with_groups(made_up("b.example.com"), made_up("a.example.com")).groups()
     assert groups[0] == ""
     assert groups.index("events.k8s.io") < groups.index("storage.k8s.io") < groups.index("coordination.k8s.io")
-    assert groups[-2:] == ("a.example.com", "b.example.com")
+    assert groups[-3:] == ("a.example.com", "b.example.com", "snapshot.storage.k8s.io")
 
 
 def test_registry_2_kinds_come_by_plural() -> None:

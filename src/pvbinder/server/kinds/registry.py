@@ -36,6 +36,7 @@ from pvbinder.server.kinds.reviews import (
 from pvbinder.server.kinds.secrets import CONFIG_MAP, SECRET
 from pvbinder.server.kinds.service_accounts import SERVICE_ACCOUNT
 from pvbinder.server.kinds.services import SERVICE_KINDS
+from pvbinder.server.kinds.snapshots import SNAPSHOT_KINDS
 from pvbinder.server.kinds.storage_classes import STORAGE_CLASS, VOLUME_ATTRIBUTES_CLASS
 from pvbinder.server.kinds.workloads import WORKLOADS
 
@@ -73,6 +74,7 @@ BUILT_IN: tuple[ServedKind, ...] = (
     *BATCH,
     *PLAIN_KINDS,
     CUSTOM_RESOURCE_DEFINITION,
+    *SNAPSHOT_KINDS,
 )
 
 GROUP_ORDER = (
