@@ -315,3 +315,23 @@ def test_every_add_is_followed_by_a_start(
     for key, when in last_add.items():
         assert max(start for worked, start in work.started if worked == key) >= when
     assert work.most_at_once <= workers
+
+
+@on_virtual_time
+async def test_a_delay_can_be_given_up() -> None:
+    work = Work()
+    queue = WorkQueue("pods", work)
+    async with running(queue):
+        queue.add_after("a", 600)
+        queue.add_after("b", 5)
+        queue.give_up("a")
+        queue.give_up("unknown")
+        assert "a" not in queue
+
+        await queue.wait_idle()
+
+        assert work.started == [("b", 5)]
+        queue.add_after("c", 600)
+        asyncio.get_running_loop().call_later(1, queue.give_up, "c")
+        await queue.wait_idle()
+        assert asyncio.get_running_loop().time() == 7

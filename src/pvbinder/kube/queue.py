@@ -194,6 +194,15 @@ class WorkQueue(Generic[K]):
         self._retries += 1
         self.add_after(key, self._limiter.delay(key, _now()))
 
+    def give_up(self, key: K) -> None:
+        """Forget the failures and the delay of `key`: what it waited for means nothing any more."""
+        self._limiter.forget(key)
+        delayed = self._delayed.pop(key, None)
+        if delayed is not None:
+            delayed[1].cancel()
+            if not (self._ready or self._in_work):
+                self._tell_settled()
+
     def forget(self, key: K) -> None:
         """Forget the failures of `key`; `run()` does that after each success."""
         self._limiter.forget(key)

@@ -182,6 +182,7 @@ class Kubelet:
         self._problems.pop(key, None)
         self._running_since.pop(key, None)
         self._addresses.release(key)
+        self._pod_queue.give_up(key)
 
     # -- pods
 

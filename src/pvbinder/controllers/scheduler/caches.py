@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from pvbinder.kube.client import Kind
-from pvbinder.kube.informer import Informers
+from pvbinder.kube.informer import Added, Change, Deleted, Informers, Updated
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.model import resources
 from pvbinder.model.objects import Claim, ClaimKey, NodeName, Pod, PodKey, StorageClass, Volume, VolumeName
@@ -51,7 +51,8 @@ class SchedulerCaches:
         self.drivers = informers.of(DRIVERS)
         self.capacities = informers.of(CAPACITIES)
         self._pods_by_claim = self.pods.add_index("claim", lambda pod: pod.claim_keys)
-        self._pods_by_node = self.pods.add_index("node", _node_of)
+        self._crowd: Counter[NodeName] = Counter()  # pods that nodes have or have been promised
+        self.pods.add_handler(self._count)
         self._volumes_by_class = self.volumes.add_index("class", lambda volume: (volume.storage_class,))
         self._capacities_by_class = self.capacities.add_index("class", lambda capacity: (capacity.storage_class,))
         self._promises: dict[PodKey, Promise] = {}
@@ -103,8 +104,7 @@ class SchedulerCaches:
 
     def pods_on(self, node: NodeName) -> int:
         """Return how many pods `node` has or has been promised."""
-        there = sum(pod.phase not in ("Succeeded", "Failed") for pod in self._pods_by_node[node])
-        return there + sum(promise.fit.node == node for promise in self._promises.values())
+        return self._crowd[node]
 
     def failures_on(self, pod: PodKey, node: NodeName) -> int:
         """Return how often `pod` was promised `node` in vain."""
@@ -120,6 +120,7 @@ class SchedulerCaches:
         """Keep what `fit` needs for `pod`."""
         self.end_promise(pod.key)
         promise = self._promises[pod.key] = Promise(pod.uid, fit, deadline)
+        self._crowd[fit.node] += 1
         for pairing in fit.pairings:
             self._plans.setdefault(pairing.claim, {})[pod.key] = Plan(fit.node, pairing.volume)
             self._volumes_promised[pairing.volume] = pairing.claim
@@ -132,6 +133,7 @@ class SchedulerCaches:
         promise = self._promises.pop(pod, None)
         if promise is None:
             return False
+        self._crowd[promise.fit.node] -= 1
         if in_vain:
             self._failures.setdefault(pod, Counter())[promise.fit.node] += 1
         for key in (*(pairing.claim for pairing in promise.fit.pairings), *promise.fit.provisions):
@@ -154,6 +156,19 @@ class SchedulerCaches:
         """How many pods have been promised a node that they don't have yet."""
         return len(self._promises)
 
+    def _count(self, change: Change[Pod]) -> None:
+        match change:
+            case Added(object=pod):
+                self._crowd.update(_takes_place(pod))
+            case Updated(before=before, object=pod):
+                self._crowd.subtract(_takes_place(before))
+                self._crowd.update(_takes_place(pod))
+            case Deleted(object=pod):
+                self._crowd.subtract(_takes_place(pod))
+            case _:
+                assert_never(change)
 
-def _node_of(pod: Pod) -> tuple[str, ...]:
-    return (pod.node_name,) if pod.node_name else ()
+
+def _takes_place(pod: Pod) -> tuple[NodeName, ...]:
+    """The node whose place `pod` takes, if any."""
+    return (NodeName(pod.node_name),) if pod.node_name and pod.phase not in ("Succeeded", "Failed") else ()

@@ -203,7 +203,7 @@ class Scheduler:
         self._caches.forget(key)
         self._waiting.pop(key, None)
         self._reported.pop(key, None)
-        self._queue.forget(key)
+        self._queue.give_up(key)
 
     # -- one pod
 
