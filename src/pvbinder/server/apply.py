@@ -32,7 +32,6 @@ from pvbinder.server.managed_fields import (
 )
 from pvbinder.server.schema import FieldValidation
 from pvbinder.server.schema.convert import Conversion, ConversionError
-from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml
 from pvbinder.server.typed import TypedError, check, compare, field_set, merge, remove, with_named_fields
 
 BEFORE_FIRST_APPLY: Final = "before-first-apply"
@@ -84,6 +83,8 @@ def check_strictly(patch: bytes, field_validation: FieldValidation) -> list[str]
     """The warnings, or the 400, about keys that an apply patch has twice."""
     if field_validation == "Ignore":
         return []
+    from pvbinder.server.schema.yaml_text import parse_yaml
+
     strict = parse_yaml(patch).strict_error
     if strict and field_validation == "Strict":
         raise bad_request(f"error strict decoding YAML: {strict}")
@@ -185,6 +186,8 @@ def _shown(manager: Manager) -> str:
 
 def _read(patch: bytes, kind: ServedKind) -> Json:
     """Parse the patch and check that it is one for this kind."""
+    from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml  # late: YAML is slow to import
+
     try:
         applied: Any = parse_yaml(patch).value
     except YamlTextError as error:

@@ -29,7 +29,6 @@ from pvbinder.server.schema.json_text import JsonTextError, check_depth, object_
 from pvbinder.server.schema.registered import is_registered
 from pvbinder.server.schema.structs import Shape, build_shape
 from pvbinder.server.schema.types import CATALOGUE
-from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml
 
 FieldValidation: TypeAlias = Literal["Strict", "Warn", "Ignore"]
 
@@ -167,6 +166,8 @@ def _carefully(body: bytes, kind: ServedKind, field_validation: FieldValidation)
 
 
 def _from_yaml(body: bytes, kind: ServedKind, field_validation: FieldValidation) -> tuple[Json, list[str]]:
+    from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml  # late: YAML is slow to import, and rare
+
     try:
         document = parse_yaml(body)
     except YamlTextError as error:
