@@ -74,8 +74,8 @@ class SmallCluster:
     def volume(self, name: str) -> Volume | None:
         return next((each for each in self.volumes if each.name == name), None)
 
-    def volumes_of_class(self, name: str) -> list[Volume]:
-        return [each for each in self.volumes if each.storage_class == name]
+    def candidates(self, claim: Claim) -> list[Volume]:
+        return [each for each in self.volumes if each.storage_class == claim.storage_class]
 
     def storage_class(self, name: str) -> StorageClass | None:
         return next((each for each in self.classes if each.name == name), None)

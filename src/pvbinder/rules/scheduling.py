@@ -125,8 +125,8 @@ class Cluster(Protocol):
         """Return the volume called `name`."""
         ...
 
-    def volumes_of_class(self, name: str) -> Iterable[Volume]:
-        """Return the volumes whose class is `name`."""
+    def candidates(self, claim: Claim) -> Iterable[Volume]:
+        """Return the volumes of the claim's class that are free or reserved for it; others may be among them."""
         ...
 
     def storage_class(self, name: str) -> StorageClass | None:
@@ -334,11 +334,7 @@ def _storage_on(node: Node, claim: Claim, taken: frozenset[str], cluster: Cluste
 
 
 def _free_volume(node: Node, claim: Claim, taken: frozenset[str], cluster: Cluster) -> Volume | None:
-    candidates = [
-        volume
-        for volume in cluster.volumes_of_class(claim.storage_class)
-        if cluster.promised(volume.key) in (None, claim.key)
-    ]
+    candidates = [volume for volume in cluster.candidates(claim) if cluster.promised(volume.key) in (None, claim.key)]
     try:
         return choose_for_node(candidates, claim, node, excluded=taken, is_delayed=True)
     except SelectorError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, assert_never
 
 from pvbinder.kube.client import Kind
@@ -53,7 +54,8 @@ class SchedulerCaches:
         self._pods_by_claim = self.pods.add_index("claim", lambda pod: pod.claim_keys)
         self._crowd: Counter[NodeName] = Counter()  # pods that nodes have or have been promised
         self.pods.add_handler(self._count)
-        self._volumes_by_class = self.volumes.add_index("class", lambda volume: (volume.storage_class,))
+        self._free_by_class = self.volumes.add_index("free by class", _class_of_free)
+        self._reserved = self.volumes.add_index("reserved for claim", _claim_of)
         self._capacities_by_class = self.capacities.add_index("class", lambda capacity: (capacity.storage_class,))
         self._promises: dict[PodKey, Promise] = {}
         self._plans: dict[ClaimKey, dict[PodKey, Plan]] = {}
@@ -70,9 +72,10 @@ class SchedulerCaches:
         """Return the volume called `name`."""
         return self.volumes.get(name)
 
-    def volumes_of_class(self, name: str) -> Iterable[Volume]:
-        """Return the volumes whose class is `name`."""
-        return self._volumes_by_class[name]
+    def candidates(self, claim: Claim) -> Iterable[Volume]:
+        """Return the volumes of the claim's class that are free or reserved for it."""
+        reserved = (volume for volume in self._reserved[claim.key] if volume.storage_class == claim.storage_class)
+        return chain(reserved, self._free_by_class[claim.storage_class])
 
     def storage_class(self, name: str) -> StorageClass | None:
         """Return the storage class called `name`."""
@@ -172,3 +175,11 @@ class SchedulerCaches:
 def _takes_place(pod: Pod) -> tuple[NodeName, ...]:
     """The node whose place `pod` takes, if any."""
     return (NodeName(pod.node_name),) if pod.node_name and pod.phase not in ("Succeeded", "Failed") else ()
+
+
+def _class_of_free(volume: Volume) -> tuple[str, ...]:
+    return (volume.storage_class,) if volume.claim_ref is None and volume.phase == "Available" else ()
+
+
+def _claim_of(volume: Volume) -> tuple[str, ...]:
+    return (volume.claim_ref.key,) if volume.claim_ref is not None else ()
