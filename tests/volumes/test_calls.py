@@ -233,6 +233,23 @@ async def test_each_call_is_observed_with_its_end() -> None:
     assert seen == [(NAME, "volume_delete", True), (NAME, "volume_delete", False), (NAME, "volume_provision", False)]
 
 
+async def test_a_call_that_hangs_is_observed_once_when_its_time_is_over() -> None:
+    """MT-7."""
+    seen: list[tuple[bool, float]] = []
+    async with hanging(Plugin()) as plugin:
+        calls = PluginCalls(
+            Catalogue([plugin]),
+            timeout_seconds=0.05,
+            most_at_once=1,
+            observe=lambda _plugin, _operation, success, seconds: seen.append((success, seconds)),
+        )
+        async with asyncio.TaskGroup() as group:
+            for name in ("a", "a", "waits for a turn"):
+                group.create_task(calls.delete(NAME, volume(name)))
+
+    assert seen == [(False, 0.05)]
+
+
 async def test_no_more_threads_is_a_failure_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = PluginCalls(Catalogue([ready(Deleted)]))
     with monkeypatch.context() as patched:

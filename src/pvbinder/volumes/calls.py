@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 from pvbinder import logs
@@ -44,6 +45,7 @@ Operation: TypeAlias = Literal["volume_provision", "volume_delete", "volume_recy
 CallKey: TypeAlias = tuple[str, Operation, str]  # the plugin, what it does, and to which volume
 Observer: TypeAlias = Callable[[str, Operation, bool, float], None]  # plugin, operation, success, seconds
 
+SUCCESSES = (Provisioned, Deleted, Recycled, RunPod)
 TIMEOUT_SECONDS = 600.0
 MOST_AT_ONCE = 16
 
@@ -65,6 +67,7 @@ class CallStatistics:
 class _Running:
     answer: asyncio.Future[object]
     waiters: int = 0
+    is_observed: bool = False
 
 
 class PluginCalls:
@@ -128,20 +131,24 @@ class PluginCalls:
     # ------------------------------------------------------------------------------------------------------------
 
     async def _call(self, key: CallKey, work: Callable[[], object]) -> object:
-        plugin, operation, _ = key
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        outcome: object = None
+        plugin = key[0]
         try:
             async with self._aside(), asyncio.timeout(self._timeout_seconds):
-                outcome = await self._answer(key, work)
+                return await self._answer(key, work)
         except TimeoutError:
-            outcome = Failed(f"volume plugin {plugin} has not answered within {self._timeout_seconds:g} s")
+            running = self._running.get(key)
+            if running is not None:
+                self._tell(key, running, success=False, seconds=self._timeout_seconds)
+            return Failed(f"volume plugin {plugin} has not answered within {self._timeout_seconds:g} s")
         except RuntimeError as error:
-            outcome = Failed(f"volume plugin {plugin} can't be called: {error}")
-        if self._observe is not None:
-            self._observe(plugin, operation, not isinstance(outcome, Failed | InUse), loop.time() - started)
-        return outcome
+            return Failed(f"volume plugin {plugin} can't be called: {error}")
+
+    def _tell(self, key: CallKey, running: _Running, *, success: bool, seconds: float) -> None:
+        """Let the observer know how a call ended, once; what it's waited for a turn doesn't count."""
+        if self._observe is not None and not running.is_observed:
+            running.is_observed = True
+            plugin, operation, _ = key
+            self._observe(plugin, operation, success, seconds)
 
     async def _answer(self, key: CallKey, work: Callable[[], object]) -> object:
         running = self._running.get(key)
@@ -160,12 +167,15 @@ class PluginCalls:
             running.waiters -= 1
 
     def _start(self, key: CallKey, work: Callable[[], object], turns: asyncio.Semaphore) -> _Running:
+        started = perf_counter()
         answer = asyncio.get_running_loop().run_in_executor(self._threads, _outcome_of, work)
         running = self._running[key] = _Running(answer)
 
-        def ended(_answer: asyncio.Future[object]) -> None:
+        def ended(answer: asyncio.Future[object]) -> None:
             del self._running[key]
             turns.release()
+            success = answer.exception() is None and isinstance(answer.result(), SUCCESSES)
+            self._tell(key, running, success=success, seconds=perf_counter() - started)
             if not running.waiters:
                 plugin, operation, volume = key
                 self._late[plugin] += 1

@@ -107,3 +107,19 @@ async def test_a_volume_whose_delete_fails_is_deleted_by_the_next_sync(tmp_path:
         await operations_done(c)
         await binder_of(c).binder.resync()
         await c.until(lambda: c.of(VOLUMES)["disk"].is_deleting)
+
+
+async def test_reclaimer_3_what_is_deleted_is_not_asked_for_again(tmp_path: Path) -> None:
+    async with cluster(options(tmp_path)) as c:
+        await bind_and_delete_claim(c, hosted(tmp_path))
+        await c.until(lambda: c.of(VOLUMES)["disk"].is_deleting)  # pv-protection doesn't run here
+        await operations_done(c)
+        before = len(c.line.seen)
+        for _ in range(3):
+            await binder_of(c).binder.resync()
+            await operations_done(c)
+
+        assert c.line.seen[before:] == []
+        assert c.line.asked("DELETE", "/persistentvolumes/disk") == 1
+        calls = binder_of(c).measures.calls
+        assert calls["kubernetes.io/host-path", "volume_delete", "success"].count == 1

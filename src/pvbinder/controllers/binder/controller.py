@@ -115,7 +115,7 @@ class Binder:
         provisioner = VolumeProvisioner(
             caches, writes, reporter, calls, settings, pause_seconds=provision_pause_seconds
         )
-        reclaimer = VolumeReclaimer(caches, writes, reporter, calls, RecyclerPods(client, reporter))
+        self._reclaimer = reclaimer = VolumeReclaimer(caches, writes, reporter, calls, RecyclerPods(client, reporter))
         self.claim_sync = ClaimSync(
             caches,
             writes,
@@ -234,6 +234,7 @@ class Binder:
         match change:
             case Deleted(object=volume):
                 self.timers.finish("delete", volume.name)
+                self._reclaimer.forget(volume.name)
                 if volume.claim_ref is not None:
                     self.claims.add(volume.claim_ref.key)  # B-12
                 self._wake_claims_naming(volume)

@@ -2,6 +2,7 @@
 
 RECLAIMER-1  Storage is touched only after the volume has been read live and is still released (RC-6).
 RECLAIMER-2  A volume is deleted only after its storage is; whatever was interrupted is done again from the start.
+RECLAIMER-3  Once both are deleted nothing is asked again, however long others' finalizers keep the volume.
 """
 
 from __future__ import annotations
@@ -58,6 +59,11 @@ class VolumeReclaimer:
         self._reporter = reporter
         self._calls = calls
         self._pods = pods
+        self._deleted: dict[str, str] = {}  # name to uid of volumes whose DELETE was accepted, until they are gone
+
+    def forget(self, name: str) -> None:
+        """The volume called `name` is gone."""
+        self._deleted.pop(name, None)
 
     async def fail(self, volume: Volume, event: Event) -> None:
         """Put `volume` into phase `Failed` with the text of `event`; both only if it isn't there yet (ST-2)."""
@@ -70,6 +76,8 @@ class VolumeReclaimer:
 
     async def delete(self, volume: Volume) -> None:
         """Delete the storage of `volume`, then `volume` itself (DL); raise where the reference backs off."""
+        if self._deleted.get(volume.name) == volume.uid:
+            return  # RECLAIMER-3
         deleter = find_deleter(volume, self._calls.catalogue)
         match deleter:
             case DeleteOutside():
@@ -105,6 +113,7 @@ class VolumeReclaimer:
             raise OperationError(why) from error
         try:
             await self._writes.delete_volume(volume.name)
+            self._deleted[volume.name] = volume.uid
         except (ApiFailure, ConnectionFailed) as error:  # the next sync does it all again (DL-6)
             log.warning("could not delete volume", pv=volume.name, err=error.message)
 
