@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from pvbinder.server.authentication import Authenticator, read_impersonation
 from pvbinder.server.authorization import Authorizer, decide, refused
@@ -40,6 +40,15 @@ class Documents(Protocol):
 
     def answer(self, request: ApiRequest) -> ApiResponse | None:
         """Answer a GET of a path of its own; None if the path is none."""
+        ...
+
+
+@runtime_checkable
+class SlowDocuments(Protocol):
+    """Documents of which some take so long to make that the loop must not wait for it."""
+
+    async def prepare(self, request: ApiRequest) -> None:
+        """Make what `answer` will need for this request, off the loop."""
         ...
 
 
@@ -99,6 +108,9 @@ class Dispatcher:
             if request.method not in ("GET", "HEAD"):
                 raise not_allowed()
             return await page()
+        for documents in self.documents:
+            if isinstance(documents, SlowDocuments):
+                await documents.prepare(request)
         return self._answer_document(request)
 
     def _resource_of(self, attributes: Attributes) -> str:

@@ -77,6 +77,18 @@ def test_openapi_3_documents_are_json_and_v2_is_protobuf_too() -> None:
     assert b"io.k8s.api.core.v1.ConfigMap" in answer.body
 
 
+async def test_openapi_4_a_document_is_made_before_it_is_asked_for() -> None:
+    openapi = OpenApi(Registry())
+    request = ApiRequest("GET", "/openapi/v2")
+    await openapi.prepare(request)
+    prepared = openapi.statistics().documents
+    assert prepared == 1
+    assert openapi.answer(request) is not None
+    assert openapi.statistics().documents == prepared
+    await openapi.prepare(ApiRequest("GET", "/openapi/v3/apis/none/v1"))
+    assert openapi.statistics().documents == prepared
+
+
 SPEC = "io.k8s.api.core.v1.PersistentVolumeClaimSpec"
 
 

@@ -5,12 +5,15 @@ OPENAPI-1  The index of v3 names a document for each group and version with a ha
 OPENAPI-2  A document asked for by its hash may be kept for ever; any other carries an ETag and answers 304.
 OPENAPI-3  Documents are made when first asked for, and kept as bytes until the registry changes. They are JSON; v2 is
            protobuf too, for those who take nothing else.
+OPENAPI-4  A document of all kinds takes tenths of a second: `prepare` makes it in a thread, so that `answer` needn't.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -32,6 +35,15 @@ _BEARER: Final[Json] = {
     "description": "Bearer Token authentication",
 }
 JSON: Final = "application/json"
+_Key: TypeAlias = tuple[str, str]  # path and media type
+
+
+@dataclass(frozen=True, slots=True)
+class OpenApiStatistics:
+    """How many documents are kept, and their size."""
+
+    documents: int
+    size_bytes: int
 
 
 class OpenApi:
@@ -39,25 +51,45 @@ class OpenApi:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._made: dict[tuple[str, str], bytes] = {}
+        self._made: dict[_Key, bytes] = {}
         self._revision = -1
+
+    async def prepare(self, request: ApiRequest) -> None:
+        """Make the document that this request asks for in a thread, if it isn't there yet (OPENAPI-4)."""
+        asked = self._asked(request)
+        if asked is None or asked[0] in self._made:
+            return
+        key, kinds = asked
+        revision = self._revision
+        made = await asyncio.to_thread(_document, key, kinds)
+        if self._revision == revision:
+            self._made[key] = made
 
     def answer(self, request: ApiRequest) -> ApiResponse | None:
         """Answer a GET under /openapi; None for any other path (OPENAPI-1 to 3)."""
         path = request.path.rstrip("/")
-        if path != "/openapi/v2" and path != "/openapi/v3" and not path.startswith("/openapi/v3/"):
+        if path not in ("/openapi/v2", "/openapi/v3") and not path.startswith("/openapi/v3/"):
             return None
+        if path == "/openapi/v3":
+            return ApiResponse(200, self._index(), {"Content-Type": "text/plain; charset=utf-8"})
+        if not _chosen(request.headers.get("accept", ""), path):
+            return ApiResponse(406)
+        asked = self._asked(request)
+        return ApiResponse(404) if asked is None else self._answered(request, *asked)
+
+    def statistics(self) -> OpenApiStatistics:
+        """Count what is kept."""
+        return OpenApiStatistics(len(self._made), sum(map(len, self._made.values())))
+
+    def _asked(self, request: ApiRequest) -> tuple[_Key, tuple[ServedKind, ...]] | None:
+        """Which document a request is for, and its kinds; None if there is none."""
         if self._revision != self._registry.revision:
             self._made.clear()
             self._revision = self._registry.revision
-        if path == "/openapi/v3":
-            return ApiResponse(200, self._index(), {"Content-Type": "text/plain; charset=utf-8"})
-        media_types = (JSON, protobuf_v2.MEDIA_TYPE) if path == "/openapi/v2" else (JSON,)
-        media_type = _chosen(request.headers.get("accept", ""), media_types)
-        if media_type is None:
-            return ApiResponse(406)
-        kinds = tuple(self._registry) if path == "/openapi/v2" else self._kinds_of(path.removeprefix("/openapi/v3/"))
-        return self._answered(request, path, media_type, self._hash(kinds)) if kinds else ApiResponse(404)
+        path = request.path.rstrip("/")
+        media_type = _chosen(request.headers.get("accept", ""), path)
+        kinds = tuple(self._registry) if path == "/openapi/v2" else self._kinds_of(path)
+        return ((path, media_type), kinds) if media_type and kinds else None
 
     def _index(self) -> bytes:
         paths = {}
@@ -68,16 +100,18 @@ class OpenApi:
                 paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={digest}"}
         return msgspec.json.encode({"paths": paths})
 
-    def _kinds_of(self, name: str) -> tuple[ServedKind, ...]:
-        match name.split("/"):
-            case ["api", version]:
+    def _kinds_of(self, path: str) -> tuple[ServedKind, ...]:
+        match path.split("/")[1:]:
+            case ["openapi", "v3", "api", version]:
                 return self._registry.kinds("", version)
-            case ["apis", group, version]:
+            case ["openapi", "v3", "apis", group, version]:
                 return self._registry.kinds(group, version)
             case _:
                 return ()
 
-    def _answered(self, request: ApiRequest, path: str, media_type: str, digest: str) -> ApiResponse:
+    def _answered(self, request: ApiRequest, key: _Key, kinds: tuple[ServedKind, ...]) -> ApiResponse:
+        path, media_type = key
+        digest = self._hash(kinds)
         asked = request.query.get("hash", [""])[0]
         if asked and asked != digest:
             return ApiResponse(301, headers={"Location": f"{path}?hash={digest}"})
@@ -87,16 +121,9 @@ class OpenApi:
             headers["Cache-Control"] = "public, immutable"
         if request.headers.get("if-none-match") == f'"{digest}"':
             return ApiResponse(304, headers=headers)
-        key = path, media_type
         if key not in self._made:
-            self._made[key] = self._document(path, media_type)
+            self._made[key] = _document(key, kinds)
         return ApiResponse(200, self._made[key], headers)
-
-    def _document(self, path: str, media_type: str) -> bytes:
-        if path != "/openapi/v2":
-            return msgspec.json.encode(_v3(self._kinds_of(path.removeprefix("/openapi/v3/"))))
-        document = _v2(tuple(self._registry))
-        return msgspec.json.encode(document) if media_type == JSON else protobuf_v2.encode_document(document)
 
     @staticmethod
     def _hash(kinds: tuple[ServedKind, ...]) -> str:
@@ -109,6 +136,14 @@ class OpenApi:
             if kind.schema in CATALOGUE.customs:
                 digest.update(msgspec.json.encode(CATALOGUE.customs[kind.schema].published("")))
         return digest.hexdigest().upper()
+
+
+def _document(key: _Key, kinds: tuple[ServedKind, ...]) -> bytes:
+    path, media_type = key
+    if path != "/openapi/v2":
+        return msgspec.json.encode(_v3(kinds))
+    document = _v2(kinds)
+    return msgspec.json.encode(document) if media_type == JSON else protobuf_v2.encode_document(document)
 
 
 def _v3(kinds: tuple[ServedKind, ...]) -> Json:
@@ -144,14 +179,15 @@ def _written(dialect: Dialect, kinds: tuple[ServedKind, ...]) -> tuple[SchemaWri
     return schemas, paths
 
 
-def _chosen(accept: str, media_types: tuple[str, ...]) -> str | None:
-    """The first media type of an ``Accept`` header that is to be had; JSON for any."""
+def _chosen(accept: str, path: str) -> str:
+    """The first media type of an ``Accept`` header in which a document is to be had; "" for none, JSON for any."""
     if not accept:
         return JSON
+    media_types = (JSON, protobuf_v2.MEDIA_TYPE) if path == "/openapi/v2" else (JSON,)
     for clause in accept.split(","):
         media_type = clause.partition(";")[0].strip()
         if media_type in media_types:
             return media_type
         if media_type in ("*/*", "application/*"):
             return JSON
-    return None
+    return ""
