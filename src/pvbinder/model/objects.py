@@ -13,6 +13,7 @@ collection takes 30 ms instead of 224, and filling the cache is more than twice 
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any, NewType, TypeAlias, TypeVar
 
 import msgspec
@@ -60,9 +61,6 @@ class ClaimRef(Struct, frozen=True, gc=False, rename="camel"):
     namespace: str | None = None
     name: str | None = None
     uid: str | None = None
-    kind: str | None = None
-    api_version: str | None = None
-    resource_version: str | None = None
 
     @property
     def key(self) -> ClaimKey:
@@ -517,24 +515,24 @@ def parse_volume(data: bytes) -> Volume:
         "",
         meta.uid or "",
         meta.resource_version or "",
-        meta.labels or _NOTHING,
-        annotations,
-        meta.finalizers or (),
+        _shared(meta.labels),
+        _shared(annotations),
+        _shared_texts(meta.finalizers),
         meta.creation_timestamp or "",
         meta.deletion_timestamp,
         _amount(spec.capacity, "PersistentVolume", meta, "spec.capacity"),
-        spec.access_modes or (),
+        _shared_texts(spec.access_modes),
         spec.claim_ref,
-        spec.persistent_volume_reclaim_policy or "",
-        annotations.get(names.BETA_STORAGE_CLASS, class_field),
-        class_field,
-        spec.volume_mode or "Filesystem",
+        intern(spec.persistent_volume_reclaim_policy or ""),
+        intern(annotations.get(names.BETA_STORAGE_CLASS, class_field)),
+        intern(class_field),
+        intern(spec.volume_mode or "Filesystem"),
         spec.volume_attributes_class_name or "",
         spec.node_affinity.required if spec.node_affinity is not None else None,
         spec.csi,
         spec.host_path,
         spec.nfs,
-        status.phase or "",
+        intern(status.phase or ""),
         status.message or "",
     )
 
@@ -551,26 +549,26 @@ def parse_claim(data: bytes) -> Claim:
     return Claim(
         data,
         meta.name or "",
-        meta.namespace or "",
+        intern(meta.namespace or ""),
         meta.uid or "",
         meta.resource_version or "",
-        meta.labels or _NOTHING,
-        annotations,
-        meta.finalizers or (),
+        _shared(meta.labels),
+        _shared(annotations),
+        _shared_texts(meta.finalizers),
         meta.creation_timestamp or "",
         meta.deletion_timestamp,
         meta.owner_references or (),
-        spec.access_modes or (),
+        _shared_texts(spec.access_modes),
         spec.selector,
         ZERO if request is None else request,
         spec.volume_name or "",
-        storage_class or "",
+        intern(storage_class or ""),
         storage_class is not None,
-        spec.volume_mode or "Filesystem",
+        intern(spec.volume_mode or "Filesystem"),
         spec.volume_attributes_class_name or "",
         spec.data_source is not None,
-        status.phase or "",
-        status.access_modes or (),
+        intern(status.phase or ""),
+        _shared_texts(status.access_modes),
         _amount(status.capacity, "PersistentVolumeClaim", meta, "status.capacity"),
         status.conditions or (),
         status.current_volume_attributes_class_name,
@@ -625,6 +623,39 @@ def parse_pod(data: bytes) -> Pod:
 def parse_node(data: bytes) -> Node:
     """Return the Node in `data`, or raise `MalformedObjectError` (OBJECTS-3)."""
     return Node(*_common(data, _parsed(_nodes, data, "Node").metadata or _NO_META))
+
+
+# Most objects of a cluster say the same things: one copy of each saves a third of a large cache's memory.
+_MOST_SHARED = 4096
+_maps: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+_texts: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+
+def _shared(found: dict[str, str] | None) -> dict[str, str]:
+    """The one copy of a map that few objects have to themselves, or `found`."""
+    if not found:
+        return _NOTHING
+    if len(found) > 4:
+        return found
+    key = tuple(found.items())
+    known = _maps.get(key)
+    if known is None:
+        if len(_maps) >= _MOST_SHARED:
+            _maps.clear()
+        known = _maps[key] = found
+    return known
+
+
+def _shared_texts(found: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The one copy of a list of texts."""
+    if not found:
+        return ()
+    known = _texts.get(found)
+    if known is None:
+        if len(_texts) >= _MOST_SHARED:
+            _texts.clear()
+        known = _texts[found] = found
+    return known
 
 
 _Found = TypeVar("_Found")

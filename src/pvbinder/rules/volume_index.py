@@ -44,7 +44,7 @@ class VolumeIndex:
         self._volumes: dict[VolumeName, Volume] = {}
         self._groups: dict[_Modes, _Group] = {}
         self._in_order: list[_Group] = []  # fewest modes first (FM-3)
-        self._claimed: dict[ClaimKey, set[VolumeName]] = {}
+        self._claimed: dict[ClaimKey, tuple[VolumeName, ...]] = {}  # hardly ever more than one
         self._reserved: dict[VolumeName, ClaimKey] = {}
         for volume in volumes:
             self.add(volume)
@@ -75,7 +75,8 @@ class VolumeIndex:
             self._in_order = sorted(self._groups.values(), key=lambda each: (len(each.modes), sorted_modes(each.modes)))
         group.names.add(name)
         if volume.claim_ref is not None:
-            self._claimed.setdefault(volume.claim_ref.key, set()).add(name)
+            key = volume.claim_ref.key
+            self._claimed[key] = (*self._claimed.get(key, ()), name)
         elif _is_free(volume) and name not in self._reserved:
             group.free.setdefault(_kind_of(volume), SortedKeys()).add(_key_of(volume))
 
@@ -93,9 +94,10 @@ class VolumeIndex:
         group.names.discard(name)
         if volume.claim_ref is not None:
             key = volume.claim_ref.key
-            claimed = self._claimed[key]
-            claimed.discard(name)
-            if not claimed:
+            others = tuple(other for other in self._claimed[key] if other != name)
+            if others:
+                self._claimed[key] = others
+            else:
                 del self._claimed[key]
         elif _is_free(volume) and name not in self._reserved:
             self._take_from_free(group, volume)
