@@ -148,12 +148,17 @@ class Cluster:
                 await asyncio.sleep(0)
 
     def _has_settled(self) -> bool:
-        seen = self.manager.informers.statistics()
-        mine = self.informers.statistics()
-        for resource, statistics in mine.items():
-            if resource in seen and seen[resource].resource_version != statistics.resource_version:
+        theirs = {informer.kind.resource: informer for informer in self.manager.informers}
+        for informer in self.informers:
+            seen = theirs.get(informer.kind.resource)
+            if seen is not None and versions_in(seen) != versions_in(informer):
                 return False
         return all(queue.is_idle for queue in self.manager.statistics().queues.values())
+
+
+def versions_in(informer: Informer[KubernetesObject]) -> dict[str, str]:
+    """Which state of which object a cache holds."""
+    return {view.key: view.resource_version for view in informer}
 
 
 @asynccontextmanager

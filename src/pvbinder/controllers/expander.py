@@ -26,6 +26,7 @@ from pvbinder.rules.expansion import (
     HandToDriver,
     MarkForNode,
     NotBoundToEachOther,
+    NoteOldCapacity,
     NothingToExpand,
     WaitForExternal,
     decide_expansion,
@@ -125,6 +126,8 @@ class ExpandController:
                 await self._measured(plugin, self._grow(claim, volume, size, plugin))
             case MarkForNode():
                 await self._leave_to_node(claim, volume)
+            case NoteOldCapacity():
+                await self._note_old_capacity(claim, volume)
             case _:
                 assert_never(decision)
 
@@ -180,15 +183,17 @@ class ExpandController:
 
     async def _leave_to_node(self, claim: Claim, volume: Volume) -> None:
         """EX-11 for volumes with a file system."""
-        marking = f"error marking pvc {claim.key} for node expansion"
-        await self._step(claim, marking, node_pending_patch(claim, self._stamp()))
+        await self._step(claim, _marking_for_node(claim), node_pending_patch(claim, self._stamp()))
+        await self._note_old_capacity(claim, volume)
+
+    async def _note_old_capacity(self, claim: Claim, volume: Volume) -> None:
         if PRE_RESIZE_CAPACITY in volume.annotations or claim.status_capacity is None:
             return
         try:
             note = old_capacity_patch(claim.status_capacity)
             await self._client.patch(VOLUMES, volume.name, "", note, patch_type="strategic")
         except (ApiFailure, ConnectionFailed) as error:
-            raise self._failed(claim, marking, error) from error
+            raise self._failed(claim, _marking_for_node(claim), error) from error
 
     async def _step(self, claim: Claim, what: str, change: dict[str, object]) -> Claim:
         try:
@@ -214,3 +219,7 @@ class ExpandController:
 
     def _stamp(self) -> str:
         return self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _marking_for_node(claim: Claim) -> str:
+    return f"error marking pvc {claim.key} for node expansion"

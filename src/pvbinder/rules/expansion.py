@@ -76,8 +76,22 @@ class MarkForNode(Struct, frozen=True):
     """The node failed for good, and may try again (EX-11)."""
 
 
+class NoteOldCapacity(Struct, frozen=True):
+    """The node has been asked, but what the capacity was before isn't noted yet (EX-11): its last write failed.
+
+    The reference leaves it at that; the note is what it would have written.
+    """
+
+
 Expansion: TypeAlias = (
-    NotBoundToEachOther | NothingToExpand | HandToDriver | WaitForExternal | ForgetOldCapacity | Grow | MarkForNode
+    NotBoundToEachOther
+    | NothingToExpand
+    | HandToDriver
+    | WaitForExternal
+    | ForgetOldCapacity
+    | Grow
+    | MarkForNode
+    | NoteOldCapacity
 )
 
 
@@ -122,7 +136,8 @@ def _grow(claim: Claim, volume: Volume) -> Expansion:
             return Grow(promised, plugin)
         return Grow(claim.request, plugin)
     if state in ("NodeResizePending", "NodeResizeInProgress"):
-        return NothingToExpand()
+        has_note = PRE_RESIZE_CAPACITY in volume.annotations
+        return NothingToExpand() if has_note or claim.status_capacity is None else NoteOldCapacity()
     if state == "NodeResizeInfeasible":
         return MarkForNode()
     return Grow(promised, plugin)
