@@ -57,7 +57,7 @@ def test_the_core_resources_say_what_can_be_done() -> None:
     assert list(resources) == sorted(resources)
 
 
-def test_groups_come_in_the_order_of_the_registry() -> None:
+def test_discovery_1_groups_come_in_the_order_of_the_registry() -> None:
     groups = answer("/apis")["groups"]
     assert [group["name"] for group in groups] == [group for group in Registry().groups() if group]
     assert answer("/apis/storage.k8s.io") == {

@@ -47,6 +47,14 @@ def test_json_patch(patch: Any, data: Json) -> None:
     assert before == DOC, "PATCHES-1"
 
 
+def test_patches_1_results_share_nothing_with_the_document() -> None:
+    doc = copy.deepcopy(DOC)
+    for patched in (json_patch(doc, b"[]"), merge_patch(doc, b"{}"), strategic_patch(doc, b"{}", CONFIG_MAP.schema)):
+        patched["metadata"]["labels"]["x"] = "changed"
+        patched["metadata"]["finalizers"].append("e/new")
+    assert doc == DOC
+
+
 JSON_REFUSED = {
     "no JSON": (b"[", 400),
     "no list": ({"op": "add"}, 400),
@@ -252,6 +260,28 @@ def test_patches_2_strategic_patch_refused(patch: Json, code: int, message: str)
     with pytest.raises(ApiError) as caught:
         strategic_patch(doc, encoded(patch), POD_SCHEMA)
     assert (caught.value.code, caught.value.message) == (code, message)
+
+
+def test_strategic_1_lists_merge_where_their_field_says_so() -> None:
+    doc = {"spec": {"containers": containers("c"), "tolerations": [{"key": "t"}]}}
+    patch = {"spec": {"containers": containers("d"), "tolerations": [{"key": "u"}]}}
+    spec = strategic_patch(doc, encoded(patch), POD_SCHEMA)["spec"]
+    assert spec == {"containers": containers("d", "c"), "tolerations": [{"key": "u"}]}
+
+
+def test_strategic_2_no_directive_is_left_in_the_result() -> None:
+    patch = {
+        "metadata": {"labels": {"$patch": "replace", "a": "b"}, "$deleteFromPrimitiveList/finalizers": ["x"]},
+        "spec": {"containers": [{"name": "c", "$patch": "delete"}], "$setElementOrder/containers": []},
+    }
+    assert "$" not in str(strategic_patch({}, encoded(patch), POD_SCHEMA))
+
+
+def test_strategic_3_what_only_the_server_has_keeps_its_place() -> None:
+    doc = {"spec": {"containers": containers("a", "b", "c")}}
+    patch = {"spec": {"containers": [], "$setElementOrder/containers": [{"name": "c"}, {"name": "b"}]}}
+    names = [c["name"] for c in strategic_patch(doc, encoded(patch), POD_SCHEMA)["spec"]["containers"]]
+    assert names == ["a", "c", "b"]
 
 
 def test_strategic_4_long_lists_merge_in_linear_time() -> None:
