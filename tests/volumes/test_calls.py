@@ -94,13 +94,24 @@ async def has_started(plugin: Plugin) -> None:
 NAME = "example.com/plugin"
 
 
-async def test_calls_1_a_call_has_a_thread_of_its_own() -> None:
+async def test_calls_1_a_call_has_a_thread_to_itself() -> None:
     plugin = ready(Deleted)
     calls = PluginCalls(Catalogue([plugin]))
 
     assert await calls.delete(NAME, volume("a")) == Deleted()
 
     assert threading.get_ident() not in plugin.threads
+    async with hanging(Plugin("example.com/slow")) as slow:
+        both = PluginCalls(Catalogue([plugin, slow]))
+        task = asyncio.create_task(both.delete("example.com/slow", volume("a")))
+        await has_started(slow)
+        plugin.threads.clear()
+        for name in "bcd":
+            await both.delete(NAME, volume(name))
+        assert len(plugin.threads) == 1
+        assert not plugin.threads & slow.threads
+        slow.gate.set()
+        await task
     assert all(thread.daemon for thread in threading.enumerate() if thread.name == "volume plugin")
 
 

@@ -1,6 +1,6 @@
 """Calls to plugins: blocking work of other people's code, kept away from everything else.
 
-CALLS-1  A call runs in a thread of its own, which neither takes a place in a shared pool nor keeps the process alive.
+CALLS-1  A call has a thread to itself while it runs, which doesn't keep the process alive.
 CALLS-2  It always comes back with an outcome: what a plugin raises, or answers instead of an outcome, becomes `Failed`;
          so does no answer within `timeout_seconds`.
 CALLS-3  One call for one volume and operation at a time: whoever asks again while the first one still runs gets its
@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
@@ -48,6 +49,8 @@ Observer: TypeAlias = Callable[[str, Operation, bool, float], None]  # plugin, o
 SUCCESSES = (Provisioned, Deleted, Recycled, RunPod)
 TIMEOUT_SECONDS = 600.0
 MOST_AT_ONCE = 16
+MOST_IDLE = 16  # threads that wait for a job
+IDLE_SECONDS = 5.0
 
 log = logs.get(__name__)
 
@@ -88,7 +91,7 @@ class PluginCalls:
         self._timeout_seconds = timeout_seconds
         self._most_at_once = most_at_once
         self._observe = observe
-        self._threads = _ThreadEach()
+        self._threads = _Threads()
         self._running: dict[CallKey, _Running] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._late: Counter[str] = Counter()
@@ -185,13 +188,20 @@ class PluginCalls:
         return running
 
 
-class _ThreadEach(Executor):
-    """A daemon thread for each job (CALLS-1): one that hangs holds up neither the others nor the end of the process."""
+class _Threads(Executor):
+    """A daemon thread for each job that runs (CALLS-1): one that hangs holds up neither others nor the process's end.
+
+    A few threads that are done wait some seconds for the next job, because a new one costs more than most calls.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[SimpleQueue[Callable[[], None]]] = []
+        self._lock = threading.Lock()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
 
-        def run() -> None:
+        def job() -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
@@ -201,11 +211,31 @@ class _ThreadEach(Executor):
             else:
                 future.set_result(result)
 
-        try:
-            threading.Thread(target=run, name="volume plugin", daemon=True).start()
-        except RuntimeError as error:  # no more threads
-            future.set_exception(error)
+        with self._lock:
+            jobs = self._idle.pop() if self._idle else None
+        if jobs is None:
+            jobs = SimpleQueue()
+            try:
+                threading.Thread(target=self._work, args=(jobs,), name="volume plugin", daemon=True).start()
+            except RuntimeError as error:  # no more threads
+                future.set_exception(error)
+        jobs.put(job)
         return future
+
+    def _work(self, jobs: SimpleQueue[Callable[[], None]]) -> None:
+        while True:
+            try:
+                jobs.get(timeout=IDLE_SECONDS)()
+            except Empty:
+                with self._lock:
+                    if jobs in self._idle:
+                        self._idle.remove(jobs)
+                        return
+                continue  # a job is on its way to us
+            with self._lock:
+                if len(self._idle) >= MOST_IDLE:
+                    return
+                self._idle.append(jobs)
 
 
 def _outcome_of(work: Callable[[], Any]) -> object:
