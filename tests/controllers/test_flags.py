@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +123,12 @@ def test_a_flag_that_there_is_not_names_the_nearest() -> None:
 def test_options_without_a_value_keep_their_default() -> None:
     assert options_from({}) == ControllerOptions()
     assert options_from({"concurrent_gc_syncs": 3}) == ControllerOptions(concurrent_gc_syncs=3)
+
+
+def test_the_manual_lists_every_flag_as_it_is() -> None:
+    manual = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "configuration.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)`( \(ours\))? \| (?:`(.+)`)? ?\| (.+) \|$", manual, re.MULTILINE)
+
+    assert [(name, bool(ours), default, meaning) for name, ours, default, meaning in rows] == [
+        (flag.name, flag.is_ours, flag.default, flag.meaning) for flag in FLAGS
+    ]
