@@ -103,7 +103,7 @@ Probe.successThreshold Probe.timeoutSeconds *.minReadySeconds *.nodePort *.healt
 ScaleSpec.replicas *.numberAvailable *.numberUnavailable *.updatedNumberScheduled *.availableReplicas
 *.readyReplicas *.fullyLabeledReplicas *.unavailableReplicas *.updatedReplicas DeploymentStatus.replicas
 StatefulSetStatus.currentReplicas HorizontalPodAutoscalerStatus.currentReplicas JobStatus.active JobStatus.failed
-JobStatus.succeeded ExactDeviceRequest.count DeviceSubRequest.count DeviceRequest.count PodGroupSpec.priority
+JobStatus.succeeded ExactDeviceRequest.count DeviceSubRequest.count DeviceRequest.count
 """
 POINTER_INTS = "HorizontalPodAutoscalerStatus.observedGeneration"
 
@@ -265,8 +265,6 @@ MAP_TYPES = {
     "ReplicationControllerSpec.selector": "atomic",
     "ServiceSpec.selector": "atomic",
     "Scheduling.nodeSelector": "atomic",
-    "NodeSelectorTerm.matchFields": "",
-    "CSIPersistentVolumeSource.volumeAttributes": "",
 }
 
 # Defaults written out in OpenAPI; server-side apply needs those of list keys.
@@ -380,7 +378,6 @@ OwnerReference.uid                      UID                         -
 ManagedFieldsEntry.operation            ManagedFieldsOperationType  -
 LabelSelectorRequirement.operator       LabelSelectorOperator       -
 NodeSelectorRequirement.operator        NodeSelectorOperator        DoesNotExist Exists Gt In Lt NotIn
-*.deletionPropagation                   DeletionPropagation         -
 """
 
 # What the values of an enumeration mean, as OpenAPI tells it, by the name of the type.

@@ -163,6 +163,38 @@ class Facts:
         return next((table[key] for key in self.keys(model, name) if key in table), None)
 
 
+def unknown_facts(models: dict[str, Model]) -> list[str]:
+    """The keys in the tables that no field and no type answers to: mistakes."""
+    known = {"*." + name for model in models.values() for name in model.fields}
+    for key, model in models.items():
+        known |= {key, model.name} | {f"{prefix}.{name}" for name in model.fields for prefix in (key, model.name)}
+    tables = Facts()
+    used = {
+        *facts.MAP_VALUES,
+        *tables.lists,
+        *facts.STRUCT_STRATEGIES,
+        *facts.MAP_TYPES,
+        *facts.DEFAULTS,
+        *tables.enums,
+    }
+    for table in (
+        "INT64",
+        "BYTES",
+        "VALUE_STRUCTS",
+        "POINTER_STRUCTS",
+        "POINTER_TIMES",
+        "VALUE_INTS",
+        "POINTER_INTS",
+        "ALWAYS_WRITTEN",
+        "LEFT_OUT_WHEN_EMPTY",
+        "POINTER_BOOLS",
+        "POINTER_STRINGS",
+        "ATOMIC_TYPES",
+    ):
+        used |= tables.words[table]
+    return sorted(used - known)
+
+
 def build(models: dict[str, Model]) -> dict[str, dict[str, Any]]:
     """The types as `pvbinder.server.schema.types` reads them."""
     known = Facts()
@@ -320,6 +352,8 @@ def render(document: dict[str, Any]) -> str:
 def files() -> dict[Path, str]:
     """Everything that is written, by path."""
     models = read_models()
+    if mistakes := unknown_facts(models):
+        sys.exit(f"facts.py speaks of what isn't there: {', '.join(mistakes)}")
     written = {TARGET / "types.json": render(build(models))}
     for module, texts in describe(models).items():
         written[TARGET / "descriptions" / f"{module}.json"] = render(texts)
