@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sys import getrefcount
+
 import pytest
 
 from pvbinder.server.validation.names import (
@@ -69,3 +71,10 @@ def test_a_generated_name_may_end_in_a_dash() -> None:
     assert check_object_name("subdomain", "data-", prefix=True) == ()
     assert check_object_name("subdomain", "data-")
     assert check_object_name("subdomain", "-", prefix=True)
+
+
+def test_long_values_are_not_remembered() -> None:
+    long = "n" * 1_000_000
+    held = getrefcount(long)
+    assert check_dns_subdomain(long) == ("must be no more than 253 characters",)
+    assert getrefcount(long) == held

@@ -43,6 +43,9 @@ _OBJECT = Inner(
 _READ_ONLY = ("readOnly", False)
 _FS_TYPE = ("fsType", "")
 
+_CONTEXT = 3  # lines shown around what differs
+_MOST_LINES = 2000  # of both sides together, up to which the shortest diff is looked for
+
 PERSISTENT_VOLUME_SOURCE: Structure = {
     "GCEPersistentDisk": (
         "gcePersistentDisk",
@@ -297,9 +300,39 @@ OBJECT_REFERENCE_FIELDS = tuple(api_name for api_name, _ in _OBJECT.structure.va
 
 def diff_of(structure: Structure, old: Json, new: Json) -> str:
     """Show what differs between two objects, as the reference shows it inside a message (PU-1, VU-1)."""
-    before, after = (json.dumps(inner_form(structure, obj), indent=1, ensure_ascii=False) for obj in (old, new))
-    lines = difflib.unified_diff(before.splitlines(keepends=False), after.splitlines(keepends=False), lineterm="", n=3)
-    return "".join(f"{line}\n" for line in list(lines)[2:])
+    return diff_of_json(inner_form(structure, old), inner_form(structure, new))
+
+
+def diff_of_json(old: Json, new: Json) -> str:
+    """Show what differs between two objects as a unified diff of their text, indented by one space.
+
+    Large objects are compared at their ends only, which takes no more time than reading them.
+    """
+    before, after = (json.dumps(obj, indent=1, ensure_ascii=False).split("\n") for obj in (old, new))
+    if len(before) + len(after) > _MOST_LINES:
+        lines = _diff_of_ends(before, after)
+    else:
+        lines = list(difflib.unified_diff(before, after, lineterm="", n=_CONTEXT))[2:]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _diff_of_ends(before: list[str], after: list[str]) -> list[str]:
+    """Make one hunk of everything between the first and the last line that differ."""
+    shorter = min(len(before), len(after))
+    start = next((at for at in range(shorter) if before[at] != after[at]), shorter)
+    end = next((at for at in range(shorter - start) if before[-1 - at] != after[-1 - at]), shorter - start)
+    removed, added = before[start : len(before) - end], after[start : len(after) - end]
+    head = before[max(0, start - _CONTEXT) : start]
+    tail = before[len(before) - end : len(before) - end + _CONTEXT]
+    context = len(head) + len(tail)
+    first = start - len(head) + 1
+    return [
+        f"@@ -{first},{len(removed) + context} +{first},{len(added) + context} @@",
+        *(f" {line}" for line in head),
+        *(f"-{line}" for line in removed),
+        *(f"+{line}" for line in added),
+        *(f" {line}" for line in tail),
+    ]
 
 
 def inner_form(structure: Structure, obj: Json) -> Json:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-import json
-
 from pvbinder.model.quantity import ZERO
 from pvbinder.model.resources import PODS, Resource
 from pvbinder.server.errors import ApiError, FieldError, conflict, forbidden, invalid, is_invalid, required, unsupported
+from pvbinder.server.kinds.internal_form import diff_of_json
 from pvbinder.server.kinds.kind import METADATA_FIELDS, FieldReader, Json, ServedKind, Subresource, drop_empty
 from pvbinder.server.kinds.pod_columns import POD_COLUMNS
 from pvbinder.server.kinds.pod_defaults import default_pod_spec, default_requests
@@ -170,7 +168,7 @@ def validate_pod_update(new: Json, old: Json) -> list[FieldError]:
     errors += _check_deadline(spec, before)
     allowed = _with_allowed_changes(spec, before, errors)
     if allowed != before:
-        errors.append(forbidden("spec", f"{_CHANGEABLE}\n{_diff(before, allowed)}"))
+        errors.append(forbidden("spec", f"{_CHANGEABLE}\n{diff_of_json(_sorted(before), _sorted(allowed))}"))
     return errors
 
 
@@ -270,8 +268,8 @@ def _with_allowed_changes(spec: Json, before: Json, errors: list[FieldError]) ->
                 {**new, "image": old.get("image", "")} for new, old in zip(spec[field], before[field], strict=True)
             ]
     _keep(allowed, before, "activeDeadlineSeconds")
-    tolerations, tolerations_before = spec.get("tolerations") or [], before.get("tolerations") or []
-    if all(_without_seconds(each) in map(_without_seconds, tolerations) for each in tolerations_before):
+    kept = {_identity(each) for each in spec.get("tolerations") or ()}
+    if all(_identity(each) in kept for each in before.get("tolerations") or ()):
         _keep(allowed, before, "tolerations")
     else:
         errors.append(
@@ -291,8 +289,9 @@ def _with_allowed_changes(spec: Json, before: Json, errors: list[FieldError]) ->
     return allowed
 
 
-def _without_seconds(toleration: Json) -> Json:
-    return {key: value for key, value in toleration.items() if key != "tolerationSeconds"}
+def _identity(toleration: Json) -> tuple[str, ...]:
+    """Return what must not change in a toleration: all but for how long it holds."""
+    return tuple(str(toleration.get(field, "")) for field in ("key", "operator", "value", "effect"))
 
 
 def _keep(spec: Json, before: Json, field: str) -> None:
@@ -302,10 +301,9 @@ def _keep(spec: Json, before: Json, field: str) -> None:
         spec.pop(field, None)
 
 
-def _diff(before: Json, after: Json) -> str:
-    """Show what differs, in the fields' names of the API (the reference shows its inner ones)."""
-    old, new = (json.dumps(spec, indent=1, sort_keys=True, ensure_ascii=False).splitlines() for spec in (before, after))
-    return "".join(f"{line}\n" for line in list(difflib.unified_diff(old, new, lineterm="", n=3))[2:])
+def _sorted(spec: Json) -> Json:
+    """Return a spec in the order in which it is shown, under the names of the API, not the reference's inner ones."""
+    return {field: spec[field] for field in sorted(spec)}
 
 
 def _reader(*path: str, default: str = "") -> FieldReader:

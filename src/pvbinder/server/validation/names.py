@@ -1,14 +1,14 @@
 """The forms of names: DNS labels and subdomains, qualified names, label values, keys of config maps.
 
 Each function returns why a value does not have the form, in the reference's words, and nothing if it has it. The same
-few names are checked over and over, so the answers are remembered.
+few names are checked over and over, so the answers are remembered (those for names of a sensible length).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import TypeAlias
 
 from pvbinder.server.kinds.kind import NameRule
@@ -16,6 +16,7 @@ from pvbinder.server.kinds.kind import NameRule
 NameCheck: TypeAlias = Callable[[str], tuple[str, ...]]
 
 _REMEMBERED = 16384
+_SENSIBLE = 512  # characters
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -65,31 +66,42 @@ _CONFIG_KEY_TEXT = (
 )
 
 
-@lru_cache(_REMEMBERED)
+def _remembered(check: NameCheck) -> NameCheck:
+    """Remember the answers for values of a sensible length, so that what is remembered stays small."""
+    cached = lru_cache(_REMEMBERED)(check)
+
+    @wraps(check)
+    def answer(value: str) -> tuple[str, ...]:
+        return cached(value) if len(value) <= _SENSIBLE else check(value)
+
+    return answer
+
+
+@_remembered
 def check_dns_label(value: str) -> tuple[str, ...]:
     """Check an RFC 1123 label of at most 63 characters."""
     return _check(value, 63, "must be no more than 63 characters", _IS_LABEL, _LABEL_TEXT)
 
 
-@lru_cache(_REMEMBERED)
+@_remembered
 def check_dns_subdomain(value: str) -> tuple[str, ...]:
     """Check an RFC 1123 subdomain of at most 253 characters (OM-2)."""
     return _check(value, 253, "must be no more than 253 characters", _IS_SUBDOMAIN, _SUBDOMAIN_TEXT)
 
 
-@lru_cache(_REMEMBERED)
+@_remembered
 def check_dns_label_1035(value: str) -> tuple[str, ...]:
     """Check an RFC 1035 label, as services have it."""
     return _check(value, 63, "must be no more than 63 characters", _IS_LABEL_1035, _LABEL_1035_TEXT)
 
 
-@lru_cache(_REMEMBERED)
+@_remembered
 def check_label_value(value: str) -> tuple[str, ...]:
     """Check the value of a label (OM-7)."""
     return _check(value, 63, "must be no more than 63 bytes", _IS_LABEL_VALUE, _LABEL_VALUE_TEXT)
 
 
-@lru_cache(_REMEMBERED)
+@_remembered
 def check_config_key(value: str) -> tuple[str, ...]:
     """Check a key of the data of a config map or secret."""
     reasons = list(_check(value, 253, "must be no more than 253 characters", _IS_CONFIG_KEY, _CONFIG_KEY_TEXT))
@@ -102,7 +114,7 @@ def check_config_key(value: str) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-@lru_cache(_REMEMBERED)
+@_remembered
 def check_qualified_name(value: str) -> tuple[str, ...]:
     """Check a name with an optional subdomain before a slash: keys of labels and annotations, finalizers (OM-7)."""
     parts = value.split("/")
@@ -124,7 +136,7 @@ def check_qualified_name(value: str) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-@lru_cache(_REMEMBERED)
+@_remembered
 def check_path_segment(value: str) -> tuple[str, ...]:
     """Check a name that may hold anything that fits into one segment of a path (RBAC kinds)."""
     if value in (".", ".."):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from pvbinder.model.quantity import ZERO, Quantity, QuantityError, parse_quantity
+from pvbinder.model.quantity import MAX_TEXT, ZERO, Quantity, QuantityError, parse_quantity
 from pvbinder.server.errors import FieldError, invalid
 from pvbinder.server.kinds.kind import Json
 
@@ -16,11 +16,19 @@ NOT_A_RESOURCE_QUANTITY = "must be a valid resource quantity"
 
 
 @lru_cache(8192)
-def _canonical(text: str) -> str:
+def _canonical_if_any(text: str) -> str | None:
+    """Return the canonical form, None if `text` is no quantity (so that nothing long is remembered)."""
     try:
         return str(parse_quantity(text).rounded_to_milli())
     except QuantityError:
+        return None
+
+
+def _canonical(text: str) -> str:
+    if len(text) > MAX_TEXT:
         return text
+    canonical = _canonical_if_any(text)
+    return text if canonical is None else canonical
 
 
 def canonical_quantity(value: object) -> object:
