@@ -14,7 +14,7 @@ from aiohttp import web
 
 from pvbinder.kube import http
 from pvbinder.kube.client import Client, Retries
-from pvbinder.kube.config import ConnectionConfig, load_kubeconfig
+from pvbinder.kube.config import ConnectionConfig, ExecPlugin, load_kubeconfig
 from pvbinder.kube.errors import ApiFailure, ConfigError, ConnectionFailed
 from pvbinder.kube.http import HttpTransport
 from pvbinder.kube.kinds import VOLUMES
@@ -329,9 +329,55 @@ BAD_TLS = {
 
 @pytest.mark.parametrize(("fields", "message"), BAD_TLS.values(), ids=BAD_TLS.keys())
 async def test_wire_5_bad_certificates_are_explained(fields: dict[str, bytes], message: str) -> None:
-    async with HttpTransport(ConnectionConfig("https://127.0.0.1:1", **fields)) as transport:  # type: ignore[arg-type]
-        with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message):
+        async with HttpTransport(ConnectionConfig("https://127.0.0.1:1", **fields)):  # type: ignore[arg-type]
+            pass
+
+
+async def test_a_plugin_that_fails_is_a_failed_connection() -> None:
+    plugin = ExecPlugin("no-such-program", install_hint="brew install it")
+    async with HttpTransport(ConnectionConfig("https://127.0.0.1:1", exec_plugin=plugin)) as transport:
+        with pytest.raises(ConnectionFailed, match=r"no credentials for GET .*no-such-program can't be run") as caught:
             await transport.send(GET)
+        with pytest.raises(ConnectionFailed, match="no-such-program can't be run"):
+            async with transport.watch(WATCH):
+                pass
+    assert not caught.value.request_sent
+    assert caught.value.hint == "brew install it"
+
+
+PROXIES = {  # server: the proxy that is used when the environment names one for both schemes
+    "https://k8s.example:6443": "http://proxy:3128",
+    "http://k8s.example": "http://plain:3128",
+    "https://inside.corp:6443": "",
+    "https://127.0.0.1:6443": "",
+    "https://[::1]:6443": "",
+    "https://localhost:6443": "",
+}
+
+
+@pytest.mark.parametrize(("server", "proxy"), PROXIES.items())
+def test_wire_6_a_proxy_comes_from_the_environment(server: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "https_proxy": "http://proxy:3128",
+        "http_proxy": "http://plain:3128",
+        "no_proxy": ".corp",
+    }.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+    assert http.proxy_from_environment(server) == proxy
+
+
+async def test_wire_6_a_request_goes_through_the_proxy_of_the_kubeconfig() -> None:
+    async with (
+        listening(empty_object) as proxy,
+        HttpTransport(ConnectionConfig("http://k8s.example:8080", proxy=proxy.url)) as transport,
+    ):
+        answer = await transport.send(GET)
+
+    assert answer.status == 200
+    assert proxy.seen[0].headers["Host"] == "k8s.example:8080"
 
 
 async def test_a_client_over_http_repeats_what_never_left() -> None:

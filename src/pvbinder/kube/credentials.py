@@ -66,6 +66,11 @@ class CredentialSource:
         """Whether asking again may give something else: then a 401 is worth a second try."""
         return self._config.token_file is not None or self._config.exec_plugin is not None
 
+    @property
+    def fixed(self) -> Credentials:
+        """What the configuration itself holds."""
+        return self._fixed
+
     async def get(self) -> Credentials:
         """Return credentials that are good now."""
         if self._config.token_file is not None:

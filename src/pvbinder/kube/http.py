@@ -6,8 +6,11 @@ WIRE-2  Every wait is bounded: connecting by 10 s, an answer by a minute, a watc
 WIRE-3  A 401 is tried once more with fresh credentials, where they can change.
 WIRE-4  Lines of a watch may be as long as objects are; memory stays bounded (LINES-2).
 WIRE-5  Server names and certificates are verified unless the configuration says otherwise in so many words.
+WIRE-6  A proxy is taken from the kubeconfig, else from the environment (``HTTPS_PROXY``, ``NO_PROXY``) as kubectl does,
+        but never for this machine itself.
 
-Construct it, then `async with` it: the pool is closed at the end.
+Construct it, then `async with` it: certificates that can't be used are a `ConfigError` then, and the pool is closed at
+the end.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ import ssl
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -49,10 +54,14 @@ class HttpTransport:
         self._fixed_headers = {"Accept-Encoding": "identity", "User-Agent": user_agent}
         if config.impersonate_user:
             self._fixed_headers["Impersonate-User"] = config.impersonate_user
+        self._is_tls = config.server.startswith("https:")
+        self._proxy = config.proxy or proxy_from_environment(config.server)
         self._contexts: dict[bytes | None, ssl.SSLContext] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        if self._config.exec_plugin is None and self._is_tls:
+            self._context_for(self._source.fixed)  # CONFIG-3: refused before anything is tried
         connector = aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -73,12 +82,20 @@ class HttpTransport:
 
     async def send(self, request: Request) -> Answer:
         """Send `request` and read the whole answer (WIRE-1 to WIRE-3)."""
-        credentials = await self._source.get()
+        credentials = await self._credentials(request)
         answer = await self._send(request, credentials)
         if answer.status == 401 and self._source.can_change:
             self._source.reject(credentials)
-            answer = await self._send(request, await self._source.get())
+            answer = await self._send(request, await self._credentials(request))
         return answer
+
+    async def _credentials(self, request: Request) -> Credentials:
+        """Return credentials for `request`; a plugin that fails now may work later, so that is a failed connection."""
+        try:
+            return await self._source.get()
+        except ConfigError as error:
+            message = f"no credentials for {request.method} {request.path}: {error.message}"
+            raise ConnectionFailed(message, request_sent=False, hint=error.hint) from error
 
     async def _send(self, request: Request, credentials: Credentials) -> Answer:
         try:
@@ -93,12 +110,12 @@ class HttpTransport:
         """Open a watch (WIRE-2 to WIRE-4)."""
         seconds = float(request.query.get("timeoutSeconds", "3600")) + GRACE_SECONDS
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
-        credentials = await self._source.get()
+        credentials = await self._credentials(request)
         response = await self._start(request, credentials, timeout)
         if response.status == 401 and self._source.can_change:
             response.close()
             self._source.reject(credentials)
-            response = await self._start(request, await self._source.get(), timeout)
+            response = await self._start(request, await self._credentials(request), timeout)
         try:
             if response.status != 200:
                 raise ApiFailure.from_answer(await self._whole(request, response))
@@ -150,9 +167,9 @@ class HttpTransport:
             data=request.body,
             headers=self._with_groups(headers) if self._config.impersonate_groups else headers,
             allow_redirects=False,
-            ssl=self._context_for(credentials) if self._config.server.startswith("https:") else True,
+            ssl=self._context_for(credentials) if self._is_tls else True,
             server_hostname=self._config.tls_server_name or None,
-            proxy=self._config.proxy or None,
+            proxy=self._proxy or None,
             **more,  # type: ignore[arg-type]
         )
 
@@ -196,6 +213,22 @@ def connection_failed(server: str, request: Request, error: Exception) -> Connec
             return ConnectionFailed(f"the proxy lets nothing through for {tried}: {error}", request_sent=False)
         case _:
             return ConnectionFailed(f"the connection broke during {tried}: {error or type(error).__name__}")
+
+
+def proxy_from_environment(server: str) -> str:
+    """Return the proxy that the environment names for `server`; ``""`` is none (WIRE-6)."""
+    parts = urlsplit(server)
+    host = parts.hostname or ""
+    if host == "localhost" or _is_loopback(host) or proxy_bypass(host):
+        return ""
+    return getproxies().get(parts.scheme, "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def tls_context(config: ConnectionConfig, credentials: Credentials) -> ssl.SSLContext:
