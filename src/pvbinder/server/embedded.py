@@ -34,6 +34,7 @@ from pvbinder.server.expiry import Expiry
 from pvbinder.server.http import Listener, Timeouts
 from pvbinder.server.identity import Identity
 from pvbinder.server.kinds.kind import Json
+from pvbinder.server.kinds.quotas import PRIORITY_CLASSES, system_priority_classes
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.openapi import OpenApi
 from pvbinder.server.requests import ApiRequest, UserInfo
@@ -155,6 +156,8 @@ class EmbeddedServer:
                 for name in NAMESPACES:
                     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
                     tasks.create_task(self._create("/api/v1/namespaces", namespace))
+                for obj in system_priority_classes():
+                    tasks.create_task(self._create(PRIORITY_CLASSES.path(), obj))
                 for plural, obj in default_objects():
                     tasks.create_task(self._create(f"/apis/{obj['apiVersion']}/{plural}", obj))
         except* BootstrapError as errors:

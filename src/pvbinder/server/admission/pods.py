@@ -6,9 +6,8 @@ from pvbinder.model.resources import PODS
 from pvbinder.server.admission.plugin import Attributes, Plugin, Reader
 from pvbinder.server.errors import is_forbidden
 from pvbinder.server.kinds.kind import Json
-from pvbinder.server.kinds.quotas import PRIORITY_CLASSES
+from pvbinder.server.kinds.quotas import PRIORITY_CLASSES, SYSTEM_PRIORITIES
 
-_SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 _TOLERATED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _TOLERATION_SECONDS = 300
 _PREEMPT = "PreemptLowerPriority"
@@ -64,8 +63,8 @@ def _priority_of(reader: Reader, on: Attributes, name: str) -> tuple[int, str, s
             return 0, _PREEMPT, ""
         lowest = min(defaults, key=lambda each: int(each.get("value", 0)))
         return lowest.get("value", 0), lowest.get("preemptionPolicy", _PREEMPT), lowest["metadata"]["name"]
-    if name in _SYSTEM_PRIORITIES:
-        return _SYSTEM_PRIORITIES[name], _PREEMPT, name
+    if name in SYSTEM_PRIORITIES:
+        return SYSTEM_PRIORITIES[name][0], _PREEMPT, name
     found = reader.get(PRIORITY_CLASSES, None, name)
     if found is None:
         raise is_forbidden(on.resource, on.name, f"no PriorityClass with name {name} was found")

@@ -18,7 +18,17 @@ RESOURCE_QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", True)
 LIMIT_RANGES = Resource("", "v1", "LimitRange", "limitranges", True)
 PRIORITY_CLASSES = Resource("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False)
 
-_LIMIT_TYPES = ("Pod", "Container", "PersistentVolumeClaim")
+SYSTEM_PRIORITIES = {  # the classes that every cluster has: value, description
+    "system-node-critical": (
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    "system-cluster-critical": (
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+}
+
 _HIGHEST_USER_PRIORITY = 1_000_000_000
 _SYSTEM_PREFIX = "system-"
 _POLICIES = ("Never", "PreemptLowerPriority")
@@ -125,6 +135,20 @@ def _validate_order(item: Json, path: str) -> list[FieldError]:
     return errors
 
 
+def system_priority_classes() -> list[Json]:
+    """Return the priority classes that every cluster has, as they are created."""
+    return [
+        {
+            "apiVersion": PRIORITY_CLASSES.api_version,
+            "kind": PRIORITY_CLASSES.kind,
+            "metadata": {"name": name},
+            "value": value,
+            "description": description,
+        }
+        for name, (value, description) in SYSTEM_PRIORITIES.items()
+    ]
+
+
 def default_priority_class(obj: Json) -> None:
     """Fill in that its pods may push out others."""
     obj.setdefault("value", 0)
@@ -138,7 +162,7 @@ def validate_priority_class(obj: Json) -> list[FieldError]:
     errors: list[FieldError] = []
     name, value = obj["metadata"].get("name", ""), obj.get("value", 0)
     if name.startswith(_SYSTEM_PREFIX):
-        if name not in ("system-node-critical", "system-cluster-critical"):
+        if name not in SYSTEM_PRIORITIES or value != SYSTEM_PRIORITIES[name][0]:
             why = (
                 f"priority class names with '{_SYSTEM_PREFIX}' prefix are reserved for system use only. "
                 f"error: {name} is not a known system priority class"
