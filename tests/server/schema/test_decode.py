@@ -11,6 +11,7 @@ from tests.server.schema.kinds import CLAIM, CONFIG_MAP, NAMESPACE, POD, SECRET,
 from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.kind import ServedKind
 from pvbinder.server.schema import check_object, decode_body
+from pvbinder.server.schema.decode import has_every_key_once
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -88,6 +89,8 @@ def test_decode_2_duplicate_fields_are_found() -> None:
 HIDDEN_DUPLICATES = {
     "a space before the colon hides a key from the count": '{"data":{"a" :"1","b":"2","b":"3"}}',
     "an escape adds one to the count": '{"data":{"a":"x\\u0022:y","b":"2","b":"3"}}',
+    "an escaped backslash ends a text": '{"data":{"a":"x\\\\","b":"2","b":"3"}}',
+    "a quote and a colon in a text": '{"data":{"a":"x\\":y","b":"2","b":"3"}}',
     "an escaped key equals a plain one": '{"data":{"\\u0062":"2","b":"3"}}',
 }
 
@@ -325,3 +328,9 @@ def test_a_patch_must_not_change_the_kind(change: dict[str, str]) -> None:
     with pytest.raises(ApiError) as caught:
         check_object({"kind": "ConfigMap", "apiVersion": "v1"} | change, CONFIG_MAP, "Warn")
     assert caught.value.code == 422
+
+
+@pytest.mark.parametrize("text", ["x", 'a":b', "a\\", '\\":', '\\\\":"', "\n", "\u2028"])
+def test_texts_of_all_kinds_leave_the_keys_countable(text: str) -> None:
+    body = json.dumps({"data": {"k": text, text: "v"}}, separators=(",", ":")).encode()
+    assert has_every_key_once(body)

@@ -119,12 +119,20 @@ def _try_convert(shape: Shape, obj: Json) -> Json | None:
 def has_every_key_once(body: bytes) -> bool:
     """Whether no object in a valid JSON body has two members of one name; False also when that isn't certain.
 
-    Without backslashes a quote ends a string, and `":` ends a key (unless space stands between, which isn't certain).
-    So the keys that were sent can be counted, and those of the decoded body as well.
+    Once escaped backslashes and quotes are taken out, every quote begins or ends a string, and `":` ends a key (unless
+    space stands between, which isn't certain). So the keys that were sent can be counted, and those of the decoded body
+    as well.
     """
-    if b"\\" in body or _CARELESS_KEY.search(body) is not None:
+    bare = _without_escapes(body)
+    if _CARELESS_KEY.search(bare) is not None:
         return False
-    return body.count(b'":') == msgspec.json.encode(msgspec.json.decode(body)).count(b'":')
+    return bare.count(b'":') == _without_escapes(msgspec.json.encode(msgspec.json.decode(body))).count(b'":')
+
+
+def _without_escapes(body: bytes) -> bytes:
+    if b"\\" not in body:
+        return body
+    return body.replace(b"\\\\", b"").replace(b'\\"', b"")
 
 
 # The fast way
