@@ -67,3 +67,11 @@ async def test_a_pod_goes_when_it_is_evicted(tmp_path: Path) -> None:
         assert (evicted.status, evicted.body["status"]) == (201, "Success")
         assert (await server.send("GET", f"{PODS}/p")).status == 404
         assert (await server.send("POST", f"{PODS}/p/eviction", eviction)).status == 404
+
+
+async def test_what_would_talk_to_containers_says_that_there_are_none(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await server.send("POST", PODS, {"metadata": {"name": "p"}, "spec": CONTAINERS})
+        for method, name in (("GET", "log"), ("POST", "exec"), ("GET", "portforward")):
+            refused = await server.send(method, f"{PODS}/p/{name}", {} if method == "POST" else None)
+            assert (refused.status, refused.body["reason"]) == (503, "ServiceUnavailable"), name

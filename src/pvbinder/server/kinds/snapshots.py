@@ -27,9 +27,42 @@ _SIZE: Json = {
 _BYTES: Json = {"type": "integer", "format": "int64", "minimum": 0}
 _POLICY: Json = {"type": "string", "enum": ["Delete", "Retain"]}
 
+_TEXTS = {  # what kubectl explain says of each field
+    "apiVersion": "The version of what is referred to.",
+    "boundVolumeSnapshotContentName": "The content that holds this snapshot, once there is one.",
+    "creationTime": "When the snapshot was taken in the storage (for contents: in nanoseconds since 1970).",
+    "deletionPolicy": "Whether the snapshot in the storage goes with its object: Delete or Retain.",
+    "driver": "The CSI driver that takes snapshots.",
+    "error": "What went wrong last.",
+    "fieldPath": "Which part of what is referred to is meant.",
+    "kind": "The kind of what is referred to.",
+    "message": "What went wrong.",
+    "name": "The name of what is referred to.",
+    "namespace": "The namespace of what is referred to.",
+    "parameters": "What the driver is told, in words of its own.",
+    "persistentVolumeClaimName": "The claim of which to take a snapshot, in the same namespace.",
+    "readyToUse": "Whether a volume can be made from it.",
+    "resourceVersion": "The revision of what is referred to.",
+    "restoreSize": "The least that a volume made from it must hold.",
+    "snapshotHandle": "The name of the snapshot in the storage.",
+    "source": "What it is taken from: exactly one of these.",
+    "sourceVolumeMode": "The mode of the volume that it was taken from: Block or Filesystem.",
+    "spec": "What is asked for.",
+    "status": "What there is.",
+    "time": "When it went wrong.",
+    "uid": "The uid of what is referred to.",
+    "volumeGroupSnapshotHandle": "The name of the group in the storage, if it was taken with others.",
+    "volumeGroupSnapshotName": "The group snapshot that it belongs to, if it was taken with others.",
+    "volumeHandle": "The volume in the storage of which to take a snapshot.",
+    "volumeSnapshotClassName": "The class that says who takes it and how; the default class if it is left out.",
+    "volumeSnapshotContentName": "A content that is there already, taken by other means.",
+    "volumeSnapshotRef": "The snapshot that this content belongs to.",
+}
+
 
 def _object(*required: str, **properties: Any) -> Json:
-    return {"type": "object", "properties": properties, **({"required": list(required)} if required else {})}
+    described = {name: {**schema, "description": _TEXTS[name]} for name, schema in properties.items()}
+    return {"type": "object", "properties": described, **({"required": list(required)} if required else {})}
 
 
 def _one_of(*names: str) -> Json:

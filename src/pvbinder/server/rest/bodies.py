@@ -54,6 +54,7 @@ async def post(writer: Writer, attributes: Attributes, sub: Subresource, form: F
         response.warnings = tuple(writer.warnings)
         return response
     if sub.write is None:
+        sub.read(writer.shelf.served(stored.data))  # what can't be reached says so
         raise ApiError(501, "NotImplemented", f"POST to {sub.name} is not served")
     return await _write(writer, attributes, sub, form, stored, _decode(writer, sub))
 
