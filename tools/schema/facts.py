@@ -52,6 +52,9 @@ MAP_VALUES = {
     "DeviceRequestAllocationResult.consumedCapacity": "quantity",
 }
 
+# Fields of which less is allowed than their type says: structural schemas have no lists of item schemas.
+NARROWED = {"JSONSchemaProps.items": "#JSONSchemaProps"}
+
 # Integers of 64 bits; all others have 32.
 INT64 = """
 *.generation *.observedGeneration *.deletionGracePeriodSeconds *.terminationGracePeriodSeconds

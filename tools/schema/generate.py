@@ -269,6 +269,8 @@ def named_any(model: Model, annotation: str) -> str:
 
 def type_of(known: Facts, models: dict[str, Model], model: Model, name: str, annotation: str) -> str:
     """The type in our notation: ``string``, ``#Full.Name``, ``[]int64``, ``{}quantity``."""
+    if narrowed := known.find(facts.NARROWED, model, name):
+        return "#" + full_name(model.module, narrowed[1:])
     inner = re.sub(r"^Optional\[(.*)\]$", r"\1", annotation)
     if inner.startswith("List["):
         return "[]" + type_of(known, models, model, name, inner[5:-1])

@@ -263,3 +263,19 @@ async def test_a_definition_that_makes_no_sense_is_refused(plane: Plane, field: 
     answer = await plane.ask("POST", DEFINITIONS, definition)
     assert answer["code"] == 422
     assert why in answer["message"]
+
+
+NESTED_NONSENSE: dict[str, Any] = {
+    "items that are a text": {"type": "array", "items": "x"},
+    "items of a wrong type": {"type": "array", "items": {"type": "object", "properties": 5}},
+    "any fields of a wrong type": {"type": "object", "additionalProperties": {"type": "string", "enum": 5}},
+    "a bound that is a text": {"type": "integer", "minimum": "x"},
+}
+
+
+@pytest.mark.parametrize("schema", NESTED_NONSENSE.values(), ids=NESTED_NONSENSE.keys())
+async def test_nonsense_deep_in_a_schema_is_refused(plane: Plane, schema: Any) -> None:
+    definition = copy.deepcopy(DEFINITION)
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = schema
+    answer = await plane.ask("POST", DEFINITIONS, definition)
+    assert answer["code"] in (400, 422)

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
 from pvbinder.server.kinds.kind import Json
+from pvbinder.server.schema.convert import Conversion, ConversionError
 
 TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
 MISSING: Final[Any] = object()
+_SCHEMA_PROPS: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,14 @@ def check_structural(schema: Any, path: str) -> list[FieldError]:
     return errors
 
 
+def _typed(schema: Json, path: str) -> Iterator[FieldError]:
+    """Check the types in a schema that stands where a boolean may stand too, which the definition's own type leaves."""
+    try:
+        Conversion().object(schema, _SCHEMA_PROPS)
+    except ConversionError as error:
+        yield invalid(path, "", error.message)
+
+
 def _check(schema: Any, path: str, *, is_root: bool = False) -> Iterator[FieldError]:
     if not isinstance(schema, dict):
         return
@@ -100,7 +110,8 @@ def _check(schema: Any, path: str, *, is_root: bool = False) -> Iterator[FieldEr
     for name, inner in (schema.get("properties") or {}).items():
         yield from _check(inner, f"{path}.properties[{name}]")
     if isinstance(additional, dict):
-        yield from _check(additional, f"{path}.additionalProperties")
+        wrong = list(_typed(additional, f"{path}.additionalProperties"))
+        yield from wrong or _check(additional, f"{path}.additionalProperties")
     if isinstance(schema.get("items"), dict):
         yield from _check(schema["items"], f"{path}.items")
 
