@@ -61,6 +61,17 @@ def test_a_nodes_provider_and_network_are_set_once() -> None:
     assert changed(NODE, old, {"status": {"volumesInUse": ["a"]}})["status"] == old["status"]
 
 
+def test_a_nodes_taints_are_different() -> None:
+    taint = {"key": "k", "value": "v", "effect": "NoSchedule"}
+    assert refusals(NODE, new("n1", spec={"taints": [taint, taint, {"key": "k", "effect": "Odd"}]})) == [
+        'spec.taints[1]: Duplicate value: {"Key":"k","Value":"v","Effect":"NoSchedule","TimeAdded":null}',
+        (
+            'spec.taints[2].effect: Unsupported value: "Odd": supported values: '
+            '"NoSchedule", "PreferNoSchedule", "NoExecute"'
+        ),
+    ]
+
+
 def event(**fields: Any) -> Json:
     return new("e", **fields)
 

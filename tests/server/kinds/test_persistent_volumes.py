@@ -299,7 +299,10 @@ def test_node_affinity_can_only_follow_renamed_labels() -> None:  # PU-3
         "nodeAffinity: Invalid value: null: field is immutable, except for updating from beta label to GA"
     ]
     (error,) = change_refusals(PERSISTENT_VOLUME, old, {"spec": {"nodeAffinity": zones("other")}})
-    assert error.startswith("nodeAffinity: Invalid value: {")
+    assert error.startswith(
+        'nodeAffinity: Invalid value: {"Required":{"NodeSelectorTerms":[{"MatchExpressions":[{"Key":"other",'
+        '"Operator":"In","Values":["a"]}],"MatchFields":null}]}}: field is immutable, except'
+    )
 
 
 def test_an_attributes_class_can_not_be_taken_away() -> None:  # PU-4

@@ -7,6 +7,7 @@ from datetime import datetime
 from pvbinder.model.resources import CSI_DRIVERS, CSI_NODES
 from pvbinder.server.errors import FieldError, duplicate, invalid, required, unsupported
 from pvbinder.server.kinds.columns import AGE, NAME, UNSET, count_cell, field_cell, joined
+from pvbinder.server.kinds.internal_form import CSI_NODE_DRIVER, inner_form
 from pvbinder.server.kinds.kind import Column, Json, ServedKind, drop_empty
 from pvbinder.server.validation.metadata import IMMUTABLE
 from pvbinder.server.validation.names import check_qualified_name
@@ -136,7 +137,7 @@ def validate_csi_node_update(new: Json, old: Json) -> list[FieldError]:
     for driver in new["spec"].get("drivers") or ():
         stored = before.get(driver.get("name"))
         if stored is not None and {**driver, "allocatable": None} != {**stored, "allocatable": None}:
-            errors.append(invalid("spec.drivers", driver, IMMUTABLE))
+            errors.append(invalid("spec.drivers", inner_form(CSI_NODE_DRIVER, driver), IMMUTABLE))
     return errors
 
 

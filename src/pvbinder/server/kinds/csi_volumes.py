@@ -5,6 +5,7 @@ from __future__ import annotations
 from pvbinder.model.resources import CSI_STORAGE_CAPACITIES, VOLUME_ATTACHMENTS
 from pvbinder.server.errors import FieldError, invalid, required, too_long
 from pvbinder.server.kinds.columns import AGE, NAME, UNSET, field_cell
+from pvbinder.server.kinds.internal_form import VOLUME_ATTACHMENT_SPEC, inner_form
 from pvbinder.server.kinds.kind import Column, Json, ServedKind, Subresource
 from pvbinder.server.validation.metadata import IMMUTABLE
 from pvbinder.server.validation.names import check_dns_subdomain
@@ -105,7 +106,7 @@ def validate_attachment_update(new: Json, old: Json) -> list[FieldError]:
     """Check a changed attachment; its spec can't change."""
     errors = validate_attachment(new)
     if new["spec"] != old["spec"]:
-        errors.append(invalid("spec", new["spec"], IMMUTABLE))
+        errors.append(invalid("spec", inner_form(VOLUME_ATTACHMENT_SPEC, new["spec"]), IMMUTABLE))
     return errors
 
 

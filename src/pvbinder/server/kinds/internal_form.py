@@ -1,8 +1,9 @@
-"""How the reference holds objects inside, where that can be seen: in the diffs of refused changes (PU-1, VU-1).
+"""How the reference holds objects inside, where that can be seen: in what it says about what it refuses (PU-1, VU-1).
 
 The message of a refused change ends in a unified diff of the old and the new object as the reference's own structures
-print them: their field names, in their order, every field shown. The tables here say, for each structure, which field
-of the API it comes from; a value that is itself a structure names that one's table.
+print them: their field names, in their order, every field shown. So are structures that a message quotes. The tables
+here say, for each structure, which field of the API it comes from; a value that is itself a structure names that one's
+table.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ Structure: TypeAlias = Mapping[
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """A field that is itself a structure; a `pointer` is null when it is not set, others are shown with zero values."""
+    """A field that is itself a structure, or with `many` a list of them.
+
+    A `pointer` (like a list) is null when it is not set, others are shown with zero values.
+    """
 
     structure: Structure
     pointer: bool = True
+    many: bool = False
 
 
 _SECRET = Inner({"Name": ("name", ""), "Namespace": ("namespace", "")})
@@ -280,6 +285,53 @@ PERSISTENT_VOLUME_CLAIM_SPEC: Structure = {
     "VolumeAttributesClassName": ("volumeAttributesClassName", None),
 }
 
+_NODE_REQUIREMENT: Structure = {"Key": ("key", ""), "Operator": ("operator", ""), "Values": ("values", None)}
+_NODE_TERM: Structure = {
+    "MatchExpressions": ("matchExpressions", Inner(_NODE_REQUIREMENT, many=True)),
+    "MatchFields": ("matchFields", Inner(_NODE_REQUIREMENT, many=True)),
+}
+
+VOLUME_NODE_AFFINITY: Structure = {
+    "Required": ("required", Inner({"NodeSelectorTerms": ("nodeSelectorTerms", Inner(_NODE_TERM, many=True))}))
+}
+
+VOLUME_ATTACHMENT_SPEC: Structure = {
+    "Attacher": ("attacher", ""),
+    "Source": (
+        "source",
+        Inner(
+            {
+                "PersistentVolumeName": ("persistentVolumeName", None),
+                "InlineVolumeSpec": ("inlineVolumeSpec", None),
+            },
+            pointer=False,
+        ),
+    ),
+    "NodeName": ("nodeName", ""),
+}
+
+CSI_NODE_DRIVER: Structure = {
+    "Name": ("name", ""),
+    "NodeID": ("nodeID", ""),
+    "TopologyKeys": ("topologyKeys", None),
+    "Allocatable": ("allocatable", Inner({"Count": ("count", None)})),
+}
+
+TAINT: Structure = {
+    "Key": ("key", ""),
+    "Value": ("value", ""),
+    "Effect": ("effect", ""),
+    "TimeAdded": ("timeAdded", None),
+}
+
+TOLERATION: Structure = {
+    "Key": ("key", ""),
+    "Operator": ("operator", ""),
+    "Value": ("value", ""),
+    "Effect": ("effect", ""),
+    "TolerationSeconds": ("tolerationSeconds", None),
+}
+
 VOLUME_SOURCE_FIELDS = tuple(api_name for api_name, _ in PERSISTENT_VOLUME_SOURCE.values())
 
 _ALWAYS_SHOWN = frozenset({"lun"})  # fields that the API shows even when they are zero
@@ -343,6 +395,8 @@ def inner_form(structure: Structure, obj: Json) -> Json:
         if isinstance(form, Inner):
             if value is None and form.pointer:
                 shown[inner_name] = None
+            elif form.many:
+                shown[inner_name] = [inner_form(form.structure, entry) for entry in value or ()]
             else:
                 shown[inner_name] = inner_form(form.structure, value or {})
         elif callable(form):

@@ -8,6 +8,7 @@ from datetime import datetime
 from pvbinder.model.resources import NODES, Resource
 from pvbinder.server.errors import ApiError, FieldError, duplicate, forbidden, invalid, required, unsupported
 from pvbinder.server.kinds.columns import AGE, NAME, NONE, UNKNOWN, field_cell, joined
+from pvbinder.server.kinds.internal_form import TAINT, inner_form
 from pvbinder.server.kinds.kind import Column, Json, ServedKind, Subresource, drop_empty, metadata_name
 from pvbinder.server.validation.names import check_label_value, check_qualified_name
 from pvbinder.server.validation.quantities import canonical_quantities, check_not_negative
@@ -103,8 +104,7 @@ def _validate_taints(taints: list[Json]) -> list[FieldError]:
         elif effect not in _TAINT_EFFECTS:
             errors.append(unsupported(f"{path}.effect", effect, _TAINT_EFFECTS))
         if (key, effect) in seen:
-            entry = {"key": key, **({"value": value} if value else {}), "effect": effect}
-            errors.append(duplicate(path, entry))
+            errors.append(duplicate(path, inner_form(TAINT, taint)))
         seen.add((key, effect))
     return errors
 

@@ -14,8 +14,10 @@ from pvbinder.server.kinds.internal_form import (
     LEFT_OUT_OF_SOURCES,
     OBJECT_REFERENCE_FIELDS,
     PERSISTENT_VOLUME_SOURCE,
+    VOLUME_NODE_AFFINITY,
     VOLUME_SOURCE_FIELDS,
     diff_of,
+    inner_form,
 )
 from pvbinder.server.kinds.kind import Column, Json, ServedKind, Subresource, drop_empty
 from pvbinder.server.kinds.status import keep_status
@@ -174,7 +176,9 @@ def validate_persistent_volume_update(new: Json, old: Json) -> list[FieldError]:
     affinity = before.get("nodeAffinity")
     if affinity is not None and not _only_renames_labels(spec.get("nodeAffinity"), affinity):
         why = "field is immutable, except for updating from beta label to GA"
-        errors.append(invalid("nodeAffinity", spec.get("nodeAffinity"), why))
+        changed = spec.get("nodeAffinity")
+        shown = None if changed is None else inner_form(VOLUME_NODE_AFFINITY, changed)
+        errors.append(invalid("nodeAffinity", shown, why))
     attributes_class = "volumeAttributesClassName"
     if before.get(attributes_class) is not None and spec.get(attributes_class) is None:
         errors.append(forbidden(f"spec.{attributes_class}", "update from non-nil value to nil is forbidden"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pvbinder.server.errors import FieldError, duplicate, invalid, required, unsupported
 from pvbinder.server.errors import shown as shown_value
+from pvbinder.server.kinds.internal_form import TOLERATION, inner_form
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.validation.metadata import validate_labels
 from pvbinder.server.validation.names import (
@@ -179,7 +180,8 @@ def _validate_tolerations(tolerations: list[Json], path: str) -> list[FieldError
             errors += (invalid(f"{at}.operator", value, reason) for reason in check_label_value(value))
         elif operator == "Exists":
             if value:
-                errors.append(invalid(f"{at}.operator", toleration, "value must be empty when `operator` is 'Exists'"))
+                shown = inner_form(TOLERATION, toleration)
+                errors.append(invalid(f"{at}.operator", shown, "value must be empty when `operator` is 'Exists'"))
         else:
             errors.append(unsupported(f"{at}.operator", operator, ("Equal", "Exists")))
         if effect and effect not in _EFFECTS:
