@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 UP := .venv/bin/pvbinder up --ephemeral --bare
+TOKENS := --token-auth-file tests/conformance/tokens.csv
 JOBS ?= 2
 DIR ?= tests/vectors/data
 
@@ -41,8 +42,8 @@ scenarios: setup ## replay the recorded scenarios against `pvbinder up --bare`, 
 	@$(UP) --sync-period 2s --enable-hostpath-provisioner -- $(PY) -m tests.conformance scenarios $(if $(ONLY),--only '$(ONLY)')
 
 apicases: setup ## replay the recorded HTTP cases and kubectl transcripts, list those that don't pass yet; ONLY='watch-*'
-	@$(UP) --controllers= -- $(PY) -m tests.conformance http $(if $(ONLY),--only '$(ONLY)')
-	@$(UP) --controllers= -- $(PY) -m tests.conformance kubectl $(if $(ONLY),--only '$(ONLY)')
+	@$(UP) --controllers= $(TOKENS) -- $(PY) -m tests.conformance http $(if $(ONLY),--only '$(ONLY)')
+	@$(UP) --controllers= $(TOKENS) -- $(PY) -m tests.conformance kubectl $(if $(ONLY),--only '$(ONLY)')
 
 bench: setup ## measure every figure: one JSON line each
 	@$(PY) -m bench

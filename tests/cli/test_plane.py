@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from pvbinder.cli.options import UpOptions
@@ -90,3 +93,22 @@ async def test_plane_4_unless_controllers_names_them(tmp_path: Path) -> None:
 async def test_otherwise_there_is_a_small_cluster(tmp_path: Path) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data")) as plane:
         assert set(plane.manager.controllers) >= SMALL
+
+
+async def test_a_token_of_the_file_is_its_users(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.csv"
+    tokens.write_text('s3cret,ana,1,"devs"\n')
+    chosen = replace(options(tmp_path / "data", bare=True, controllers=""), token_auth_file=tokens)
+    async with control_plane(chosen) as plane, aiohttp.ClientSession() as session:
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "data" / "pki" / "ca.crt"))
+        headers = {"Authorization": "Bearer s3cret"}
+        async with session.get(f"{plane.url}/api/v1/nodes", headers=headers, ssl=trusting) as answer:
+            assert 'User "ana" cannot list resource "nodes"' in (await answer.json())["message"]
+
+
+async def test_without_roles_everybody_may_do_everything_if_that_is_asked_for(tmp_path: Path) -> None:
+    chosen = replace(options(tmp_path / "data", bare=True, controllers=""), authorization_mode="AlwaysAllow")
+    async with control_plane(chosen) as plane, aiohttp.ClientSession() as session:
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "data" / "pki" / "ca.crt"))
+        async with session.get(f"{plane.url}/api/v1/nodes", ssl=trusting) as answer:
+            assert answer.status == 200

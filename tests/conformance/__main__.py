@@ -1,7 +1,11 @@
 """Replay what was recorded from Kubernetes against the server in KUBECONFIG, and list what doesn't pass yet.
 
     pvbinder up --ephemeral --bare --sync-period 2s -- python -m tests.conformance scenarios [--only GLOB] [-q]
-    pvbinder up --ephemeral --bare --controllers= -- python -m tests.conformance http|kubectl [--only GLOB] [-q]
+    pvbinder up --ephemeral --bare --controllers= --token-auth-file tests/conformance/tokens.csv \\
+        -- python -m tests.conformance http|kubectl [--only GLOB] [-q]
+
+The last two need an administrator with a token: cases without credentials, or with wrong ones, can't be made with a
+client certificate, which a connection shows whatever its requests say.
 
 The recordings and the programs that replay them are data in the folders beside this file, taken as they are. What is
 passed on after the first word are their options. The exit status is theirs: 0 if everything passed.
@@ -12,9 +16,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
+
 HERE = Path(__file__).resolve().parent
+TOKENS = HERE / "tokens.csv"
 PROGRAMS = {
     "scenarios": [HERE / "volumes" / "replay.py"],
     "http": [HERE / "apiserver" / "replay_http.py", HERE / "apiserver" / "cases"],
@@ -23,9 +33,30 @@ PROGRAMS = {
 
 
 def replay(what: str, arguments: list[str]) -> int:
-    """Run one of the programs, let its output through, and close with the names of what didn't pass."""
+    """Run one of the programs."""
     program, *folders = PROGRAMS[what]
-    command = [sys.executable, str(program), "--kubeconfig", os.environ["KUBECONFIG"], *arguments, *map(str, folders)]
+    with kubeconfig_for(what) as kubeconfig:
+        command = [sys.executable, str(program), "--kubeconfig", kubeconfig, *arguments, *map(str, folders)]
+        return run(what, command)
+
+
+@contextmanager
+def kubeconfig_for(what: str) -> Iterator[str]:
+    """Give the kubeconfig to use: for the cases of the API server one like the given, with the token of `TOKENS`."""
+    given = os.environ["KUBECONFIG"]
+    if what == "scenarios":
+        yield given
+        return
+    config = yaml.safe_load(Path(given).read_text())
+    config["users"][0]["user"] = {"token": TOKENS.read_text().partition(",")[0]}
+    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:
+        yaml.safe_dump(config, file)
+        file.flush()
+        yield file.name
+
+
+def run(what: str, command: list[str]) -> int:
+    """Run a program, let its output through, and close with the names of what didn't pass."""
     failed: list[str] = []
     skipped: list[str] = []
     last = ""

@@ -14,6 +14,7 @@ from pvbinder.cli.errors import WrongUsageError
 from pvbinder.controllers.options import ControllerOptions
 
 LogFormat = Literal["text", "json"]
+AuthorizationMode = Literal["RBAC", "AlwaysAllow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class UpOptions:
     bare: bool
     verbosity: int
     log_format: LogFormat
+    token_auth_file: Path | None = None
+    authorization_mode: AuthorizationMode = "RBAC"
     apply: tuple[Path, ...] = ()
     watch: bool = False
     command: tuple[str, ...] = ()

@@ -30,7 +30,7 @@ from pvbinder.kube.client import Client
 from pvbinder.kube.discovery import discover
 from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.transport import Transport
-from pvbinder.server.authentication import AUTHENTICATED, MASTERS, SERVICE_ACCOUNT
+from pvbinder.server.authentication import AUTHENTICATED, MASTERS, SERVICE_ACCOUNT, read_token_file
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.requests import UserInfo
 
@@ -54,7 +54,13 @@ class Plane:
 @asynccontextmanager
 async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
     """Start what `options` ask for; it runs until the context is left."""
-    server = EmbeddedServer(options.data_dir, host=options.host, port=_port(options))
+    server = EmbeddedServer(
+        options.data_dir,
+        host=options.host,
+        port=_port(options),
+        tokens=read_token_file(options.token_auth_file) if options.token_auth_file is not None else {},
+        authorization=options.authorization_mode,
+    )
     async with server:
         transport = InProcessTransport(server.dispatcher, ADMIN)
         client = Client(transport)

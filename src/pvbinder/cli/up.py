@@ -8,7 +8,7 @@ import click
 
 from pvbinder.cli.controller_flags import WithControllerFlags, controller_flags, given
 from pvbinder.cli.errors import WrongUsageError
-from pvbinder.cli.options import LogFormat, UpOptions, check_kubeconfig_is_ours, default_data_dir
+from pvbinder.cli.options import AuthorizationMode, LogFormat, UpOptions, check_kubeconfig_is_ours, default_data_dir
 from pvbinder.controllers.configuration import read_options
 
 EPILOG = """\b
@@ -69,6 +69,18 @@ class CommandAfterDashes(WithControllerFlags):
     help="Where to write the administrator's kubeconfig (mode 0600).",
 )
 @click.option(
+    "--token-auth-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help='Users with bearer tokens: lines of token,user,uid,"group1,group2".',
+)
+@click.option(
+    "--authorization-mode",
+    type=click.Choice(["RBAC", "AlwaysAllow"]),
+    default="RBAC",
+    help="Whether roles decide who may do what.",
+)
+@click.option(
     "--bare",
     is_flag=True,
     help="Begin like an empty Kubernetes, where nothing appears that nobody made: no node, no storage class, no "
@@ -110,6 +122,8 @@ def up(
     host: str,
     port: int | None,
     kubeconfig: Path | None,
+    token_auth_file: Path | None,
+    authorization_mode: AuthorizationMode,
     bare: bool,
     apply_paths: tuple[Path, ...],
     watch: bool,
@@ -142,6 +156,8 @@ def up(
         bare=bare,
         verbosity=verbosity,
         log_format=log_format,
+        token_auth_file=token_auth_file.absolute() if token_auth_file is not None else None,
+        authorization_mode=authorization_mode,
         apply=apply_paths,
         watch=watch,
         command=command,
