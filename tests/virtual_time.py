@@ -12,6 +12,8 @@ VIRTUAL-3  A test that waits for something that nothing will bring fails at once
         await asyncio.sleep(1000)
         assert asyncio.get_running_loop().time() - started == 1000
 
+The embedded server without its listener runs on it, too: its commits are jobs in an executor.
+
 An asynchronous fixture runs on pytest-asyncio's own loop: in these tests use an async context manager instead.
 """
 

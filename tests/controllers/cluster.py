@@ -145,7 +145,7 @@ class Cluster:
         """Wait until the controllers have seen what the server has, and have nothing more to do."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not self._has_settled():
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)  # not 0: on virtual time that would be no time, and delays would never pass
 
     def _has_settled(self) -> bool:
         theirs = {informer.kind.resource: informer for informer in self.manager.informers}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.controllers.cluster import Cluster, claim, cluster, fails, pod
+from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.ephemeral_volumes import EphemeralVolumeController
 from pvbinder.controllers.options import ControllerOptions
@@ -28,6 +29,7 @@ def controller(c: Cluster) -> EphemeralVolumeController:
     return found
 
 
+@on_virtual_time
 async def test_a_pod_gets_a_claim_for_each_of_its_ephemeral_volumes() -> None:  # EV-4
     async with cluster(ONLY) as c:
         await c.create(pod("shop", ephemeral("scratch"), ephemeral("cache")))
@@ -49,6 +51,7 @@ async def test_a_pod_gets_a_claim_for_each_of_its_ephemeral_volumes() -> None:  
         assert controller(c).statistics().creates == 2
 
 
+@on_virtual_time
 async def test_a_claim_that_is_deleted_is_made_anew() -> None:  # EV-1
     async with cluster(ControllerOptions(controllers="ephemeral-volume,pvc-protection")) as c:
         await c.create(pod("shop", ephemeral("scratch")))
@@ -61,6 +64,7 @@ async def test_a_claim_that_is_deleted_is_made_anew() -> None:  # EV-1
         )
 
 
+@on_virtual_time
 async def test_a_claim_of_somebody_else_is_left_alone() -> None:  # EV-3, EV-5
     async with cluster(ONLY) as c:
         await c.create(claim("shop-scratch"), pod("shop", ephemeral("scratch")))
@@ -78,6 +82,7 @@ async def test_a_claim_of_somebody_else_is_left_alone() -> None:  # EV-3, EV-5
         )
 
 
+@on_virtual_time
 async def test_a_failed_create_is_told_and_repeated() -> None:  # EV-5, EV-6
     async with cluster(ONLY) as c:
         c.line.before = fails(2, "POST", "/persistentvolumeclaims")
@@ -90,6 +95,7 @@ async def test_a_failed_create_is_told_and_repeated() -> None:  # EV-5, EV-6
         assert controller(c).statistics().creates == 3
 
 
+@on_virtual_time
 async def test_a_pod_that_is_going_gets_nothing() -> None:  # EV-2
     async with cluster(ONLY) as c:
         going = pod("shop", ephemeral("scratch"), node="n1")

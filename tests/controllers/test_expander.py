@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.controllers.cluster import Cluster, claim, cluster, fails, volume
+from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.kinds import CLAIMS, EVENTS, VOLUMES
@@ -43,6 +44,7 @@ def told(c: Cluster) -> list[tuple[str, str, str]]:
     return [(e["type"], e["reason"], e["message"]) for e in events if e["source"]["component"] == "volume_expand"]
 
 
+@on_virtual_time
 async def test_another_resizer_is_waited_for() -> None:  # EX-6
     async with cluster(OPTIONS) as c:
         await bind(c, hostPath=None, csi={"driver": "disk.example", "volumeHandle": "1"})
@@ -54,6 +56,7 @@ async def test_another_resizer_is_waited_for() -> None:  # EX-6
         assert STORAGE_RESIZER not in c.of(CLAIMS)[KEY].annotations
 
 
+@on_virtual_time
 async def test_a_migrated_volume_is_handed_to_its_driver() -> None:  # EX-5
     async with cluster(OPTIONS) as c:
         await bind(c, hostPath=None, gcePersistentDisk={"pdName": "disk-1"})
@@ -66,6 +69,7 @@ async def test_a_migrated_volume_is_handed_to_its_driver() -> None:  # EX-5
         )
 
 
+@on_virtual_time
 async def test_a_flex_volume_grows_and_waits_for_its_node() -> None:  # EX-7 to EX-11
     async with cluster(OPTIONS) as c:
         await bind(c, hostPath=None, flexVolume={"driver": "example.com/lvm"})
@@ -86,6 +90,7 @@ async def test_a_flex_volume_grows_and_waits_for_its_node() -> None:  # EX-7 to 
         assert c.of(CLAIMS)[KEY].annotations[STORAGE_RESIZER] == "example.com/lvm"
 
 
+@on_virtual_time
 async def test_what_the_node_has_finished_is_noted() -> None:  # EX-8
     async with cluster(OPTIONS) as c:
         await bind(c, hostPath=None, flexVolume={"driver": "example.com/lvm"})
@@ -99,6 +104,7 @@ async def test_what_the_node_has_finished_is_noted() -> None:  # EX-8
         await c.until(lambda: PRE_RESIZE_CAPACITY not in c.of(VOLUMES)["disk"].annotations)
 
 
+@on_virtual_time
 async def test_a_block_volume_has_grown_at_once() -> None:  # EX-11
     async with cluster(OPTIONS) as c:
         await bind(c, hostPath=None, flexVolume={"driver": "example.com/lvm"}, volumeMode="Block")
@@ -120,6 +126,7 @@ STEPS = {  # the write that fails: what is said
 
 
 @pytest.mark.parametrize(("ending", "message"), STEPS.values(), ids=STEPS.keys())
+@on_virtual_time
 async def test_a_failed_write_is_told_and_repeated(ending: str, message: str) -> None:  # EX-12
     async with cluster(OPTIONS) as c:
         await bind(c, hostPath=None, flexVolume={"driver": "example.com/lvm"})
@@ -130,6 +137,7 @@ async def test_a_failed_write_is_told_and_repeated(ending: str, message: str) ->
         assert told(c)[0] == ("Warning", "VolumeResizeFailed", message)
 
 
+@on_virtual_time
 async def test_a_volume_that_cannot_be_read_is_tried_again() -> None:  # EX-2
     async with cluster(OPTIONS) as c:
         await bind(c, hostPath=None, csi={"driver": "disk.example", "volumeHandle": "1"})
@@ -139,6 +147,7 @@ async def test_a_volume_that_cannot_be_read_is_tried_again() -> None:  # EX-2
         await c.until(lambda: bool(told(c)))
 
 
+@on_virtual_time
 async def test_a_claim_that_did_not_grow_costs_nothing() -> None:  # EX-1, EX-4
     async with cluster(OPTIONS) as c:
         await bind(c)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.controllers.cluster import Cluster, claim, cluster, pod, using, volume
+from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.errors import ConnectionFailed
@@ -135,11 +136,13 @@ async def undisturbed(name: str) -> Json:
 
 
 @pytest.mark.parametrize(("story", "writes"), STORIES.values(), ids=STORIES.keys())
+@on_virtual_time
 async def test_an_undisturbed_run_costs_its_writes(story: Story, writes: int) -> None:
     assert (await state_after(story))[1] == writes
 
 
 @pytest.mark.parametrize(("name", "number", "way"), FAULTS, ids=[f"{n}, write {i}, {w}" for n, i, w in FAULTS])
+@on_virtual_time
 async def test_a_failed_write_changes_nothing_in_the_end(name: str, number: int, way: str) -> None:
     story, _ = STORIES[name]
     fault = FailingOnce(number, way)
@@ -154,6 +157,7 @@ DEATHS = [(name, number) for name, (_, writes) in STORIES.items() for number in 
 
 
 @pytest.mark.parametrize(("name", "number"), DEATHS, ids=[f"{name} after write {number}" for name, number in DEATHS])
+@on_virtual_time
 async def test_a_controller_that_dies_after_a_write_is_made_good_by_the_next(name: str, number: int) -> None:
     story, _ = STORIES[name]
     died = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.controllers.cluster import claim, cluster, volume
+from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, VOLUMES
@@ -21,6 +22,7 @@ def attributes_class(name: str) -> Json:
 CSI = {"driver": "disk.example", "volumeHandle": "1"}
 
 
+@on_virtual_time
 async def test_an_unused_class_goes_at_once() -> None:
     async with cluster(ONLY) as c:
         await c.create(attributes_class("gold"))
@@ -29,6 +31,7 @@ async def test_an_unused_class_goes_at_once() -> None:
         await c.until(lambda: "gold" not in c.of(ATTRIBUTES_CLASSES))
 
 
+@on_virtual_time
 async def test_a_class_goes_with_the_last_that_names_it() -> None:  # VP-2, VP-3
     async with cluster(ONLY) as c:
         await c.create(
@@ -51,6 +54,7 @@ async def test_a_class_goes_with_the_last_that_names_it() -> None:  # VP-2, VP-3
         await c.until(lambda: "gold" not in c.of(ATTRIBUTES_CLASSES))
 
 
+@on_virtual_time
 async def test_a_missing_finalizer_is_put_back() -> None:  # VP-5
     async with cluster(ONLY) as c:
         await c.create(attributes_class("gold"))

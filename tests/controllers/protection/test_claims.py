@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from tests.controllers.cluster import claim, cluster, fails, namespace, pod, using
+from tests.virtual_time import on_virtual_time
 
 from pvbinder import logs
 from pvbinder.controllers.features import parse_feature_gates
@@ -17,6 +18,7 @@ from pvbinder.model.names import PVC_PROTECTION_FINALIZER
 ONLY = ControllerOptions(controllers="pvc-protection")
 
 
+@on_virtual_time
 async def test_an_unused_claim_goes_at_once() -> None:
     async with cluster(ONLY) as c:
         await c.create(claim("orders"))
@@ -25,6 +27,7 @@ async def test_an_unused_claim_goes_at_once() -> None:
         await c.until(lambda: "default/orders" not in c.of(CLAIMS))
 
 
+@on_virtual_time
 async def test_a_used_claim_goes_with_its_last_pod() -> None:
     async with cluster(ONLY) as c:
         await c.create(claim("orders"), pod("shop", using("orders"), node="n1"))
@@ -38,6 +41,7 @@ async def test_a_used_claim_goes_with_its_last_pod() -> None:
         await c.until(lambda: "default/orders" not in c.of(CLAIMS))
 
 
+@on_virtual_time
 async def test_a_pod_without_a_node_holds_nothing() -> None:  # PC-17
     async with cluster(ONLY) as c:
         await c.create(claim("orders"), pod("shop", using("orders")))
@@ -46,6 +50,7 @@ async def test_a_pod_without_a_node_holds_nothing() -> None:  # PC-17
         await c.until(lambda: "default/orders" not in c.of(CLAIMS))
 
 
+@on_virtual_time
 async def test_a_missing_finalizer_is_put_back() -> None:  # PC-12
     async with cluster(ONLY) as c:
         await c.create(claim("orders"))
@@ -59,6 +64,7 @@ async def test_a_missing_finalizer_is_put_back() -> None:  # PC-12
         assert c.of(CLAIMS)["default/orders"].finalizers == ("example.com/mine", PVC_PROTECTION_FINALIZER)
 
 
+@on_virtual_time
 async def test_claims_1_the_cache_is_not_believed_when_it_knows_no_user() -> None:
     async with cluster(ONLY) as c:
         await c.create(claim("orders"))
@@ -68,6 +74,7 @@ async def test_claims_1_the_cache_is_not_believed_when_it_knows_no_user() -> Non
         assert c.line.asked("GET", "/namespaces/default/pods") == 1
 
 
+@on_virtual_time
 async def test_claims_2_hundreds_of_claims_share_a_list() -> None:  # PC-7, PC-8
     async with cluster(ONLY) as c:
         for number in range(300):
@@ -84,6 +91,7 @@ async def test_claims_2_hundreds_of_claims_share_a_list() -> None:  # PC-7, PC-8
         assert c.line.asked("PUT") == 300
 
 
+@on_virtual_time
 async def test_claims_3_a_namespace_holds_no_other_up() -> None:
     async with cluster(ONLY) as c:
         await c.create(*(namespace(f"ns{number}") for number in range(4)))
@@ -96,6 +104,7 @@ async def test_claims_3_a_namespace_holds_no_other_up() -> None:
 
 
 @pytest.mark.parametrize(("method", "ending"), [("GET", "/default/pods"), ("PUT", "/orders")])
+@on_virtual_time
 async def test_claims_4_a_failed_claim_comes_back(method: str, ending: str, caplog: pytest.LogCaptureFixture) -> None:
     async with cluster(ONLY) as c:
         await c.create(claim("orders"), claim("other"))
@@ -111,6 +120,7 @@ async def test_claims_4_a_failed_claim_comes_back(method: str, ending: str, capl
     assert logs.fields_of(errors[0])["pvc"] in ("default/orders", "default/other")
 
 
+@on_virtual_time
 async def test_an_answer_that_got_lost_does_no_harm() -> None:  # PC-9
     async with cluster(ONLY) as c:
         await c.create(claim("orders"))
@@ -122,6 +132,7 @@ async def test_an_answer_that_got_lost_does_no_harm() -> None:  # PC-9
         await c.settle()
 
 
+@on_virtual_time
 async def test_idle_is_silent() -> None:
     async with cluster(ONLY) as c:
         await c.create(claim("orders"), pod("shop", using("orders"), node="n1"))
@@ -131,6 +142,7 @@ async def test_idle_is_silent() -> None:
         assert [r.method for r in c.line.seen] == ["GET", "GET"]  # the lists of the two caches
 
 
+@on_virtual_time
 async def test_the_unused_condition_follows_the_pods() -> None:  # PC-18 to PC-21
     options = ControllerOptions(
         controllers="pvc-protection",

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from tests.controllers.cluster import Cluster, cluster, fails, volume
+from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.kinds import VOLUMES
@@ -23,6 +24,7 @@ async def set_phase(c: Cluster, phase: str) -> None:
 
 
 @pytest.mark.parametrize("phase", ["Pending", "Available", "Released", "Failed"])
+@on_virtual_time
 async def test_a_volume_that_is_not_bound_goes_at_once(phase: str) -> None:  # PP-2
     async with cluster(ONLY) as c:
         await c.create(volume("disk", claimRef=ELSEWHERE))
@@ -32,6 +34,7 @@ async def test_a_volume_that_is_not_bound_goes_at_once(phase: str) -> None:  # P
         await c.until(lambda: "disk" not in c.of(VOLUMES))
 
 
+@on_virtual_time
 async def test_a_bound_volume_goes_when_it_is_released() -> None:  # PP-2
     async with cluster(ONLY) as c:
         await c.create(volume("disk", claimRef=ELSEWHERE))
@@ -46,6 +49,7 @@ async def test_a_bound_volume_goes_when_it_is_released() -> None:  # PP-2
         await c.until(lambda: "disk" not in c.of(VOLUMES))
 
 
+@on_virtual_time
 async def test_a_missing_finalizer_is_put_back() -> None:  # PP-3
     async with cluster(ONLY) as c:
         await c.create(volume("disk"))
@@ -63,6 +67,7 @@ async def test_a_missing_finalizer_is_put_back() -> None:  # PP-3
         assert c.of(VOLUMES)["disk"].finalizers == (PV_PROTECTION_FINALIZER,)
 
 
+@on_virtual_time
 async def test_a_failed_volume_comes_back(caplog: pytest.LogCaptureFixture) -> None:  # PP-4
     async with cluster(ONLY) as c:
         await c.create(volume("disk"))
