@@ -25,8 +25,10 @@ from pvbinder.kube.errors import ConnectionFailed
 from pvbinder.kube.informer import Informers
 from pvbinder.kube.transport import Answer, Request
 from pvbinder.model.json import Json, encode
+from pvbinder.model.objects import Volume
 from pvbinder.volumes.calls import PluginCalls
 from pvbinder.volumes.catalogue import Catalogue
+from pvbinder.volumes.plugin import Deleted, DeleteOutcome, Identity
 
 HISTORIES = int(os.environ.get("PVBINDER_HISTORIES", "300"))
 NAMESPACE = "shop"
@@ -40,6 +42,7 @@ class CreateVolume:
     size: int
     modes: tuple[str, ...]
     storage_class: str
+    policy: str
     reserved_for: str | None
 
 
@@ -89,19 +92,31 @@ Action: TypeAlias = CreateVolume | CreateClaim | Delete | ClearReference | Creat
 
 DISKS = st.sampled_from(["disk-1", "disk-2", "disk-3"])
 WANTS = st.sampled_from(["a", "b", "c"])
-SIZES = st.integers(1, 3)
-MODES = st.sampled_from([("ReadWriteOnce",), ("ReadWriteOnce", "ReadWriteMany"), ("ReadWriteMany",)])
+MODES = st.sampled_from([("ReadWriteOnce",)] * 4 + [("ReadWriteOnce", "ReadWriteMany"), ("ReadWriteMany",)])
+POLICIES = st.sampled_from(["Retain", "Delete"])
+RARELY_DISKS = st.sampled_from([None] * 6 + ["disk-1", "disk-2", "disk-3"])
+RARELY_WANTS = st.sampled_from([None] * 6 + ["a", "b", "c"])
+NEW_VOLUMES = st.builds(
+    CreateVolume, DISKS, st.integers(2, 3), MODES, st.sampled_from(["", "", "", "fast"]), POLICIES, RARELY_WANTS
+)
+NEW_CLAIMS = st.builds(
+    CreateClaim, WANTS, st.sampled_from([1, 1, 2, 3]), MODES, st.sampled_from(["", "", "", None, "fast"]), RARELY_DISKS
+)
 ACTIONS: st.SearchStrategy[Action] = st.one_of(
-    st.builds(CreateVolume, DISKS, SIZES, MODES, st.sampled_from(["", "", "fast"]), st.none() | st.none() | WANTS),
-    st.builds(CreateClaim, WANTS, SIZES, MODES, st.sampled_from([None, "", "", "fast"]), st.none() | st.none() | DISKS),
+    NEW_VOLUMES,
+    NEW_VOLUMES,
+    NEW_CLAIMS,
+    NEW_CLAIMS,
+    st.builds(Pass, st.sampled_from([0.0, 0.0, 0.01, 1.0, 20.0])),
+    st.builds(Pass, st.sampled_from([0.0, 0.0, 0.01, 1.0, 20.0])),
     st.builds(Delete, st.just(VOLUMES), DISKS),
     st.builds(Delete, st.just(CLAIMS), WANTS),
     st.builds(ClearReference, DISKS),
     st.builds(CreateClass, st.just("fast"), st.booleans()),
     st.just(Restart()),
     st.builds(FailWrite, st.sampled_from(["conflict", "error", "lost", "refused"]), st.integers(0, 4)),
-    st.builds(Pass, st.sampled_from([0.0, 0.0, 0.01, 1.0, 20.0])),
 )
+HISTORY = st.lists(ACTIONS, min_size=12, max_size=40)
 
 
 class Cluster(Store):
@@ -135,17 +150,35 @@ class Cluster(Store):
         return copy.deepcopy(self.objects.get((plural, namespace, name)))
 
 
+class Storage:
+    """A plugin that deletes the storage of volumes, and sees to it that nobody needs it any more."""
+
+    identity = Identity("kubernetes.io/host-path", frozenset({"hostPath"}))
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.lost: list[str] = []
+
+    def delete(self, volume: Volume) -> DeleteOutcome:
+        """Delete the storage of `volume`."""
+        for found in self._cluster.all_of(CLAIMS):
+            if found["metadata"]["uid"] == volume.claim_uid and found["spec"].get("volumeName") in (None, volume.name):
+                self.lost.append(f"{volume.name} of {found['metadata']['name']}")
+        return Deleted()
+
+
 class Running:
     """The controller over the cluster, and its restarts."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        self.storage = Storage(cluster)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         client = Client(self.cluster, retries=Retries(attempts=1))
         informers, operations = Informers(client), Operations()
-        self.binder = Binder(client, informers, Recorder(), operations, PluginCalls(Catalogue()))
+        self.binder = Binder(client, informers, Recorder(), operations, PluginCalls(Catalogue([self.storage])))
 
         async def run() -> None:
             async with operations, asyncio.TaskGroup() as group:
@@ -193,7 +226,7 @@ def volume(made: CreateVolume, number: int) -> Json:
     spec: dict[str, Any] = {
         "capacity": {"storage": f"{made.size}Gi"},
         "accessModes": list(made.modes),
-        "persistentVolumeReclaimPolicy": "Retain",
+        "persistentVolumeReclaimPolicy": made.policy,
         "hostPath": {"path": "/data"},
     }
     if made.storage_class:
@@ -263,6 +296,7 @@ async def live_through(history: list[Action]) -> None:
     await asyncio.sleep(SETTLED_SECONDS)
     check_always(cluster)
     check_settled(cluster)
+    assert running.storage.lost == [], "storage was deleted under a claim that lives"
     assert running.binder.claims.statistics().in_work == 0
     before = len([seen for seen in cluster.requests if seen.verb != "list"])
     await running.binder.resync()
@@ -273,7 +307,7 @@ async def live_through(history: list[Action]) -> None:
 
 
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ACTIONS, min_size=3, max_size=25))
+@given(HISTORY)
 def test_binder_4_whatever_happens_it_settles_and_is_quiet(history: list[Action]) -> None:
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(live_through(history))
