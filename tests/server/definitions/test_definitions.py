@@ -279,3 +279,15 @@ async def test_nonsense_deep_in_a_schema_is_refused(plane: Plane, schema: Any) -
     definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = schema
     answer = await plane.ask("POST", DEFINITIONS, definition)
     assert answer["code"] in (400, 422)
+
+
+async def test_two_servers_in_one_process_may_define_the_same_kind(tmp_path: Path, tabs: Plane) -> None:
+    await tabs.ask("POST", TABS, tab())
+    other = copy.deepcopy(DEFINITION)
+    del other["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["replicas"]
+    async with EmbeddedServer(tmp_path / "second", listen=False) as server:
+        second = Plane(server)
+        await second.ask("POST", DEFINITIONS, other)
+        await second.established()
+        assert "replicas" not in (await second.ask("POST", TABS, tab()))["spec"]
+    assert (await tabs.ask("POST", TABS, tab("two")))["spec"]["replicas"] == 1

@@ -66,7 +66,31 @@ class CustomSchema:
         return {"type": "object", **schema, "properties": properties, "x-kubernetes-group-version-kind": [gvk]}
 
     def register(self, catalogue: Catalogue = CATALOGUE) -> None:
-        """Make the types known under the names that start with `name`."""
+        """Make the types known under the names that start with `name`.
+
+        Several servers in one process may each have a kind of this name: the last one registered counts until it is
+        forgotten, then the one before it.
+        """
+        _registered.setdefault(self.name, []).append(self)
+        self._publish(catalogue)
+
+    def forget(self, catalogue: Catalogue = CATALOGUE) -> None:
+        """Take the types away again."""
+        others = _registered.get(self.name, [])
+        if self in others:
+            others.remove(self)
+        catalogue.customs.pop(self.name, None)
+        for name in [
+            name for name in catalogue if name == f"{self.name}List" or f"{name}.".startswith(f"{self.name}.")
+        ]:
+            catalogue.remove(name)
+        forget_schema(self.name)
+        if others:
+            others[-1]._publish(catalogue)
+        else:
+            _registered.pop(self.name, None)
+
+    def _publish(self, catalogue: Catalogue) -> None:
         fields = dict(_HEADER)
         for key, inner in self.structure.properties.items():
             if key not in fields:
@@ -79,15 +103,6 @@ class CustomSchema:
         listed = ObjectType({**header, "items": items}, (resource.group, resource.version, self._list_kind))
         catalogue.add(f"{self.name}List", listed)
         catalogue.customs[self.name] = self
-        forget_schema(self.name)
-
-    def forget(self, catalogue: Catalogue = CATALOGUE) -> None:
-        """Take the types away again."""
-        catalogue.customs.pop(self.name, None)
-        for name in [
-            name for name in catalogue if name == f"{self.name}List" or f"{name}.".startswith(f"{self.name}.")
-        ]:
-            catalogue.remove(name)
         forget_schema(self.name)
 
     def _field(self, place: Structure, name: str, catalogue: Catalogue) -> Field:
@@ -110,6 +125,9 @@ class CustomSchema:
         if place.type in _SCALARS:
             return Field(_SCALARS[place.type], zero="pointer", default=default)
         return Field("any", zero="pointer", map_type="granular")
+
+
+_registered: dict[str, list[CustomSchema]] = {}
 
 
 def schema_name(resource: Resource) -> str:

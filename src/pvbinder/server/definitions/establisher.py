@@ -63,13 +63,17 @@ class Establisher:
 
     async def run(self) -> None:
         """Follow the definitions until the store closes or this is cancelled."""
-        async with asyncio.TaskGroup() as removals:
-            while not self._store.closed:
-                cursor = self._store.watch(_STORE_NAME, self._store.revision)
-                for _, stored in list(self._store.objects(_STORE_NAME)):
-                    await self._settle(msgspec.json.decode(stored.data), removals)
-                with contextlib.suppress(HistoryLost):  # then everything is looked at anew
-                    await self._follow(cursor, removals)
+        try:
+            async with asyncio.TaskGroup() as removals:
+                while not self._store.closed:
+                    cursor = self._store.watch(_STORE_NAME, self._store.revision)
+                    for _, stored in list(self._store.objects(_STORE_NAME)):
+                        await self._settle(msgspec.json.decode(stored.data), removals)
+                    with contextlib.suppress(HistoryLost):  # then everything is looked at anew
+                        await self._follow(cursor, removals)
+        finally:
+            for name in list(self._served):  # the types are the process's, not the server's
+                self._withdraw(name)
 
     async def _follow(self, cursor: Cursor, removals: asyncio.TaskGroup) -> None:
         while not self._store.closed:
