@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.vectors.binder_cases import Recorder
@@ -30,7 +31,7 @@ from pvbinder.volumes.calls import PluginCalls
 from pvbinder.volumes.catalogue import Catalogue
 from pvbinder.volumes.plugin import Deleted, DeleteOutcome, Identity
 
-HISTORIES = int(os.environ.get("PVBINDER_HISTORIES", "300"))
+HISTORIES = int(os.environ.get("PVBINDER_HISTORIES", "2000"))
 NAMESPACE = "shop"
 SETTLED_SECONDS = 300.0  # virtual ones: many resyncs, and every back-off of a few failures
 VOLUMES, CLAIMS = "persistentvolumes", "persistentvolumeclaims"
@@ -306,6 +307,7 @@ async def live_through(history: list[Action]) -> None:
     await running.stop()
 
 
+@pytest.mark.slow
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(HISTORY)
 def test_binder_4_whatever_happens_it_settles_and_is_quiet(history: list[Action]) -> None:
