@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pvbinder.model.errors import PvbinderError
@@ -27,15 +27,13 @@ SCHEMA_VERSION = 1
 # changes since then must hear that they are expired.
 BEFORE_ANYTHING = 100
 
+# The row with kind and key "" holds the revision of the last commit: in the same table, so that a batch without
+# deletions is one statement.
 _SCHEMA = """
 CREATE TABLE object (kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, data BLOB NOT NULL,
-                     PRIMARY KEY (kind, key)) WITHOUT ROWID;
-CREATE TABLE store (only INTEGER PRIMARY KEY CHECK (only = 1), revision INTEGER NOT NULL);
+                     PRIMARY KEY (kind, key)) WITHOUT ROWID
 """
-_UPSERT = (
-    "INSERT INTO object VALUES (?, ?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET revision = excluded.revision, data = excluded.data"
-)
+_ROWS_AT_ONCE = 1000  # SQLite takes 32 766 parameters in a statement
 
 
 class DataDirectoryError(PvbinderError):
@@ -60,7 +58,7 @@ class Database:
 
     def load(self) -> Iterator[tuple[str, str, Stored]]:
         """Give every object: kind, key, and what is stored."""
-        rows = self._connection.execute("SELECT kind, key, revision, data FROM object")
+        rows = self._connection.execute("SELECT kind, key, revision, data FROM object WHERE kind > ''")
         try:
             for kind, key, revision, data in rows:
                 yield kind, key, Stored(revision, data)
@@ -69,7 +67,7 @@ class Database:
 
     def revision(self) -> int:
         """Return the revision that the last commit ended at."""
-        (revision,) = self._connection.execute("SELECT revision FROM store").fetchone()
+        (revision,) = self._connection.execute("SELECT revision FROM object WHERE kind = ''").fetchone()
         return int(revision)
 
     def commit(self, written: Mapping[tuple[str, str], Stored | None], revision: int) -> None:
@@ -77,20 +75,24 @@ class Database:
 
         Raises WriteFailed, and then nothing of the batch is stored.
         """
-        puts: list[tuple[str, str, int, bytes]] = []
-        deletes: list[tuple[str, str]] = []
+        puts: list[str | int | bytes] = ["", "", revision, b""]
+        deletes: list[str | int | bytes] = []
         for (kind, key), stored in written.items():
             if stored is None:
-                deletes.append((kind, key))
+                deletes += (kind, key)
             else:
-                puts.append((kind, key, stored.revision, stored.data))
+                puts += (kind, key, stored.revision, stored.data)
+        # As few statements as can be: before and after each of them this thread needs the interpreter, for which it
+        # waits up to 5 ms while the event loop is busy.
+        statements = [*_statements(_put, 4, puts), *_statements(_delete, 2, deletes)]
         connection = self._connection
         try:
+            if len(statements) == 1:
+                connection.execute(*statements[0])
+                return
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(_UPSERT, puts)
-            if deletes:
-                connection.executemany("DELETE FROM object WHERE kind = ? AND key = ?", deletes)
-            connection.execute("UPDATE store SET revision = ?", (revision,))
+            for statement in statements:
+                connection.execute(*statement)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
@@ -108,6 +110,23 @@ class Database:
         """Close the file and give up the lock."""
         self._connection.close()
         os.close(self._lock)
+
+
+def _put(rows: int) -> str:
+    return "INSERT OR REPLACE INTO object VALUES " + ",".join(["(?,?,?,?)"] * rows)  # noqa: S608  (no values in it)
+
+
+def _delete(rows: int) -> str:
+    return f"DELETE FROM object WHERE (kind, key) IN (VALUES {','.join(['(?,?)'] * rows)})"  # noqa: S608
+
+
+def _statements(
+    text_for: Callable[[int], str], width: int, values: list[str | int | bytes]
+) -> Iterator[tuple[str, list[str | int | bytes]]]:
+    """Give the statements, with their parameters, for rows of `width` values."""
+    for start in range(0, len(values), _ROWS_AT_ONCE * width):
+        part = values[start : start + _ROWS_AT_ONCE * width]
+        yield text_for(len(part) // width), part
 
 
 def _make_and_lock(directory: Path) -> int:
@@ -145,7 +164,7 @@ def _make_and_lock(directory: Path) -> int:
 def _open(path: Path) -> sqlite3.Connection:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=16)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     except (OSError, sqlite3.Error) as error:
         raise _unusable(path, error) from error
     try:
@@ -169,9 +188,8 @@ def _check_or_create(connection: sqlite3.Connection, path: Path) -> None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if not tables and not application:
         connection.execute("BEGIN IMMEDIATE")
-        for statement in filter(str.strip, _SCHEMA.split(";")):
-            connection.execute(statement)
-        connection.execute("INSERT INTO store VALUES (1, ?)", (BEFORE_ANYTHING,))
+        connection.execute(_SCHEMA)
+        connection.execute(_put(1), ("", "", BEFORE_ANYTHING, b""))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
