@@ -6,6 +6,7 @@ import pytest
 from tests.controllers.cluster import Cluster, claim, cluster, fails, volume
 from tests.virtual_time import on_virtual_time
 
+from pvbinder.controllers.expander import ExpandController
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.kinds import CLAIMS, EVENTS, VOLUMES
 from pvbinder.model.json import Json
@@ -88,6 +89,24 @@ async def test_a_flex_volume_grows_and_waits_for_its_node() -> None:  # EX-7 to 
             "FileSystemResizePending": "True",
         }
         assert c.of(CLAIMS)[KEY].annotations[STORAGE_RESIZER] == "example.com/lvm"
+
+
+@on_virtual_time
+async def test_an_expansion_is_measured() -> None:  # EX-13
+    async with cluster(OPTIONS) as c:
+        await bind(c, hostPath=None, flexVolume={"driver": "example.com/lvm"})
+        c.line.before = fails(1, "PATCH", "/persistentvolumes/disk")
+        await ask_for(c, "2Gi")
+        await c.until(lambda: PRE_RESIZE_CAPACITY in c.of(VOLUMES)["disk"].annotations)
+        await c.settle()
+
+        controller = c.manager.controllers["persistentvolume-expander-controller"]
+        assert isinstance(controller, ExpandController)
+        counts = {key: durations.count for key, durations in controller.measures.calls.items()}
+        assert counts == {
+            ("example.com/lvm", "expand_volume", "fail-unknown"): 1,
+            ("example.com/lvm", "expand_volume", "success"): 1,
+        }
 
 
 @on_virtual_time
