@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.kinds.columns import (
     AGE,
     NAME,
     NONE,
-    UNKNOWN,
     UNSET,
     count_cell,
     field_cell,
     joined,
-    labels_shown,
-    selector_shown,
 )
 from pvbinder.server.kinds.kind import (
     Column,
@@ -32,6 +28,19 @@ from pvbinder.server.kinds.kind import (
     nothing,
     nothing_at,
     nothing_of_two,
+)
+from pvbinder.server.kinds.plain_cells import (
+    address_cell,
+    api_service_cell,
+    available_cell,
+    condition_cell,
+    hosts_cell,
+    ingress_ports_cell,
+    pod_selector_cell,
+    reference_cell,
+    replication_selector_cell,
+    targets_cell,
+    template_labels_cell,
 )
 from pvbinder.server.kinds.pod_templates import container_columns, default_template
 from pvbinder.server.kinds.scale import scale_of
@@ -137,75 +146,6 @@ def _default_disruption_budget(obj: Json) -> None:
     _set(obj.setdefault("status", {}), **zeros)
 
 
-def _hosts_cell(obj: Json, _now: datetime) -> object:
-    rules = (obj.get("spec") or {}).get("rules") or ()
-    hosts = [rule["host"] for rule in rules if rule.get("host")]
-    return joined(hosts, "*") if len(hosts) <= 3 else f"{joined(hosts[:3])} + {len(hosts) - 3} more..."
-
-
-def _address_cell(obj: Json, _now: datetime) -> object:
-    ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-    return joined((entry.get("ip") or entry.get("hostname", "") for entry in ingress), "")
-
-
-def _ingress_ports_cell(obj: Json, _now: datetime) -> object:
-    return "80, 443" if (obj.get("spec") or {}).get("tls") else "80"
-
-
-def _pod_selector_cell(obj: Json, _now: datetime) -> object:
-    selector = (obj.get("spec") or {}).get("podSelector") or {}
-    return selector_shown(selector)
-
-
-def _reference_cell(obj: Json, _now: datetime) -> object:
-    target = (obj.get("spec") or {}).get("scaleTargetRef") or {}
-    return f"{target.get('kind', '')}/{target.get('name', '')}"
-
-
-def _targets_cell(obj: Json, _now: datetime) -> object:
-    shown = []
-    current = (obj.get("status") or {}).get("currentMetrics") or []
-    for index, metric in enumerate((obj.get("spec") or {}).get("metrics") or ()):
-        resource = metric.get("resource") or {}
-        target = resource.get("target") or {}
-        if metric.get("type") != "Resource" or target.get("averageUtilization") is None:
-            shown.append(f"{UNKNOWN}/{target.get('averageValue', UNKNOWN)}")
-            continue
-        seen = ((current[index] if index < len(current) else {}).get("resource") or {}).get("current") or {}
-        now = f"{seen['averageUtilization']}%" if seen.get("averageUtilization") is not None else UNKNOWN
-        shown.append(f"{resource.get('name', '')}: {now}/{target['averageUtilization']}%")
-    return ", ".join(shown[:2]) + (f" + {len(shown) - 2} more..." if len(shown) > 2 else "") or NONE
-
-
-def _condition_cell(obj: Json, _now: datetime) -> object:
-    conditions = [c.get("type", "") for c in (obj.get("status") or {}).get("conditions") or ()]
-    status = "Denied" if "Denied" in conditions else "Approved" if "Approved" in conditions else "Pending"
-    if "Failed" in conditions:
-        status += ",Failed"
-    return f"{status},Issued" if (obj.get("status") or {}).get("certificate") else status
-
-
-def _replication_selector_cell(obj: Json, _now: datetime) -> object:
-    return labels_shown((obj.get("spec") or {}).get("selector"))
-
-
-def _template_labels_cell(obj: Json, _now: datetime) -> object:
-    return labels_shown(((obj.get("template") or {}).get("metadata") or {}).get("labels"))
-
-
-def _api_service_cell(obj: Json, _now: datetime) -> object:
-    service = (obj.get("spec") or {}).get("service")
-    return f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
-
-
-def _available_cell(obj: Json, _now: datetime) -> object:
-    for condition in (obj.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "Available":
-            why = f" ({condition.get('reason', '')})" if condition.get("status") != "True" else ""
-            return f"{condition.get('status', '')}{why}"
-    return "Unknown"
-
-
 _POLICY_COLUMNS = (
     NAME,
     Column("Validations", count_cell("spec", "validations"), "integer"),
@@ -245,7 +185,7 @@ _ROWS = (
             Column("Ready", field_cell("status", "readyReplicas", default=0), "integer"),
             AGE,
             *container_columns(*_REPLICATION),
-            Column("Selector", _replication_selector_cell, priority=1),
+            Column("Selector", replication_selector_cell, priority=1),
         ),
     ),
     Plain(
@@ -263,7 +203,7 @@ _ROWS = (
                 Column(c.name, c.cell, description=c.description)
                 for c in container_columns("template", "spec", "containers")
             ),
-            Column("Pod Labels", _template_labels_cell),
+            Column("Pod Labels", template_labels_cell),
         ),
     ),
     Plain(
@@ -279,8 +219,8 @@ _ROWS = (
         default=_default_autoscaler,
         columns=(
             NAME,
-            Column("Reference", _reference_cell),
-            Column("Targets", _targets_cell),
+            Column("Reference", reference_cell),
+            Column("Targets", targets_cell),
             Column("MinPods", field_cell("spec", "minReplicas", default=UNSET)),
             Column("MaxPods", field_cell("spec", "maxReplicas", default=0), "integer"),
             Column("Replicas", field_cell("status", "currentReplicas", default=0), "integer"),
@@ -300,7 +240,7 @@ _ROWS = (
             Column("SignerName", field_cell("spec", "signerName", default=NONE)),
             Column("Requestor", field_cell("spec", "username")),
             Column("RequestedDuration", field_cell("spec", "expirationSeconds", default=NONE)),
-            Column("Condition", _condition_cell),
+            Column("Condition", condition_cell),
         ),
     ),
     Plain(
@@ -315,9 +255,9 @@ _ROWS = (
         columns=(
             NAME,
             Column("Class", field_cell("spec", "ingressClassName", default=NONE)),
-            Column("Hosts", _hosts_cell),
-            Column("Address", _address_cell),
-            Column("Ports", _ingress_ports_cell),
+            Column("Hosts", hosts_cell),
+            Column("Address", address_cell),
+            Column("Ports", ingress_ports_cell),
             AGE,
         ),
     ),
@@ -341,7 +281,7 @@ _ROWS = (
         short_names=("netpol",),
         counts=("spec",),
         default=_default_network_policy,
-        columns=(NAME, Column("Pod-Selector", _pod_selector_cell), AGE),
+        columns=(NAME, Column("Pod-Selector", pod_selector_cell), AGE),
     ),
     Plain(
         *_NETWORK,
@@ -391,8 +331,8 @@ _ROWS = (
         categories=("api-extensions",),
         columns=(
             NAME,
-            Column("Service", _api_service_cell),
-            Column("Available", _available_cell),
+            Column("Service", api_service_cell),
+            Column("Available", available_cell),
             AGE,
         ),
     ),
