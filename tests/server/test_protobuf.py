@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from pvbinder.server.protobuf import MAGIC, ProtobufError, decode
+from pvbinder.server.protobuf_messages import messages
+from pvbinder.server.schema.types import CATALOGUE
 
 
 def field(number: int, value: bytes | str | int) -> bytes:
@@ -85,13 +87,46 @@ def test_times_and_negative_numbers() -> None:
     assert obj["metadata"] == {"creationTimestamp": "2024-01-01T00:00:00Z", "generation": -1}
 
 
-def test_fields_that_are_not_known_are_skipped() -> None:
-    raw = field(1, META) + field(99, "x") + bytes([98 << 3 & 0x7F | 1 | 0x80, 98 >> 4]) + b"12345678"
-    assert decode(envelope("v1", "ConfigMap", raw), "X", "v1")[1] is not None
+def test_a_field_that_is_not_known_is_an_error_unless_it_is_empty() -> None:
+    assert decode(envelope("v1", "ConfigMap", field(1, META) + field(99, "")), "X", "v1")[1] is not None
+    with pytest.raises(ProtobufError, match="field 99 of ConfigMap isn't understood in protobuf, send JSON"):
+        decode(envelope("v1", "ConfigMap", field(99, "x")), "X", "v1")
 
 
 def test_another_kind_is_not_understood() -> None:
-    assert decode(envelope("v1", "Pod", b""), "Pod", "v1") == ({"apiVersion": "v1", "kind": "Pod"}, None)
+    assert decode(envelope("v1", "Node", b""), "Node", "v1") == ({"apiVersion": "v1", "kind": "Node"}, None)
+
+
+def test_what_a_message_shows_in_place_and_what_is_a_value_of_its_own() -> None:
+    backend = field(2, field(4, field(1, "s") + field(2, field(2, 80))))
+    rule = field(1, "host") + field(2, field(1, field(1, field(1, "/") + backend)))
+    _, ingress = decode(envelope("networking.k8s.io/v1", "Ingress", field(2, field(3, rule))), "X", "v1")
+    assert ingress is not None
+    path = {"path": "/", "backend": {"service": {"name": "s", "port": {"number": 80}}}}
+    assert ingress["spec"] == {"rules": [{"host": "host", "http": {"paths": [path]}}]}
+    hard = field(1, entry("pods", field(1, "5")))
+    _, quota = decode(envelope("v1", "ResourceQuota", field(2, hard) + field(3, field(9, "x"))), "X", "v1")
+    assert quota is not None
+    assert quota["spec"] == {"hard": {"pods": "5"}}
+    assert "status" not in quota
+    ports = field(1, field(3, 80) + field(4, field(1, 1) + field(3, "http")))
+    _, service = decode(envelope("v1", "Service", field(2, ports)), "X", "v1")
+    assert service is not None
+    assert service["spec"] == {"ports": [{"port": 80, "targetPort": "http"}]}
+
+
+def test_every_message_that_is_named_is_there_and_every_field_is_one_of_the_schema() -> None:
+    known = messages()
+    scalars = {"string", "int", "bool", "bytes", "raw", "time", "quantity", "intorstring", "fields", ""}
+    for name, table in known.fields.items():
+        for inner in table.values():
+            type_ = inner.type.lstrip("[]{}<-")
+            assert type_ in scalars or type_ in known.fields, f"{name}.{inner.name}"
+    for (api_version, kind), message in known.kinds.items():
+        group, _, version = api_version.rpartition("/")
+        schema = CATALOGUE.kinds.get((group, version, kind))
+        if schema is not None:
+            assert {inner.name for inner in known.fields[message].values()} <= set(CATALOGUE[schema].fields), kind
 
 
 def test_an_envelope_without_a_type_takes_that_of_the_path() -> None:
