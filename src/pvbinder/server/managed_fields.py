@@ -15,7 +15,7 @@ MANAGED-6  The cost follows what changed, not the size of the object: `typed.com
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -29,6 +29,7 @@ from pvbinder.server.typed import Comparison, TypedError, compare
 Operation: TypeAlias = Literal["Apply", "Update"]
 
 MAX_UPDATERS: Final = 10
+NOTHING: Final[Mapping[Any, Any]] = {}
 
 # Paths that no manager owns: the server's own.
 UNOWNED: Final[FieldSet] = {
@@ -101,7 +102,9 @@ def record_update(new: Json, old: Json | None, *, manager: str, subresource: str
         if stored:
             metadata["managedFields"] = stored
     else:
-        write_entries(metadata, after.values())
+        is_ours = stored is not sent and len(entries) == len(stored)  # in order, and nobody twice
+        as_stored = dict(zip(entries, stored, strict=True)) if is_ours else NOTHING
+        write_entries(metadata, after.values(), as_stored)
 
 
 def read_entries(stored: Any) -> dict[Manager, Entry]:
@@ -136,14 +139,17 @@ def has_valid_fields(entries: Iterable[Entry]) -> bool:
     return all(is_valid(entry.fields) for entry in entries)
 
 
-def write_entries(metadata: Json, entries: Iterable[Entry]) -> None:
-    """Store the entries in the order of the reference: appliers first, then by time and name."""
+def write_entries(metadata: Json, entries: Iterable[Entry], as_stored: Mapping[Manager, Json] = NOTHING) -> None:
+    """Store the entries in the order of the reference: appliers first, then by time and name.
+
+    `as_stored` are entries as they stood in the object before: most come again as they were, or with another time.
+    """
     ordered = sorted(
         entries,
         key=lambda e: (e.manager.operation, e.time, e.manager.name, e.api_version, e.manager.subresource),
     )
     if ordered:
-        metadata["managedFields"] = [_stored(entry) for entry in ordered]
+        metadata["managedFields"] = [_stored(entry, as_stored.get(entry.manager)) for entry in ordered]
     else:
         metadata.pop("managedFields", None)
 
@@ -270,7 +276,9 @@ def _capped(entries: dict[Manager, Entry]) -> dict[Manager, Entry]:
     return kept
 
 
-def _stored(entry: Entry) -> Json:
+def _stored(entry: Entry, before: Json | None) -> Json:
+    if before is not None and before.get("fieldsV1") is entry.fields and before.get("apiVersion") == entry.api_version:
+        return before if before.get("time") == entry.time else {**before, "time": entry.time}
     stored: Json = {
         "manager": entry.manager.name,
         "operation": entry.manager.operation,
