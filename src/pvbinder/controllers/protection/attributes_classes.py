@@ -10,21 +10,13 @@ from typing import Final, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
-from pvbinder.kube.errors import ApiFailure
+from pvbinder.controllers.protection.finalizers import FinalizerWrites
 from pvbinder.kube.informer import Added, Change, Deleted, Updated
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, VOLUMES
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.names import VAC_PROTECTION_FINALIZER
 from pvbinder.model.objects import AttributesClassName, Claim, Volume, VolumeAttributesClass
-from pvbinder.rules.protection import (
-    AddFinalizer,
-    Keep,
-    RemoveFinalizer,
-    Settled,
-    attributes_classes_of,
-    decide_attributes_class,
-    needs_attention,
-)
+from pvbinder.rules.protection import attributes_classes_of, decide_attributes_class, needs_attention
 
 CONCURRENCY: Final = 4
 
@@ -35,8 +27,8 @@ class AttributesClassProtectionController:
     """Adds and removes ``kubernetes.io/vac-protection``."""
 
     def __init__(self, context: ControllerContext) -> None:
-        self._client = context.client
         self._classes = context.informers.of(ATTRIBUTES_CLASSES)
+        self._writes = FinalizerWrites(context.client, self._classes, ATTRIBUTES_CLASSES, "VAC")
         self._volumes = context.informers.of(VOLUMES)
         self._claims = context.informers.of(CLAIMS)
         self._volumes_by_class = self._volumes.add_index("attributes class", attributes_classes_of)
@@ -100,21 +92,4 @@ class AttributesClassProtectionController:
         attributes_class = self._classes.get(name)
         if attributes_class is None:
             return
-        decision = decide_attributes_class(attributes_class, self._user_of(name))
-        match decision:
-            case AddFinalizer(document=document, rule=rule):
-                self._classes.put(await self._client.replace(ATTRIBUTES_CLASSES, document))
-                log.info("Added protection finalizer to VAC", vac=name, rule=rule)
-            case RemoveFinalizer(document=document, rule=rule):
-                try:
-                    await self._client.replace(ATTRIBUTES_CLASSES, document)
-                except ApiFailure as failure:
-                    if not failure.is_not_found:
-                        raise
-                log.info("Removed protection finalizer from VAC", vac=name, rule=rule)
-            case Keep(user=user, rule=rule):
-                log.debug("Keeping VAC because it is being used", vac=name, user=user, rule=rule)
-            case Settled():
-                pass
-            case _:
-                assert_never(decision)
+        await self._writes.carry_out(name, decide_attributes_class(attributes_class, self._user_of(name)))

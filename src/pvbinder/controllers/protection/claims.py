@@ -17,6 +17,7 @@ from typing import Final, assert_never
 from pvbinder import logs
 from pvbinder.controllers import features
 from pvbinder.controllers.context import ControllerContext
+from pvbinder.controllers.protection.finalizers import FinalizerWrites
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.informer import Added, Change, Deleted, Updated
@@ -25,9 +26,7 @@ from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.names import PVC_PROTECTION_FINALIZER
 from pvbinder.model.objects import Claim, ClaimKey, Pod
 from pvbinder.rules.protection import (
-    AddFinalizer,
     AskPods,
-    Keep,
     MarkUsage,
     RemoveFinalizer,
     Settled,
@@ -53,6 +52,7 @@ class ClaimProtectionController:
         self._now = now
         self._tracks_usage = context.options.feature_gates.is_on(features.UNUSED_SINCE)
         self._claims = context.informers.of(CLAIMS)
+        self._writes = FinalizerWrites(context.client, self._claims, CLAIMS, "PVC")
         self._pods = context.informers.of(PODS)
         self._pods_by_claim = self._pods.add_index("claim", lambda pod: pod.claim_keys)
         self._batches: dict[str, dict[ClaimKey, None]] = {}
@@ -150,29 +150,10 @@ class ClaimProtectionController:
         decision = decide_claim(claim, cached)
         if isinstance(decision, AskPods):
             decision = decide_claim(claim, cached, await pods.get())
-        match decision:
-            case AddFinalizer(document=document, rule=rule):
-                self._claims.put(await self._client.replace(CLAIMS, document))
-                log.info("Added protection finalizer to PVC", pvc=claim.key, rule=rule)
-            case RemoveFinalizer(document=document, rule=rule):
-                log.debug("PVC is unused", pvc=claim.key)
-                await self._remove(claim, document)
-                log.info("Removed protection finalizer from PVC", pvc=claim.key, rule=rule)
-            case Keep(user=user, rule=rule):
-                log.debug("Keeping PVC because it is being used", pvc=claim.key, pod=user, rule=rule)
-            case Settled() | AskPods():
-                pass
-            case _:
-                assert_never(decision)
-
-    async def _remove(self, claim: Claim, document: dict[str, object]) -> None:
-        try:
-            await self._client.replace(CLAIMS, document)
-        except ApiFailure as failure:
-            if failure.is_not_found:  # somebody else took the last finalizer: what was wanted has come about
-                return
-            log.debug("Error removing protection finalizer from PVC", pvc=claim.key, err=failure.message)
-            raise
+        if isinstance(decision, RemoveFinalizer):
+            log.debug("PVC is unused", pvc=claim.key)
+        if not isinstance(decision, AskPods):
+            await self._writes.carry_out(claim.key, decision)
 
     async def _mark_usage(self, claim: Claim, cached: list[Pod], pods: _LivePods) -> None:
         usage = decide_usage(claim, cached)
@@ -209,4 +190,6 @@ class _LivePods:
                 except ApiFailure as failure:
                     message = f"live list of pods failed: {failure.message}"
                     raise ApiFailure(failure.status, failure.reason, message) from failure
+                except ConnectionFailed as failed:
+                    raise ConnectionFailed(f"live list of pods failed: {failed.message}") from failed
             return self._listed

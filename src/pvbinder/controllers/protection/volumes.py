@@ -7,13 +7,13 @@ from typing import Final, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
-from pvbinder.kube.errors import ApiFailure
+from pvbinder.controllers.protection.finalizers import FinalizerWrites
 from pvbinder.kube.informer import Added, Change, Deleted, Updated
 from pvbinder.kube.kinds import VOLUMES
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.names import PV_PROTECTION_FINALIZER
 from pvbinder.model.objects import Volume, VolumeName
-from pvbinder.rules.protection import AddFinalizer, Keep, RemoveFinalizer, Settled, decide_volume, needs_attention
+from pvbinder.rules.protection import decide_volume, needs_attention
 
 CONCURRENCY: Final = 16
 
@@ -24,8 +24,8 @@ class VolumeProtectionController:
     """Adds and removes ``kubernetes.io/pv-protection``."""
 
     def __init__(self, context: ControllerContext) -> None:
-        self._client = context.client
         self._volumes = context.informers.of(VOLUMES)
+        self._writes = FinalizerWrites(context.client, self._volumes, VOLUMES, "PV")
         self._queue: WorkQueue[VolumeName] = WorkQueue(
             "pvprotection",
             self._sync,
@@ -63,21 +63,4 @@ class VolumeProtectionController:
         volume = self._volumes.get(name)
         if volume is None:
             return
-        decision = decide_volume(volume)
-        match decision:
-            case AddFinalizer(document=document, rule=rule):
-                self._volumes.put(await self._client.replace(VOLUMES, document))
-                log.info("Added protection finalizer to PV", pv=name, rule=rule)
-            case RemoveFinalizer(document=document, rule=rule):
-                try:
-                    await self._client.replace(VOLUMES, document)
-                except ApiFailure as failure:
-                    if not failure.is_not_found:
-                        raise
-                log.info("Removed protection finalizer from PV", pv=name, rule=rule)
-            case Keep(user=user, rule=rule):
-                log.debug("Keeping PV because it is being used", pv=name, pvc=user, rule=rule)
-            case Settled():
-                pass
-            case _:
-                assert_never(decision)
+        await self._writes.carry_out(name, decide_volume(volume))
