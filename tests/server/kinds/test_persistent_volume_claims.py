@@ -64,7 +64,7 @@ CLAIM_SOURCE = {"kind": "PersistentVolumeClaim", "name": "other"}
 SNAPSHOT_SOURCE = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "s"}
 FOREIGN_SOURCE = {"apiGroup": "example.com", "kind": "Book", "name": "b"}
 SOURCES = {  # CD-3, CD-4: dataSource and dataSourceRef as sent and as stored
-    "a claim": (CLAIM_SOURCE, None, CLAIM_SOURCE, CLAIM_SOURCE),
+    "a claim": (CLAIM_SOURCE, None, {**CLAIM_SOURCE, "apiGroup": None}, {**CLAIM_SOURCE, "apiGroup": None}),
     "a snapshot": (SNAPSHOT_SOURCE, None, SNAPSHOT_SOURCE, SNAPSHOT_SOURCE),
     "something else is dropped": (FOREIGN_SOURCE, None, None, None),
     "something else by reference": (None, FOREIGN_SOURCE, FOREIGN_SOURCE, FOREIGN_SOURCE),

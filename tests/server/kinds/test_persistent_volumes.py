@@ -246,7 +246,7 @@ CHANGES = {
     ),
     "what may change must still be right": (
         {"capacity": {"storage": "0"}},
-        ['spec.capacity[storage]: Invalid value: "0": must be greater than zero'],
+        2 * ['spec.capacity[storage]: Invalid value: "0": must be greater than zero'],  # twice, as the reference
     ),
     "node affinity set once (PU-3)": ({"nodeAffinity": NODES}, []),
     "secret for growing, set once (PU-1)": (

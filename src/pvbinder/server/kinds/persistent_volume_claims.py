@@ -193,6 +193,9 @@ def _complete_data_sources(spec: Json) -> None:
             spec["dataSource"] = {key: value for key, value in reference.items() if key != "namespace"}
     elif reference is None:
         spec["dataSourceRef"] = dict(source)
+    for field in ("dataSource", "dataSourceRef"):
+        if spec.get(field) is not None:
+            spec[field].setdefault("apiGroup", None)  # shown as null, as the reference does
 
 
 def _with_allowed_changes(spec: Json, before: Json, *, bound: bool) -> Json:
