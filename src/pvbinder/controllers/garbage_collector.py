@@ -327,7 +327,7 @@ class GarbageCollector:
         try:
             await self._client.delete(kind, obj.name, obj.namespace, uid=obj.uid, propagation=action.propagation)
         except ApiFailure as failure:
-            if not (failure.is_not_found or failure.is_conflict):
+            if not failure.is_not_found:
                 raise
             return
         self._deleted += 1

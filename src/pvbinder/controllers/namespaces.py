@@ -206,7 +206,7 @@ class Namespaces:
                     only_metadata_of(served.resource), one.name, name, uid=one.uid, propagation="Background"
                 )
             except ApiFailure as failure:
-                if not (failure.is_not_found or failure.is_conflict):
+                if not failure.is_not_found:
                     raise
 
     async def _finalize(self, namespace: Metadata) -> None:

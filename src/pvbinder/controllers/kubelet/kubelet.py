@@ -247,7 +247,7 @@ class Kubelet:
         try:
             await self._client.delete(PODS, pod.name, pod.namespace, uid=pod.uid, grace_seconds=0)
         except ApiFailure as failure:
-            if not (failure.is_not_found or failure.is_conflict):
+            if not failure.is_not_found:
                 raise
             return
         self._removed += 1

@@ -20,11 +20,12 @@ from typing import Final, assert_never
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.kube.client import Kind
-from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.events import Subject
 from pvbinder.kube.informer import Change, Deleted, Updated
 from pvbinder.kube.kinds import CLAIMS, PODS
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model.errors import PvbinderError
 from pvbinder.model.objects import Claim, Pod
 from pvbinder.model.resources import Resource
 from pvbinder.model.stateful_sets import StatefulSet, StatefulSetKey, parse_stateful_set
@@ -133,15 +134,20 @@ class StatefulSets:
         stateful_set = self._sets.get(key)
         if stateful_set is None:
             return
+        problem: PvbinderError | None = None
         try:
             for step in decide_set(stateful_set, self._members(stateful_set), self._claims):
                 await self._take(stateful_set, step)
         except ApiFailure as failure:
-            if not failure.is_namespace_terminating:
-                raise
-            log.debug("stateful set goes with its namespace", key=key)
-        finally:
-            await self._tell_status(stateful_set)
+            if failure.is_namespace_terminating:
+                log.debug("stateful set goes with its namespace", key=key)
+            else:
+                problem = failure
+        except ConnectionFailed as failed:
+            problem = failed
+        await self._tell_status(stateful_set)  # what was reached is told, whatever came then
+        if problem is not None:
+            raise problem
 
     def _members(self, stateful_set: StatefulSet) -> dict[int, Pod]:
         return members(stateful_set, self._pods_by_controller[stateful_set.uid])
@@ -178,7 +184,7 @@ class StatefulSets:
         try:
             await self._client.delete(PODS, pod.name, pod.namespace, uid=pod.uid)
         except ApiFailure as failure:
-            if failure.is_not_found or failure.is_conflict:
+            if failure.is_not_found:
                 return  # somebody was quicker; the watch tells
             self._tell_failure(stateful_set, "FailedDelete", f"delete {what}", failure)
             raise
