@@ -52,6 +52,25 @@ async def test_writing_2_a_disk_that_refuses_the_write_is_a_500_and_nothing_chan
         assert (await server.send("PATCH", f"{MAPS}/a", {"data": {"k": "w"}})).status == 200
 
 
+async def test_writing_2_nothing_is_answered_with_a_change_of_others_that_is_not_durable_yet(tmp_path: Path) -> None:
+    """An update or deletion that changes nothing answers with what is there: also then it must be on disk."""
+    async with serving(tmp_path) as server:
+        made = config_map()
+        made["metadata"]["finalizers"] = ["example.com/x"]
+        await server.send("POST", MAPS, made)
+        change = {"data": {"k": "w"}}
+        for method, body in (("PATCH", change), ("DELETE", None)):
+            server.store._database._connection.execute("PRAGMA query_only = ON")
+            async with asyncio.TaskGroup() as tasks:
+                answers = [tasks.create_task(server.send(method, f"{MAPS}/a", body)) for _ in range(2)]
+            assert [task.result().status for task in answers] == [500, 500]
+            server.store._database._connection.execute("PRAGMA query_only = OFF")
+            async with asyncio.TaskGroup() as tasks:
+                answers = [tasks.create_task(server.send(method, f"{MAPS}/a", body)) for _ in range(2)]
+            first, second = (task.result() for task in answers)
+            assert (first.status, second.status, first.body) == (200, 200, second.body)
+
+
 async def test_writing_3_an_update_that_changes_nothing_is_not_written(tmp_path: Path) -> None:
     """GW-6."""
     async with serving(tmp_path) as server:

@@ -30,8 +30,7 @@ async def delete(api: Api, request: ApiRequest, attributes: Attributes, shelf: S
     options = read_delete_options(request.query, request.body)
     deletion = _Deletion(api, shelf, options, request.user or _NO_USER)
     data, removed = deletion.start(attributes.namespace, attributes.name)
-    for durable in deletion.pending:
-        await durable
+    await deletion.settle()
     if removed and not shelf.base.delete_returns_object:
         return respond(request, 200, _success(shelf, data), form.media_type)
     return answer_object(api, request, shelf, data, form)
@@ -41,8 +40,7 @@ async def evict(api: Api, shelf: Shelf, namespace: str, name: str, options: Dele
     """Delete an object for somebody who asked for its eviction."""
     deletion = _Deletion(api, shelf, options, user)
     deletion.start(namespace, name)
-    for durable in deletion.pending:
-        await durable
+    await deletion.settle()
 
 
 async def delete_collection(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
@@ -59,20 +57,27 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
         except ApiError as error:
             if error.code != 404:  # somebody else was faster
                 raise
-    for durable in deletion.pending:
-        await durable
+    await deletion.settle()
     return respond_bytes(request, 200, await list_bytes(shelf, items, metadata), form.media_type)
 
 
 class _Deletion:
-    """A DELETE request under way; `pending` are the writes that must be durable before it is answered."""
+    """A DELETE request under way, of one object or of several."""
 
     def __init__(self, api: Api, shelf: Shelf, options: DeleteOptions, user: UserInfo) -> None:
         self._api = api
         self._shelf = shelf
         self._options = options
         self._user = user
-        self.pending: list[Future[None]] = []
+        self._pending: list[Future[None]] = []
+        self._unchanged: list[str] = []
+
+    async def settle(self) -> None:
+        """Wait until everything that the answer says is durable (WRITING-2)."""
+        for durable in self._pending:
+            await durable
+        for key in self._unchanged:
+            await self._api.store.settled(self._shelf.store_name, key)
 
     def start(self, namespace: str, name: str) -> tuple[bytes, bool]:
         """Delete an object, or mark it as being deleted; return what to show of it, and whether it is gone."""
@@ -88,6 +93,7 @@ class _Deletion:
             return self._terminate(stored, obj, key)
         grace = self._grace(obj)
         if grace is None and _is_waiting_for_grace(obj):
+            self._unchanged.append(key)
             return stored.data, False
         self._set_propagation(obj)
         metadata = obj["metadata"]
@@ -188,6 +194,7 @@ class _Deletion:
     def _keep(self, stored: Stored, obj: Json, key: str) -> bytes:
         """Store the marked object, unless it was marked just so before."""
         if obj == self._shelf.decode(stored.data):
+            self._unchanged.append(key)
             return stored.data
         return self._write(obj, key, stored).data
 
@@ -196,14 +203,14 @@ class _Deletion:
         if self._options.dry_run:
             return Stored(before.revision, encode(arranged))
         stored, durable = self._api.store.put(self._shelf.store_name, key, encoder_of(arranged))
-        self.pending.append(durable)
+        self._pending.append(durable)
         return stored
 
     def _remove(self, stored: Stored, key: str) -> bytes:
         if self._options.dry_run:
             return stored.data
         last, durable = self._api.store.delete(self._shelf.store_name, key)
-        self.pending.append(durable)
+        self._pending.append(durable)
         return last.data
 
 

@@ -137,6 +137,7 @@ class Writer:
             return await self._remove(stored, changed, key)
         changed["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         if changed == old:
+            await store.settled(shelf.store_name, key)
             return stored.data
         arranged = shelf.arrange(changed)
         if self.options.dry_run:

@@ -206,6 +206,19 @@ class Store:
             if head is not None:
                 yield key, head
 
+    async def settled(self, kind: str, key: str) -> None:
+        """Wait until what `head` shows at `key` is durable; raises WriteFailed if it comes to nothing.
+
+        For whoever answers with the head without writing anything: it must not be more than what a write would say.
+        """
+        if (kind, key) not in self._head:
+            return
+        for batch in (self._batch, self._committing):
+            for of, change, future in reversed(batch.writes if batch is not None else []):
+                if of == kind and change.key == key:
+                    await asyncio.shield(future)
+                    return
+
     def put(self, kind: str, key: str, encode: Callable[[int], bytes]) -> tuple[Stored, asyncio.Future[None]]:
         """Write the bytes that `encode` makes for the new revision at `key`; the future is done when they are durable.
 
