@@ -100,6 +100,30 @@ async def test_writing_3_a_dry_run_writes_nothing(tmp_path: Path, method: str, t
         assert server.store.revision == revision
 
 
+async def test_writing_4_who_is_told_that_a_name_is_taken_finds_the_object(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        found: list[int] = []
+
+        async def create() -> None:
+            if (await server.send("POST", MAPS, config_map())).status == 409:
+                found.append((await server.send("GET", f"{MAPS}/a")).status)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(3):
+                tasks.create_task(create())
+        assert found == [200, 200]
+
+
+async def test_writing_4_a_name_is_not_taken_by_what_could_not_be_stored(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        server.store._database._connection.execute("PRAGMA query_only = ON")
+        async with asyncio.TaskGroup() as tasks:
+            answers = [tasks.create_task(server.send("POST", MAPS, config_map())) for _ in range(2)]
+        assert [task.result().status for task in answers] == [500, 500]
+        server.store._database._connection.execute("PRAGMA query_only = OFF")
+        assert (await server.send("POST", MAPS, config_map())).status == 201
+
+
 async def test_create_fills_in_what_is_the_servers_to_say(tmp_path: Path) -> None:
     """GW-1."""
     async with serving(tmp_path) as server:

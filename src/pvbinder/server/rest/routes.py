@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pvbinder.server.errors import ApiError
+from pvbinder.server.kinds.kind import Subresource
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.rest import delete, read, watch, write
 from pvbinder.server.rest.api import Api
@@ -12,7 +13,7 @@ from pvbinder.server.rest.shelf import Shelf
 
 async def serve(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
     """Serve a request for a served kind."""
-    resource, verb = shelf.kind.resource, attributes.verb
+    verb = attributes.verb
     if request.method == "HEAD":
         raise not_allowed()
     _check_path(shelf, attributes)
@@ -32,6 +33,18 @@ async def serve(api: Api, request: ApiRequest, attributes: Attributes, shelf: Sh
             return await read.list_objects(api, request, attributes, shelf)
         case "watch":
             return watch.watch(api, request, attributes, shelf)
+    try:
+        return await _serve_write(api, request, attributes, shelf, sub)
+    except ApiError:
+        await api.store.barrier()  # WRITING-4
+        raise
+
+
+async def _serve_write(
+    api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None
+) -> ApiResponse:
+    resource = shelf.kind.resource
+    match attributes.verb:
         case "update" if attributes.name:
             return await write.update(api, request, attributes, shelf, sub)
         case "patch" if attributes.name:

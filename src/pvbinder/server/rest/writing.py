@@ -4,6 +4,7 @@ WRITING-1  From reading the stored object to handing the new one to the store th
            between, so optimistic locking needs no retry.
 WRITING-2  An answer is given only when the write is durable.
 WRITING-3  An update that changes nothing is not written (GW-6); a dry run writes nothing and answers as if it had.
+WRITING-4  A write is refused because of what is there only when that is durable: whoever reads next sees it, too.
 
 Create: decode, defaults, managed fields, mutating admission, prepare, validate, validating admission, store.
 Update: the same with the revision check before prepare.

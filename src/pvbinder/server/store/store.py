@@ -219,6 +219,15 @@ class Store:
                     await asyncio.shield(future)
                     return
 
+    async def barrier(self) -> None:
+        """Wait until every write made so far is durable; raises WriteFailed if they come to nothing.
+
+        For whoever refuses something because of what the head shows: a read that follows must show it as well.
+        """
+        batch = self._batch if self._batch.writes else self._committing
+        if batch is not None and batch.writes:
+            await asyncio.shield(batch.writes[-1][2])
+
     def put(self, kind: str, key: str, encode: Callable[[int], bytes]) -> tuple[Stored, asyncio.Future[None]]:
         """Write the bytes that `encode` makes for the new revision at `key`; the future is done when they are durable.
 
