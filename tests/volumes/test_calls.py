@@ -108,7 +108,6 @@ async def test_calls_1_a_call_has_a_thread_to_itself() -> None:
         plugin.threads.clear()
         for name in "bcd":
             await both.delete(NAME, volume(name))
-        assert len(plugin.threads) == 1
         assert not plugin.threads & slow.threads
         slow.gate.set()
         await task
