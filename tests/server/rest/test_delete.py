@@ -202,6 +202,41 @@ async def test_a_collection_is_deleted_as_far_as_it_is_selected(tmp_path: Path) 
         assert [item["metadata"]["name"] for item in (await server.send("GET", MAPS)).body["items"]] == ["b"]
 
 
+def field(number: int, content: bytes | int) -> bytes:
+    """One field of a protobuf message: a small number, or a short text."""
+    if isinstance(content, int):
+        return bytes([number << 3, content])
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def in_protobuf(api_version: bytes) -> bytes:
+    options = field(1, 5) + field(4, b"Background") + field(5, b"All")
+    return b"k8s\0" + field(1, field(1, api_version) + field(2, b"DeleteOptions")) + field(2, options)
+
+
+OPTIONS = {
+    "JSON": (b'{"dryRun":["All"]}', "application/json"),
+    "YAML": (b"kind: DeleteOptions\ndryRun: [All]\n", "application/yaml"),
+    "protobuf": (in_protobuf(b"v1"), "application/vnd.kubernetes.protobuf"),
+    "protobuf of a typed client": (in_protobuf(b"storage.k8s.io/v1"), "application/vnd.kubernetes.protobuf"),
+}
+
+
+@pytest.mark.parametrize(("body", "content_type"), OPTIONS.values(), ids=OPTIONS.keys())
+async def test_options_come_in_every_form_of_body(tmp_path: Path, body: bytes, content_type: str) -> None:
+    async with serving(tmp_path) as server:
+        await make_map(server)
+        assert (await server.send("DELETE", f"{MAPS}/a", body, content_type=content_type)).status == 200
+        assert (await server.send("GET", f"{MAPS}/a")).status == 200, "a dry run"
+
+
+@pytest.mark.parametrize("content_type", ["application/yaml", "application/vnd.kubernetes.protobuf"])
+async def test_options_that_are_none_in_their_form_are_a_bad_request(tmp_path: Path, content_type: str) -> None:
+    async with serving(tmp_path) as server:
+        await make_map(server)
+        assert (await server.send("DELETE", f"{MAPS}/a", b"a: [b", content_type=content_type)).status == 400
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"gracePeriodSeconds":"x"}', b'{"kind":"ConfigMap"}'])
 async def test_options_that_are_none_are_a_bad_request(tmp_path: Path, body: bytes) -> None:
     async with serving(tmp_path) as server:

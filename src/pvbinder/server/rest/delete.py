@@ -27,7 +27,7 @@ _NO_USER = UserInfo("")
 async def delete(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
     """Answer a DELETE of one object."""
     form = negotiate(request.headers.get("accept", ""))
-    options = read_delete_options(request.query, request.body)
+    options = read_delete_options(request.query, request.body, request.headers.get("content-type", ""))
     deletion = _Deletion(api, shelf, options, request.user or _NO_USER)
     data, removed = deletion.start(attributes.namespace, attributes.name)
     await deletion.settle()
@@ -47,7 +47,7 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
     """Answer a DELETE of a collection: with the objects as they were before."""
     form = negotiate(request.headers.get("accept", ""))
     list_options = read_list_options(request.query, is_watch=False)
-    options = read_delete_options(request.query, request.body)
+    options = read_delete_options(request.query, request.body, request.headers.get("content-type", ""))
     items, metadata = await select(api, attributes.namespace, shelf, list_options, read_selection(shelf, list_options))
     deletion = _Deletion(api, shelf, options, request.user or _NO_USER)
     for _, stored in items:

@@ -9,7 +9,9 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import Resource
+from pvbinder.server import protobuf
 from pvbinder.server.errors import (
     ApiError,
     FieldError,
@@ -28,6 +30,8 @@ FieldValidation = Literal["Strict", "Warn", "Ignore"]
 OptionsKind = Literal["CreateOptions", "UpdateOptions", "PatchOptions"]
 
 MANAGER_MAXIMUM = 128
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+YAML = "application/yaml"
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _UNSIGNED = re.compile(r"[0-9]+", re.ASCII)
 _INT64_MAXIMUM = 2**63 - 1
@@ -165,16 +169,13 @@ class _DeleteOptionsBody(msgspec.Struct, rename="camel"):
     dry_run: list[str] | None = None
 
 
-_decode_body = msgspec.json.Decoder(_DeleteOptionsBody).decode
+_decode_json = msgspec.json.Decoder(_DeleteOptionsBody).decode
 
 
-def read_delete_options(query: Query, body: bytes) -> DeleteOptions:
-    """Read the options of a deletion: from the body if there is one, else from the query."""
+def read_delete_options(query: Query, body: bytes, content_type: str = "") -> DeleteOptions:
+    """Read the options of a deletion: from the body (JSON, YAML or protobuf) if there is one, else from the query."""
     if body:
-        try:
-            sent = _decode_body(body)
-        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
-            raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+        sent = _decode_body(body, content_type.partition(";")[0].strip().lower())
         if sent.kind not in ("", "DeleteOptions"):
             raise bad_request(f"decoded object cannot be converted to DeleteOptions: it is a {sent.kind}")
     else:
@@ -209,6 +210,21 @@ def read_delete_options(query: Query, body: bytes) -> DeleteOptions:
         uid=preconditions.uid,
         resource_version=preconditions.resource_version,
     )
+
+
+def _decode_body(body: bytes, media_type: str) -> _DeleteOptionsBody:
+    try:
+        if media_type == PROTOBUF:
+            return msgspec.convert(protobuf.decode(body, "DeleteOptions", "v1")[1] or {}, _DeleteOptionsBody)
+        if media_type == YAML:
+            from pvbinder.server.schema.yaml_text import parse_yaml  # late: nearly nobody sends YAML
+
+            return msgspec.convert(parse_yaml(body).value, _DeleteOptionsBody)
+        return _decode_json(body)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
+        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+    except PvbinderError as error:
+        raise bad_request(f"couldn't get version/kind: {error.message}") from error
 
 
 def options_invalid(kind: str, errors: Sequence[FieldError]) -> ApiError:
