@@ -15,8 +15,8 @@ help: ## list these targets
 setup: ## prepare .venv/ (the command is then .venv/bin/pvbinder); make setup PYTHON=... chooses the interpreter
 	@PYTHON="$(PYTHON)" tools/setup
 
-run: setup ## start a control plane in .run/, apply the quick start and watch claims bind; Ctrl-C stops it
-	@.venv/bin/pvbinder up --data-dir .run --apply examples/quickstart --watch
+run: setup ## start a control plane, apply the quick start and watch claims bind; Ctrl-C stops it
+	@.venv/bin/pvbinder up --ephemeral --apply examples/quickstart --watch
 
 test: setup ## all tests (minutes)
 	$(PY) -m pytest -n $(JOBS)
@@ -61,5 +61,5 @@ lock: setup ## resolve the dependencies into requirements.lock; UPGRADE=1 takes 
 		$(if $(UPGRADE),--upgrade) --extra fast --group dev pyproject.toml --output-file requirements.lock
 
 clean: ## remove what setup, run and the tools made
-	rm -rf .venv .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

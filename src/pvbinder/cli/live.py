@@ -185,6 +185,7 @@ class Screen:
         self._go_on = go_on
         self._may_settle = may_settle
         self._shown: tuple[object, ...] = ()
+        self._told = False  # how to go on: once that is on the screen it stays, whatever changes
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop", get_renderable=self._render)
 
     def __enter__(self) -> Screen:
@@ -199,19 +200,18 @@ class Screen:
         """Draw anew, at most once a tick, and only if something differs."""
         if change is not None:
             return  # many changes come at once: the next tick draws them together
-        settled = self._may_settle.is_set() and self._board.has_settled()
-        state = (self._board.changed_at_seconds, len(self._board.changes), settled, self._console.size)
+        self._told = self._told or (self._may_settle.is_set() and self._board.has_settled())
+        state = (self._board.changed_at_seconds, len(self._board.changes), self._told, self._console.size)
         if state != self._shown:
             self._shown = state
             self._live.refresh()
 
     def _render(self) -> RenderableType:
         board = self._board
-        settled = self._may_settle.is_set() and board.has_settled()
         title = Text(f"\n  {self._title}\n", style="bold")
         footer = (
             _footer(self._go_on(self._board))
-            if settled
+            if self._told
             else Text("  … waiting until nothing changes any more", style="dim")
         )
         rows = self._console.height // 2

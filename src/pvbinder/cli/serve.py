@@ -130,7 +130,7 @@ async def _watch(plane: Plane, options: UpOptions, title: str, go_on: Callable[[
     applied = asyncio.Event()
 
     def settled(board: Board) -> Sequence[str]:
-        return ["Everything has settled. Go on in another terminal:", *go_on(board)]
+        return ["Things have settled. Go on in another terminal:", *go_on(board)]
 
     console = console_for_people()
     with view_for(console, board, title=title, go_on=settled, may_settle=applied) as view:
