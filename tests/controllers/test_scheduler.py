@@ -10,7 +10,8 @@ from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import ControllerDeclaration
 from pvbinder.controllers.scheduler import Scheduler
 from pvbinder.kube.kinds import CLAIMS, EVENTS, NODES, PODS, VOLUMES
-from pvbinder.model.json import Json
+from pvbinder.kube.transport import Answer, Request
+from pvbinder.model.json import Json, encode
 from pvbinder.model.names import BOUND_BY_CONTROLLER, NO_PROVISIONER, SELECTED_NODE
 
 WITH_BINDER = ControllerOptions(controllers="scheduler,persistentvolume-binder", enable_hostpath_provisioner=True)
@@ -252,6 +253,25 @@ async def test_an_assignment_whose_answer_got_lost_is_not_told_as_a_failure() ->
         await c.settle()
 
         assert not [message for reason, message in events_of(c, "web") if reason == "FailedScheduling"]
+
+
+async def test_a_pod_that_somebody_else_placed_meanwhile_is_left_to_them() -> None:
+    async with cluster(ALONE) as c:
+        await create_node(c.client, "node-1")
+
+        def refuse_as_placed(request: Request) -> Answer | None:
+            if not request.path.endswith("/binding"):
+                return None
+            status = {"kind": "Status", "code": 409, "reason": "Conflict", "message": "already assigned"}
+            return Answer(409, encode(status)) if node_of(c, "web") == "node-1" else None
+
+        c.line.after = fails(1, "POST", "/binding")
+        c.line.before = refuse_as_placed
+        await c.create(scheduled("web"))
+        await c.until(lambda: node_of(c, "web") == "node-1")
+        await c.settle()
+
+        assert not has_failed(c, "web")
 
 
 async def test_the_rows_of_its_statistics() -> None:

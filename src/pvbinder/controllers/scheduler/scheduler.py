@@ -297,6 +297,8 @@ class Scheduler:
                 return  # the pod is gone, and with the news of that its promise
             if failure.is_transient:
                 raise
+            if failure.is_conflict and await self._has_node(pod):
+                return
             await self._give_up(pod, failure.message, prefix="Binding rejected: ")
         promise.is_bound = True  # the watch tells when it shows; until then the promise holds the volumes
         self._placed += 1
@@ -304,6 +306,17 @@ class Scheduler:
             Subject.of(POD_RESOURCE, pod), "Normal", "Scheduled", f"Successfully assigned {pod.key} to {node}"
         )
         log.info("pod placed", pod=pod.key, node=node)
+
+    async def _has_node(self, pod: Pod) -> bool:
+        """Look whether the pod has a node by now: from somebody else, or from us before a restart or a lost answer."""
+        try:
+            live = await self._client.get(PODS, pod.name, pod.namespace)
+        except ApiFailure as failure:
+            if failure.is_not_found:
+                return True
+            raise
+        self._caches.pods.put(live)
+        return live.is_scheduled or live.uid != pod.uid
 
     async def _give_up(self, pod: Pod, why: str, *, prefix: str = 'running PreBind plugin "VolumeBinding": ') -> None:
         """End the promise, tell why and come back later (SCHEDULER-4)."""
