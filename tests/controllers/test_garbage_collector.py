@@ -13,7 +13,7 @@ from pvbinder.kube.informer import Informer
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, Metadata, metadata_of
 from pvbinder.model.json import Json
 from pvbinder.model.ownership import FOREGROUND
-from pvbinder.model.resources import CONFIG_MAPS, LEASES, SECRETS
+from pvbinder.model.resources import CONFIG_MAPS, LEASES, SECRETS, Resource
 
 ONLY = ControllerOptions(controllers="garbagecollector")
 CONFIG = metadata_of(CONFIG_MAPS)
@@ -197,6 +197,40 @@ async def test_garbage_5_what_others_watch_is_not_watched_again() -> None:
         [secrets] = [r for r in c.line.seen if r.path == "/api/v1/secrets"]
         assert "PartialObjectMetadata" in secrets.accept
         assert collector(c).statistics().owned == 0
+
+
+async def test_garbage_6_kinds_that_are_defined_later_are_collected_too() -> None:
+    shops = Resource("example.com", "v1", "Shop", "shops", True)
+    definition: Json = {
+        "metadata": {"name": "shops.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "shops", "singular": "shop", "kind": "Shop", "listKind": "ShopList"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object"}},
+                }
+            ],
+        },
+    }
+    definitions = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
+    async with cluster(ONLY) as c:
+        await settle(c)
+        kinds = collector(c).statistics().kinds
+        await make(c, "early", {"apiVersion": "example.com/v1", "kind": "Shop", "name": "none", "uid": "none"})
+
+        await c.client.create(metadata_of(definitions), definition)
+
+        await gone(c, "early")  # now it is known that there is no such shop
+        assert collector(c).statistics().kinds == kinds + 1
+        shop = await make(c, "shop", kind=metadata_of(shops))
+        await make(c, "dependent", reference(metadata_of(shops), shop))
+        await c.client.delete(metadata_of(shops), "shop", "default")
+        await gone(c, "dependent")
 
 
 async def test_a_claim_of_a_pod_goes_with_it() -> None:
