@@ -147,7 +147,8 @@ def main() -> None:
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
     chance = random.Random(1)
     sizes = [chance.choice(SIZES_GIB) for _ in range(pairs)]
-    with tempfile.TemporaryDirectory(prefix=".bench-", dir=".") as folder:  # beside us: /tmp may be memory, where durable costs nothing
+    # beside us: /tmp may be memory, where durable costs nothing
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=".") as folder:
         data_dir = Path(folder).absolute() / "data"
         with running(data_dir) as plane:
             asyncio.run(create(plane.kubeconfig, VOLUMES, [volume(n, size) for n, size in enumerate(sizes)]))

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-import facts
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tools.schema import facts
 
 TARGET = Path(__file__).parents[2] / "src/pvbinder/server/schema/data"
 WRAPPED_AT = 78  # the models' texts are re-wrapped; a line that breaks earlier had a line break of its own
@@ -285,7 +285,7 @@ def type_of(known: Facts, models: dict[str, Model], model: Model, name: str, ann
         return "{}" + ("#" + full_name(model.module, value[1:]) if value.startswith("#") else value)
     qualified = inner if "." in inner else f"{model.module}.{inner}"
     if qualified in facts.SCALARS:
-        return facts.SCALARS[qualified]
+        return str(facts.SCALARS[qualified])
     return "#" + models[qualified].full_name
 
 
