@@ -188,7 +188,7 @@ async def test_a_delayed_claim_waits_for_its_pod_and_says_so() -> None:  # SC-U5
         assert claim_in(c, "orders").phase == "Pending"
 
         await c.create(pod("web", using("orders")))
-        await c.settle()
+        await c.until(lambda: any(event.document()["reason"] == "WaitForPodScheduled" for event in c.of(EVENTS)))
         document = (await c.client.get(VOLUMES, "disk")).document()
         document["spec"]["claimRef"] = {"namespace": "default", "name": "orders"}  # as a scheduler does
         await c.client.replace(VOLUMES, document)

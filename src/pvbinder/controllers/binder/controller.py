@@ -44,6 +44,7 @@ SYNC_PERIOD_SECONDS: Final = 15.0  # --pvclaimbinder-sync-period
 CONCURRENCY: Final = 64  # keys of each queue in work at once
 FIRST_VOLUMES_SECONDS: Final = 10.0  # how long claims wait at the start for the volumes to settle
 OBJECTS_PER_TURN: Final = 500  # of a resync, before others get theirs
+SCHEDULER_SECONDS: Final = 1.0  # how long a scheduler has for a new pod before its claim says that it waits for one
 
 log = logs.get(__name__)
 
@@ -296,7 +297,7 @@ class Binder:
         is_over = isinstance(change, Deleted) or pod.is_terminated
         for key in pod.claim_keys:
             if not is_over and not pod.is_scheduled and key in self._waiting:
-                self.claims.add(key)  # DB-2
+                self.claims.add_after(key, SCHEDULER_SECONDS)  # DB-2
             if is_over:
                 for volume in self.caches.index.claimed_by(key):
                     if volume.is_released and volume.reclaim_policy == "Recycle":
