@@ -6,6 +6,7 @@ A disturbed run is compared with an undisturbed one of the same story, object by
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import re
 from collections.abc import Awaitable, Callable
@@ -23,9 +24,9 @@ from pvbinder.controllers.binder_controller import BinderController
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.client import Client
-from pvbinder.kube.errors import ConnectionFailed
+from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.in_process import InProcessTransport
-from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
+from pvbinder.kube.kinds import CLAIMS, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.kube.transport import Answer, Request
 from pvbinder.model.json import Json, encode
 from pvbinder.model.names import BINDER_CONTROLLER
@@ -108,12 +109,34 @@ async def claim_has_class(client: Client) -> bool:
     return (await client.get(CLAIMS, "orders", "default")).annotations.get(PROVISIONER) == "csi.example.com"
 
 
-async def point_elsewhere(client: Client) -> None:
-    """Bind the claim to another volume, as an impatient person might: its first volume must be let go."""
-    document = (await client.get(CLAIMS, "orders", "default")).document()
-    document["spec"]["volumeName"] = "other"
-    document["metadata"]["annotations"] = {"pv.kubernetes.io/bind-completed": "yes"}
-    await client.replace(CLAIMS, document)
+def another_volume(*, made_by_us: bool) -> Callable[[Client], Awaitable[None]]:
+    """Make a second volume that says it is the bound claim's: it must be let go (SV-10)."""
+
+    async def make(client: Client) -> None:
+        bound = await client.get(CLAIMS, "orders", "default")
+        document = volume("other")
+        document["spec"]["claimRef"] = {"namespace": "default", "name": "orders", "uid": bound.uid}
+        if made_by_us:
+            document["metadata"]["annotations"] = {"pv.kubernetes.io/bound-by-controller": "yes"}
+        await client.create(VOLUMES, document)
+
+    return make
+
+
+async def let_go(client: Client) -> bool:
+    found = await client.get(VOLUMES, "other")
+    return found.phase == "Available" and not found.claim_uid
+
+
+async def scrubbed(client: Client) -> bool:
+    """Play the kubelet of recycler pods, and tell whether the volume is free again (RY-5)."""
+    for pod in await client.list_all(PODS):
+        if pod.phase == "Pending" and not pod.is_deleting:
+            document = {**pod.document(), "status": {"phase": "Succeeded"}}
+            with contextlib.suppress(ApiFailure):  # it is gone by now
+                await client.replace(PODS, document, subresource="status")
+    found = await client.get(VOLUMES, "disk")
+    return found.phase == "Available" and not await client.list_all(PODS)
 
 
 PROVISIONER = "volume.kubernetes.io/storage-provisioner"
@@ -123,6 +146,7 @@ HOST_PATH = "kubernetes.io/host-path"
 def stories(root: Path) -> dict[str, Story]:
     plugin = {"enable_hostpath_provisioner": True, "hostpath_root": str(root)}
     hosted = {"hostPath": {"path": f"{root}/disk"}, "persistentVolumeReclaimPolicy": "Delete"}
+    recycled = {**hosted, "persistentVolumeReclaimPolicy": "Recycle"}
     no_class = claim("orders")
     del no_class["spec"]["storageClassName"]
     return {
@@ -132,6 +156,11 @@ def stories(root: Path) -> dict[str, Story]:
         ),
         "assign the default class": Story([storage_class("fast", is_default=True), no_class], claim_has_class),
         "release": Story([volume("disk"), claim("orders")], all_have(disk="Released"), delete_claim),
+        "unbind what we bound": Story([volume("disk"), claim("orders")], let_go, another_volume(made_by_us=True)),
+        "unbind what a user reserved": Story(
+            [volume("disk"), claim("orders")], let_go, another_volume(made_by_us=False)
+        ),
+        "recycle": Story([volume("disk", **recycled), claim("orders")], scrubbed, delete_claim),
         "delete": Story([volume("disk", **hosted), claim("orders")], both_gone, delete_claim, plugin),
         "provision": Story(
             [storage_class("fast", provisioner=HOST_PATH), claim("orders", storageClassName="fast")],
