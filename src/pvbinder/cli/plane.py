@@ -38,7 +38,7 @@ KUBECONFIG = "kubeconfig"
 USUAL_PORT = 6443
 MAKE_CLAIMS = {"ephemeral-volume-controller"}
 ADMIN = UserInfo("kubernetes-admin", groups=(MASTERS, AUTHENTICATED))
-READER = UserInfo("system:kube-controller-manager", groups=(MASTERS, AUTHENTICATED))  # lists and watches for all
+READER = UserInfo("system:kube-controller-manager", groups=(AUTHENTICATED,))  # lists and watches for all
 
 
 @dataclass(frozen=True, slots=True)

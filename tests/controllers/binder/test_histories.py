@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import os
+import time
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from tests.vectors.binder_cases import Recorder
 from tests.vectors.store import Store
@@ -313,3 +314,25 @@ async def live_through(history: list[Action]) -> None:
 def test_binder_4_whatever_happens_it_settles_and_is_quiet(history: list[Action]) -> None:
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(live_through(history))
+
+
+@pytest.mark.soak
+def test_binder_4_for_hours() -> None:
+    """New histories until `PVBINDER_SOAK_SECONDS` are over; a failure names the seed that brings it back."""
+    until = time.monotonic() + float(os.environ.get("PVBINDER_SOAK_SECONDS", "60"))
+    number = time.time_ns() % 1_000_000_000
+    while time.monotonic() < until:
+        number += 1
+
+        @seed(number)
+        @settings(max_examples=500, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+        @given(HISTORY)
+        def live(history: list[Action]) -> None:
+            with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+                runner.run(live_through(history))
+
+        try:
+            live()
+        except Exception as error:
+            error.add_note(f"with seed {number}")
+            raise

@@ -132,6 +132,9 @@ def default_objects() -> Iterator[tuple[str, Json]]:
     yield _role("system:basic-user", itself)
     yield _binding("system:basic-user", "system:basic-user", [_group(AUTHENTICATED)])
     yield from _user_roles()
+    yield _role("system:kube-controller-manager", [rule("*", "*", "list", "watch")])
+    manager = {"apiGroup": GROUP, "kind": "User", "name": "system:kube-controller-manager"}
+    yield _binding("system:kube-controller-manager", "system:kube-controller-manager", [manager])
     for name, rules in CONTROLLER_RULES.items():
         account = {"kind": "ServiceAccount", "name": name, "namespace": "kube-system"}
         yield _role(f"system:controller:{name}", rules)
