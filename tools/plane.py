@@ -1,4 +1,4 @@
-"""A `pvbinder up` process for tests and benchmarks, and a client's way to it: real process, TLS and disk."""
+"""`pvbinder up` and `pvbinder controller` as processes for tests and benchmarks, and a client's way to them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,69 @@ def running(data_dir: Path, flags: Sequence[str] = (), *, port: int | None = 0) 
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+
+
+class RunningController:
+    """A `pvbinder controller` process and what it has written to stderr."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: list[str] = []
+        self._has_ended = False
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def log(self) -> str:
+        """Return what it has written so far; all of it, once it has ended."""
+        if self.process.poll() is not None:
+            self._reader.join(STOP_SECONDS)
+        with self._changed:
+            return "".join(self._lines)
+
+    def wait_for(self, text: str) -> str:
+        """Wait for the next line with `text` and return it, with the lines before it forgotten."""
+        with self._changed:
+            found = self._changed.wait_for(lambda: self._index(text) is not None or self._has_ended, READY_SECONDS)
+            at = self._index(text)
+            if not found or at is None:
+                raise RuntimeError(f"pvbinder controller did not say {text!r}:\n{''.join(self._lines)}")
+            line = self._lines[at]
+            del self._lines[: at + 1]
+            return line
+
+    def _index(self, text: str) -> int | None:
+        return next((number for number, line in enumerate(self._lines) if text in line), None)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                with self._changed:
+                    self._lines.append(line)
+                    self._changed.notify_all()
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+
+
+@contextmanager
+def controlling(kubeconfig: Path, flags: Sequence[str] = (), *, wait: bool = True) -> Iterator[RunningController]:
+    """Start `pvbinder controller` on the server of `kubeconfig`, wait for its word, and stop it at the end."""
+    command = [sys.executable, "-m", "pvbinder.cli.main", "controller", "--kubeconfig", str(kubeconfig)]
+    process = subprocess.Popen([*command, "--metrics-port", "0", *flags], stderr=subprocess.PIPE, text=True)
+    controller = RunningController(process)
+    try:
+        if wait:
+            controller.wait_for(" ready ")
+        yield controller
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def access(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:

@@ -22,6 +22,10 @@ from pvbinder.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, exit_
 
 COMMANDS = {  # name: (module and attribute, the line in `pvbinder --help`)
     "up": ("pvbinder.cli.up:up", "Start an API server and the controllers in this process, for kubectl and tests."),
+    "controller": (
+        "pvbinder.cli.controller:controller",
+        "Run the controllers against any API server, such as a cluster's.",
+    ),
     "explain": ("pvbinder.cli.explain:explain", "Say why a claim is Pending, volume by volume, and what to do."),
 }
 

@@ -1,4 +1,4 @@
-"""What `pvbinder up` was asked for, once it is known to make sense."""
+"""What `pvbinder up` and `pvbinder controller` were asked for, once it is known to make sense."""
 
 from __future__ import annotations
 
@@ -38,6 +38,18 @@ class UpOptions:
     apply: tuple[Path, ...] = ()
     watch: bool = False
     command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ControlOptions:
+    """The flags of `pvbinder controller`; `metrics` are address and port to listen on, None for neither."""
+
+    kubeconfig: Path | None
+    context: str | None
+    controllers: ControllerOptions
+    metrics: tuple[str, int] | None
+    verbosity: int
+    log_format: LogFormat
 
 
 def default_data_dir(environment: Mapping[str, str] = os.environ) -> Path:

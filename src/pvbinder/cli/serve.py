@@ -12,7 +12,6 @@ import asyncio
 import os
 import shlex
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +27,7 @@ from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.live import console_for_people, view_for, watch_live
 from pvbinder.cli.options import UpOptions
 from pvbinder.cli.plane import Plane, control_plane
+from pvbinder.cli.signals import Stop, listening
 from pvbinder.kube.client import Client
 from pvbinder.model.errors import PvbinderError
 
@@ -36,26 +36,6 @@ log = logs.get(__name__)
 
 class ApplyFailed(PvbinderError):  # noqa: N818  (says what happened)
     """kubectl could not apply a manifest."""
-
-
-class _Stop:
-    """The wish to stop, made known by a signal (SERVE-1)."""
-
-    def __init__(self, task: asyncio.Task[int]) -> None:
-        self.wished = asyncio.Event()
-        self.is_ready = False
-        self.number = 0
-        self._task = task
-
-    def on_signal(self, number: signal.Signals) -> None:
-        self.number = number
-        loop = asyncio.get_running_loop()
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(each)  # the second one ends us the hard way
-        if self.is_ready:
-            self.wished.set()
-        else:
-            self._task.cancel()
 
 
 def serve(options: UpOptions) -> int:
@@ -82,21 +62,18 @@ class _StoppedEarly(Exception):  # noqa: N818  (says what happened)
 async def _main(options: UpOptions) -> int:
     task = asyncio.current_task()
     assert task is not None
-    stop = _Stop(task)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.on_signal, number)
-    try:
-        async with control_plane(options) as plane:
-            took_seconds = time.perf_counter() - STARTED
-            stop.is_ready = True
-            if options.command:
-                return await _run_command(plane, options)
-            await _stay(plane, options, stop, took_seconds)
-    except asyncio.CancelledError:
-        if stop.number and not stop.is_ready:
-            raise _StoppedEarly(stop.number) from None
-        raise
+    with listening(task) as stop:
+        try:
+            async with control_plane(options) as plane:
+                took_seconds = time.perf_counter() - STARTED
+                stop.is_ready = True
+                if options.command:
+                    return await _run_command(plane, options)
+                await _stay(plane, options, stop, took_seconds)
+        except asyncio.CancelledError:
+            if stop.number and not stop.is_ready:
+                raise _StoppedEarly(stop.number) from None
+            raise
     kept = f"; everything is kept in {options.data_dir}" if options.data_dir is not None else ""
     click.echo(f"\nstopped{kept}", err=True)
     return 0
@@ -108,7 +85,7 @@ async def _run_command(plane: Plane, options: UpOptions) -> int:
     return await run_command(options.command, {**os.environ, "KUBECONFIG": str(plane.kubeconfig)})
 
 
-async def _stay(plane: Plane, options: UpOptions, stop: _Stop, took_seconds: float) -> None:
+async def _stay(plane: Plane, options: UpOptions, stop: Stop, took_seconds: float) -> None:
     title = f"pvbinder {__version__} at {plane.url}, ready in {took_seconds:.1f} s"
     go_on = _how_to_go_on(plane, options)
     if options.watch:

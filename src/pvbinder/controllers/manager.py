@@ -109,6 +109,11 @@ class Manager:
                 missing = [i.kind.resource.qualified for i in self.informers if not i.has_synced]
                 log.warning("caches are not filled yet", resources=",".join(missing))
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether all caches are filled and all controllers run (MANAGER-2)."""
+        return self._ready.is_set()
+
     async def wait_ready(self) -> None:
         """Wait until all caches are filled and all controllers run (MANAGER-2)."""
         await self._ready.wait()

@@ -153,12 +153,19 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
 
 SMALL: Final = frozenset({"statefulset-controller", "scheduler", "kubelet"})  # what makes a cluster out of nothing
 
+OF_A_CLUSTER: Final = frozenset({"namespace-controller", "garbage-collector-controller"})  # one that runs has its own
+
 
 def with_small_cluster(
     known: Iterable[ControllerDeclaration] = CONTROLLERS,
 ) -> tuple[ControllerDeclaration, ...]:
     """Return the declarations with the scheduler, the kubelet and the StatefulSet controller on by default."""
     return tuple(replace(one, on_by_default=True) if one.name in SMALL else one for one in known)
+
+
+def beside_a_cluster(known: Iterable[ControllerDeclaration] = CONTROLLERS) -> tuple[ControllerDeclaration, ...]:
+    """Return the declarations with only those of persistent volumes on by default: a cluster has all the others."""
+    return tuple(replace(one, on_by_default=one.name not in SMALL | OF_A_CLUSTER) for one in known)
 
 
 def choose_controllers(

@@ -1,0 +1,116 @@
+"""``pvbinder controller`` from start to stop: the controllers as a process of their own, over HTTPS.
+
+CONTROL-1  An API server that can't be reached, or isn't ready, is tried again until it answers, with a log line each
+           time; so is one that goes away later (INFORMER-8). Health is answered meanwhile: alive, and not ready.
+CONTROL-2  A server that doesn't know us at the start is an error that ends it: to try again would not help. One that
+           knows us and won't let us is tried again: roles are made as long as a cluster comes up.
+CONTROL-3  SIGINT and SIGTERM end it cleanly, whether or not the server could be reached. Exit code 0.
+CONTROL-4  Nothing is written but by the controllers, and they ask for nothing that only our own server has.
+CONTROL-5  Only the controllers of persistent volumes are on by default: a cluster has all others of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from pvbinder import __version__, logs
+from pvbinder.cli.options import ControlOptions
+from pvbinder.cli.signals import listening
+from pvbinder.controllers.manager import Manager
+from pvbinder.controllers.metrics.controllers import ControllerSource
+from pvbinder.controllers.metrics.endpoint import Endpoint
+from pvbinder.controllers.metrics.metrics import Metrics
+from pvbinder.controllers.registry import beside_a_cluster
+from pvbinder.kube.client import Client, Retries
+from pvbinder.kube.config import ConnectionConfig, load
+from pvbinder.kube.discovery import Discovered, discover
+from pvbinder.kube.errors import ApiFailure, ConfigError, ConnectionFailed
+from pvbinder.kube.http import HttpTransport
+from pvbinder.kube.transport import Transport
+from pvbinder.server.http import ListenError
+
+FIRST_WAIT_SECONDS: Final = 1.0
+LONGEST_WAIT_SECONDS: Final = 15.0
+ANONYMOUS: Final = "system:anonymous"  # who comes without credentials
+
+log = logs.get(__name__)
+
+
+def control(options: ControlOptions) -> int:
+    """Run the controllers as asked and return the exit code."""
+    logs.configure(verbosity=options.verbosity, format=options.log_format)
+    return asyncio.run(_main(options, load(options.kubeconfig, options.context)))
+
+
+async def _main(options: ControlOptions, config: ConnectionConfig) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    with listening(task) as stop:
+        stop.is_ready = True  # to stop means the same at any time (CONTROL-3)
+        async with HttpTransport(config) as transport:
+            # Made before the server answers: a controller that there is not is told at once.
+            manager = Manager(transport, options.controllers, known=beside_a_cluster())
+            async with _endpoint(options, manager) as url, asyncio.TaskGroup() as group:
+                work = group.create_task(_work(transport, config, manager, url), name="controllers")
+                await stop.wished.wait()
+                work.cancel()
+    log.info("stopped")
+    return 0
+
+
+@asynccontextmanager
+async def _endpoint(options: ControlOptions, manager: Manager) -> AsyncIterator[str]:
+    """Answer for metrics and health if that is wanted; give the address, empty for none."""
+    if options.metrics is None:
+        yield ""
+        return
+    host, port = options.metrics
+    ready = {"controllers": lambda: None if manager.is_ready else "the caches are not filled yet"}
+    endpoint = Endpoint(Metrics([ControllerSource(manager)]), host=host, port=port, ready=ready)
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(endpoint)
+        except ListenError as error:
+            hint = "choose another port with --metrics-port, or 0 for any that is free, or --no-metrics"
+            raise ListenError(error.message, hint=hint) from error
+        yield endpoint.url
+
+
+async def _work(transport: Transport, config: ConnectionConfig, manager: Manager, url: str) -> None:
+    log.info("starting", version=__version__, server=config.server, metrics=f"{url}/metrics" if url else "none")
+    await wait_for_server(Client(transport, retries=Retries(attempts=1)), config.server)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(manager.run(), name="manager")
+        await manager.wait_ready()
+        log.info("ready", server=config.server, controllers=len(manager.controllers))
+
+
+async def wait_for_server(client: Client, server: str, *, chance: Callable[[], float] = random.random) -> Discovered:
+    """Ask `server` what it serves until it answers (CONTROL-1), or raise `ConfigError` if it won't (CONTROL-2)."""
+    wait_seconds = FIRST_WAIT_SECONDS
+    while True:
+        try:
+            return await discover(client)
+        except ConnectionFailed as error:
+            failure: ConnectionFailed | ApiFailure = error
+        except ApiFailure as error:
+            if error.is_unauthorized:
+                raise ConfigError(
+                    f"{server} doesn't know who we are: {error.message}",
+                    hint="is the kubeconfig of this server, and are its token or certificate still valid?",
+                ) from error
+            if error.is_forbidden and ANONYMOUS in error.message:
+                raise ConfigError(
+                    f"{server} takes us for nobody: {error.message}",
+                    hint="the user of the kubeconfig's context has no token, certificate or plugin that gives one",
+                ) from error
+            failure = error
+        pause_seconds = wait_seconds * (0.5 + chance() / 2)
+        hint = {"hint": failure.hint} if failure.hint else {}
+        log.warning("API server doesn't answer", err=failure.message, **hint, again_in_seconds=round(pause_seconds, 1))
+        await asyncio.sleep(pause_seconds)
+        wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
