@@ -71,6 +71,15 @@ def test_a_set_is_stored_in_order() -> None:
     assert list(sorted_set({"f:b": {"f:z": {}, ".": {}}})["f:b"]) == [".", "f:z"]
 
 
+def test_what_a_set_shares_with_a_stored_one_is_not_looked_into() -> None:
+    stored: FieldSet = {"f:a": {"f:x": {}}, "f:c": {}}
+    changed = union(stored, {"f:b": {"f:z": {}, ".": {}}})
+    in_order = sorted_set(changed, stored)
+    assert list(in_order) == ["f:a", "f:b", "f:c"]
+    assert list(in_order["f:b"]) == [".", "f:z"]
+    assert in_order["f:a"] is stored["f:a"]
+
+
 NONSENSE = [5, [], {"x:y": {}}, {"f:a": 5}, {".": {"f:a": {}}}, {"k:[]": {}}, {"k:{": {}}, {"i:x": {}}, {"data": {}}]
 
 

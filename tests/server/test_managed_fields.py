@@ -190,6 +190,16 @@ def test_the_record_is_stored_with_its_elements_in_order() -> None:
     assert json.dumps(owned(made)["maker"]) == '{"f:data": {".": {}, "f:a": {}, "f:b": {}}}'
 
 
+def test_a_record_that_a_client_sends_out_of_order_is_stored_in_order() -> None:
+    made = write(claim(labels={"x": "1"}), None, "alice")
+    sent = copy.deepcopy(made)
+    (entry,) = sent["metadata"]["managedFields"]
+    entry["manager"] = "bob"
+    entry["fieldsV1"] = dict(reversed(entry["fieldsV1"].items()))
+    (stored,) = write(sent, made, "alice")["metadata"]["managedFields"]
+    assert list(stored["fieldsV1"]) == ["f:metadata", "f:spec"]
+
+
 def test_duplicates_in_a_keyed_list_are_one_path() -> None:
     duplicated = {"status": {"conditions": [{"type": "A", "status": "x"}, {"type": "A", "status": "y"}]}}
     changes = compare({"status": {}}, duplicated, CLAIM.schema)

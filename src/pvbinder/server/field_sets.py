@@ -146,11 +146,18 @@ def _order(element: str) -> tuple[int, str]:
     return "fkvi".find(element[0]), element
 
 
-def sorted_set(fields: FieldSet) -> FieldSet:
-    """The same set with its elements in order, as it is stored."""
-    if len(fields) < 2:
-        return {element: sorted_set(node) for element, node in fields.items()} if fields else fields
-    return {element: sorted_set(fields[element]) for element in sorted(fields)}
+def sorted_set(fields: FieldSet, stored: FieldSet = EMPTY) -> FieldSet:
+    """The same set with its elements in order, as it is stored.
+
+    `stored` is a set that is in order: what `fields` shares with it (FIELDSET-1) isn't looked into again.
+    """
+    if fields is stored:
+        return fields
+    in_order: FieldSet = {}
+    for element in sorted(fields):
+        node = fields[element]
+        in_order[element] = sorted_set(node, stored.get(element, EMPTY)) if node else node
+    return in_order
 
 
 def is_valid(fields: Any) -> bool:

@@ -98,7 +98,9 @@ def record_update(new: Json, old: Json | None, *, manager: str, subresource: str
     after = _after_update(
         entries, changes, Manager(manager, "Update", kind.resource.api_version, subresource), time, kind
     )
-    if after is entries:
+    if after is entries and stored is sent:
+        write_entries(metadata, after.values())
+    elif after is entries:
         if stored:
             metadata["managedFields"] = stored
     else:
@@ -249,6 +251,8 @@ def _after_update(
 
 def _capped(entries: dict[Manager, Entry]) -> dict[Manager, Entry]:
     """Merge the oldest updaters when there are too many (MANAGED-5)."""
+    if len(entries) <= MAX_UPDATERS:
+        return entries
     updaters = sorted(
         (entry for entry in entries.values() if entry.manager.operation == "Update"),
         key=lambda entry: (entry.time, entry.manager),
@@ -287,7 +291,7 @@ def _stored(entry: Entry, before: Json | None) -> Json:
     if entry.time:
         stored["time"] = entry.time
     stored["fieldsType"] = "FieldsV1"
-    stored["fieldsV1"] = sorted_set(entry.fields)
+    stored["fieldsV1"] = sorted_set(entry.fields, EMPTY if before is None else before.get("fieldsV1") or EMPTY)
     if entry.manager.subresource:
         stored["subresource"] = entry.manager.subresource
     return stored

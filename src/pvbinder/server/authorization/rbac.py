@@ -111,6 +111,7 @@ class Rbac:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._cursors: dict[str, Cursor] = {}
+        self._read_at = -1  # the store's revision when the cursors were last asked
         self._grants: tuple[Grant, ...] = ()
         self._of_user: dict[tuple[str, tuple[str, ...]], tuple[Grant, ...]] = {}
 
@@ -191,6 +192,10 @@ class Rbac:
 
     def _is_stale(self) -> bool:
         """Tell whether roles or bindings have changed since the last time, and step over the changes (RBAC-1)."""
+        revision = self._api.store.revision
+        if revision == self._read_at:
+            return False
+        self._read_at = revision
         stale = not self._cursors
         for resource in _KINDS:
             cursor = self._cursors.get(resource.qualified)
