@@ -138,6 +138,38 @@ def test_the_pods_of_a_workload_stay_the_same() -> None:
     )
 
 
+def test_containers_of_a_stateful_set_mount_what_its_claims_bring() -> None:
+    """Neither these mounts nor anything else of the pod spec is checked before pods are made, as in the reference."""
+    mounts = [{"name": "data", "mountPath": "/data"}]
+    template = {
+        "metadata": {"labels": {"app": "a"}},
+        "spec": {"containers": [{"name": "c", "image": "i", "volumeMounts": mounts}]},
+    }
+    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    assert refusals(STATEFUL_SET, workload(template=template, volumeClaimTemplates=[claim])) == []
+    assert refusals(DEPLOYMENT, workload(template=template)) == [
+        'spec.template.spec.containers[0].volumeMounts[0].name: Not found: "data"'
+    ]
+
+
+def test_pods_of_a_stateful_set_run_for_ever() -> None:
+    template = {
+        "metadata": {"labels": {"app": "a"}},
+        "spec": {
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": 5,
+            "containers": [{"name": "c", "image": "i"}],
+        },
+    }
+    assert refusals(STATEFUL_SET, workload(template=template)) == [
+        'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"',
+        "spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in StatefulSet is not Supported",
+    ]
+    assert refusals(STATEFUL_SET, workload(selector={})) == [
+        "spec.selector: Invalid value: {}: empty selector is invalid for statefulset"
+    ]
+
+
 def test_only_some_of_a_stateful_set_changes() -> None:
     old = stored(STATEFUL_SET, workload())
     assert change_refusals(STATEFUL_SET, old, {"spec": {"replicas": 3, "minReadySeconds": 5}}) == []

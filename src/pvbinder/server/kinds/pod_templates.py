@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from pvbinder.model.selectors import LabelSelector
-from pvbinder.server.errors import FieldError, invalid, required, unsupported
+from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
 from pvbinder.server.kinds.columns import field_cell, joined, selector_shown
 from pvbinder.server.kinds.kind import Column, Json, drop_empty
 from pvbinder.server.kinds.pod_defaults import default_pod_spec
@@ -39,20 +39,41 @@ def validate_template(template: Json, path: str, restart_policies: tuple[str, ..
 
 def validate_selected_template(spec: Json, restart_policies: tuple[str, ...] = ("Always",)) -> list[FieldError]:
     """Check selector and template of a workload: it must select the pods that it makes."""
-    errors: list[FieldError] = []
-    selector = spec.get("selector")
+    errors = _validate_selector(spec, "deployment")
+    return errors + validate_template(spec.get("template") or {}, "spec.template", restart_policies)
+
+
+def validate_template_with_claims(spec: Json) -> list[FieldError]:
+    """Check selector and template of a stateful set, whose containers may mount what its templates of claims bring.
+
+    As in the reference the pod spec is otherwise left to be checked when pods are made of it.
+    """
+    errors = _validate_selector(spec, "statefulset")
     template: Json = spec.get("template") or {}
-    labels: Json = (template.get("metadata") or {}).get("labels") or {}
+    metadata: Json = template.get("metadata") or {}
+    errors += validate_labels(metadata.get("labels"), "spec.template.labels")
+    errors += validate_annotations(metadata.get("annotations"), "spec.template.annotations")
+    pod: Json = template.get("spec") or {}
+    if pod.get("restartPolicy") != "Always":
+        errors.append(unsupported("spec.template.spec.restartPolicy", pod.get("restartPolicy", ""), ("Always",)))
+    if pod.get("activeDeadlineSeconds") is not None:
+        why = "activeDeadlineSeconds in StatefulSet is not Supported"
+        errors.append(forbidden("spec.template.spec.activeDeadlineSeconds", why))
+    return errors
+
+
+def _validate_selector(spec: Json, kind: str) -> list[FieldError]:
+    selector = spec.get("selector")
     if selector is None:
-        errors.append(required("spec.selector"))
-    else:
-        errors += validate_label_selector(selector, "spec.selector")
-        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-            errors.append(invalid("spec.selector", selector, "empty selector is invalid for deployment"))
-        elif not errors and not _selects(selector, labels):
-            why = "`selector` does not match template `labels`"
-            errors.append(invalid("spec.template.metadata.labels", labels, why))
-    return errors + validate_template(template, "spec.template", restart_policies)
+        return [required("spec.selector")]
+    errors = validate_label_selector(selector, "spec.selector")
+    labels: Json = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        errors.append(invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
+    elif not errors and not _selects(selector, labels):
+        why = "`selector` does not match template `labels`"
+        errors.append(invalid("spec.template.metadata.labels", labels, why))
+    return errors
 
 
 def _selects(selector: Json, labels: Json) -> bool:

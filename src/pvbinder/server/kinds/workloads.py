@@ -16,6 +16,7 @@ from pvbinder.server.kinds.pod_templates import (
     container_columns,
     default_template,
     validate_selected_template,
+    validate_template_with_claims,
 )
 from pvbinder.server.kinds.scale import scale_of
 from pvbinder.server.kinds.status import STATUS, keep_status, start_with_empty_status
@@ -111,9 +112,7 @@ def default_stateful_set(obj: Json) -> None:
 
 def validate_replicated(obj: Json) -> list[FieldError]:
     """Check numbers, selector and template."""
-    spec = obj["spec"]
-    errors = _not_negative(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
-    return errors + validate_selected_template(spec)
+    return _validate_numbers(obj["spec"]) + validate_selected_template(obj["spec"])
 
 
 def validate_replicated_update(new: Json, old: Json) -> list[FieldError]:
@@ -127,9 +126,9 @@ def validate_replicated_update(new: Json, old: Json) -> list[FieldError]:
 
 
 def validate_stateful_set(obj: Json) -> list[FieldError]:
-    """Check a stateful set: as the others, and its policies."""
+    """Check a stateful set: numbers, selector, template, and its policies."""
     spec = obj["spec"]
-    errors = validate_replicated(obj)
+    errors = _validate_numbers(spec) + validate_template_with_claims(spec)
     policy = spec.get("podManagementPolicy")
     if policy not in ("OrderedReady", "Parallel"):
         why = "must be 'OrderedReady' or 'Parallel'"
@@ -166,6 +165,10 @@ def validate_revision_update(new: Json, old: Json) -> list[FieldError]:
     if new.get("data") != old.get("data"):
         errors.append(invalid("data", new.get("data"), IMMUTABLE))
     return errors
+
+
+def _validate_numbers(spec: Json) -> list[FieldError]:
+    return _not_negative(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
 
 
 def _not_negative(obj: Json, *fields: str, prefix: str = "spec.") -> list[FieldError]:
