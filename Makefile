@@ -38,8 +38,18 @@ format: setup ## put the code into shape
 vectors: setup ## run every vector file of a directory against the real code: make vectors DIR=path
 	@$(PY) -m tests.vectors $(DIR)
 
-scenarios: setup ## replay the recorded scenarios against `pvbinder up --bare`, list those that don't pass yet; ONLY='static-*'
+scenarios: setup ## replay the recorded scenarios of volumes, list those that don't pass yet; ONLY='static-*' for some
 	@$(UP) --sync-period 2s --enable-hostpath-provisioner -- $(PY) -m tests.conformance scenarios $(if $(ONLY),--only '$(ONLY)')
+ifndef ONLY
+	@echo "with the controllers as a process of their own, stopped and started:"
+	@$(UP) --controllers=namespace,garbagecollector -- $(PY) -m tests.conformance processes --only 'restart-*'
+	@echo "with a scheduler:"
+	@$(UP) --sync-period 2s --enable-hostpath-provisioner --controllers='*,-ephemeral-volume,scheduler' -- \
+		$(PY) -m tests.conformance scenarios --have scheduler --only '*-real-scheduler-*'
+	@echo "with provisioning switched off:"
+	@$(UP) --sync-period 2s --enable-dynamic-provisioning=false -- \
+		$(PY) -m tests.conformance scenarios --have no-provisioning --only provision-disabled
+endif
 
 apicases: setup ## replay the recorded HTTP cases and kubectl transcripts, list those that don't pass yet; ONLY='watch-*'
 	@$(UP) --controllers= $(TOKENS) -- $(PY) -m tests.conformance http $(if $(ONLY),--only '$(ONLY)')

@@ -1,8 +1,13 @@
 """Replay what was recorded from Kubernetes against the server in KUBECONFIG, and list what doesn't pass yet.
 
     pvbinder up --ephemeral --bare --sync-period 2s -- python -m tests.conformance scenarios [--only GLOB] [-q]
+    pvbinder up --ephemeral --bare --controllers=namespace,garbagecollector \\
+        -- python -m tests.conformance processes [--only GLOB] [-q]
     pvbinder up --ephemeral --bare --controllers= --token-auth-file tests/conformance/tokens.csv \\
         -- python -m tests.conformance http|kubectl [--only GLOB] [-q]
+
+`scenarios` are played with the controllers in the process of `pvbinder up`, `processes` are the same with them in one
+of their own, `pvbinder controller`: only then they can be stopped and started, which some scenarios ask for.
 
 The last two need an administrator with a token: cases without credentials, or with wrong ones, can't be made with a
 client certificate, which a connection shows whatever its requests say.
@@ -27,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 TOKENS = HERE / "tokens.csv"
 PROGRAMS = {
     "scenarios": [HERE / "volumes" / "replay.py"],
+    "processes": [HERE / "volumes" / "replay.py"],
     "http": [HERE / "apiserver" / "replay_http.py", HERE / "apiserver" / "cases"],
     "kubectl": [HERE / "apiserver" / "replay_kubectl.py", HERE / "apiserver" / "kubectl"],
 }
@@ -35,16 +41,31 @@ PROGRAMS = {
 def replay(what: str, arguments: list[str]) -> int:
     """Run one of the programs."""
     program, *folders = PROGRAMS[what]
-    with kubeconfig_for(what) as kubeconfig:
-        command = [sys.executable, str(program), "--kubeconfig", kubeconfig, *arguments, *map(str, folders)]
+    with kubeconfig_for(what) as kubeconfig, controllers_for(what) as flags:
+        command = [sys.executable, str(program), "--kubeconfig", kubeconfig, *flags, *arguments, *map(str, folders)]
         return run(what, command)
+
+
+@contextmanager
+def controllers_for(what: str) -> Iterator[list[str]]:
+    """Start the controllers if they are to be a process of their own, and say how the replay stops and starts them."""
+    if what != "processes":
+        yield []
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tests.conformance.controllers", folder]
+        subprocess.run([*command, "start"], check=True)
+        try:
+            yield ["--controller-command", " ".join(command)]
+        finally:
+            subprocess.run([*command, "stop"], check=True)
 
 
 @contextmanager
 def kubeconfig_for(what: str) -> Iterator[str]:
     """Give the kubeconfig to use: for the cases of the API server one like the given, with the token of `TOKENS`."""
     given = os.environ["KUBECONFIG"]
-    if what == "scenarios":
+    if what in ("scenarios", "processes"):
         yield given
         return
     config = yaml.safe_load(Path(given).read_text())
