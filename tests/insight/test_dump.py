@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -74,6 +75,22 @@ def test_dump_2_what_cant_be_read_is_named(tmp_path: Path, content: bytes, why: 
     assert why in caught.value.message
 
 
+@pytest.mark.parametrize(("content", "why"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_dump_2_standard_input_that_cant_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, why: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="ascii", errors="surrogateescape"))
+    with pytest.raises(DumpError, match=f"standard input.*{why}"):
+        list(read_dumps(["-"]))
+
+
+def test_dump_1_standard_input_is_utf_8_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "kind: Pod\nmetadata: {name: web, annotations: {who: Zoë}}\n".encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text), encoding="ascii", errors="surrogateescape"))
+    (pod,) = read_dumps(["-"])
+    assert pod["metadata"]["annotations"] == {"who": "Zoë"}
+
+
 def test_dump_2_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DumpError, match="doesn't exist"):
         list(read_dumps([str(tmp_path / "none.yaml")]))
@@ -84,3 +101,18 @@ def test_dump_3_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch:
     (tmp_path / "a.yaml").write_text("kind: Pod\nmetadata: {name: web}\n")
     with pytest.raises(DumpError, match="larger than"):
         list(read_dumps([str(tmp_path / "a.yaml")]))
+
+
+def test_dump_4_text_and_numbers_are_what_they_are_for_kubectl(tmp_path: Path) -> None:
+    text = (
+        "kind: Lease\nmetadata: {name: a}\nspec:\n"
+        "  renewTime: 2026-01-02T03:04:05.678901Z\n  day: 2026-01-02\n  operators: [=, '!=']\n  size: 1e+06\n"
+    )
+    (tmp_path / "a.yaml").write_text(text)
+    (lease,) = read_dumps([str(tmp_path / "a.yaml")])
+    assert lease["spec"] == {
+        "renewTime": "2026-01-02T03:04:05.678901Z",
+        "day": "2026-01-02",
+        "operators": ["=", "!="],
+        "size": 1e6,
+    }

@@ -26,6 +26,7 @@ COMMANDS = {  # name: (module and attribute, the line in `pvbinder --help`)
         "pvbinder.cli.controller:controller",
         "Run the controllers against any API server, such as a cluster's.",
     ),
+    "export": ("pvbinder.cli.export:export", "Write all objects of a cluster to a file that up --load begins with."),
     "explain": ("pvbinder.cli.explain:explain", "Say why a claim is Pending, volume by volume, and what to do."),
 }
 

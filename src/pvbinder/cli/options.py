@@ -35,6 +35,7 @@ class UpOptions:
     log_format: LogFormat
     token_auth_file: Path | None = None
     authorization_mode: AuthorizationMode = "RBAC"
+    load: tuple[str, ...] = ()
     apply: tuple[Path, ...] = ()
     watch: bool = False
     command: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ PLANE-2  When a part breaks, everything stops and the reason is raised; nothing 
 PLANE-3  When it is left, the controllers have stopped before the server does.
 PLANE-4  Bare, nothing appears that nobody made: no node or class, no claims for pods, and nobody plays the scheduler,
          the kubelet or the StatefulSet controller, unless ``--controllers`` names them.
+PLANE-5  What is loaded is there before the controllers start: they see it whole.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pvbinder.controllers.metrics.endpoint import metrics_page
 from pvbinder.controllers.metrics.metrics import Metrics
 from pvbinder.controllers.metrics.server import ServerSource
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, with_small_cluster
+from pvbinder.insight.dump import read_sources
 from pvbinder.kube.client import Client
 from pvbinder.kube.discovery import discover
 from pvbinder.kube.in_process import InProcessTransport
@@ -54,12 +56,14 @@ class Plane:
 @asynccontextmanager
 async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
     """Start what `options` ask for; it runs until the context is left."""
+    found = list(read_sources(options.load))  # before there is anything to be left behind
     server = EmbeddedServer(
         options.data_dir,
         host=options.host,
         port=_port(options),
         tokens=read_token_file(options.token_auth_file) if options.token_auth_file is not None else {},
         authorization=options.authorization_mode,
+        load=found if options.load else None,
     )
     async with server:
         transport = InProcessTransport(server.dispatcher, ADMIN)

@@ -15,6 +15,7 @@ EPILOG = """\b
 Examples:
   pvbinder up                                 # then, elsewhere: export KUBECONFIG=... as it says
   pvbinder up --ephemeral --apply manifests/ --watch
+  pvbinder up --ephemeral --load production.yaml
   pvbinder up --ephemeral -- ./integration-test.sh
   pvbinder up --ephemeral -- kubectl get storageclasses
 """
@@ -87,6 +88,15 @@ class CommandAfterDashes(WithControllerFlags):
     "scheduler, no kubelet, no claims for pods.",
 )
 @click.option(
+    "--load",
+    "load_paths",
+    type=click.Path(exists=True, allow_dash=True),
+    multiple=True,
+    metavar="DUMP",
+    help="Begin with the objects of this YAML or JSON file, or directory of them, as they were: statuses, UIDs and "
+    "all; what pvbinder export or kubectl get -o yaml wrote. Only into a new data directory; may be repeated.",
+)
+@click.option(
     "--apply",
     "apply_paths",
     type=click.Path(exists=True, path_type=Path),
@@ -125,6 +135,7 @@ def up(
     token_auth_file: Path | None,
     authorization_mode: AuthorizationMode,
     bare: bool,
+    load_paths: tuple[str, ...],
     apply_paths: tuple[Path, ...],
     watch: bool,
     verbosity: int,
@@ -158,6 +169,7 @@ def up(
         log_format=log_format,
         token_auth_file=token_auth_file.absolute() if token_auth_file is not None else None,
         authorization_mode=authorization_mode,
+        load=load_paths,
         apply=apply_paths,
         watch=watch,
         command=command,

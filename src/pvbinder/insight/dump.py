@@ -3,14 +3,16 @@
 DUMP-1  A file is YAML or JSON, of several documents and lists within lists; ``-`` is standard input.
 DUMP-2  What can't be read is a `DumpError` that names the file, and the line where there is one.
 DUMP-3  YAML can't make objects or run anything, and a file larger than `MOST_BYTES` is refused.
+DUMP-4  Text stays text: times are kept to the last digit, and a lone ``=`` or ``1e+3`` is read as kubectl reads it.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
@@ -25,29 +27,44 @@ class DumpError(PvbinderError):
 
 def read_dumps(paths: Iterable[str]) -> Iterator[Json]:
     """Yield all objects in `paths`; of a directory, those in its YAML and JSON files by name."""
+    for _, document in read_sources(paths):
+        yield document
+
+
+def read_sources(paths: Iterable[str]) -> Iterator[tuple[str, Json]]:
+    """Yield all objects in `paths`, each after the name of the file that it is in."""
     for path in paths:
         if path == "-":
-            yield from _objects("standard input", sys.stdin.read(MOST_BYTES + 1))
+            source = "standard input"
+            # The bytes, not sys.stdin's text: how that is decoded depends on the locale.
+            text = _decoded(source, sys.stdin.buffer.read(MOST_BYTES + 1))
+            yield from ((source, each) for each in _objects(source, text))
             continue
         place = Path(path)
         files = sorted(each for each in place.iterdir() if each.suffix in _ENDINGS) if place.is_dir() else [place]
         if not files:
             raise DumpError(f"{path} has no {', '.join(_ENDINGS)} files")
         for file in files:
-            yield from _objects(str(file), _text(file))
+            yield from ((str(file), each) for each in _objects(str(file), _text(file)))
 
 
 def _text(file: Path) -> str:
     try:
         if file.stat().st_size > MOST_BYTES:
             raise DumpError(f"{file} is larger than {MOST_BYTES // 1024 // 1024} MiB")
-        return file.read_text(encoding="utf-8")
+        content = file.read_bytes()
     except FileNotFoundError as error:
         raise DumpError(f"{file} doesn't exist") from error
     except OSError as error:
         raise DumpError(f"{file} can't be read: {error.strerror}") from error
+    return _decoded(str(file), content)
+
+
+def _decoded(source: str, content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DumpError(f"{file} is no UTF-8 text (byte {error.start})") from error
+        raise DumpError(f"{source} is no UTF-8 text (byte {error.start})") from error
 
 
 def _objects(source: str, text: str) -> Iterator[Json]:
@@ -70,9 +87,20 @@ def _documents(source: str, text: str) -> list[Any]:
             raise DumpError(f"{source} is nested too deeply") from error
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        """YAML as kubectl reads it: times and a lone equals sign are text, an exponent makes a number (DUMP-4)."""
+
+        yaml_implicit_resolvers: ClassVar = {
+            first: [
+                (tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("timestamp", "value")
+            ]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    exponent = re.compile(r"[-+]?[0-9]+[eE][-+][0-9]+", re.ASCII)
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", exponent, list("-+0123456789"))
     try:
-        return list(yaml.load_all(text, Loader=loader))
+        return list(yaml.load_all(text, Loader=Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{source}, line {mark.line + 1}" if mark is not None else source
@@ -103,16 +131,9 @@ def _unpacked(source: str, document: object, depth: int = 0) -> Iterator[Json]:
 
 
 def _plain(value: Any) -> Any:
-    """YAML's dates as the text they were: Kubernetes' timestamps are strings."""
-    import datetime
-
+    """With keys that are text, as they are in JSON."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    if isinstance(value, datetime.datetime):
-        utc = value.astimezone(datetime.UTC) if value.tzinfo else value
-        return utc.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if isinstance(value, datetime.date):
-        return value.isoformat()
     return value

@@ -7,13 +7,15 @@
 EMBEDDED-1  When the context is entered, the server answers, is ready, and has what an empty Kubernetes has.
 EMBEDDED-2  When it is left, watches have ended, what was acknowledged is on disk, and the directory is free again.
 EMBEDDED-3  An ephemeral server leaves nothing behind.
+EMBEDDED-4  What it is given to load is there before anything else is; what an empty Kubernetes has is then only added
+            where it is missing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +38,7 @@ from pvbinder.server.identity import Identity
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.kinds.quotas import PRIORITY_CLASSES, system_priority_classes
 from pvbinder.server.kinds.registry import Registry
+from pvbinder.server.loading import load
 from pvbinder.server.openapi import OpenApi
 from pvbinder.server.requests import ApiRequest, UserInfo
 from pvbinder.server.rest.api import Api
@@ -55,7 +58,8 @@ class EmbeddedServer:
     """An API server in this process. Construct, then ``async with``.
 
     Without a `data_dir` it is ephemeral: it writes to a temporary directory, as durably as otherwise, which is gone at
-    the end. `listen` False leaves out the socket and its certificates.
+    the end. `listen` False leaves out the socket and its certificates. `load` gives objects to begin with, each with
+    the name of its source (`server.loading`).
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class EmbeddedServer:
         authorization: Literal["RBAC", "AlwaysAllow"] = "RBAC",
         timeouts: Timeouts | None = None,
         history_changes: int = 100_000,
+        load: Iterable[tuple[str, Json]] | None = None,
     ) -> None:
         self._asked_dir = data_dir
         self._host = host
@@ -78,6 +83,7 @@ class EmbeddedServer:
         self._authorization = authorization
         self._timeouts = timeouts
         self._history_changes = history_changes
+        self._load = load
         self._stack = AsyncExitStack()
         self._ready = False
 
@@ -106,7 +112,10 @@ class EmbeddedServer:
             if self._listen:
                 self.identity = Identity.load_or_make(self.data_dir / "pki", [self._host])
             establisher = Establisher(self.store, registry, self.dispatcher, self.api.now)
+            stack.callback(establisher.close)
             establisher.load()
+            if self._load is not None:
+                await load(self.api, establisher.accept, self._load)
             await self._bootstrap()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(

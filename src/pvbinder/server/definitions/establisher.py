@@ -61,6 +61,18 @@ class Establisher:
             if _is_true(definition, "Established"):
                 self._serve(definition)
 
+    def accept(self, definition: Json) -> None:
+        """Serve a definition that is about to be stored, and let its status say so; not if its names are taken."""
+        if "deletionTimestamp" not in definition["metadata"] and not self._taken(definition):
+            definition["status"] = _status(definition, "", self._now())
+        if _is_true(definition, "Established"):
+            self._serve(definition)
+
+    def close(self) -> None:
+        """Serve nothing any more: the types are the process's, not the server's."""
+        for name in list(self._served):
+            self._withdraw(name)
+
     async def run(self) -> None:
         """Follow the definitions until the store closes or this is cancelled."""
         try:
@@ -72,8 +84,7 @@ class Establisher:
                     with contextlib.suppress(HistoryLost):  # then everything is looked at anew
                         await self._follow(cursor, removals)
         finally:
-            for name in list(self._served):  # the types are the process's, not the server's
-                self._withdraw(name)
+            self.close()
 
     async def _follow(self, cursor: Cursor, removals: asyncio.TaskGroup) -> None:
         while not self._store.closed:

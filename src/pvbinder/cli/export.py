@@ -1,0 +1,98 @@
+"""`pvbinder export`: all objects of a cluster or of a data directory, to a file that ``up --load`` begins with."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from pvbinder.cli.errors import EXIT_NO, WrongUsageError
+
+if TYPE_CHECKING:
+    from pvbinder.model.json import Json
+
+EPILOG = """\b
+Examples:
+  pvbinder export cluster.yaml                 # the cluster that kubectl would use
+  pvbinder export --kubeconfig ~/.kube/production -o json > production.json
+  pvbinder export --data-dir .run before.yaml
+  pvbinder up --ephemeral --load before.yaml
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file", required=False, metavar="[FILE]", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig that leads to the cluster.")
+@click.option("--context", help="The context of the kubeconfig to use.")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Read a data directory instead, while no pvbinder is running on it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["yaml", "json"]),
+    show_default="json if FILE ends with .json, else yaml",
+    help="How to write the objects.",
+)
+def export(
+    file: Path | None, kubeconfig: Path | None, context: str | None, data_dir: Path | None, output: str | None
+) -> int:
+    """Write all objects of a cluster, with their statuses, UIDs and times, to FILE or to stdout.
+
+    `pvbinder up --load FILE` begins with them. They include secrets: FILE is readable for its owner alone.
+
+    Exit code 1: some kinds could not be read, and are left out; they are named on stderr.
+    """
+    if data_dir is not None and (kubeconfig or context):
+        raise WrongUsageError("--data-dir reads a directory: --kubeconfig and --context don't go with it")
+    objects, refused = asyncio.run(
+        _read(data_dir.expanduser().absolute() if data_dir is not None else None, kubeconfig, context)
+    )
+    for each in refused:
+        click.echo(f"note: left out: {each}", err=True)
+    form = output or ("json" if file is not None and file.suffix == ".json" else "yaml")
+    if file is None or str(file) == "-":
+        _write(objects, sys.stdout, form)
+    else:
+        _replace(file, objects, form)
+        click.echo(f"{len(objects)} objects written to {file}", err=True)
+    return EXIT_NO if refused else 0
+
+
+async def _read(data_dir: Path | None, kubeconfig: Path | None, context: str | None) -> tuple[list[Json], list[str]]:
+    from pvbinder.insight.export import objects_of_cluster, objects_of_directory
+    from pvbinder.kube.client import Client
+    from pvbinder.kube.config import load
+    from pvbinder.kube.http import HttpTransport
+
+    if data_dir is not None:
+        return await objects_of_directory(data_dir), []
+    async with HttpTransport(load(kubeconfig, context)) as transport:
+        return await objects_of_cluster(Client(transport))
+
+
+def _write(objects: list[Json], to: TextIO, form: str) -> None:
+    from pvbinder.insight.export import write_dump
+
+    write_dump(objects, to, "json" if form == "json" else "yaml")
+
+
+def _replace(file: Path, objects: list[Json], form: str) -> None:
+    """Write `file` entirely or not at all."""
+    part = file.with_name(f".{file.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as to:
+            _write(objects, to, form)
+        part.replace(file)
+    except OSError as error:
+        raise WrongUsageError(f"{file} can't be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
