@@ -20,6 +20,7 @@ from tests.server.test_http import request
 from pvbinder.server.http import Listener
 from pvbinder.server.identity import Identity, kubeconfig
 from pvbinder.server.requests import ApiRequest, ApiResponse
+from pvbinder.server.store.database import DataDirectoryError
 
 
 def test_certificates_are_made_once_and_kept(tmp_path: Path) -> None:
@@ -58,6 +59,14 @@ def lose_a_key(pki: Path) -> None:
     (pki / "admin.key").unlink()
 
 
+def damage_a_leaf(pki: Path) -> None:
+    (pki / "admin.crt").write_bytes(b"-----BEGIN")
+
+
+def mix_up_keys(pki: Path) -> None:
+    (pki / "server.key").write_bytes((pki / "admin.key").read_bytes())
+
+
 def do_nothing(_pki: Path) -> None:
     pass
 
@@ -66,6 +75,8 @@ RENEWED: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "they are for other hosts": (do_nothing, ["192.0.2.7"]),
     "they are old": (make_old, []),
     "one is missing": (lose_a_key, []),
+    "one is damaged": (damage_a_leaf, []),
+    "a key is another's": (mix_up_keys, []),
 }
 
 
@@ -79,6 +90,16 @@ def test_leaves_are_renewed_under_the_same_authority_when(
     after = Identity.load_or_make(before.directory, hosts)
     assert after.authority.read_bytes() == authority
     assert after.path("server.crt").read_bytes() != server
+
+
+@pytest.mark.parametrize("spoiled", [["ca.crt"], ["ca.crt", "ca.key", "server.crt"], ["ca.key", "admin.crt"]])
+def test_a_damaged_authority_is_told_and_not_replaced(tmp_path: Path, spoiled: list[str]) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    for name in spoiled:
+        identity.path(name).write_bytes(b"-----")
+    with pytest.raises(DataDirectoryError, match=r"certificates in .* are damaged"):
+        Identity.load_or_make(identity.directory)
+    assert identity.path(spoiled[0]).read_bytes() == b"-----"
 
 
 def test_a_kubeconfig_holds_everything_or_a_token(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pvbinder.server.authentication import MASTERS
+from pvbinder.server.store.database import DataDirectoryError
 from pvbinder.server.tls import server_context
 
 ADMIN = "kubernetes-admin"
@@ -39,13 +40,23 @@ class Identity:
 
     @classmethod
     def load_or_make(cls, directory: Path, hosts: Sequence[str] = ()) -> Identity:
-        """Return what is in `directory`, making what is missing, worn out or not for these `hosts`."""
+        """Return what is in `directory`, making what is missing, worn out, damaged or not for these `hosts`.
+
+        An authority that is damaged is never replaced by itself: kubeconfigs that somebody copied trust it.
+        """
         directory.mkdir(mode=0o700, exist_ok=True)
         identity = cls(directory)
         names = sorted({*LOOPBACK, *SERVICE_NAMES, *hosts})
         has_authority = identity.authority.exists() and identity.path("ca.key").exists()
-        if not has_authority or not identity._is_fresh(names):
-            _make(identity, names, keep_authority=has_authority)
+        try:
+            if not has_authority or not identity._is_fresh(names):
+                _make(identity, names, keep_authority=has_authority)
+            identity.server_context()
+        except (ValueError, TypeError, ssl.SSLError) as error:
+            raise DataDirectoryError(
+                f"the certificates in {directory} are damaged",
+                hint=f"put back a copy, or delete {directory}: they are made anew, and so is the kubeconfig",
+            ) from error
         return identity
 
     def path(self, name: str) -> Path:
@@ -68,13 +79,14 @@ class Identity:
     def _is_fresh(self, names: Sequence[str]) -> bool:
         try:
             made = min(self.path(name).stat().st_mtime for name in ("server.crt", "admin.crt"))
-            present = all(self.path(name).exists() for name in ("server.key", "admin.key"))
-            return (
-                present
-                and self.path("hosts").read_text().split() == list(names)
-                and (0 <= time.time() - made < RENEW_AFTER_SECONDS)
+            for name in ("server", "admin"):
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+                    self.path(f"{name}.crt"), self.path(f"{name}.key")
+                )
+            return self.path("hosts").read_text().split() == list(names) and (
+                0 <= time.time() - made < RENEW_AFTER_SECONDS
             )
-        except OSError:
+        except (OSError, ValueError):  # an ssl.SSLError is an OSError
             return False
 
 
