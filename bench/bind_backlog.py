@@ -13,30 +13,19 @@ The rate counts the claims that became Bound after the watcher's first look, fro
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from bench.figure import report
-from tools.plane import access, running
+from bench.outside import CLAIMS, CLAIMS_OF_DEFAULT, VOLUMES, counted, create, watch_phase
+from tools.plane import running
 
 PAIRS = 1000
-IN_FLIGHT = 32
 BUDGET_BINDS_A_SECOND = 400
-DEADLINE_SECONDS = 300.0
 SIZES_GIB = (1, 2, 5, 8, 10, 20, 50, 100)
-
-VOLUMES = "/api/v1/persistentvolumes"
-CLAIMS = "/api/v1/persistentvolumeclaims"
-CLAIMS_OF_DEFAULT = "/api/v1/namespaces/default/persistentvolumeclaims"
 
 
 def volume(number: int, size_gib: int) -> dict[str, Any]:
@@ -67,79 +56,6 @@ def claim(number: int, size_gib: int) -> dict[str, Any]:
             "resources": {"requests": {"storage": f"{size_gib * 1024 - 100}Mi"}},
         },
     }
-
-
-async def create(kubeconfig: Path, path: str, documents: Sequence[dict[str, Any]]) -> float:
-    """Create `documents`, many at once; return creations a second."""
-    url, context = access(kubeconfig)
-    started = time.perf_counter()
-    connector = aiohttp.TCPConnector(ssl=context, limit=IN_FLIGHT)
-    async with aiohttp.ClientSession(url, connector=connector) as session:
-        pending = iter(documents)
-
-        async def worker() -> None:
-            for document in pending:
-                async with session.post(path, json=document) as answer:
-                    assert answer.status == 201, await answer.text()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(IN_FLIGHT):
-                group.create_task(worker())
-    return len(documents) / (time.perf_counter() - started)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the watcher saw: how many were in the phase at its first look, and when the others followed."""
-
-    at_first: int
-    times: tuple[float, ...]  # seconds since the first look
-
-
-async def watch_phase(kubeconfig: Path, path: str, phase: str, count: int) -> Seen:
-    """Look at the objects, then watch until `count` are in `phase`."""
-    url, context = access(kubeconfig)
-    connector = aiohttp.TCPConnector(ssl=context)
-    timeout = aiohttp.ClientTimeout(total=DEADLINE_SECONDS)
-    async with aiohttp.ClientSession(url, connector=connector, timeout=timeout, read_bufsize=2**22) as session:
-        async with session.get(path) as answer:
-            listed = await answer.json(content_type=None)
-        started = time.perf_counter()
-        reached = {item["metadata"]["name"] for item in listed["items"] if item["status"].get("phase") == phase}
-        at_first = len(reached)
-        times: list[float] = []
-        if at_first == count:
-            return Seen(at_first, ())
-        query = {"watch": "true", "resourceVersion": listed["metadata"]["resourceVersion"]}
-        async with session.get(path, params=query) as answer:
-            async for event in events_of(answer):
-                item = event["object"]
-                name = item["metadata"]["name"]
-                if name not in reached and item["status"].get("phase") == phase:
-                    reached.add(name)
-                    times.append(time.perf_counter() - started)
-                    if len(reached) == count:
-                        break
-    return Seen(at_first, tuple(times))
-
-
-async def events_of(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
-    """Yield the events of a watch."""
-    async for line in answer.content:
-        yield json.loads(line)
-
-
-def counted(kubeconfig: Path, name: str, **labels: str) -> int:
-    """Return the sum of a metric over all series with `labels`."""
-    url, context = access(kubeconfig)
-    with urllib.request.urlopen(f"{url}/metrics", context=context) as answer:
-        lines = answer.read().decode().splitlines()
-    wanted = [f'{label}="{value}"' for label, value in labels.items()]
-    return sum(
-        round(float(line.rpartition(" ")[2]))
-        for line in lines
-        if line.startswith(name + "{") and all(label in line for label in wanted)
-    )
 
 
 def main() -> None:
