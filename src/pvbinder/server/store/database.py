@@ -4,6 +4,8 @@ DATABASE-1  Durable: when `commit` returns, the batch survives ``kill -9`` and a
 DATABASE-2  Whole: a batch is there entirely or not at all, with the revision that it ends at.
 DATABASE-3  Ours alone: a second process on the same directory is told so and changes nothing (`flock` on ``lock``).
 DATABASE-4  Private: the directory is 0700, its files 0600.
+DATABASE-5  Sound: when it is open, every row was read and is what was written, and none is missing. Anything else is
+            refused, and nothing is changed: not even what SQLite would tidy up by itself when it opens a file.
 
 `commit` may be called from any thread, one call at a time; everything else belongs to the thread that opens and closes.
 """
@@ -12,32 +14,50 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.server.store.ceiling import BLOCK, read_ceiling, write_ceiling
+from pvbinder.server.store.checksums import Totals, checksum_of
+from pvbinder.server.store.log_file import read_log
 from pvbinder.server.store.state import Stored
 
 FILE_NAME = "store.db"
 LOCK_NAME = "lock"
+LAST_GOOD_NAME = "last-good.db"  # a copy from the last start or stop (`last_good.py`)
 APPLICATION_ID = 0x70766264  # "pvbd", so that `file` and we know the file as ours
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # The revision of an empty store. Not 0 or 1: those mean something else, or too little, to clients, and whoever asks for
 # changes since then must hear that they are expired.
 BEFORE_ANYTHING = 100
 
-# The row with kind and key "" holds the revision of the last commit: in the same table, so that a batch without
-# deletions is one statement.
+# The row with kind and key "" holds the revision of the last commit and the totals: in the same table, so that a batch
+# without deletions is one statement.
 _SCHEMA = """
 CREATE TABLE object (kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, data BLOB NOT NULL,
-                     PRIMARY KEY (kind, key)) WITHOUT ROWID
+                     checksum INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID
 """
 _ROWS_AT_ONCE = 1000  # SQLite takes 32 766 parameters in a statement
 
 
 class DataDirectoryError(PvbinderError):
     """The data directory can't be used as it is."""
+
+
+class DamagedDataError(DataDirectoryError):
+    """The data in the directory is not what was written."""
+
+    def __init__(self, path: Path, why: object) -> None:
+        super().__init__(
+            f"{path} is damaged: {why}",
+            hint=f"nothing was changed. Recover what can be read, keeping the damaged files:\n"
+            f"pvbinder recover --data-dir {shlex.quote(str(path.parent))}",
+        )
 
 
 class WriteFailed(PvbinderError):  # noqa: N818  (says what happened)
@@ -49,58 +69,75 @@ class Database:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._lock = _make_and_lock(directory)
+        self._lock = lock_directory(directory)
         try:
-            self._connection = _open(directory / FILE_NAME)
+            path = directory / FILE_NAME
+            self._ceiling = read_ceiling(directory)
+            if not _is_there(path):
+                if self._ceiling is not None or (directory / LAST_GOOD_NAME).exists():
+                    raise DamagedDataError(path, "there is nothing in it any more" if path.exists() else "it is gone")
+                create(path)
+            self._found, self._revision, self._totals = _read_sound(path)
+            self._connection = connect(path)
         except BaseException:
             os.close(self._lock)
             raise
+        self._used = 0
 
     def load(self) -> Iterator[tuple[str, str, Stored]]:
-        """Give every object: kind, key, and what is stored."""
-        rows = self._connection.execute("SELECT kind, key, revision, data FROM object WHERE kind > ''")
-        try:
-            for kind, key, revision, data in rows:
-                yield kind, key, Stored(revision, data)
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self.directory / FILE_NAME, error) from error
+        """Give every object, once: kind, key, and what is stored. They were read when it was opened (DATABASE-5)."""
+        found, self._found = self._found, []
+        yield from found
 
     def revision(self) -> int:
-        """Return the revision that the last commit ended at."""
-        (revision,) = self._connection.execute("SELECT revision FROM object WHERE kind = ''").fetchone()
-        return int(revision)
+        """Return a revision that all those that were ever given out are not above (CEILING-1)."""
+        return max(self._revision, self._ceiling or 0)
 
-    def commit(self, written: Mapping[tuple[str, str], Stored | None], revision: int) -> None:
+    def commit(
+        self,
+        written: Mapping[tuple[str, str], Stored | None],
+        revision: int,
+        replaced: Mapping[tuple[str, str], Stored] = MappingProxyType({}),
+    ) -> None:
         """Make a batch durable (DATABASE-1, DATABASE-2): per kind and key what is there now, None for nothing.
 
-        Raises WriteFailed, and then nothing of the batch is stored.
+        `replaced` is what was there before, where something was. Raises WriteFailed, and then nothing of the batch is
+        stored.
         """
-        puts: list[str | int | bytes] = ["", "", revision, b""]
+        totals = _totals_after(self._totals, written, replaced)
+        meta = Stored(revision, totals.encode())
+        puts: list[str | int | bytes] = [*_row("", "", meta)]
         deletes: list[str | int | bytes] = []
         for (kind, key), stored in written.items():
             if stored is None:
                 deletes += (kind, key)
             else:
-                puts += (kind, key, stored.revision, stored.data)
+                puts += _row(kind, key, stored)
         # As few statements as can be: before and after each of them this thread needs the interpreter, for which it
         # waits up to 5 ms while the event loop is busy.
-        statements = [*_statements(_put, 4, puts), *_statements(_delete, 2, deletes)]
+        statements = [*_statements(_put, 5, puts), *_statements(_delete, 2, deletes)]
         connection = self._connection
+        self._used = max(self._used, revision)
         try:
+            if revision > (self._ceiling or 0):
+                write_ceiling(self.directory, revision + BLOCK)
+                self._ceiling = revision + BLOCK
             if len(statements) == 1:
                 connection.execute(*statements[0])
-                return
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in statements:
-                connection.execute(*statement)
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
+            else:
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in statements:
+                    connection.execute(*statement)
+                connection.execute("COMMIT")
+        except (OSError, sqlite3.Error) as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise WriteFailed(
                 f"can't write to {self.directory}: {error}",
                 hint="free or grow the disk, or make it writable: writes work again as soon as they can be stored",
             ) from error
+        self._totals = totals
+        self._revision = revision
 
     def limit_size(self, pages: int) -> None:
         """Let the file grow to `pages` pages only, as a disk of that size would (0: no limit)."""
@@ -109,11 +146,28 @@ class Database:
     def close(self) -> None:
         """Close the file and give up the lock."""
         self._connection.close()
+        if self._used:
+            # without it the next start skips the rest of the block, which is as good
+            with suppress(OSError):
+                write_ceiling(self.directory, self._used)
         os.close(self._lock)
 
 
+def _row(kind: str, key: str, stored: Stored) -> tuple[str, str, int, bytes, int]:
+    return kind, key, stored.revision, stored.data, checksum_of(kind, key, stored)
+
+
+def _totals_after(
+    totals: Totals, written: Mapping[tuple[str, str], Stored | None], replaced: Mapping[tuple[str, str], Stored]
+) -> Totals:
+    now = {where: stored for where, stored in written.items() if stored is not None}
+    grown = sum(checksum_of(*where, stored) for where, stored in now.items())
+    shrunk = sum(checksum_of(*where, stored) for where, stored in replaced.items())
+    return totals.changed(added=len(now), removed=len(replaced), checksums=grown - shrunk)
+
+
 def _put(rows: int) -> str:
-    return "INSERT OR REPLACE INTO object VALUES " + ",".join(["(?,?,?,?)"] * rows)  # noqa: S608  (no values in it)
+    return "INSERT OR REPLACE INTO object VALUES " + ",".join(["(?,?,?,?,?)"] * rows)  # noqa: S608  (no values in it)
 
 
 def _delete(rows: int) -> str:
@@ -129,7 +183,8 @@ def _statements(
         yield text_for(len(part) // width), part
 
 
-def _make_and_lock(directory: Path) -> int:
+def lock_directory(directory: Path) -> int:
+    """Make the directory if it isn't there, and hold its lock until the returned file is closed (DATABASE-3)."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -137,7 +192,7 @@ def _make_and_lock(directory: Path) -> int:
     except OSError as error:
         raise _unusable(directory, error) from error
     found = {path.name for path in directory.iterdir()}
-    if found and not found & {FILE_NAME, LOCK_NAME}:
+    if found and not found & {FILE_NAME, LOCK_NAME, LAST_GOOD_NAME}:
         raise DataDirectoryError(
             f"{directory} has files in it that are not pvbinder's", hint="choose an empty directory with --data-dir"
         )
@@ -161,39 +216,107 @@ def _make_and_lock(directory: Path) -> int:
     return lock
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _is_there(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def create(path: Path, objects: Iterable[tuple[str, str, Stored]] = (), revision: int = BEFORE_ANYTHING) -> None:
+    """Make a new file with `objects` in it, at `revision`."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    except (OSError, sqlite3.Error) as error:
+        connection = connect(path)
+    except OSError as error:
         raise _unusable(path, error) from error
-    try:
-        _check_or_create(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise _damaged(path, error) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _check_or_create(connection: sqlite3.Connection, path: Path) -> None:
-    # NORMAL would be enough against kill -9, FULL also holds against a power cut (DATABASE-1)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if not tables and not application:
+    with closing(connection):
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_SCHEMA)
-        connection.execute(_put(1), ("", "", BEFORE_ANYTHING, b""))
+        totals = Totals()
+        for kind, key, stored in objects:
+            row = _row(kind, key, stored)
+            connection.execute(_put(1), row)
+            totals = totals.changed(added=1, removed=0, checksums=row[-1])
+        connection.execute(_put(1), _row("", "", Stored(revision, totals.encode())))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
-        return
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file for writing."""
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        # NORMAL would be enough against kill -9, FULL also holds against a power cut (DATABASE-1)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+    return connection
+
+
+def _read_sound(path: Path) -> tuple[list[tuple[str, str, Stored]], int, Totals]:
+    """Return the objects, the revision and the totals; refuses what is not as it was written (DATABASE-5).
+
+    For reading only: on the last close of a file that is open for writing, SQLite empties its log, and with it would go
+    what can still be recovered from a log with damage in its middle.
+    """
+    if read_log(path).lost:  # to be asked first: SQLite makes the -shm file anew, which tells
+        raise DamagedDataError(path, "acknowledged writes are missing from its log")
+    with closing(open_for_reading(path)) as connection:
+        try:
+            version = _check_header(connection, path)
+            problems = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
+            if problems != ["ok"]:
+                raise DamagedDataError(path, "; ".join(problems))
+            if version == SCHEMA_VERSION:
+                return read_checked(connection, path)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise DamagedDataError(path, error) from error
+    _add_checksums(path)
+    return _read_sound(path)
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the file so that nothing in it is changed, not even by closing it."""
+    try:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+
+
+def read_checked(connection: sqlite3.Connection, path: Path) -> tuple[list[tuple[str, str, Stored]], int, Totals]:
+    """Return the objects, the revision and the totals, having compared all of them with their checksums."""
+    objects: list[tuple[str, str, Stored]] = []
+    meta = None
+    total = 0
+    for kind, key, revision, data, checksum in connection.execute(
+        "SELECT kind, key, revision, data, checksum FROM object"
+    ):
+        stored = Stored(revision, data)
+        if checksum_of(kind, key, stored) != checksum:
+            raise DamagedDataError(path, f"{kind} {key} is not what was written" if kind else "its totals changed")
+        if kind:
+            objects.append((kind, key, stored))
+            total += checksum
+        else:
+            meta = stored
+    if meta is None:
+        raise DamagedDataError(path, "its totals are missing")
+    totals = Totals.decode(meta.data)
+    if totals != Totals(len(objects), total):
+        raise DamagedDataError(path, f"it has {len(objects)} objects, and {totals.objects} were written")
+    return objects, meta.revision, totals
+
+
+def _check_header(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the format, if it is one that we know."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise DataDirectoryError(
             f"{path} is a database of another program", hint="choose another directory with --data-dir"
@@ -203,16 +326,21 @@ def _check_or_create(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer pvbinder (format {version}, this one knows {SCHEMA_VERSION})",
             hint="upgrade pvbinder, or choose another directory with --data-dir",
         )
-    problems = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
-    if problems != ["ok"]:
-        raise _damaged(path, "; ".join(problems))
+    return int(version)
 
 
-def _damaged(path: Path, why: object) -> DataDirectoryError:
-    return DataDirectoryError(
-        f"{path} is damaged: {why}",
-        hint=f"put back a copy, or move {path.parent} away and start afresh; nothing was changed",
-    )
+def _add_checksums(path: Path) -> None:
+    """Bring a file of version 1, which had no checksums, to version 2."""
+    with closing(connect(path)) as connection:
+        rows = connection.execute("SELECT kind, key, revision, data FROM object").fetchall()
+        objects = [(kind, key, Stored(revision, data)) for kind, key, revision, data in rows if kind]
+        (revision,) = (row[2] for row in rows if not row[0])
+        totals = Totals(len(objects), sum(checksum_of(*row) for row in objects))
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ALTER TABLE object ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+        connection.executemany(_put(1), (_row(*row) for row in [*objects, ("", "", Stored(revision, totals.encode()))]))
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
 
 
 def _unusable(path: Path, error: Exception) -> DataDirectoryError:

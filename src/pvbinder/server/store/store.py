@@ -265,8 +265,9 @@ class Store:
         self._committing = batch
         self._began = perf_counter()
         written = {(kind, change.key): None if change.deleted else change.now for kind, change, _ in batch.writes}
+        replaced = {where: stored for where in written if (stored := self.get(*where)) is not None}
         commit = asyncio.get_running_loop().run_in_executor(
-            self._thread, self._database.commit, written, batch.writes[-1][1].revision
+            self._thread, self._database.commit, written, batch.writes[-1][1].revision, replaced
         )
         commit.add_done_callback(self._committed)
 
