@@ -27,7 +27,7 @@ from pvbinder.controllers.context import ControllerContext
 from pvbinder.kube.client import Kind, KubernetesObject
 from pvbinder.kube.discovery import Discovered, discover
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
-from pvbinder.kube.informer import Change, Deleted, Informer, Updated
+from pvbinder.kube.informer import Change, Deleted, Informer
 from pvbinder.kube.kinds import Metadata, only_metadata_of
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.ownership import ORPHAN, Owned, Owner, parse_owned
@@ -170,8 +170,10 @@ class GarbageCollector:
             if isinstance(change, Deleted):
                 self._on_deleted(change.object.uid)
             else:
-                before = _as_owned(change.before) if isinstance(change, Updated) else None
-                self._on_changed(resource, before, _as_owned(change.object))
+                known = self._graph.get(change.object.uid)  # what it said before, if that was worth knowing
+                if known is not None or _may_say_something(change.object):
+                    before = known.object if known is not None else None
+                    self._on_changed(resource, before, _as_owned(change.object))
 
         return on_change
 
@@ -350,6 +352,13 @@ class GarbageCollector:
         except ApiFailure as failure:
             if not failure.is_not_found:
                 raise
+
+
+def _may_say_something(view: KubernetesObject) -> bool:
+    """Whether the object may have owners or be being deleted; most have none and aren't, and need no parsing."""
+    if isinstance(view, Owned) or b"\\u" in view.raw:  # a letter could be written otherwise
+        return True
+    return b'"ownerReferences"' in view.raw or b'"deletionTimestamp"' in view.raw
 
 
 def _as_owned(view: KubernetesObject) -> Owned:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from msgspec import Struct
+
 from pvbinder.model.resources import Resource
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.requests import UserInfo
@@ -27,8 +29,7 @@ class Reader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(Struct, frozen=True):
     """Which write is asked for, and by whom; `namespace` and `subresource` are empty where there is none."""
 
     kind: ServedKind

@@ -120,8 +120,9 @@ class Rbac:
         for grant in self._grants_of(user):
             if grant.namespace and grant.namespace != attributes.namespace:
                 continue
-            if any(rule.allows(attributes) for rule in grant.rules):
-                return Decision(True, grant.reason)
+            for rule in grant.rules:
+                if rule.allows(attributes):
+                    return Decision(True, grant.reason)
         return DENIED
 
     def rules(self, user: UserInfo, namespace: str) -> tuple[list[Json], list[Json]]:

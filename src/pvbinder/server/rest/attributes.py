@@ -6,14 +6,14 @@ Authorisation and routing both work from this, so that what is allowed is what i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
 
-@dataclass(slots=True)
-class Attributes:
+class Attributes(Struct):
     """The verb and its object; for anything but a resource only `verb` and `path` are set."""
 
     verb: str
