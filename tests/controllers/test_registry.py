@@ -52,6 +52,7 @@ REFERENCE = {  # name: alias, as kube-controller-manager has them
     "volumeattributesclass-protection-controller": "",
     "ephemeral-volume-controller": "ephemeral-volume",
     "persistentvolume-expander-controller": "persistentvolume-expander",
+    "resourcequota-controller": "resourcequota",
 }
 
 

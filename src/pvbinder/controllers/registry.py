@@ -71,6 +71,12 @@ def _expander(context: ControllerContext) -> Controller:
     return ExpandController(context)
 
 
+def _resource_quotas(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.resource_quotas import ResourceQuotas
+
+    return ResourceQuotas(context)
+
+
 def _namespaces(context: ControllerContext) -> Controller:
     from pvbinder.controllers.namespaces import Namespaces
 
@@ -133,6 +139,9 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
         make=_expander,
         alias="persistentvolume-expander",
     ),
+    ControllerDeclaration(
+        "resourcequota-controller", user="resourcequota-controller", make=_resource_quotas, alias="resourcequota"
+    ),
     ControllerDeclaration("namespace-controller", user="namespace-controller", make=_namespaces, alias="namespace"),
     ControllerDeclaration(
         "garbage-collector-controller",
@@ -153,7 +162,8 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
 
 SMALL: Final = frozenset({"statefulset-controller", "scheduler", "kubelet"})  # what makes a cluster out of nothing
 
-OF_A_CLUSTER: Final = frozenset({"namespace-controller", "garbage-collector-controller"})  # one that runs has its own
+# one that runs has its own
+OF_A_CLUSTER: Final = frozenset({"namespace-controller", "garbage-collector-controller", "resourcequota-controller"})
 
 
 def with_small_cluster(

@@ -18,7 +18,7 @@ from pvbinder.server.validation.deprecated import BETA_CLASS
 from pvbinder.server.validation.quantities import quantity_of
 
 _ONE = Quantity(10**9)
-_COUNTED_BY_NAME = frozenset(
+COUNTED_BY_NAME = frozenset(
     {"pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps", "persistentvolumeclaims"}
 )
 
@@ -54,7 +54,7 @@ def check_quotas(reader: Reader, on: Attributes, new: Json, old: Json | None) ->
 def usage_of(resource: Resource, obj: Json) -> dict[str, Quantity]:
     """Return what one object counts for, by the keys of quotas."""
     usage = {f"count/{resource.qualified}": _ONE}
-    if not resource.group and resource.plural in _COUNTED_BY_NAME:
+    if not resource.group and resource.plural in COUNTED_BY_NAME:
         usage[resource.plural] = _ONE
     if resource == PERSISTENT_VOLUME_CLAIMS:
         size = _size_of(obj)

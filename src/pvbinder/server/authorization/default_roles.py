@@ -86,6 +86,11 @@ CONTROLLER_RULES: dict[str, list[Json]] = {
         rule("*", "*", "delete", "patch", "update", *READ),
         EVENTS,
     ],
+    "resourcequota-controller": [
+        rule("*", "*", "list", "watch"),
+        rule("", "resourcequotas/status", "update"),
+        EVENTS,
+    ],
     "statefulset-controller": [
         rule("", "pods", "create", "delete", "patch", "update", *READ),
         rule("apps", "statefulsets", *READ),

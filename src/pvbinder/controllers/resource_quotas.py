@@ -1,0 +1,192 @@
+"""The resourcequota-controller in small: the status of quotas says what is used of them.
+
+QUOTA_STATUS-1  ``hard`` is what the spec says; ``used`` has each amount of it that admission enforces, counted as
+                admission counts (`server.admission.quotas`).
+QUOTA_STATUS-2  A status is written when what it says has changed, and only then; an idle cluster costs no request.
+QUOTA_STATUS-3  A kind is watched while a quota counts its objects, and claims always, as everybody does.
+QUOTA_STATUS-4  A status that somebody else has overwritten is put right.
+
+Quotas with scopes get ``hard`` only: admission doesn't enforce them, and what isn't enforced isn't counted. Admission
+counts the stored objects by itself, so a status that is late refuses and allows nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pvbinder import logs
+from pvbinder.controllers.context import ControllerContext
+from pvbinder.kube.discovery import discover
+from pvbinder.kube.informer import Change, Index, Informer, Updated
+from pvbinder.kube.kinds import CLAIMS, Metadata, metadata_of, only_metadata_of
+from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model.json import Json
+from pvbinder.model.objects import Claim
+from pvbinder.model.quantity import ZERO, Quantity
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, Resource
+from pvbinder.server.admission.quotas import COUNTED_BY_NAME, usage_of
+from pvbinder.server.kinds.quotas import RESOURCE_QUOTAS
+
+CONCURRENCY: Final = 5  # --concurrent-resource-quota-syncs
+LONGEST_WAIT_SECONDS: Final = 30.0  # for a cache to be filled
+_QUOTAS: Final = metadata_of(RESOURCE_QUOTAS)
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The cache of a kind that is counted, and the task that keeps it current."""
+
+    informer: Informer[Metadata]
+    index: Index[Metadata]
+    task: asyncio.Task[None]
+
+
+class ResourceQuotas:
+    """Keeps the status of quotas; `run()` it as a task that somebody owns, with the informers running beside it."""
+
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._quotas = context.informers.of(_QUOTAS)
+        self._quotas_in = self._quotas.add_index("namespace", lambda quota: (quota.namespace,))
+        self._claims = context.informers.of(CLAIMS)
+        self._claims_in = self._claims.add_index("namespace", lambda claim: (claim.namespace,))
+        self._group: asyncio.TaskGroup | None = None
+        self._counted: dict[Resource, _Counted] = {}
+        self._known: dict[str, Resource] = {}  # by the keys of quotas that count them
+        self._know(context.served)
+        self._queue: WorkQueue[str] = WorkQueue(
+            "resource_quota",
+            self.sync,
+            concurrency=CONCURRENCY,
+            failure_message="could not write the status of quota",
+            key_field="quota",
+        )
+        self._quotas.add_handler(self._on_quota)
+        self._claims.add_handler(self._on_claim)
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of its queue."""
+        yield self._queue.statistics()
+
+    async def run(self) -> None:
+        """Keep statuses right until cancelled."""
+        await self._quotas.wait_synced()
+        await self._claims.wait_synced()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            await self._queue.run()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is to be done, now or after a delay."""
+        await self._queue.wait_idle()
+
+    @property
+    def watched(self) -> frozenset[Resource]:
+        """The kinds that are watched because a quota counts them."""
+        return frozenset(self._counted)
+
+    async def sync(self, key: str) -> None:
+        """Bring the status of one quota about."""
+        quota = self._quotas.get(key)
+        if quota is None:
+            self._forget_uncounted()
+            return
+        document = quota.document()
+        spec = document.get("spec") or {}
+        hard: Mapping[str, str] = spec.get("hard") or {}
+        used: dict[str, Quantity] = {}
+        if not (spec.get("scopes") or spec.get("scopeSelector")):
+            used = await self._used(quota.namespace, hard)
+        self._forget_uncounted()
+        wanted: Json = {"hard": dict(hard), "used": {name: str(used[name]) for name in hard if name in used}}
+        wanted = {name: amounts for name, amounts in wanted.items() if amounts}
+        if wanted == (document.get("status") or {}) or self._quotas.get(key) is not quota:
+            return  # the newer one is in the queue
+        document["status"] = wanted
+        self._quotas.put(await self._client.replace(_QUOTAS, document, subresource="status"))
+        log.info("quota's status written", quota=key, used=len(used))
+
+    async def _used(self, namespace: str, hard: Iterable[str]) -> dict[str, Quantity]:
+        """Return what is used of the amounts in `hard`, those that nothing counts left out (QUOTA_STATUS-1)."""
+        of_claims: dict[str, Quantity] = {}
+        for claim in self._claims_in[namespace]:
+            for name, amount in usage_of(PERSISTENT_VOLUME_CLAIMS, claim.document()).items():
+                of_claims[name] = of_claims.get(name, ZERO) + amount
+        used: dict[str, Quantity] = {}
+        for name in hard:
+            if name == "requests.storage" or _counts_claims(name):
+                used[name] = of_claims.get(name, ZERO)
+            elif (resource := await self._resource_of(name)) is not None:
+                there = await self._counted_in(resource, namespace)
+                used[name] = sum([usage_of(resource, {})[name]] * there, ZERO)
+        return used
+
+    # -- the kinds that are counted
+
+    def _know(self, served: Iterable[Resource]) -> None:
+        for resource in served:
+            if resource.namespaced and resource != PERSISTENT_VOLUME_CLAIMS:
+                for name in usage_of(resource, {}):
+                    self._known.setdefault(name, resource)
+
+    async def _resource_of(self, name: str) -> Resource | None:
+        """Return the kind whose objects the amount `name` counts."""
+        if name not in self._known and (name.startswith("count/") or name in COUNTED_BY_NAME):
+            self._know(kind.resource for kind in (await discover(self._client)).kinds if kind.allows("list", "watch"))
+        return self._known.get(name)
+
+    async def _counted_in(self, resource: Resource, namespace: str) -> int:
+        """Return how many objects of a kind there are, from a cache that is kept from now on."""
+        found = self._counted.get(resource)
+        if found is None:
+            assert self._group is not None
+            informer = Informer(self._client, only_metadata_of(resource))
+            informer.add_handler(self._on_counted)
+            index = informer.add_index("namespace", lambda one: (one.namespace,))
+            task = self._group.create_task(informer.run(), name=f"counting {resource.qualified}")
+            found = self._counted[resource] = _Counted(informer, index, task)
+        async with asyncio.timeout(LONGEST_WAIT_SECONDS):  # its task may be gone by then; the queue tries again
+            await found.informer.wait_synced()
+        return len(found.index[namespace])
+
+    def _forget_uncounted(self) -> None:
+        """Stop watching kinds that no quota counts any more (QUOTA_STATUS-3)."""
+        names = {name for quota in self._quotas for name in (quota.document().get("spec") or {}).get("hard") or ()}
+        wanted = {self._known[name] for name in names if name in self._known}
+        for resource in [each for each in self._counted if each not in wanted]:
+            self._counted.pop(resource).task.cancel()
+
+    # -- what happens
+
+    def _on_quota(self, change: Change[Metadata]) -> None:
+        self._queue.add(change.object.key)
+
+    def _on_claim(self, change: Change[Claim]) -> None:
+        claim = change.object
+        if claim.namespace not in self._quotas_in:
+            return
+        if isinstance(change, Updated):
+            before = usage_of(PERSISTENT_VOLUME_CLAIMS, change.before.document())
+            if before == usage_of(PERSISTENT_VOLUME_CLAIMS, claim.document()):
+                return
+        self._add_all_in(claim.namespace)
+
+    def _on_counted(self, change: Change[Metadata]) -> None:
+        if not isinstance(change, Updated):
+            self._add_all_in(change.object.namespace)
+
+    def _add_all_in(self, namespace: str) -> None:
+        for quota in self._quotas_in[namespace]:
+            self._queue.add(quota.key)
+
+
+def _counts_claims(name: str) -> bool:
+    """Whether an amount is one of claims, of all or of those of a class."""
+    return name in ("persistentvolumeclaims", "count/persistentvolumeclaims") or name.endswith(
+        (".storageclass.storage.k8s.io/requests.storage", ".storageclass.storage.k8s.io/persistentvolumeclaims")
+    )
