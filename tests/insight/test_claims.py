@@ -142,6 +142,15 @@ CASES: dict[str, tuple[list[Document], str, str]] = {
         "VolumeIsBeingProvisioned",
         "no volume fits it; kubernetes.io/host-path makes one",
     ),
+    "what was provisioned for it doesn't fit (PR-9, FM-8)": (
+        [
+            claim(volumeAttributesClassName="gold"),
+            storage_class("kubernetes.io/host-path"),
+            volume("pvc-u1", claimRef=REF, status="Pending"),
+        ],
+        "ProvisionedVolumeUnsuitable",
+        "volume pvc-u1 was provisioned for it and doesn't fit it",
+    ),
     "nobody uses it yet (DB-2)": (
         [claim(), WAITS],
         "WaitsForFirstConsumer",

@@ -35,6 +35,9 @@ def _advice(
     match explanation.reason:
         case "NoVolumeFits" | "ClassMissing" | "NothingProvisions" | "ProvisioningDisabled" | "ProvisioningFails":
             yield from _for_want_of_a_volume(explanation, claim, misses)
+        case "ProvisionedVolumeUnsuitable":
+            yield "create the claim anew so that what its class provisions fits it"
+            yield from _for_want_of_a_volume(explanation, claim, misses)
         case "NamedVolumeMissing":
             yield f"create volume {claim.volume_name} with {_demands(claim)}"
             yield "create the claim anew without volumeName, so that any volume that fits is taken"
@@ -131,6 +134,8 @@ def _demands(claim: Claim) -> str:
     if claim.volume_mode != "Filesystem":
         parts.append(f"volumeMode {claim.volume_mode}")
     parts.append(f"class {named(claim.storage_class)}" if claim.storage_class else "no class")
+    if claim.attributes_class:
+        parts.append(f"attributes class {claim.attributes_class}")
     if claim.selector is not None:
         parts.append("labels that match the selector")
     return ", ".join(part for part in parts if part)

@@ -45,7 +45,7 @@ from pvbinder.rules.claims import (
     decide_claim,
 )
 from pvbinder.rules.matching import Misfit, is_bound_to, modes_differ, nearest_misses, selector_of
-from pvbinder.rules.provisioning import CannotProvision, ProvisionInTree, ProvisionOutside
+from pvbinder.rules.provisioning import CannotProvision, ProvisionInTree, ProvisionOutside, volume_name_for
 
 _TOLD_EVENTS = 3
 
@@ -160,6 +160,18 @@ def _explain_provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -
             )
         case _:
             assert_never(action.by)
+    made = snapshot.volume(volume_name_for(claim))
+    if made is not None and made.claim_uid == claim.uid:
+        # A volume of this name is never made twice (PR-9), so nobody goes on by himself.
+        return _explained(
+            claim,
+            snapshot,
+            "Stuck",
+            "ProvisionedVolumeUnsuitable",
+            (action.rule, rule),
+            f"volume {made.name} was provisioned for it and doesn't fit it",
+            "nothing, until one of the things below is done",
+        )
     failure = _latest(claim, snapshot, {"ProvisioningFailed", "ProvisioningSucceeded"})
     if failure is not None and failure.reason == "ProvisioningFailed":
         return _explained(

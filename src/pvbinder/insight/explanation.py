@@ -28,6 +28,7 @@ ReasonCode = Literal[
     "NothingProvisions",
     "ProvisioningDisabled",
     "ProvisioningFails",
+    "ProvisionedVolumeUnsuitable",
     "NamedVolumeMissing",
     "NamedVolumeUnsuitable",
     "NamedVolumeTaken",
