@@ -66,6 +66,10 @@ class Client:
             assert answer.status == 200, await answer.text()
             self._bodies[number] = json.loads(await answer.read())
 
+    def revision_of(self, number: int) -> str:
+        """Return the revision of the object as the last answer to a PUT had it."""
+        return str(self._bodies[number]["metadata"]["resourceVersion"])
+
     async def patch(self, number: int) -> None:
         self._turn += 1
         body = {"metadata": {"annotations": {"turn": str(self._turn)}}}
