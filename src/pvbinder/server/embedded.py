@@ -93,7 +93,9 @@ class EmbeddedServer:
                 self.data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pvbinder-")))
             else:
                 self.data_dir = self._asked_dir
-            self.store = await stack.enter_async_context(Store(self.data_dir, history_changes=self._history_changes))
+            self.store = await stack.enter_async_context(
+                Store(self.data_dir, history_changes=self._history_changes, keep_copy=self._asked_dir is not None)
+            )
             registry = Registry()
             self.api = Api(self.store, registry)
             authorizer: Authorizer = AlwaysAllow()

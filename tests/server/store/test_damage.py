@@ -34,9 +34,14 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def killed_writer(directory: Path, where: str) -> Path:
     """Have a process write `OBJECTS` objects, each in a commit of its own, and be killed."""
-    process = subprocess.run([sys.executable, "-c", WRITER, str(directory), where], timeout=60, check=False)
-    assert process.returncode == -signal.SIGKILL
+    run_writer(WRITER, directory, where)
     return directory / FILE_NAME
+
+
+def run_writer(script: str, directory: Path, where: str) -> None:
+    """Run a script that writes and kills itself."""
+    process = subprocess.run([sys.executable, "-c", script, str(directory), where], timeout=60, check=False)
+    assert process.returncode == -signal.SIGKILL
 
 
 def log_of(path: Path) -> Path:

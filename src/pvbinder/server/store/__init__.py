@@ -6,10 +6,10 @@ which has a thread of its own (`server.store.database`).
     a write ─▶ head state (at once) ─▶ batch ─▶ SQLite, synced ─▶ committed state ─▶ history ─▶ watchers, the answer
 
 Read `store.py` for the promises, `state.py` for the map, `history.py` for watches and lists of the past, `database.py`
-for the disk.
+for the disk, and `recovery.py` for what is done when it failed.
 """
 
-from pvbinder.server.store.database import DataDirectoryError, WriteFailed
+from pvbinder.server.store.database import DamagedDataError, DataDirectoryError, WriteFailed
 from pvbinder.server.store.history import Change, Cursor, HistoryLost
 from pvbinder.server.store.state import Stored
 from pvbinder.server.store.store import Page, RevisionExpired, RevisionFromTheFuture, Store
@@ -17,6 +17,7 @@ from pvbinder.server.store.store import Page, RevisionExpired, RevisionFromTheFu
 __all__ = [
     "Change",
     "Cursor",
+    "DamagedDataError",
     "DataDirectoryError",
     "HistoryLost",
     "Page",

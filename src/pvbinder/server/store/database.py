@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.store.ceiling import BLOCK, read_ceiling, write_ceiling
+from pvbinder.server.store.ceiling import BLOCK, read_ceiling, sync_directory, write_ceiling
 from pvbinder.server.store.checksums import Totals, checksum_of
 from pvbinder.server.store.log_file import read_log
 from pvbinder.server.store.state import Stored
@@ -30,6 +30,7 @@ from pvbinder.server.store.state import Stored
 FILE_NAME = "store.db"
 LOCK_NAME = "lock"
 LAST_GOOD_NAME = "last-good.db"  # a copy from the last start or stop (`last_good.py`)
+RECOVERED_NAME = "recovered.db"  # whole and sound, about to take the place of a damaged file (`recovery.py`)
 APPLICATION_ID = 0x70766264  # "pvbd", so that `file` and we know the file as ours
 SCHEMA_VERSION = 2
 # The revision of an empty store. Not 0 or 1: those mean something else, or too little, to clients, and whoever asks for
@@ -72,12 +73,13 @@ class Database:
         self._lock = lock_directory(directory)
         try:
             path = directory / FILE_NAME
+            finish_recovery(directory)
             self._ceiling = read_ceiling(directory)
             if not _is_there(path):
                 if self._ceiling is not None or (directory / LAST_GOOD_NAME).exists():
                     raise DamagedDataError(path, "there is nothing in it any more" if path.exists() else "it is gone")
                 create(path)
-            self._found, self._revision, self._totals = _read_sound(path)
+            self._found, self._revision, self._totals = read_sound(path)
             self._connection = connect(path)
         except BaseException:
             os.close(self._lock)
@@ -259,7 +261,18 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _read_sound(path: Path) -> tuple[list[tuple[str, str, Stored]], int, Totals]:
+def finish_recovery(directory: Path) -> None:
+    """Put a recovered file into its place, if there is one: what it replaces is kept elsewhere by then."""
+    recovered, path = directory / RECOVERED_NAME, directory / FILE_NAME
+    if recovered.exists():
+        for suffix in ("-wal", "-shm"):  # SQLite would apply a log to whatever file it lies beside
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        sync_directory(directory)
+        recovered.replace(path)
+        sync_directory(directory)
+
+
+def read_sound(path: Path) -> tuple[list[tuple[str, str, Stored]], int, Totals]:
     """Return the objects, the revision and the totals; refuses what is not as it was written (DATABASE-5).
 
     For reading only: on the last close of a file that is open for writing, SQLite empties its log, and with it would go
@@ -274,26 +287,31 @@ def _read_sound(path: Path) -> tuple[list[tuple[str, str, Stored]], int, Totals]
             if problems != ["ok"]:
                 raise DamagedDataError(path, "; ".join(problems))
             if version == SCHEMA_VERSION:
-                return read_checked(connection, path)
+                objects = list(checked_rows(connection, path))
+                _, _, meta = objects.pop(0)  # the empty kind comes first
+                return objects, meta.revision, Totals.decode(meta.data)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise DamagedDataError(path, error) from error
     _add_checksums(path)
-    return _read_sound(path)
+    return read_sound(path)
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open the file so that nothing in it is changed, not even by closing it."""
+def open_for_reading(path: Path, *, alone: bool = False) -> sqlite3.Connection:
+    """Open the file so that nothing in it is changed, not even by closing it; `alone` if nobody writes to it."""
+    how = "?mode=ro&immutable=1" if alone else "?mode=ro"
     try:
-        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        return sqlite3.connect(f"{path.absolute().as_uri()}{how}", uri=True, isolation_level=None)
     except sqlite3.Error as error:
         raise _unusable(path, error) from error
 
 
-def read_checked(connection: sqlite3.Connection, path: Path) -> tuple[list[tuple[str, str, Stored]], int, Totals]:
-    """Return the objects, the revision and the totals, having compared all of them with their checksums."""
-    objects: list[tuple[str, str, Stored]] = []
-    meta = None
-    total = 0
+def checked_rows(connection: sqlite3.Connection, path: Path) -> Iterator[tuple[str, str, Stored]]:
+    """Give all rows, that of the revision too (kind and key ""), comparing them with their checksums and the totals.
+
+    That a row is missing is known, and raised, at the end only.
+    """
+    found = Totals()
+    meant = None
     for kind, key, revision, data, checksum in connection.execute(
         "SELECT kind, key, revision, data, checksum FROM object"
     ):
@@ -301,16 +319,14 @@ def read_checked(connection: sqlite3.Connection, path: Path) -> tuple[list[tuple
         if checksum_of(kind, key, stored) != checksum:
             raise DamagedDataError(path, f"{kind} {key} is not what was written" if kind else "its totals changed")
         if kind:
-            objects.append((kind, key, stored))
-            total += checksum
+            found = Totals(found.objects + 1, found.checksums + checksum)
         else:
-            meta = stored
-    if meta is None:
+            meant = Totals.decode(data)
+        yield kind, key, stored
+    if meant is None:
         raise DamagedDataError(path, "its totals are missing")
-    totals = Totals.decode(meta.data)
-    if totals != Totals(len(objects), total):
-        raise DamagedDataError(path, f"it has {len(objects)} objects, and {totals.objects} were written")
-    return objects, meta.revision, totals
+    if found != meant:
+        raise DamagedDataError(path, f"it has {found.objects} objects, and {meant.objects} were written")
 
 
 def _check_header(connection: sqlite3.Connection, path: Path) -> int:

@@ -29,6 +29,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.histogram import Durations, Histogram
 from pvbinder.server.store.database import Database, WriteFailed
 from pvbinder.server.store.history import Change, Cursor, History, HistoryLost
+from pvbinder.server.store.last_good import keep_copy
 from pvbinder.server.store.state import Collection, Stored
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,17 @@ class _Batch:
 class Store:
     """An open data directory. Construct, then ``async with``."""
 
-    def __init__(self, directory: Path, *, history_bytes: int = 64 << 20, history_changes: int = 100_000) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        history_bytes: int = 64 << 20,
+        history_changes: int = 100_000,
+        keep_copy: bool = False,
+    ) -> None:
+        """Open `directory`; `keep_copy` keeps a copy in it, made anew after a crash and at the end (LAST_GOOD-1)."""
+        self._directory = directory
+        self._keeps_copy = keep_copy
         self._database = Database(directory)
         self._limits = (history_bytes, history_changes)
         self._collections: dict[str, Collection] = {}
@@ -94,6 +105,7 @@ class Store:
             self._database.close()
             raise
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pvbinder-commit")
+        self._copier = ThreadPoolExecutor(1, thread_name_prefix="pvbinder-copy")
 
     def _load(self) -> None:
         kinds: dict[str, list[tuple[str, Stored]]] = {}
@@ -107,6 +119,8 @@ class Store:
         self._history = History(self.revision, byte_limit=byte_limit, change_limit=change_limit)
 
     async def __aenter__(self) -> Store:
+        if self._keeps_copy:
+            self._copier.submit(keep_copy, self._directory)
         return self
 
     async def __aexit__(
@@ -114,9 +128,14 @@ class Store:
     ) -> None:
         """Commit what is pending, end the watches and close the files."""
         self._history.close()
-        await self._idle.wait()
-        self._thread.shutdown()
-        self._database.close()
+        try:
+            await self._idle.wait()
+            if self._keeps_copy:
+                await asyncio.get_running_loop().run_in_executor(self._copier, keep_copy, self._directory)
+        finally:
+            self._thread.shutdown()
+            self._copier.shutdown()
+            self._database.close()
 
     # ---------------------------------------------------------------- reading
 

@@ -1,0 +1,67 @@
+"""The copy ``last-good.db``: what a recovery falls back on for the objects that a damaged file has lost.
+
+LAST_GOOD-1  It is whole, sound and private, or it isn't there: it is read through before it replaces the one before.
+
+It is made at a clean stop, and after the start when there is none of this revision, as after a crash. It has a
+connection of its own, so commits go on meanwhile. That it can't be made stops nobody; the log says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from pvbinder.model.errors import PvbinderError
+from pvbinder.server.store.ceiling import sync_directory
+from pvbinder.server.store.database import FILE_NAME, LAST_GOOD_NAME, checked_rows, open_for_reading
+
+log = logging.getLogger(__name__)
+
+
+def keep_copy(directory: Path) -> None:
+    """Bring the copy in `directory` up to date, if it isn't (LAST_GOOD-1). For any thread, while the store is open."""
+    try:
+        _keep_copy(directory)
+    except (OSError, sqlite3.Error, PvbinderError) as error:
+        log.error("no copy was kept for recovery err=%r", str(error))
+
+
+def _keep_copy(directory: Path) -> None:
+    path, new = directory / LAST_GOOD_NAME, directory / f"{LAST_GOOD_NAME}.new"
+    new.unlink(missing_ok=True)
+    with closing(open_for_reading(directory / FILE_NAME)) as source:
+        if _revision_of(source) == _revision_of_copy(path):
+            return
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            source.execute("VACUUM INTO ?", (str(new),))
+            with closing(open_for_reading(new, alone=True)) as copy:
+                for _ in checked_rows(copy, directory / FILE_NAME):
+                    pass
+            handle = os.open(new, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+    new.replace(path)
+    sync_directory(directory)
+
+
+def _revision_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT revision FROM object WHERE kind = '' AND key = ''").fetchone()[0])
+
+
+def _revision_of_copy(path: Path) -> int | None:
+    if not path.exists():
+        return None
+    try:
+        with closing(open_for_reading(path, alone=True)) as copy:
+            return _revision_of(copy)
+    except (sqlite3.Error, TypeError, ValueError):
+        return None  # it is damaged itself: a new one takes its place
