@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pvbinder.cli.controller_flags import WithControllerFlags, controller_flags, given
+from pvbinder.cli.controller_flags import WithControllerFlags, given, process_flags
 from pvbinder.cli.options import ControlOptions, LogFormat
 from pvbinder.controllers.configuration import read_options
 
@@ -41,24 +41,7 @@ Examples:
     help="Port for the same; 0 is any free one, which the log names.",
 )
 @click.option("--no-metrics", is_flag=True, help="Answer none of them, and listen nowhere.")
-@click.option(
-    "-v",
-    "--verbosity",
-    type=click.IntRange(0, 10),
-    default=0,
-    metavar="N",
-    help="How much to log: 0 what was changed, 3 also decisions, 6 also what the libraries say.",
-)
-@click.option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", help="Log lines for people or for programs."
-)
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="File with the flags of the controllers, as YAML; flags given here count more.",
-)
-@controller_flags
+@process_flags
 def controller(
     *,
     kubeconfig: Path | None,

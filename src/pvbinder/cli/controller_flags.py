@@ -7,6 +7,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -32,6 +33,31 @@ def controller_flags(command: _Decorated) -> _Decorated:
     for flag in reversed(FLAGS):
         command = _option(flag)(command)
     return command
+
+
+def process_flags(command: _Decorated) -> _Decorated:
+    """Add what every process with controllers takes: how it logs, a file with flags, and the controllers' flags."""
+    command = controller_flags(command)
+    command = click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="File with the flags of the controllers, as YAML; flags given here count more.",
+    )(command)
+    command = click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="Log lines for people or for programs.",
+    )(command)
+    return click.option(
+        "-v",
+        "--verbosity",
+        type=click.IntRange(0, 10),
+        default=0,
+        metavar="N",
+        help="How much to log: 0 what was changed, 3 also decisions, 6 also what the libraries say.",
+    )(command)
 
 
 def given(flags: Mapping[str, str | None]) -> dict[str, str]:

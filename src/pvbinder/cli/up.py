@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pvbinder.cli.controller_flags import WithControllerFlags, controller_flags, given
+from pvbinder.cli.controller_flags import WithControllerFlags, given, process_flags
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import AuthorizationMode, LogFormat, UpOptions, check_kubeconfig_is_ours, default_data_dir
 from pvbinder.controllers.configuration import read_options
@@ -105,24 +105,7 @@ class CommandAfterDashes(WithControllerFlags):
     help="Apply a manifest or a directory of them with kubectl when ready; may be repeated.",
 )
 @click.option("--watch", is_flag=True, help="Show volumes and claims as they change.")
-@click.option(
-    "-v",
-    "--verbosity",
-    type=click.IntRange(0, 10),
-    default=0,
-    metavar="N",
-    help="How much to log: 0 what was changed, 3 also decisions, 6 also what the libraries say.",
-)
-@click.option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", help="Log lines for people or for programs."
-)
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="File with the flags of the controllers, as YAML; flags given here count more.",
-)
-@controller_flags
+@process_flags
 @click.pass_context
 def up(
     ctx: click.Context,
