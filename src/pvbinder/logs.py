@@ -118,7 +118,7 @@ def configure(*, verbosity: int = 0, format: Format = "text", stream: TextIO | N
     ``-v 0`` shows what was changed in the cluster and what needs somebody (INFO and above), ``-v 3`` decisions too,
     ``-v 6`` also what the libraries below us say. Returns the handler, for who must take it away again.
     """
-    # we never show from which line, thread and process a record comes, and finding that out is half of its cost
+    # we never show from which line, thread and process a record comes, and finding that out is a quarter of its cost
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(stream or sys.stderr)
