@@ -78,7 +78,7 @@ class Database:
             if not _is_there(path):
                 if self._ceiling is not None or (directory / LAST_GOOD_NAME).exists():
                     raise DamagedDataError(path, "there is nothing in it any more" if path.exists() else "it is gone")
-                create(path)
+                _create_empty(path)
             self._found, self._revision, self._totals = read_sound(path)
             self._connection = connect(path)
         except BaseException:
@@ -212,9 +212,13 @@ def lock_directory(directory: Path) -> int:
             f"another pvbinder is running on {directory}{by}",
             hint="use that one, stop it, or choose another directory with --data-dir",
         ) from error
-    directory.chmod(0o700)
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    try:
+        directory.chmod(0o700)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        os.close(lock)
+        raise _unusable(directory, error) from error
     return lock
 
 
@@ -231,21 +235,34 @@ def create(path: Path, objects: Iterable[tuple[str, str, Stored]] = (), revision
     """Make a new file with `objects` in it, at `revision`."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = connect(path)
-    except OSError as error:
+        with closing(connect(path)) as connection:
+            _fill(connection, objects, revision)
+    except (OSError, sqlite3.Error) as error:
         raise _unusable(path, error) from error
-    with closing(connection):
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_SCHEMA)
-        totals = Totals()
-        for kind, key, stored in objects:
-            row = _row(kind, key, stored)
-            connection.execute(_put(1), row)
-            totals = totals.changed(added=1, removed=0, checksums=row[-1])
-        connection.execute(_put(1), _row("", "", Stored(revision, totals.encode())))
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
+
+
+def _create_empty(path: Path) -> None:
+    """Make the file of a new directory in one step: one that was made by half would be taken for somebody else's."""
+    new = path.with_name("new.db")
+    for leftover in (new, new.with_name("new.db-wal"), new.with_name("new.db-shm")):
+        leftover.unlink(missing_ok=True)
+    create(new)
+    new.replace(path)
+    sync_directory(path.parent)
+
+
+def _fill(connection: sqlite3.Connection, objects: Iterable[tuple[str, str, Stored]], revision: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_SCHEMA)
+    totals = Totals()
+    for kind, key, stored in objects:
+        row = _row(kind, key, stored)
+        connection.execute(_put(1), row)
+        totals = totals.changed(added=1, removed=0, checksums=row[-1])
+    connection.execute(_put(1), _row("", "", Stored(revision, totals.encode())))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
 
 
 def connect(path: Path) -> sqlite3.Connection:
