@@ -33,7 +33,8 @@ from pvbinder.kube.client import Client
 from pvbinder.model.errors import PvbinderError
 
 # How many new objects the garbage collector waits for (Python's default is 700). Requests leave next to no cycles
-# behind, but each makes hundreds of objects; at the default, looking at them took 4 and 22 % of the processor in two noisy runs.
+# behind, but each makes hundreds of objects; at the default, looking at them took 4 and 22 % of
+# the processor in two noisy runs.
 NEW_OBJECTS_PER_COLLECTION = 20_000
 
 log = logs.get(__name__)
