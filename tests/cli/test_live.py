@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -12,7 +13,7 @@ from rich.console import Console
 from tests.cli.test_board import Clock, claim, volume
 
 from pvbinder.cli.board import SETTLED_SECONDS, Board
-from pvbinder.cli.live import Lines, Screen, view_for
+from pvbinder.cli.live import Lines, Screen, _rest, view_for
 
 GO_ON = ["Go on like this:", "  kubectl get pv"]
 
@@ -120,6 +121,13 @@ async def test_live_3_what_objects_say_stays_text(terminal: bool) -> None:
 
     assert "[red]a\\x1b[2Jb\\nc\\x07\\u202e" in written(on)
     assert "\x1b[2J" not in written(on)
+
+
+@pytest.mark.parametrize(
+    ("phases", "text"), [({"Bound": 1}, "1 more claim: 1 Bound"), ({"Bound": 2}, "2 more claims: 2 Bound")]
+)
+def test_one_is_no_plural(phases: dict[str, int], text: str) -> None:
+    assert _rest("claims", Counter(phases)).plain == f"  and {text}"
 
 
 SCREENS = [(80, 24), (100, 40), (70, 20), (200, 60)]

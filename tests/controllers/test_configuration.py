@@ -107,6 +107,7 @@ REFUSED = {  # what is wrong: (the file, what is said after its name, the hint)
         None,
     ),
     "a list": ("- controllers", ": a configuration is a map of flags to values, as in `controllers: '*'`", None),
+    "no YAML": ("controllers: '*'\nfeature-gates: [1\n", ", line 3: did not find expected ',' or ']'", None),
     "a key that is no text": ("? [a]\n: b", ", line 1: the name of a flag is a text", None),
 }
 
@@ -126,8 +127,9 @@ def test_configuration_2_what_a_file_gets_wrong_is_said_with_its_place(
 @pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00", b"x" * (2 << 20), b"[" * 5000])
 def test_configuration_2_a_file_that_is_no_yaml_is_refused(file: Path, content: bytes) -> None:
     file.write_bytes(content)
-    with pytest.raises(OptionError, match=str(file)):
+    with pytest.raises(OptionError, match=str(file)) as refused:
         read_configuration(file)
+    assert "\n" not in refused.value.message
 
 
 def test_a_file_that_is_not_there_is_named(file: Path) -> None:

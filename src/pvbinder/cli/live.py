@@ -321,8 +321,9 @@ def _or_none(table: Table, what: str) -> RenderableType:
 
 
 def _rest(what: str, phases: Counter[str]) -> Text:
+    named = what if phases.total() != 1 else what.removesuffix("s")
     return Text(
-        f"  and {phases.total()} more {what}: {', '.join(f'{n} {p}' for p, n in sorted(phases.items()))}", style="dim"
+        f"  and {phases.total()} more {named}: {', '.join(f'{n} {p}' for p, n in sorted(phases.items()))}", style="dim"
     )
 
 

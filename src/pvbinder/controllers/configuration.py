@@ -68,8 +68,11 @@ def _compose(path: Path) -> yaml.Node | None:
         raise OptionError(f"configuration file {path} is larger than {MOST_OF_A_FILE} bytes")
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
+        raise OptionError(f"{path}{where}: {error.problem or 'it is no YAML'}") from error
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise OptionError(f"configuration file {path} is no YAML: {error}") from error
+        raise OptionError(f"configuration file {path} is no YAML: {' '.join(str(error).split())}") from error
     return node
 
 
