@@ -101,7 +101,7 @@ async def test_manager_2_ready_means_that_all_runs(caplog: pytest.LogCaptureFixt
 @on_virtual_time
 async def test_manager_2_caches_that_do_not_fill_are_named(caplog: pytest.LogCaptureFixture) -> None:
     server = SmallServer()
-    server.before += [lambda _: refusal(403, "Forbidden", "may not")] * 9
+    server.before += [lambda _: refusal(403, "Forbidden", "may not")] * 40  # longer than its patience, with any jitter
     manager = Manager(server, known=(declared("a"),))
     async with running(manager):
         pass

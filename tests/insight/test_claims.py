@@ -314,6 +314,47 @@ def test_a_waiting_claim_shows_the_volumes_that_would_fit_and_where() -> None:
     ]
 
 
+GROWN = {
+    "a hostPath volume, which nobody grows (EX-6)": (
+        {"hostPath": {"path": "/x"}},
+        "nothing: nobody grows hostPath volumes",
+        "EX-6",
+    ),
+    "a CSI volume (EX-6)": (
+        {"hostPath": None, "csi": {"driver": "csi.example.com", "volumeHandle": "h"}},
+        "the resizer of csi.example.com grows it, if it is running",
+        "EX-6",
+    ),
+    "an in-tree volume that has moved (EX-5)": (
+        {"hostPath": None, "gcePersistentDisk": {"pdName": "d"}},
+        "the resizer of pd.csi.storage.gke.io grows it, if it is running",
+        "EX-5",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "then", "rule"), GROWN.values(), ids=GROWN.keys())
+def test_a_growing_claim_is_told_who_has_to_grow_it(source: Document, then: str, rule: str) -> None:
+    bound = claim(
+        meta={"annotations": BOUND},
+        volumeName="disk",
+        resources={"requests": {"storage": "20Gi"}},
+        status={"phase": "Bound", "capacity": {"storage": "10Gi"}},
+    )
+    explanation = explained([bound, volume("disk", claimRef=REF, status="Bound", **source)])
+    assert (explanation.next, explanation.rules) == (then, ("SC-B4", rule))
+
+
+def test_the_driver_that_acts_for_an_in_tree_name_is_looked_for() -> None:
+    """MG-3: what counts is the CSIDriver that acts, not the in-tree name."""
+    snapshot = Snapshot([claim(), storage_class("kubernetes.io/aws-ebs")], knows_drivers=True)
+    found = snapshot.claim(claim_key("shop", "orders"))
+    assert found is not None
+    note = explain_claim(found, snapshot).storage_class
+    assert note is not None
+    assert (note.driver, note.driver_registered) == ("ebs.csi.aws.com", False)
+
+
 def test_a_released_volume_can_be_freed_with_the_command_that_is_shown() -> None:
     explanation = explained([claim(), volume("old", claimRef=OTHER, status="Released")])
     assert explanation.advice[0] == (

@@ -89,7 +89,8 @@ def _for_want_of_a_volume(
     if explanation.reason == "ProvisioningFails":
         yield "put right what the message above says; it is tried again by itself"
     if storage_class is not None and storage_class.driver_registered is False:
-        yield f"install the driver {storage_class.provisioner}: there is no CSIDriver object of that name"
+        driver = storage_class.driver or storage_class.provisioner
+        yield f"install the driver {driver}: there is no CSIDriver object of that name"
     for volume, reasons in misses:
         kinds = {reason.reason for reason in reasons}
         if volume.is_released and kinds <= {"ClaimedByAnother", "NotAvailable"}:

@@ -15,23 +15,23 @@ from typing import assert_never
 import msgspec
 
 from pvbinder.insight import advice
-from pvbinder.insight.explanation import (
-    ClaimExplanation,
-    ClassNote,
-    EventNote,
-    NodeNote,
-    PodNote,
-    ReasonCode,
-    Verdict,
-    VolumeNote,
-    Wants,
+from pvbinder.insight.evidence import (
+    class_note,
+    event_notes,
+    latest_event,
+    node_note,
+    other_volumes,
+    pod_note,
+    scheduling_problem,
+    volume_note,
+    wants_of,
 )
+from pvbinder.insight.explanation import ClaimExplanation, ReasonCode, Verdict
 from pvbinder.insight.snapshot import Snapshot
-from pvbinder.insight.wording import listed, why_not
-from pvbinder.model.json import decode, encode
-from pvbinder.model.names import IN_TREE_PREFIX, PVC_PROTECTION_FINALIZER
-from pvbinder.model.objects import Claim, Pod, StorageClass, Volume, parse_claim
-from pvbinder.model.selectors import SelectorError
+from pvbinder.insight.wording import listed
+from pvbinder.model.json import encode
+from pvbinder.model.names import PVC_PROTECTION_FINALIZER
+from pvbinder.model.objects import Claim, Volume, parse_claim
 from pvbinder.rules import protection
 from pvbinder.rules.claims import (
     AnnealClaim,
@@ -44,10 +44,9 @@ from pvbinder.rules.claims import (
     Wait,
     decide_claim,
 )
-from pvbinder.rules.matching import Misfit, is_bound_to, modes_differ, nearest_misses, selector_of
+from pvbinder.rules.expansion import HandToDriver, WaitForExternal, decide_expansion
+from pvbinder.rules.matching import is_bound_to, modes_differ
 from pvbinder.rules.provisioning import CannotProvision, ProvisionInTree, ProvisionOutside, volume_name_for
-
-_TOLD_EVENTS = 3
 
 
 def explain_claim(claim: Claim, snapshot: Snapshot) -> ClaimExplanation:
@@ -94,19 +93,15 @@ def _explain_action(claim: Claim, action: ClaimAction, snapshot: Snapshot) -> Cl
 
 def _explain_bind(claim: Claim, volume: Volume, rule: str, snapshot: Snapshot) -> ClaimExplanation:
     if claim.phase == "Bound" and claim.volume_name == volume.name:
-        growing = claim.status_capacity is not None and claim.request > claim.status_capacity
-        doing = "it waits to grow" if growing else "nothing is left to do"
         size = claim.status_capacity if claim.status_capacity is not None else volume.size
+        summary, then = f"it has volume {volume.name} with {size}", "nothing is left to do"
+        rules: tuple[str, ...] = (rule,)
+        if claim.status_capacity is not None and claim.request > claim.status_capacity:
+            summary += f" and waits to grow to {claim.request}"
+            then, growth_rule = _growth(claim, volume, snapshot)
+            rules = (rule, growth_rule)
         return _explained(
-            claim,
-            snapshot,
-            "Bound",
-            "Bound",
-            (rule,),
-            f"it has volume {volume.name} with {size}" + (f" and waits to grow to {claim.request}" if growing else ""),
-            doing,
-            volume=volume.name,
-            with_volumes=False,
+            claim, snapshot, "Bound", "Bound", rules, summary, then, volume=volume.name, with_volumes=False
         )
     return _explained(
         claim,
@@ -119,6 +114,19 @@ def _explain_bind(claim: Claim, volume: Volume, rule: str, snapshot: Snapshot) -
         volume=volume.name,
         with_volumes=False,
     )
+
+
+def _growth(claim: Claim, volume: Volume, snapshot: Snapshot) -> tuple[str, str]:
+    """Say who has to grow the volume of `claim`, and by which rule."""
+    match decide_expansion(claim, volume, snapshot.settings.migrations):
+        case HandToDriver(driver=driver):
+            return f"the resizer of {driver} grows it, if it is running", "EX-5"
+        case WaitForExternal() if volume.csi is not None:
+            return f"the resizer of {volume.csi.driver} grows it, if it is running", "EX-6"
+        case WaitForExternal():
+            return f"nothing: nobody grows {volume.source or 'such'} volumes", "EX-6"
+        case _:
+            return "it grows when the controllers and its node have done their part", "EX-9"
 
 
 def _explain_provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -> ClaimExplanation:
@@ -172,7 +180,7 @@ def _explain_provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -
             f"volume {made.name} was provisioned for it and doesn't fit it",
             "nothing, until one of the things below is done",
         )
-    failure = _latest(claim, snapshot, {"ProvisioningFailed", "ProvisioningSucceeded"})
+    failure = latest_event(claim, snapshot, {"ProvisioningFailed", "ProvisioningSucceeded"})
     if failure is not None and failure.reason == "ProvisioningFailed":
         return _explained(
             claim,
@@ -381,13 +389,12 @@ def _explained(
     volume: str = "",
     with_volumes: bool = True,
 ) -> ClaimExplanation:
-    misses = _misses(claim, snapshot) if with_volumes else []
+    misses = other_volumes(claim, snapshot) if with_volumes else []
     if verdict == "Stuck" and with_volumes and not claim.volume_name:
         mismatched = [each for each, _ in misses if is_bound_to(each, claim) and modes_differ(each, claim)]
         if mismatched:
             reason, rules = "VolumeModeMismatch", (*rules, "SV-6")
             summary = f"volume {mismatched[0].name} is reserved for it but has another volume mode"
-    storage_class = snapshot.storage_class(claim.storage_class) if claim.storage_class else None
     explanation = ClaimExplanation(
         claim=claim.key,
         phase="Terminating" if claim.is_deleting else claim.phase or "Pending",
@@ -396,107 +403,14 @@ def _explained(
         rules=rules,
         summary=summary,
         next=then,
-        wants=_wants(claim),
+        wants=wants_of(claim),
         volume=volume,
-        storage_class=_class_note(claim, storage_class, snapshot),
-        volumes=tuple(_volume_note(each, reasons, snapshot, claim) for each, reasons in misses),
+        storage_class=class_note(claim, snapshot),
+        volumes=tuple(volume_note(each, reasons, snapshot, claim) for each, reasons in misses),
         pods=tuple(pod_note(pod) for pod in sorted(snapshot.pods_of(claim.key), key=lambda pod: pod.name)),
-        node=_node_note(claim, snapshot),
-        events=_event_notes(claim, snapshot),
+        node=node_note(claim, snapshot),
+        events=event_notes(claim, snapshot),
     )
     if verdict != "Stuck":
         return explanation
     return msgspec.structs.replace(explanation, advice=tuple(advice.advise(explanation, claim, misses, snapshot)))
-
-
-def _misses(claim: Claim, snapshot: Snapshot) -> list[tuple[Volume, tuple[Misfit, ...]]]:
-    """Every volume that is not the claim's, with its reasons; one that would fit has none yet (delayed binding)."""
-    try:
-        misses = nearest_misses(snapshot.volumes, claim, settings=snapshot.settings)
-        selector_of(claim)
-    except SelectorError:
-        return []
-    if claim.volume_name:
-        return [miss for miss in misses if miss[0].name == claim.volume_name]
-    unfit = {volume.name for volume, _ in misses}
-    fitting: list[tuple[Volume, tuple[Misfit, ...]]] = [
-        (volume, ()) for volume in snapshot.volumes if volume.name not in unfit
-    ]
-    return sorted(fitting, key=lambda fit: (fit[0].size.nano, fit[0].name)) + misses
-
-
-def _volume_note(volume: Volume, reasons: tuple[Misfit, ...], snapshot: Snapshot, claim: Claim) -> VolumeNote:
-    if not reasons:
-        nodes = [node.name for node in snapshot.nodes() if _usable(volume, node.name, node.labels)]
-        where = f" on {listed(sorted(nodes))}" if volume.node_affinity is not None and nodes else ""
-        why = "fits" + where + ("; a pod must use the claim first" if claim.storage_class else "")
-        if volume.node_affinity is not None and not nodes:
-            why = "would fit, but no node matches its node affinity"
-        return VolumeNote(volume.name, "FM-11", "WaitsForConsumer", why, "", "")
-    first = reasons[0]
-    codes = tuple(reason.reason for reason in reasons)
-    return VolumeNote(volume.name, first.rule, first.reason, why_not(first), first.wanted, first.found, codes)
-
-
-def _usable(volume: Volume, node: str, labels: dict[str, str]) -> bool:
-    return volume.node_affinity is None or volume.node_affinity.matches(labels, node)
-
-
-def _wants(claim: Claim) -> Wants:
-    selector = ""
-    if claim.selector is not None:
-        selector = encode(claim.document()["spec"]["selector"]).decode()
-    storage_class = claim.storage_class if claim.has_class else None
-    modes = claim.access_modes
-    return Wants(str(claim.request), modes, claim.volume_mode, storage_class, selector, claim.attributes_class)
-
-
-def _class_note(claim: Claim, storage_class: StorageClass | None, snapshot: Snapshot) -> ClassNote | None:
-    if not claim.storage_class:
-        return None
-    if storage_class is None:
-        return ClassNote(claim.storage_class, exists=False)
-    provisioner = storage_class.provisioner
-    may_be_csi = not provisioner.startswith(IN_TREE_PREFIX)
-    return ClassNote(
-        storage_class.name,
-        exists=True,
-        provisioner=provisioner,
-        binding_mode=storage_class.volume_binding_mode or "",
-        allow_expansion=bool(storage_class.allow_volume_expansion),
-        driver_registered=provisioner in snapshot.drivers if may_be_csi and snapshot.knows_drivers else None,
-    )
-
-
-def pod_note(pod: Pod) -> PodNote:
-    """Say where `pod` is."""
-    return PodNote(pod.name, "Terminating" if pod.is_deleting else pod.phase, pod.node_name, scheduling_problem(pod))
-
-
-def scheduling_problem(pod: Pod) -> str:
-    """Return why `pod` can't be scheduled, in the scheduler's words; ``""`` if nobody says so."""
-    status = decode(pod.raw).get("status") or {}
-    for condition in status.get("conditions") or []:
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return str(condition.get("message") or condition.get("reason") or "")
-    return ""
-
-
-def _node_note(claim: Claim, snapshot: Snapshot) -> NodeNote | None:
-    if claim.selected_node is None or claim.volume_name:
-        return None
-    return NodeNote(claim.selected_node, exists=snapshot.node(claim.selected_node) is not None)
-
-
-def _event_notes(claim: Claim, snapshot: Snapshot) -> tuple[EventNote, ...]:
-    found = snapshot.events_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid)
-    latest = list(found)[-_TOLD_EVENTS:]
-    return tuple(EventNote(each.type, each.reason, each.message, each.time, each.count or 1) for each in latest)
-
-
-def _latest(claim: Claim, snapshot: Snapshot, reasons: set[str]) -> EventNote | None:
-    found = snapshot.events_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid)
-    for event in reversed(found):
-        if event.reason in reasons:
-            return EventNote(event.type, event.reason, event.message, event.time, event.count or 1)
-    return None

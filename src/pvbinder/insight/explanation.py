@@ -66,6 +66,7 @@ class ClassNote(Struct, frozen=True, rename="camel"):
     provisioner: str = ""
     binding_mode: str = ""
     allow_expansion: bool = False
+    driver: str = ""  # the CSI driver that acts for an in-tree provisioner (MG-3)
     driver_registered: bool | None = None  # None: not known, or no CSI driver is needed
 
 

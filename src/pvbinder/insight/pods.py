@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pvbinder.insight.claims import explain_claim, scheduling_problem
+from pvbinder.insight.claims import explain_claim
+from pvbinder.insight.evidence import scheduling_problem
 from pvbinder.insight.explanation import ClaimExplanation, PodExplanation, Verdict
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.insight.wording import listed

@@ -72,9 +72,11 @@ def _class_line(explanation: ClaimExplanation) -> Iterator[str]:
     if not note.exists:
         yield f'  there is no StorageClass "{note.name}"'
         return
-    text = f"  class {note.name}: provisioner {note.provisioner}, {note.binding_mode or 'no binding mode'}"
+    acts = f" (for which {note.driver} acts)" if note.driver else ""
+    text = f"  class {note.name}: provisioner {note.provisioner}{acts}, {note.binding_mode or 'no binding mode'}"
     if note.driver_registered is False:
-        text += f"; there is no CSIDriver {note.provisioner} (a provisioner that is no CSI driver needs none)"
+        text += f"; there is no CSIDriver {note.driver or note.provisioner}"
+        text += "" if note.driver else " (a provisioner that is no CSI driver needs none)"
     yield text
 
 

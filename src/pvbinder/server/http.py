@@ -12,6 +12,7 @@ LISTENER-4  A client that goes away takes its watch with it; a write that has be
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import resource
 import socket
@@ -107,9 +108,12 @@ class Listener:
                 backlog=1024,
             )
         except (OSError, OverflowError) as error:
+            is_busy = getattr(error, "errno", None) == errno.EADDRINUSE
             raise ListenError(
                 f"can't listen on {self._host} port {self.port}: {getattr(error, 'strerror', None) or error}",
-                hint="choose another port with --port, or 0 for any that is free",
+                hint="choose another port with --port, or 0 for any that is free"
+                if is_busy
+                else "choose an address of this machine with --host, and a port that you may use with --port",
             ) from error
         self.port = self._server.sockets[0].getsockname()[1]
         return self
