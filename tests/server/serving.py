@@ -121,10 +121,12 @@ class Watch:
 
 
 @asynccontextmanager
-async def serving(directory: Path, *, rbac: bool = False, **store_options: int) -> AsyncGenerator[Serving]:
+async def serving(
+    directory: Path, *, rbac: bool = False, history_bytes: int = 64 << 20, history_changes: int = 100_000
+) -> AsyncGenerator[Serving]:
     """A server with the namespaces ``shop`` and ``default``."""
     clock = Clock()
-    async with Store(directory, **store_options) as store:
+    async with Store(directory, history_bytes=history_bytes, history_changes=history_changes) as store:
         api = Api(store, Registry(), clock)
         authorizer: Authorizer = AlwaysAllow()
         if rbac:
