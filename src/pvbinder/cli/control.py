@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from pvbinder import __version__, logs
+from pvbinder.cli import loops
 from pvbinder.cli.options import ControlOptions
 from pvbinder.cli.signals import listening
 from pvbinder.controllers.manager import Manager
@@ -43,7 +44,7 @@ log = logs.get(__name__)
 def control(options: ControlOptions) -> int:
     """Run the controllers as asked and return the exit code."""
     logs.configure(verbosity=options.verbosity, format=options.log_format)
-    return asyncio.run(_main(options, load(options.kubeconfig, options.context)))
+    return loops.run(_main(options, load(options.kubeconfig, options.context)))
 
 
 async def _main(options: ControlOptions, config: ConnectionConfig) -> int:

@@ -21,7 +21,7 @@ from pathlib import Path
 import click
 
 from pvbinder import __version__, logs
-from pvbinder.cli import STARTED
+from pvbinder.cli import STARTED, loops
 from pvbinder.cli.board import Board
 from pvbinder.cli.child import run_command
 from pvbinder.cli.errors import WrongUsageError
@@ -56,7 +56,7 @@ def serve(options: UpOptions) -> int:
     if (options.command or options.watch) and options.verbosity == 0:
         logs.only_warnings()
     try:
-        return asyncio.run(_main(options))
+        return loops.run(_main(options))
     except _StoppedEarly as stopped:
         return 128 + stopped.number
 
