@@ -41,8 +41,6 @@ def end_states() -> Iterator[Any]:
     for path in sorted((RECORDED / "scenarios").glob("*.yaml")):
         scenario = yaml.safe_load(path.read_text())
         golden = yaml.safe_load((RECORDED / "golden" / path.name).read_text())
-        if "restart" in scenario.get("needs", []):
-            continue
         kept: dict[tuple[str, str], Any] = {}
         for step in scenario["steps"]:
             _follow(step, kept)
