@@ -159,7 +159,15 @@ DEATHS = [(name, number) for name, (_, writes) in STORIES.items() for number in 
 @pytest.mark.parametrize(("name", "number"), DEATHS, ids=[f"{name} after write {number}" for name, number in DEATHS])
 @on_virtual_time
 async def test_a_controller_that_dies_after_a_write_is_made_good_by_the_next(name: str, number: int) -> None:
-    story, _ = STORIES[name]
+    async with cluster(ControllerOptions(controllers=OURS)) as c:
+        await tell_with_a_death(c, STORIES[name][0], number)
+        found = await state_of(c)
+
+    assert found == await undisturbed(name)
+
+
+async def tell_with_a_death(c: Cluster, story: Story, number: int) -> None:
+    """Let `story` happen, kill the controllers after their write with this number, and start them again."""
     died = asyncio.Event()
     left = number
 
@@ -169,19 +177,16 @@ async def test_a_controller_that_dies_after_a_write_is_made_good_by_the_next(nam
             left -= 1
             if left < 0:
                 died.set()
-                await asyncio.Event().wait()  # to the server it is dead from here on
+                await asyncio.Event().wait()  # to the server they are dead from here on
 
-    async with cluster(ControllerOptions(controllers=OURS)) as c, asyncio.TaskGroup() as group:
-        c.line.after_waiting = die
+    c.line.after_waiting = die
+    async with asyncio.TaskGroup() as group:
         telling = group.create_task(story(c))
         async with asyncio.timeout(20):
             await died.wait()
         await c.restart()
         await telling
-        await c.settle()
-        found = await state_of(c)
-
-    assert found == await undisturbed(name)
+    await c.settle()
 
 
 def refused(status: int, reason: str) -> Answer:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 from tests.controllers.cluster import Cluster, claim, cluster, namespace, using, volume
-from tests.controllers.test_interrupted import FailingOnce, is_write_of_ours, symbolic
+from tests.controllers.test_interrupted import FailingOnce, symbolic, tell_with_a_death
 from tests.controllers.test_scheduler import delayed, local, scheduled
 from tests.controllers.test_stateful_sets import pods, stateful_set
 
@@ -18,7 +17,6 @@ from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import with_small_cluster
 from pvbinder.controllers.stateful_sets import STATEFUL_SETS
 from pvbinder.kube.kinds import CLAIMS, NAMESPACES, PODS, VOLUMES, metadata_of
-from pvbinder.kube.transport import Request
 from pvbinder.model.json import Json
 from pvbinder.model.resources import CONFIG_MAPS
 
@@ -106,28 +104,10 @@ async def test_a_failed_write_changes_nothing_in_the_end(name: str, number: int,
 
 @pytest.mark.parametrize(("name", "number"), DEATHS, ids=[f"{name}, after write {number}" for name, number in DEATHS])
 async def test_controllers_that_die_after_a_write_are_made_good_by_the_next(name: str, number: int) -> None:
-    story, _ = STORIES[name]
-    died = asyncio.Event()
-    left = number
-
-    async def die(request: Request) -> None:
-        nonlocal left
-        if is_write_of_ours(request):
-            left -= 1
-            if left < 0:
-                died.set()
-                await asyncio.Event().wait()  # to the server they are dead from here on
-
-    async with cluster(ALL, with_small_cluster()) as c, asyncio.TaskGroup() as group:
+    async with cluster(ALL, with_small_cluster()) as c:
         await create_node(c.client, "node-1")
         await c.settle()
-        c.line.after_waiting = die
-        telling = group.create_task(story(c))
-        async with asyncio.timeout(20):
-            await died.wait()
-        await c.restart()
-        await telling
-        await c.settle()
+        await tell_with_a_death(c, STORIES[name][0], number)
         found = await state_of(c)
 
     assert lines(found) == lines(await undisturbed(name))
