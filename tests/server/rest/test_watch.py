@@ -125,12 +125,34 @@ async def test_watch_4_it_ends_at_its_timeout_after_a_last_bookmark(tmp_path: Pa
         )
         await server.send("POST", "/api/v1/namespaces/default/configmaps", config_map("elsewhere"))
         times = []
-        for _ in range(2):
+        for _ in range(3):
             kind, bookmark = await watch.next()
             assert (kind, bookmark["metadata"]) == ("BOOKMARK", {"resourceVersion": str(server.store.revision)})
-            times.append(round(loop.time() - started))
+            times.append(round(loop.time() - started, 1))
         assert await watch.ended()
-        assert (times, round(loop.time() - started)) == ([60, 98], 100)
+        assert (times, round(loop.time() - started)) == ([0.5, 60, 98], 100)
+
+
+@on_virtual_time
+async def test_watch_5_who_allows_bookmarks_is_shown_something_within_a_second(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(tmp_path) as server:
+        revision = server.store.revision
+        started = loop.time()
+        silent = await server.events(f"{MAPS}?watch=true&allowWatchBookmarks=true&resourceVersion={revision}")
+        busy = await server.events(f"{MAPS}?watch=true&allowWatchBookmarks=true&resourceVersion={revision}")
+        plain = await server.events(f"{MAPS}?watch=true&timeoutSeconds=50&resourceVersion={revision}")
+        assert (await silent.next())[0] == "BOOKMARK"
+        assert loop.time() - started < 1
+        await put(server, "a")
+        assert await busy.names(1) == [("ADDED", "a")]
+        assert await silent.names(1) == [("ADDED", "a")]
+        for watch in (silent, busy):
+            assert (await watch.next())[0] == "BOOKMARK"
+            assert 60 <= loop.time() - started < 62, "one that showed an event needs no bookmark before its time"
+            await watch.close()
+        assert await plain.names(1) == [("ADDED", "a")]
+        assert await plain.ended(), "who didn't allow them has none"
 
 
 @on_virtual_time

@@ -7,6 +7,9 @@ WATCH-3  Bounded: the stream holds at most `TAKE` events at a time. A reader tha
          forgotten what comes next finds its stream ended, and learns from the next watch that it must list again.
 WATCH-4  A watch ends at its timeout, or when the server stops; shortly before its timeout, and once a minute, a
          bookmark tells the newest revision to those who allow it.
+WATCH-5  Those who allow bookmarks are shown something within their first second, a bookmark if there is nothing else:
+         client-go takes a watch that it left within a second and without an event for a broken one and says so on
+         stderr, as in ``kubectl delete --timeout=1s``.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from pvbinder.server.store.store import with_revision
 
 TAKE = 500
 BOOKMARK_SECONDS = 60.0
+FIRST_BOOKMARK_SECONDS = 0.5  # after the start, if nothing was shown by then
 LAST_BOOKMARK_SECONDS = 2.0  # before the timeout
 LEAST_TIMEOUT_SECONDS = 1800.0  # without one asked for: between this and twice as long, as in the reference
 INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
@@ -185,16 +189,21 @@ async def _stream(
     api: Api, events: _Events, options: ListOptions, present: list[Stored], cursor: Cursor
 ) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
-    timeout = options.timeout_seconds or LEAST_TIMEOUT_SECONDS * random.uniform(1, 2)  # noqa: S311
-    end = clock() + timeout
-    bookmark_at = _next_bookmark(clock(), end) if options.allow_bookmarks else end
+    started = clock()
+    end = started + (options.timeout_seconds or LEAST_TIMEOUT_SECONDS * random.uniform(1, 2))  # noqa: S311
     first_revision = cursor.revision
+    bookmark_at = end
+    is_silent = True  # nothing was shown yet (WATCH-5)
     api.watches[events.resource] += 1
     try:
         for chunk in events.present(present):
+            is_silent = False
             yield chunk
         if options.send_initial_events and options.allow_bookmarks:
+            is_silent = False
             yield events.bookmark(first_revision, ends_initial=True)
+        if options.allow_bookmarks:
+            bookmark_at = min(started + FIRST_BOOKMARK_SECONDS, end) if is_silent else _next_bookmark(clock(), end)
         while not api.store.closed:
             try:
                 changes = cursor.take(TAKE)
@@ -204,12 +213,16 @@ async def _stream(
                 lines = events.lines(changes)
                 if lines:
                     yield lines
+                    if is_silent:
+                        is_silent = False
+                        bookmark_at = _next_bookmark(started, end) if options.allow_bookmarks else end
             else:
                 await cursor.wait(min(end, bookmark_at))
             now = clock()
             if now >= bookmark_at and options.allow_bookmarks and now < end:
                 yield events.bookmark(cursor.catch_up())
-                bookmark_at = _next_bookmark(now, end)
+                bookmark_at = _next_bookmark(started if is_silent else now, end)
+                is_silent = False
             if now >= end:
                 return
     finally:
