@@ -39,6 +39,7 @@ QUERY_FIELD_LIMIT = 200
 GZIP_LEAST = 128 << 10
 GZIP_AT_ONCE = 1 << 20  # larger ones are compressed outside of the loop
 PIECE = 256 << 10  # how much of a body is handed to the socket at once
+PENDING = 64 << 10  # how much a reader of a watch may have to come before we look whether it reads
 MOST_FILES = 65536
 TLS_BUFFER = 32 << 10
 CACHE_CONTROL = "no-cache, private"
@@ -219,9 +220,18 @@ class Listener:
         async with aclosing(cast("_Closable", stream)):
             try:
                 await outgoing.prepare(incoming)
+                writer = incoming.writer
+                # Chunks are framed here and go straight to the transport: with hundreds of watchers of one kind, what
+                # is done for each event and watcher is all that counts. Nothing waits, so nothing needs a timeout,
+                # until as much is pending as aiohttp would take before it asked whether the socket keeps up.
                 async for chunk in stream:
-                    async with asyncio.timeout(self._timeouts.write_seconds):
-                        await outgoing.write(chunk)
+                    transport = incoming.transport
+                    if transport is None or transport.is_closing():
+                        break
+                    transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                    if transport.get_write_buffer_size() > PENDING:
+                        async with asyncio.timeout(self._timeouts.write_seconds):
+                            await writer.drain()
             except TimeoutError:
                 if incoming.transport is not None:
                     incoming.transport.abort()

@@ -356,6 +356,25 @@ async def test_a_cursor_waits_until_its_kind_changes(tmp_path: Path) -> None:
         assert len(cursor.take(9)) == 1
 
 
+async def test_a_cursor_that_waits_again_until_the_same_deadline_is_woken_by_it(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 0.2
+    async with Store(tmp_path) as store:
+        cursor = store.watch(KIND, store.revision)
+        given_up = asyncio.ensure_future(waited(cursor.wait(deadline)))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        for number in range(3):
+            waiting = asyncio.ensure_future(waited(cursor.wait(deadline)))
+            await put(store, "a", str(number))
+            await waiting
+            assert len(cursor.take(9)) == 1
+        await waited(cursor.wait(deadline))
+        assert cursor.take(9) == []
+        assert loop.time() >= deadline - 0.05
+
+
 async def test_a_cursor_waits_no_longer_than_its_deadline_nor_than_the_store(tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     async with Store(tmp_path) as store:

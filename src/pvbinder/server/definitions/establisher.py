@@ -81,7 +81,7 @@ class Establisher:
                     cursor = self._store.watch(_STORE_NAME, self._store.revision)
                     for _, stored in list(self._store.objects(_STORE_NAME)):
                         await self._settle(msgspec.json.decode(stored.data), removals)
-                    with contextlib.suppress(HistoryLost):  # then everything is looked at anew
+                    with contextlib.closing(cursor), contextlib.suppress(HistoryLost):  # all is looked at anew then
                         await self._follow(cursor, removals)
         finally:
             self.close()
@@ -170,10 +170,11 @@ class Establisher:
         for key, _ in list(self._store.objects(where)):
             namespace, _, name = key.rpartition("/")
             await self._send("DELETE", kind.resource.path(namespace or None, name))
-        while not self._store.closed and any(True for _ in self._store.objects(where)):
-            await cursor.wait(asyncio.get_running_loop().time() + _LONGEST_WAIT)
-            with contextlib.suppress(HistoryLost):
-                cursor.take(_AT_ONCE)
+        with contextlib.closing(cursor):
+            while not self._store.closed and any(True for _ in self._store.objects(where)):
+                await cursor.wait(asyncio.get_running_loop().time() + _LONGEST_WAIT)
+                with contextlib.suppress(HistoryLost):
+                    cursor.take(_AT_ONCE)
 
     async def _patch(self, path: str, patch: Json) -> None:
         await self._send("PATCH", path, msgspec.json.encode(patch))

@@ -226,6 +226,7 @@ async def _stream(
             if now >= end:
                 return
     finally:
+        cursor.close()
         api.watches[events.resource] -= 1
 
 

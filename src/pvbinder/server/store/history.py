@@ -41,11 +41,14 @@ class HistoryLost(Exception):  # noqa: N818  (says what happened)
 class Cursor:
     """A place in the history of one kind; only its watcher uses it, and only from the event loop."""
 
-    __slots__ = ("_history", "_track", "revision")
+    __slots__ = ("_deadline", "_expiry", "_history", "_track", "_waiter", "revision")
 
     def __init__(self, history: History, track: _Track, revision: int) -> None:
         self._history = history
         self._track = track
+        self._deadline = 0.0
+        self._expiry: asyncio.TimerHandle | None = None  # one for all waits until the same deadline
+        self._waiter: asyncio.Future[None] | None = None
         self.revision = revision  # everything up to here has been seen
 
     def take(self, limit: int) -> list[Change]:
@@ -68,15 +71,31 @@ class Cursor:
         if self._history.closed or self._track.after(self.revision, 1):
             return
         loop = asyncio.get_running_loop()
-        waiter = loop.create_future()
-        # a handle instead of `asyncio.timeout`: a watch waits thousands of times a second, and inside a generator
-        expiry = loop.call_at(deadline, _wake, waiter)
+        self._waiter = waiter = loop.create_future()
+        # a handle instead of `asyncio.timeout`, and one that stays: a watch waits thousands of times a second
+        if self._expiry is None or self._deadline != deadline:
+            self.close()
+            self._deadline = deadline
+            self._expiry = loop.call_at(deadline, self._expire)
         self._track.waiters.add(waiter)
         try:
             await waiter
+        except asyncio.CancelledError:
+            self.close()
+            raise
         finally:
-            expiry.cancel()
             self._track.waiters.discard(waiter)
+
+    def close(self) -> None:
+        """Take back the alarm of the last deadline; whoever has stopped waiting should not leave it set."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+
+    def _expire(self) -> None:
+        self._expiry = None
+        if self._waiter is not None:
+            _wake(self._waiter)
 
 
 class History:
