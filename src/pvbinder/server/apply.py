@@ -62,7 +62,7 @@ def apply(
     if not has_valid_fields(entries.values()):
         raise ApiError(500, "", "failed to decode managed fields: error decoding manager from manager fields")
     if old is not None and not entries:
-        entries = _before_first_apply(live, kind, now)
+        entries = _before_first_apply(live, kind, now, subresource)
     application = _Application(live, applied, entries, Manager(manager, "Apply", "", subresource), now, kind)
     try:
         merged, after = (
@@ -227,12 +227,12 @@ def _without_managed_fields(old: Json) -> Json:
     return {**old, "metadata": {key: value for key, value in old["metadata"].items() if key != "managedFields"}}
 
 
-def _before_first_apply(live: Json, kind: ServedKind, now: str) -> _Entries:
+def _before_first_apply(live: Json, kind: ServedKind, now: str, subresource: str) -> _Entries:
     """Everything belongs to whoever was there before (APPLY-3)."""
     changes = compare(empty_object(kind), live, kind.schema)
     fields = difference(union(changes.added, changes.modified), UNOWNED)
-    fields = without_unreachable(fields, unreachable_fields(kind, ""))
-    manager = Manager(BEFORE_FIRST_APPLY, "Update", kind.resource.api_version, "")
+    fields = without_unreachable(fields, unreachable_fields(kind, subresource))
+    manager = Manager(BEFORE_FIRST_APPLY, "Update", kind.resource.api_version, subresource)
     return {manager: Entry(manager, manager.api_version, now, fields)} if fields else {}
 
 

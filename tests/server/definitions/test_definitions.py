@@ -230,6 +230,21 @@ async def test_the_status_has_its_own_path(tabs: Plane) -> None:
     assert (scale["spec"], scale["status"]) == ({"replicas": 1}, {"replicas": 3})
 
 
+async def test_the_scale_can_be_applied(tabs: Plane) -> None:
+    await tabs.ask("POST", TABS, tab())
+    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "one"}, "spec": {"replicas": 5}}
+    await tabs.ask("PATCH", f"{TABS}/one/scale", scale, "apply-patch+yaml", fieldManager="scaler", force="true")
+    found = await tabs.ask("GET", f"{TABS}/one")
+    assert found["spec"]["replicas"] == 5
+    owner = found["metadata"]["managedFields"][0]
+    assert (owner["manager"], owner["apiVersion"], owner["subresource"]) == (
+        "scaler",
+        "stable.example.com/v1",
+        "scale",
+    )
+    assert owner["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
+
+
 async def test_other_versions_show_the_same_object(tabs: Plane) -> None:
     await tabs.ask("POST", TABS, tab())
     other = await tabs.ask("GET", f"{TABS}/one".replace("/v1/", "/v1beta1/"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.server.serving import Serving, serving
+from tests.server.serving import Reply, Serving, serving
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/shop/deployments"
 PODS = "/api/v1/namespaces/shop/pods"
@@ -75,3 +75,104 @@ async def test_what_would_talk_to_containers_says_that_there_are_none(tmp_path: 
         for method, name in (("GET", "log"), ("POST", "exec"), ("GET", "portforward")):
             refused = await server.send(method, f"{PODS}/p/{name}", {} if method == "POST" else None)
             assert (refused.status, refused.body["reason"]) == (503, "ServiceUnavailable"), name
+
+
+def scale_of(replicas: int) -> dict[str, Any]:
+    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {"name": "w"}, "spec": {"replicas": replicas}}
+
+
+async def apply_to(server: Serving, path: str, body: dict[str, Any], manager: str, *, force: bool = False) -> Reply:
+    query = f"fieldManager={manager}" + ("&force=true" if force else "")
+    return await server.send("PATCH", f"{path}?{query}", body, content_type="application/apply-patch+yaml")
+
+
+async def owners_of(server: Serving, path: str, field: str = "replicas") -> set[tuple[str, str, str]]:
+    metadata = (await server.send("GET", path)).body["metadata"]
+    return {
+        (entry["manager"], entry["operation"], entry.get("subresource", ""))
+        for entry in metadata["managedFields"]
+        if f"f:{field}" in entry["fieldsV1"].get("f:spec", {})
+    }
+
+
+async def test_who_applies_a_scale_owns_the_replicas_as_scaled_2_says(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        made = await make_deployment(server)
+        conflict = await apply_to(server, f"{DEPLOYMENTS}/w/scale", scale_of(3), "scaler")
+        assert conflict.status == 409
+        assert conflict.body["details"]["causes"] == [
+            {
+                "reason": "FieldManagerConflict",
+                "message": 'conflict with "tester" using autoscaling/v1',
+                "field": ".spec.replicas",
+            }
+        ]
+        applied = await apply_to(server, f"{DEPLOYMENTS}/w/scale", scale_of(3), "scaler", force=True)
+        assert (applied.status, applied.body["kind"], applied.body["spec"]) == (200, "Scale", {"replicas": 3})
+        assert "managedFields" not in applied.body["metadata"]
+        found = (await server.send("GET", f"{DEPLOYMENTS}/w")).body
+        assert (found["spec"]["replicas"], found["metadata"]["generation"]) == (3, made["metadata"]["generation"] + 1)
+        assert found["metadata"]["managedFields"][0] == {
+            "manager": "scaler",
+            "operation": "Apply",
+            "apiVersion": "apps/v1",
+            "time": "2026-03-01T12:00:00Z",
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:spec": {"f:replicas": {}}},
+            "subresource": "scale",
+        }
+        assert await owners_of(server, f"{DEPLOYMENTS}/w") == {("scaler", "Apply", "scale")}
+        assert ("tester", "Update", "") in await owners_of(server, f"{DEPLOYMENTS}/w", "selector")
+
+
+async def test_the_same_number_of_replicas_is_shared(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await make_deployment(server)
+        assert (await apply_to(server, f"{DEPLOYMENTS}/w/scale", scale_of(1), "scaler")).status == 200
+        assert await owners_of(server, f"{DEPLOYMENTS}/w") == {("tester", "Update", ""), ("scaler", "Apply", "scale")}
+        before = await server.send("GET", f"{DEPLOYMENTS}/w")
+        again = await apply_to(server, f"{DEPLOYMENTS}/w/scale", scale_of(1), "scaler")
+        assert again.revision == before.revision
+
+
+async def test_what_a_scale_was_applied_with_is_a_conflict_for_who_applies_the_workload(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        made = await make_deployment(server)
+        await apply_to(server, f"{DEPLOYMENTS}/w/scale", scale_of(3), "scaler", force=True)
+        spec = {**made["spec"], "replicas": 1}
+        workload = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "w"}, "spec": spec}
+        refused = await apply_to(server, f"{DEPLOYMENTS}/w", workload, "deployer")
+        assert refused.status == 409
+        assert refused.message == (
+            'Apply failed with 1 conflict: conflict with "scaler" with subresource "scale": .spec.replicas'
+        )
+
+
+async def test_a_scale_is_owned_by_who_updates_it(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await make_deployment(server)
+        await apply_to(server, f"{DEPLOYMENTS}/w/scale", scale_of(3), "scaler", force=True)
+        for content_type, body in (
+            ("application/merge-patch+json", {"spec": {"replicas": 4}}),
+            ("application/json-patch+json", [{"op": "replace", "path": "/spec/replicas", "value": 5}]),
+            ("application/strategic-merge-patch+json", {"spec": {"replicas": 6}}),
+        ):
+            patched = await server.send("PATCH", f"{DEPLOYMENTS}/w/scale", body, content_type=content_type)
+            assert patched.status == 200, patched.body
+            assert await owners_of(server, f"{DEPLOYMENTS}/w") == {("tester", "Update", "scale")}
+
+
+async def test_an_applied_scale_has_to_be_one(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await make_deployment(server)
+        wrong = await apply_to(server, f"{DEPLOYMENTS}/w/scale", {**scale_of(3), "apiVersion": "apps/v1"}, "scaler")
+        assert (wrong.status, wrong.message) == (
+            400,
+            "Incorrect version specified in apply patch. Specified patch version: apps/v1, expected: autoscaling/v1",
+        )
+        negative = await apply_to(server, f"{DEPLOYMENTS}/w/scale", scale_of(-1), "scaler", force=True)
+        assert negative.status == 422
+        missing = await apply_to(server, f"{DEPLOYMENTS}/none/scale", scale_of(3), "scaler")
+        assert missing.status == 404
+        unowned = await apply_to(server, f"{PODS}/p/binding", scale_of(3), "scaler")
+        assert unowned.status == 405

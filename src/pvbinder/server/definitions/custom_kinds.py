@@ -178,6 +178,7 @@ def _scale(declared: Json) -> Subresource:
         body_schema="io.k8s.api.autoscaling.v1.Scale",
         read=read,
         write=write,
+        replicas_path=tuple(replicas),
     )
 
 

@@ -55,4 +55,5 @@ def scale_of(prepare: Callable[[Json, Json, str], None] = keep_status) -> Subres
         body_schema="io.k8s.api.autoscaling.v1.Scale",
         read=read_scale,
         write=write_scale,
+        replicas_path=("spec", "replicas"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast, get_args
 
+from pvbinder.server.apply import apply, check_strictly
 from pvbinder.server.errors import ApiError, bad_request, not_found
 from pvbinder.server.kinds.kind import Json, ServedKind, Subresource
 from pvbinder.server.patches import PatchType, apply_patch
@@ -14,6 +15,7 @@ from pvbinder.server.rest.negotiation import Form, respond
 from pvbinder.server.rest.options import read_delete_options
 from pvbinder.server.rest.shelf import encode
 from pvbinder.server.rest.writing import Writer
+from pvbinder.server.scaled_fields import bring_back, entries_of_scale
 from pvbinder.server.schema import decode_body
 from pvbinder.server.store import Stored
 
@@ -27,10 +29,12 @@ async def replace(writer: Writer, attributes: Attributes, sub: Subresource, form
 
 
 async def patch(writer: Writer, attributes: Attributes, sub: Subresource, form: Form, content_type: str) -> ApiResponse:
-    """Answer a PATCH of a subresource that has a body of its own; it can't be applied."""
+    """Answer a PATCH of a subresource that has a body of its own; only a Scale can be applied."""
     stored = _stored(writer, attributes)
     if content_type not in get_args(PatchType):
-        raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
+        if not sub.replicas_path:
+            raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
+        return await _apply(writer, attributes, sub, form, stored)
     before = sub.read(writer.shelf.served(stored.data))
     validation = writer.options.field_validation
     patch_type = cast(PatchType, content_type)
@@ -59,18 +63,50 @@ async def post(writer: Writer, attributes: Attributes, sub: Subresource, form: F
     return await _write(writer, attributes, sub, form, stored, _decode(writer, sub))
 
 
+async def _apply(writer: Writer, attributes: Attributes, sub: Subresource, form: Form, stored: Stored) -> ApiResponse:
+    """Server-side apply of a Scale: who applies it owns the object's replicas (SCALED-1, SCALED-2)."""
+    kind, options = _kind_of(sub), writer.options
+    obj = writer.shelf.decode(stored.data)
+    before = sub.read(writer.shelf.served(stored.data))
+    entries = entries_of_scale(obj["metadata"].get("managedFields"), sub.replicas_path)
+    if entries:
+        before["metadata"]["managedFields"] = entries
+    body = apply(
+        before,
+        writer.request.body,
+        manager=options.field_manager,
+        force=bool(options.force),
+        kind=kind,
+        now=writer.now,
+        subresource=sub.name,
+    )
+    writer.warnings += check_strictly(writer.request.body, options.field_validation)
+    _check_name(body, attributes.name)
+    return await _write(writer, attributes, sub, form, stored, body, is_applied=True)
+
+
 async def _write(
-    writer: Writer, attributes: Attributes, sub: Subresource, form: Form, stored: Stored, body: Json
+    writer: Writer,
+    attributes: Attributes,
+    sub: Subresource,
+    form: Form,
+    stored: Stored,
+    body: Json,
+    *,
+    is_applied: bool = False,
 ) -> ApiResponse:
-    """Put a body into the object, store that, and show the subresource anew."""
+    """Put a body into the object, store that, and show the subresource anew; an applied body has its managed fields."""
     if sub.write is None:
         raise ApiError(501, "NotImplemented", f"{sub.name} can't be written")
     shelf = writer.shelf
     old, new = shelf.decode(stored.data), shelf.decode(stored.data)
     del new["metadata"]["resourceVersion"]  # what the body says counts
     sub.write(new, body, writer.now)
+    if is_applied:
+        entries = body["metadata"].get("managedFields")
+        bring_back(new["metadata"], entries, sub.replicas_path, shelf.kind.resource.api_version)
     key = shelf.key(attributes.namespace, attributes.name)
-    data = await writer.update(stored, old, new, key, sub)
+    data = await writer.update(stored, old, new, key, sub, record=not is_applied)
     if sub.answers_status:
         return respond(writer.request, 201, _success(), form.media_type)
     response = respond(writer.request, 200, sub.read(shelf.served(data)), form.media_type)
