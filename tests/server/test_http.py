@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from tests.server.serving import ADMIN, MAPS, Serving, config_map, serving
 
-from pvbinder.server.http import BODY_LIMIT, Listener, ListenError, Timeouts
+from pvbinder.server.http import Listener, ListenError
+from pvbinder.server.messages import BODY_LIMIT, Timeouts
 from pvbinder.server.requests import ApiRequest, ApiResponse
 
 PATIENCE_SECONDS = 20.0  # for what must happen; nothing here takes a second

@@ -33,12 +33,13 @@ from pvbinder.server.definitions.establisher import Establisher
 from pvbinder.server.discovery import Discovery
 from pvbinder.server.dispatch import Dispatcher
 from pvbinder.server.expiry import Expiry
-from pvbinder.server.http import Listener, Timeouts
+from pvbinder.server.http import Listener
 from pvbinder.server.identity import Identity
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.kinds.quotas import PRIORITY_CLASSES, system_priority_classes
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.loading import load
+from pvbinder.server.messages import Timeouts
 from pvbinder.server.openapi import OpenApi
 from pvbinder.server.requests import ApiRequest, UserInfo
 from pvbinder.server.rest.api import Api

@@ -17,32 +17,33 @@ import logging
 import resource
 import socket
 import ssl
-import zlib
 from asyncio import sslproto
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, cast
-from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.dispatch import error_response
 from pvbinder.server.errors import ApiError, bad_request
+from pvbinder.server.messages import (
+    BODY_LIMIT,
+    LINE_LIMIT,
+    Timeouts,
+    compress_if_large,
+    header_fields,
+    read_target,
+    too_large,
+    too_slow,
+)
 from pvbinder.server.requests import ApiRequest, ApiResponse
 
-BODY_LIMIT = 3 << 20
-LINE_LIMIT = 64 << 10
-QUERY_FIELD_LIMIT = 200
-GZIP_LEAST = 128 << 10
-GZIP_AT_ONCE = 1 << 20  # larger ones are compressed outside of the loop
 PIECE = 256 << 10  # how much of a body is handed to the socket at once
 PENDING = 64 << 10  # how much a reader of a watch may have to come before we look whether it reads
 MOST_FILES = 65536
 TLS_BUFFER = 32 << 10
-CACHE_CONTROL = "no-cache, private"
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (how to reach who listens everywhere)
 
 _WebHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -51,16 +52,6 @@ Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
 
 class ListenError(PvbinderError):
     """The address can't be listened on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long a listener waits for a peer."""
-
-    read_seconds: float = 60.0  # for the body of a request
-    idle_seconds: float = 90.0  # for the next request, its headers included
-    write_seconds: float = 60.0  # for a reader to take a chunk
-    handshake_seconds: float = 10.0
 
 
 class Listener:
@@ -141,27 +132,22 @@ class Listener:
         response = await self._handle(request)
         if response.stream is not None:
             return await self._send_stream(incoming, response, response.stream)
-        if len(response.body) > GZIP_LEAST and _takes_gzip(request):
-            await _compress(response)
+        await compress_if_large(request, response)
         if len(response.body) > PIECE:
             return await self._send_pieces(incoming, response)
         return _plain(response)
 
     async def _read(self, incoming: web.BaseRequest) -> ApiRequest:
         """Read a request whole (LISTENER-1)."""
-        path, _, query = incoming.raw_path.partition("?")
+        path, query = read_target(incoming.raw_path)
         headers = {name.lower(): value for name, value in incoming.headers.items()}
         if len(headers) != len(incoming.headers):
             headers = {name: ", ".join(incoming.headers.getall(name)) for name in headers}
-        try:
-            fields = parse_qs(query, keep_blank_values=True, max_num_fields=QUERY_FIELD_LIMIT) if query else {}
-        except ValueError as error:
-            raise bad_request(f"the query of the request can't be read: {error}") from error
         transport = incoming.transport
         return ApiRequest(
             method=incoming.method,
-            path=unquote(path) if "%" in path else path,
-            query=fields,
+            path=path,
+            query=query,
             headers=headers,
             body=await self._read_body(incoming) if incoming.body_exists else b"",
             client_certificate=transport.get_extra_info("peercert") if transport is not None else None,
@@ -170,7 +156,7 @@ class Listener:
     async def _read_body(self, incoming: web.BaseRequest) -> bytes:
         length = incoming.content_length
         if length is not None and length > BODY_LIMIT:
-            raise _too_large()
+            raise too_large()
         if incoming.headers.get("Expect", "").lower() == "100-continue":
             assert incoming.transport is not None
             incoming.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -184,10 +170,10 @@ class Listener:
                 while chunk := await content.readany():
                     size += len(chunk)
                     if size > BODY_LIMIT:
-                        raise _too_large()
+                        raise too_large()
                     chunks.append(chunk)
         except TimeoutError as error:
-            raise ApiError(408, "Timeout", "the body of the request did not arrive in time") from error
+            raise too_slow() from error
         except (web.RequestPayloadError, ValueError) as error:
             raise bad_request(f"the body of the request can't be read: {error}") from error
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -278,38 +264,8 @@ def _plain(response: ApiResponse, *, closes: bool = False) -> web.Response:
 
 def _set_headers(outgoing: web.StreamResponse, response: ApiResponse) -> None:
     headers = outgoing.headers
-    for name, value in response.headers.items():
-        headers[name] = value
-    headers["Cache-Control"] = CACHE_CONTROL
-    for warning in response.warnings:
-        headers.add("Warning", _warning(warning))
-
-
-def _warning(text: str) -> str:
-    """Return a ``Warning`` header's value; control characters would end the header."""
-    clean = "".join(char if char.isprintable() else " " for char in text)
-    escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
-    return f'299 - "{escaped}"'
-
-
-def _takes_gzip(request: ApiRequest) -> bool:
-    """Tell whether the client takes gzip, as the reference reads it: only when it stands there without a quality."""
-    return any(token.strip() == "gzip" for token in request.headers.get("accept-encoding", "").split(","))
-
-
-async def _compress(response: ApiResponse) -> None:
-    if len(response.body) > GZIP_AT_ONCE:
-        response.body = await asyncio.get_running_loop().run_in_executor(None, _gzip, response.body)
-    else:
-        response.body = _gzip(response.body)
-    response.headers["Content-Encoding"] = "gzip"
-    response.headers["Vary"] = "Accept-Encoding"
-
-
-def _gzip(body: bytes) -> bytes:
-    compressor = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    return compressor.compress(body) + compressor.flush()
-
-
-def _too_large() -> ApiError:
-    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")
+    for name, value in header_fields(response):
+        if name == "Warning":
+            headers.add(name, value)  # there may be several
+        else:
+            headers[name] = value

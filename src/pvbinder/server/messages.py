@@ -1,0 +1,95 @@
+"""What a request and an answer are on the wire, whatever the version of HTTP that carries them.
+
+MESSAGE-1  Input is bounded: a body has at most `BODY_LIMIT` bytes (413), a field of the head and its target
+           `LINE_LIMIT`, a query `QUERY_FIELD_LIMIT` parameters.
+MESSAGE-2  Large answers are compressed for clients that take gzip, and none blocks the loop for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote
+
+from pvbinder.server.errors import ApiError, bad_request
+from pvbinder.server.requests import ApiRequest, ApiResponse
+
+BODY_LIMIT = 3 << 20
+LINE_LIMIT = 64 << 10
+QUERY_FIELD_LIMIT = 200
+GZIP_LEAST = 128 << 10
+GZIP_AT_ONCE = 1 << 20  # larger ones are compressed outside of the loop
+CACHE_CONTROL = "no-cache, private"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a listener waits for a peer."""
+
+    read_seconds: float = 60.0  # for the body of a request
+    idle_seconds: float = 90.0  # for the next request, its headers included
+    write_seconds: float = 60.0  # for a reader to take a chunk
+    handshake_seconds: float = 10.0
+
+
+def read_target(target: str) -> tuple[str, dict[str, list[str]]]:
+    """Split the target of a request into its path, decoded once, and the parameters of its query.
+
+    Raises:
+        ApiError: 400, the query has too many parameters.
+    """
+    path, _, query = target.partition("?")
+    try:
+        fields = parse_qs(query, keep_blank_values=True, max_num_fields=QUERY_FIELD_LIMIT) if query else {}
+    except ValueError as error:
+        raise bad_request(f"the query of the request can't be read: {error}") from error
+    return unquote(path) if "%" in path else path, fields
+
+
+def header_fields(response: ApiResponse) -> Iterator[tuple[str, str]]:
+    """Give the header fields that the answer has whichever version of HTTP it is sent by."""
+    yield from response.headers.items()
+    yield "Cache-Control", CACHE_CONTROL
+    for warning in response.warnings:
+        yield "Warning", _warning(warning)
+
+
+async def compress_if_large(request: ApiRequest, response: ApiResponse) -> None:
+    """Compress the body in place if it is large and the client takes gzip (MESSAGE-2)."""
+    if len(response.body) <= GZIP_LEAST or not _takes_gzip(request):
+        return
+    if len(response.body) > GZIP_AT_ONCE:
+        response.body = await asyncio.get_running_loop().run_in_executor(None, _gzip, response.body)
+    else:
+        response.body = _gzip(response.body)
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+
+
+def too_large() -> ApiError:
+    """Return the refusal of a body that is over the limit."""
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")
+
+
+def too_slow() -> ApiError:
+    """Return the refusal of a body that didn't arrive in time."""
+    return ApiError(408, "Timeout", "the body of the request did not arrive in time")
+
+
+def _warning(text: str) -> str:
+    """Return a ``Warning`` header's value; control characters would end the header."""
+    clean = "".join(char if char.isprintable() else " " for char in text)
+    escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{escaped}"'
+
+
+def _takes_gzip(request: ApiRequest) -> bool:
+    """Tell whether the client takes gzip, as the reference reads it: only when it stands there without a quality."""
+    return any(token.strip() == "gzip" for token in request.headers.get("accept-encoding", "").split(","))
+
+
+def _gzip(body: bytes) -> bytes:
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return compressor.compress(body) + compressor.flush()
