@@ -169,7 +169,7 @@ def test_managed_5_only_so_many_updaters_are_kept() -> None:
     assert labels >= {f"f:l{number}" for number in range(20)}
 
 
-def test_managed_6_a_status_write_is_cheap() -> None:
+def test_managed_7_a_status_write_is_cheap() -> None:
     made = write(claim(labels={"x": "y"}), None, "maker")
     best = 1.0
     for _ in range(20):

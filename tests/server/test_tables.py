@@ -190,8 +190,10 @@ def test_events_of_both_groups_have_the_same_row() -> None:
         "message": "m",
     }
     older = render_table(EVENT, [obj], {}, "None", NOW)
-    newer = render_table(EVENT_OF_EVENTS, [from_v1(obj)], {}, "None", NOW)
+    newer = render_table(EVENT_OF_EVENTS, [obj], {}, "None", NOW)
     assert older["rows"] == newer["rows"]
+    whole = render_table(EVENT_OF_EVENTS, [obj], {}, "Object", NOW)
+    assert whole["rows"][0]["object"] == from_v1(obj)
 
 
 OBJECT: Json = {"kind": "ConfigMap", "metadata": {"name": "a", **BORN}, "data": {"k": "v"}}

@@ -13,15 +13,17 @@ APPLY-5  An apply that changes nothing gives the stored object back, managed fie
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.field_sets import FieldSet, difference, intersection, paths, shown_path, union
-from pvbinder.server.kinds.kind import Json, ServedKind
+from pvbinder.server.kinds.kind import Form, Json, ServedKind
 from pvbinder.server.managed_fields import (
     UNOWNED,
     Entry,
     Manager,
+    changes_elsewhere,
     empty_object,
     has_valid_fields,
     read_entries,
@@ -32,7 +34,7 @@ from pvbinder.server.managed_fields import (
 )
 from pvbinder.server.schema import FieldValidation
 from pvbinder.server.schema.convert import Conversion, ConversionError
-from pvbinder.server.typed import TypedError, check, compare, field_set, merge, remove, with_named_fields
+from pvbinder.server.typed import Comparison, TypedError, check, compare, field_set, merge, remove, with_named_fields
 
 BEFORE_FIRST_APPLY: Final = "before-first-apply"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
@@ -118,10 +120,11 @@ class _Application:
         changes = compare(self._live, merged, schema)
         changed = without_unreachable(union(changes.added, changes.modified), unreachable)
         removed = without_unreachable(changes.removed, unreachable)
-        conflicts = self._conflicts(entries, changed)
+        elsewhere = changes_elsewhere(self._live, merged, entries, self.kind)
+        conflicts = self._conflicts(entries, changed, elsewhere)
         if conflicts and not force:
             raise ConflictsError(conflicts)
-        entries = take_from(entries, self._manager, union(changed, removed))
+        entries = take_from(entries, self._manager, union(changed, removed), elsewhere)
         owned = difference(owned, UNOWNED)
         if owned:
             entries[self._manager] = self._entry(owned, last, changed=merged != self._live)
@@ -143,14 +146,36 @@ class _Application:
         schema = self.kind.schema
         kept: FieldSet = {}
         for entry in entries.values():
-            kept = union(kept, with_named_fields(entry.fields, schema))
+            if entry.api_version not in self.kind.other_forms:
+                kept = union(kept, with_named_fields(entry.fields, schema))
         gone = difference(with_named_fields(last, schema), kept)
-        return remove(merged, gone, schema) if gone else merged
+        if not gone:
+            return merged
+        pruned = remove(merged, gone, schema)
+        for api_version, form in self.kind.other_forms.items():
+            pruned = self._kept_elsewhere(merged, pruned, entries, api_version, form)
+        return pruned
 
-    def _conflicts(self, entries: _Entries, changed: FieldSet) -> dict[Manager, FieldSet]:
+    def _kept_elsewhere(self, merged: Json, pruned: Json, entries: _Entries, api_version: str, form: Form) -> Json:
+        """Put back what was removed and somebody owns who wrote through another version (MANAGED-6)."""
+        owned: FieldSet = {}
+        for entry in entries.values():
+            if entry.api_version == api_version:
+                owned = union(owned, with_named_fields(entry.fields, form.schema))
+        if not owned:
+            return pruned
+        there = form.of(merged)
+        gone = difference(compare(form.of(pruned), there, form.schema).added, owned)
+        return form.back(remove(there, gone, form.schema))
+
+    def _conflicts(
+        self, entries: _Entries, changed: FieldSet, elsewhere: Mapping[str, Comparison]
+    ) -> dict[Manager, FieldSet]:
         found = {}
         for manager, entry in entries.items():
-            if manager != self._manager and (fields := intersection(entry.fields, changed)):
+            there = elsewhere.get(entry.api_version)
+            touched = changed if there is None else union(there.added, there.modified)
+            if manager != self._manager and (fields := intersection(entry.fields, touched)):
                 found[manager] = fields
         return found
 

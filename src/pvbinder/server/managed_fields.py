@@ -9,7 +9,9 @@ MANAGED-3  An object without ``managedFields`` that isn't new gets none until so
 MANAGED-4  Fields that a write can't reach (the status for a write to the object, the rest for one to the status) are
            nobody's by that write.
 MANAGED-5  At most `MAX_UPDATERS` managers by update are kept apart; the oldest become ``ancient-changes``.
-MANAGED-6  The cost follows what changed, not the size of the object: `typed.compare` walks only into differences, and
+MANAGED-6  An entry that was made through another version of a kind has the paths of that version, and loses what has
+           changed as that version shows it.
+MANAGED-7  The cost follows what changed, not the size of the object: `typed.compare` walks only into differences, and
            an entry that loses nothing isn't touched.
 """
 
@@ -73,7 +75,7 @@ class Entry(Struct, frozen=True):
 
 
 def record_update(new: Json, old: Json | None, *, manager: str, subresource: str, time: str, kind: ServedKind) -> None:
-    """Note in `new` who owns what after a write that isn't an apply (MANAGED-1 to 6); `old` is None for a new object.
+    """Note in `new` who owns what after a write that isn't an apply (MANAGED-1 to 7); `old` is None for a new object.
 
     `time` is when, as it is stored. An object that doesn't follow its schema is left without a record.
     """
@@ -95,8 +97,9 @@ def record_update(new: Json, old: Json | None, *, manager: str, subresource: str
         if stored:
             metadata["managedFields"] = stored
         return
+    elsewhere = changes_elsewhere(old, new, entries, kind) if old is not None else {}
     after = _after_update(
-        entries, changes, Manager(manager, "Update", kind.resource.api_version, subresource), time, kind
+        entries, changes, Manager(manager, "Update", kind.resource.api_version, subresource), time, kind, elsewhere
     )
     if after is entries and stored is sent:
         write_entries(metadata, after.values())
@@ -182,13 +185,30 @@ def without_unreachable(fields: FieldSet, unreachable: FieldSet) -> FieldSet:
     return result
 
 
-def take_from(entries: dict[Manager, Entry], manager: Manager, lost: FieldSet) -> dict[Manager, Entry]:
-    """What everybody but `manager` still owns when `lost` is taken away; entries that own nothing are gone."""
+def changes_elsewhere(
+    old: Json, new: Json, entries: Mapping[Manager, Entry], kind: ServedKind
+) -> dict[str, Comparison]:
+    """What changes in the other versions through which somebody owns fields, by apiVersion (MANAGED-6)."""
+    found = {}
+    for api_version, form in kind.other_forms.items():
+        if any(entry.api_version == api_version for entry in entries.values()):
+            found[api_version] = compare(form.of(_comparable(old, kind)), form.of(new), form.schema)
+    return found
+
+
+def take_from(
+    entries: dict[Manager, Entry], manager: Manager, lost: FieldSet, elsewhere: Mapping[str, Comparison] = NOTHING
+) -> dict[Manager, Entry]:
+    """What everybody but `manager` still owns when `lost` is taken away; entries that own nothing are gone.
+
+    `elsewhere` is what changes as other versions show it, for entries with their paths.
+    """
     left = entries
     for other, entry in entries.items():
         if other == manager:
             continue
-        rest = difference(entry.fields, lost)
+        there = elsewhere.get(entry.api_version)
+        rest = difference(entry.fields, lost if there is None else there.changed)
         if rest is not entry.fields:
             if left is entries:
                 left = dict(entries)
@@ -226,14 +246,19 @@ def _comparable(old: Json | None, kind: ServedKind) -> Json:
 
 
 def _after_update(
-    entries: dict[Manager, Entry], changes: Comparison, manager: Manager, time: str, kind: ServedKind
+    entries: dict[Manager, Entry],
+    changes: Comparison,
+    manager: Manager,
+    time: str,
+    kind: ServedKind,
+    elsewhere: Mapping[str, Comparison],
 ) -> dict[Manager, Entry]:
     """The entries after a write with these changes; the same object when nothing changes (MANAGED-2)."""
     unreachable = unreachable_fields(kind, manager.subresource)
     taken = without_unreachable(union(changes.added, changes.modified), unreachable)
     removed = without_unreachable(changes.removed, unreachable)
     taken = difference(taken, UNOWNED)
-    after = take_from(entries, manager, union(taken, removed))
+    after = take_from(entries, manager, union(taken, removed), elsewhere)
     before = entries.get(manager)
     if not taken:
         if before is not None and removed:

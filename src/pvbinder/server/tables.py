@@ -39,7 +39,7 @@ def render_table(
     version: str = "v1",
     with_columns: bool = True,
 ) -> Json:
-    """Make a Table of objects as they are served.
+    """Make a Table of objects, which come in the form in which they are stored.
 
     `list_metadata` has the resourceVersion (and what else a list says about itself). Later events of a watch come
     without the definitions of columns. `version` may also be the older ``v1beta1``.
@@ -61,9 +61,8 @@ def render_table(
         if include_object == "Metadata":
             shown = partial_object_metadata(obj, version)
         elif include_object == "Object":
-            shown = obj
-        stored = kind.to_storage(obj)
-        rows.append({"cells": [column.cell(stored, now) for column in columns], "object": shown})
+            shown = kind.from_storage(obj)
+        rows.append({"cells": [column.cell(obj, now) for column in columns], "object": shown})
     return {
         "kind": "Table",
         "apiVersion": f"{_GROUP}/{version}",

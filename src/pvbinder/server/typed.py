@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.field_sets import SELF, FieldSet, is_member, shown_path
+from pvbinder.server.field_sets import SELF, FieldSet, is_member, shown_path, union
 from pvbinder.server.go_text import go_plain, go_syntax, go_type
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.schema.types import CATALOGUE, Catalogue, Field
@@ -35,6 +35,11 @@ class Comparison:
     added: FieldSet = field(default_factory=dict)
     modified: FieldSet = field(default_factory=dict)
     removed: FieldSet = field(default_factory=dict)
+
+    @property
+    def changed(self) -> FieldSet:
+        """All three together."""
+        return union(union(self.added, self.modified), self.removed)
 
 
 def compare(old: Json, new: Json, schema: str, catalogue: Catalogue = CATALOGUE) -> Comparison:

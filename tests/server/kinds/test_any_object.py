@@ -69,7 +69,10 @@ def test_any_object_of_the_schema_can_be_handled(kind: ServedKind, data: st.Data
         kind.warnings(changed, old)
         kind.generation_after(changed, old)
         assert old == before
-    render_table(kind, [kind.from_storage(old)], {}, "Object", CLOCK)
+    render_table(kind, [old], {}, "Object", CLOCK)
+    before = copy.deepcopy(old)
+    kind.to_storage(kind.from_storage(old))
+    assert old == before
     for reader in kind.selectable_fields.values():
         assert isinstance(reader(old), str)
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import pkgutil
+
+import lightkube.resources
 
 from pvbinder.model.resources import EVENTS, EVENTS_EVENTS, Resource
 from pvbinder.server.kinds.registry import Registry
@@ -65,3 +69,39 @@ def test_a_kind_is_found_by_what_its_objects_call_themselves() -> None:
     assert found is not None
     assert found.resource.plural == "persistentvolumeclaims"
     assert Registry().of_kind("", "v1", "Book") is None
+
+
+NOT_SERVED = {  # what lightkube-models has beside what is served, apart from alpha and beta versions, and why
+    "v1 bindings": "pods/binding is what schedulers post to",
+    "v1 componentstatuses": "deprecated, and there are no components to ask",
+}
+NO_BUILT_IN = "snapshot.storage.k8s.io"  # of an extension that is always there
+
+
+def known_to_lightkube() -> set[tuple[str, str, str]]:
+    """Group, version and plural of every kind that lightkube-models has."""
+    known = set()
+    for module in pkgutil.iter_modules(lightkube.resources.__path__):
+        for each in vars(importlib.import_module(f"lightkube.resources.{module.name}")).values():
+            info = getattr(each, "_api_info", None)
+            if isinstance(each, type) and info is not None and info.parent is None:
+                known.add((info.resource.group, info.resource.version, info.plural))
+    return known
+
+
+def test_every_stable_kind_is_served_and_no_other() -> None:
+    stable = {found for found in known_to_lightkube() if "alpha" not in found[1] and "beta" not in found[1]}
+    served = {(kind.resource.group, kind.resource.version, kind.resource.plural) for kind in Registry()}
+    missing = {f"{f'{group}/' if group else ''}{version} {plural}" for group, version, plural in stable - served}
+    assert missing == NOT_SERVED.keys()
+    assert {group for group, _, _ in served - stable} == {NO_BUILT_IN}
+
+
+def test_autoscalers_of_both_versions_share_one_storage() -> None:
+    registry = Registry()
+    older = registry.find("autoscaling", "v1", "horizontalpodautoscalers")
+    newer = registry.find("autoscaling", "v2", "horizontalpodautoscalers")
+    assert older is not None
+    assert newer is not None
+    assert registry.stored_as(older) is newer
+    assert registry.versions("autoscaling") == ("v2", "v1")

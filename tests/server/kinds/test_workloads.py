@@ -9,6 +9,7 @@ import pytest
 from tests.server.kinds.writes import NOW, Objects, change_refusals, changed, new, refusals, stored
 
 from pvbinder.server.errors import ApiError
+from pvbinder.server.kinds.autoscalers import AUTOSCALER
 from pvbinder.server.kinds.jobs import CRON_JOB, JOB
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.kinds.plain import PLAIN_KINDS
@@ -259,9 +260,6 @@ def test_a_scale_is_the_number_of_a_workload() -> None:
 def test_plain_kinds_get_their_defaults() -> None:
     policy = stored(plain("networkpolicies"), new(spec={"egress": [{}]}))
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
-    autoscaler = stored(plain("horizontalpodautoscalers"), new(spec={"maxReplicas": 3}))
-    assert autoscaler["spec"]["minReplicas"] == 1
-    assert autoscaler["spec"]["metrics"][0]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 80}
     controller = stored(plain("replicationcontrollers"), new(spec={"template": SELECTED["template"]}))
     assert (controller["spec"]["selector"], controller["spec"]["replicas"]) == ({"app": "a"}, 1)
 
@@ -347,7 +345,7 @@ ROWS: list[tuple[ServedKind, Json, list[object]]] = [
     ),
     (plain("networkpolicies"), {"spec": {"podSelector": {}}}, ["a", "<none>", "7s"]),
     (
-        plain("horizontalpodautoscalers"),
+        AUTOSCALER,
         {
             "spec": {
                 "scaleTargetRef": {"kind": "Deployment", "name": "w"},

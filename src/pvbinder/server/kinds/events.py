@@ -12,7 +12,7 @@ from pvbinder.model.resources import EVENTS, EVENTS_EVENTS
 from pvbinder.server.errors import FieldError, invalid, required
 from pvbinder.server.kinds.columns import age_of, field_cell, name_cell
 from pvbinder.server.kinds.internal_form import OBJECT_REFERENCE_FIELDS
-from pvbinder.server.kinds.kind import METADATA_FIELDS, Column, FieldReader, Json, ServedKind, drop_empty
+from pvbinder.server.kinds.kind import METADATA_FIELDS, Column, FieldReader, Form, Json, ServedKind, drop_empty
 from pvbinder.server.validation.metadata import IMMUTABLE
 from pvbinder.server.validation.names import check_dns_subdomain, check_qualified_name
 
@@ -238,6 +238,7 @@ EVENT = ServedKind(
         "source": _read_source,
         "type": _reader("type"),
     },
+    other_forms={EVENTS_EVENTS.api_version: Form("io.k8s.api.events.v1.Event", from_v1, to_v1)},
 )
 
 EVENT_OF_EVENTS = ServedKind(
@@ -262,4 +263,5 @@ EVENT_OF_EVENTS = ServedKind(
     storage_version_of=EVENTS,
     to_storage=to_v1,
     from_storage=from_v1,
+    other_forms={EVENTS.api_version: Form("io.k8s.api.core.v1.Event", to_v1, from_v1)},
 )

@@ -120,6 +120,18 @@ class Subresource:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """Another version of a kind's objects: `of` makes an object of that version from one of the kind, `back` undoes it.
+
+    Both leave their argument as it is. Who wrote through that version owns fields by its paths (`managed_fields`).
+    """
+
+    schema: str
+    of: Callable[[Json], Json]
+    back: Callable[[Json], Json]
+
+
+@dataclass(frozen=True, slots=True)
 class ServedKind:
     """A kind of object that the server stores and serves.
 
@@ -159,11 +171,13 @@ class ServedKind:
     terminate: Callable[[Json], None] | None = None
     is_held: Callable[[Json], bool] = not_held
     # A kind that is served from another's storage (events.k8s.io): its hooks see objects in the form in which they are
-    # stored (`to_storage` of what came in), messages about them name the stored resource, and answers, tables aside,
-    # show `from_storage` of what is there. Neither changes its argument.
+    # stored (`to_storage` of what came in), messages about them name the stored resource, and answers show
+    # `from_storage` of what is there. Neither changes its argument.
     storage_version_of: Resource | None = None
     to_storage: Callable[[Json], Json] = same
     from_storage: Callable[[Json], Json] = same
+    # Other versions of the same objects, by apiVersion, whose fields have other paths than here.
+    other_forms: Mapping[str, Form] = field(default_factory=dict)
 
     def subresource(self, name: str) -> Subresource | None:
         """Return the subresource called `name`, if this kind has it."""

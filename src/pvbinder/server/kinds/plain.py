@@ -37,9 +37,7 @@ from pvbinder.server.kinds.plain_cells import (
     hosts_cell,
     ingress_ports_cell,
     pod_selector_cell,
-    reference_cell,
     replication_selector_cell,
-    targets_cell,
     template_labels_cell,
 )
 from pvbinder.server.kinds.pod_templates import container_columns, default_template
@@ -131,15 +129,6 @@ def _default_ingress(obj: Json) -> None:
     obj.setdefault("status", {}).setdefault("loadBalancer", {})
 
 
-def _default_autoscaler(obj: Json) -> None:
-    spec = obj.setdefault("spec", {})
-    _set(spec, minReplicas=1)
-    if not spec.get("metrics"):
-        target = {"type": "Utilization", "averageUtilization": 80}
-        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
-    _set(obj.setdefault("status", {}), desiredReplicas=0, currentMetrics=None)
-
-
 def _default_disruption_budget(obj: Json) -> None:
     obj.setdefault("spec", {})
     zeros = dict.fromkeys(("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"), 0)
@@ -204,27 +193,6 @@ _ROWS = (
                 for c in container_columns("template", "spec", "containers")
             ),
             Column("Pod Labels", template_labels_cell),
-        ),
-    ),
-    Plain(
-        "api.autoscaling",
-        "autoscaling",
-        "HorizontalPodAutoscaler",
-        "horizontalpodautoscalers",
-        version="v2",
-        namespaced=True,
-        short_names=("hpa",),
-        categories=("all",),
-        has_status=True,
-        default=_default_autoscaler,
-        columns=(
-            NAME,
-            Column("Reference", reference_cell),
-            Column("Targets", targets_cell),
-            Column("MinPods", field_cell("spec", "minReplicas", default=UNSET)),
-            Column("MaxPods", field_cell("spec", "maxReplicas", default=0), "integer"),
-            Column("Replicas", field_cell("status", "currentReplicas", default=0), "integer"),
-            AGE,
         ),
     ),
     Plain(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.definitions.definition import CUSTOM_RESOURCE_DEFINITION
+from pvbinder.server.kinds.autoscalers import AUTOSCALER, AUTOSCALER_V1
 from pvbinder.server.kinds.csi_drivers import CSI_DRIVER, CSI_NODE
 from pvbinder.server.kinds.csi_volumes import CSI_STORAGE_CAPACITY, VOLUME_ATTACHMENT
 from pvbinder.server.kinds.events import EVENT, EVENT_OF_EVENTS
@@ -71,6 +72,8 @@ BUILT_IN: tuple[ServedKind, ...] = (
     *SERVICE_KINDS,
     *QUOTA_KINDS,
     *WORKLOADS,
+    AUTOSCALER,
+    AUTOSCALER_V1,
     *BATCH,
     *PLAIN_KINDS,
     CUSTOM_RESOURCE_DEFINITION,

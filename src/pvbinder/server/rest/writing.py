@@ -105,7 +105,7 @@ class Writer:
             metadata["generation"] = base.generation_at_create
         base.complete(obj)
         if record:
-            record_update(obj, None, manager=self.manager, subresource="", time=self.now, kind=base)
+            self._record(obj, None, None)
         name, namespace = metadata.get("name", ""), metadata.get("namespace")
         on = admission.Attributes(base, namespace or "", name, self.user)
         admission.admit(self.api, on, obj)
@@ -116,6 +116,18 @@ class Writer:
         admission.validate(self.api, on, obj)
         self.api.guard(self.user, base, obj, None)
         self.warnings += base.warnings(obj, None)
+
+    def _record(self, new: Json, old: Json | None, sub: Subresource | None) -> None:
+        """Note who owns what, by the paths of the version through which the write came."""
+        kind = self.shelf.kind
+        shown, before = kind.from_storage(new), None if old is None else kind.from_storage(old)
+        on = sub.name if sub else ""
+        record_update(shown, before, manager=self.manager, subresource=on, time=self.now, kind=kind)
+        entries = shown["metadata"].get("managedFields")
+        if entries is None:
+            new["metadata"].pop("managedFields", None)
+        else:
+            new["metadata"]["managedFields"] = entries
 
     def _taken(self, existing: Stored, name: str) -> ApiError:
         error = already_exists(self.shelf.kind.resource, name)
@@ -156,7 +168,7 @@ class Writer:
             raise self._other_uid(name, before, sent_uid)
         base.complete(new)
         if record:
-            record_update(new, old, manager=self.manager, subresource=sub.name if sub else "", time=self.now, kind=base)
+            self._record(new, old, sub)
         on = admission.Attributes(base, before.get("namespace", ""), name, self.user, sub.name if sub else "")
         admission.admit(self.api, on, new, old)
         self._check_revision(stored, name, metadata)
