@@ -14,10 +14,11 @@ from pvbinder.model.errors import PvbinderError
 
 _STEP: Final = re.compile(
     r"""\.(?P<name>[^.\[\]'"\s]+)
-      | \[(?P<index>-?\d+)\]
+      | \[(?P<index>-?\d{1,9})\]
       | \[(?P<all>\*)\]
       | \['(?P<quoted>[^']*)'\]
-      | \[\?\(\s*@(?P<left>[^=!<>]+?)\s*(?P<operator>==|!=)\s*(?P<right>"[^"]*"|'[^']*'|-?\d+|true|false)\s*\)\]
+      | \[\?\(\s*@\s*(?P<left>[^=!<>\s]+(?:\s+[^=!<>\s]+)*)\s*(?P<operator>==|!=)
+              \s*(?P<right>"[^"]*"|'[^']*'|-?\d{1,18}|true|false)\s*\)\]
     """,
     re.VERBOSE,
 )
@@ -61,6 +62,8 @@ def read_json_path(text: str) -> JsonPath:
         step = _STEP.match(text, at)
         if step is None:
             raise JsonPathError(f"can't read the JSON path {text!r} at {text[at:]!r}")
+        if step["left"]:
+            read_json_path(step["left"])
         steps.append(step)
         at = step.end()
     return JsonPath(tuple(steps))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pvbinder.server.definitions.patterns import why_no_pattern
 from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.schema.convert import Conversion, ConversionError
@@ -107,6 +108,7 @@ def _check(schema: Any, path: str, *, is_root: bool = False) -> Iterator[FieldEr
     if isinstance(schema.get("items"), list):
         yield forbidden(f"{path}.items", "items must be a schema object and not an array")
     yield from _check_list_type(schema, path)
+    yield from _check_patterns(schema, path)
     for name, inner in (schema.get("properties") or {}).items():
         yield from _check(inner, f"{path}.properties[{name}]")
     if isinstance(additional, dict):
@@ -114,6 +116,28 @@ def _check(schema: Any, path: str, *, is_root: bool = False) -> Iterator[FieldEr
         yield from wrong or _check(additional, f"{path}.additionalProperties")
     if isinstance(schema.get("items"), dict):
         yield from _check(schema["items"], f"{path}.items")
+
+
+def _check_patterns(schema: Json, path: str) -> Iterator[FieldError]:
+    """Check the pattern here and those of the schemas that are combined here (PATTERNS-1)."""
+    pattern = schema.get("pattern")
+    if isinstance(pattern, str) and (why := why_no_pattern(pattern)):
+        yield invalid(f"{path}.pattern", pattern, f"must be a valid regular expression, but isn't: {why}")
+    for word in ("allOf", "anyOf", "oneOf"):
+        for index, inner in enumerate(schema.get(word) or ()):
+            yield from _check_combined(inner, f"{path}.{word}[{index}]")
+    yield from _check_combined(schema.get("not"), f"{path}.not")
+
+
+def _check_combined(schema: Any, path: str) -> Iterator[FieldError]:
+    """Check the patterns in a schema that is combined with another, wherever they stand in it."""
+    if not isinstance(schema, dict):
+        return
+    yield from _check_patterns(schema, path)
+    for name, inner in (schema.get("properties") or {}).items():
+        yield from _check_combined(inner, f"{path}.properties[{name}]")
+    for word in ("items", "additionalProperties"):
+        yield from _check_combined(schema.get(word), f"{path}.{word}")
 
 
 def _check_list_type(schema: Json, path: str) -> Iterator[FieldError]:
