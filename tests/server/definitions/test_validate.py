@@ -94,7 +94,7 @@ FINE = {
     "a whole float for a number": (1.0, {"type": "number"}),
     "either of both": ("80%", {"x-kubernetes-int-or-string": True}),
     "anything": ({"a": [1, None]}, {"x-kubernetes-preserve-unknown-fields": True}),
-    "a pattern that only Go can read": ("x", TEXT | {"pattern": r"\p{Lu}"}),
+    "a pattern that only Go can read": ("Éx", TEXT | {"pattern": r"\p{Lu}"}),
     "a date": ("2024-01-01T00:00:00Z", TEXT | {"format": "date-time"}),
     "an unknown format": ("x", TEXT | {"format": "quux"}),
 }
