@@ -39,6 +39,7 @@ from pvbinder.server.messages import (
     too_slow,
 )
 from pvbinder.server.requests import ApiRequest, ApiResponse
+from pvbinder.server.usual_answers import UsualAnswer, is_usual
 
 PIECE = 256 << 10  # how much of a body is handed to the socket at once
 PENDING = 64 << 10  # how much a reader of a watch may have to come before we look whether it reads
@@ -135,7 +136,7 @@ class Listener:
         await compress_if_large(request, response)
         if len(response.body) > PIECE:
             return await self._send_pieces(incoming, response)
-        return _plain(response)
+        return UsualAnswer(response) if is_usual(incoming, response) else _plain(response)
 
     async def _read(self, incoming: web.BaseRequest) -> ApiRequest:
         """Read a request whole (LISTENER-1)."""

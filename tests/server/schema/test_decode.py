@@ -334,3 +334,24 @@ def test_a_patch_must_not_change_the_kind(change: dict[str, str]) -> None:
 def test_texts_of_all_kinds_leave_the_keys_countable(text: str) -> None:
     body = json.dumps({"data": {"k": text, text: "v"}}, separators=(",", ":")).encode()
     assert has_every_key_once(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": 1, "a": 2}',
+        b'{"a": 1, "a": "\\u0022:"}',
+        b'{"a": 1, "a": "\\"\\u003a"}',
+        b'{"a" :1, "a": 2}',
+        b'{"a"\n:1, "b": {"c": 1, "c" : 2}}',
+        b'{"a": "\\"\\":", "a": "\\"\\":"}',
+        b'{"a\\\\":1, "a\\\\":2}',
+    ],
+)
+def test_a_key_that_is_there_twice_is_found_however_the_texts_are_written(body: bytes) -> None:
+    assert not has_every_key_once(body)
+
+
+@pytest.mark.parametrize("body", [b'{"a": "\\"\\":", "b": "\\\\"}', b'{ "a":1,\n "b": "x:\\u003c:" }'])
+def test_bodies_with_space_in_them_can_be_counted(body: bytes) -> None:
+    assert has_every_key_once(body)

@@ -119,24 +119,17 @@ def _try_convert(shape: Shape, obj: Json) -> Json | None:
 def has_every_key_once(body: bytes) -> bool:
     """Whether no object in a valid JSON body has two members of one name; False also when that isn't certain.
 
-    Once escaped backslashes and quotes are taken out, every quote begins or ends a string, and `":` ends a key (unless
-    space stands between, which isn't certain). So the keys that were sent can be counted, and those of the decoded body
-    as well. Most bodies were written by machines and come out of decoding and encoding as they went in; what was
-    decoded has every key once, so they have.
+    A member that is there twice is lost when the body is decoded and encoded anew. Most bodies were written by machines
+    and come out of that as they went in. Of the others, `":` is counted before and after: it ends each key (unless
+    space stands between, which isn't certain), and where it stands inside a string it comes out as it went in (unless
+    one of the two characters is written by its number, which isn't certain either).
     """
     written_anew = msgspec.json.encode(msgspec.json.decode(body))
     if written_anew == body:
         return True
-    bare = _without_escapes(body)
-    if _CARELESS_KEY.search(bare) is not None:
+    if body.count(b'":') != written_anew.count(b'":') or _CARELESS_KEY.search(body) is not None:
         return False
-    return bare.count(b'":') == _without_escapes(written_anew).count(b'":')
-
-
-def _without_escapes(body: bytes) -> bytes:
-    if b"\\" not in body:
-        return body
-    return body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"\\u0022" not in body and b"\\u003a" not in body and b"\\u003A" not in body
 
 
 # The fast way
