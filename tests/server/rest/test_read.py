@@ -139,6 +139,21 @@ async def test_what_is_not_to_be_had_is_not_acceptable(tmp_path: Path, accept: s
         assert (answer.status, answer.body["reason"]) == (406, "NotAcceptable")
 
 
+async def test_who_accepts_protobuf_alone_is_told_what_there_is(tmp_path: Path) -> None:
+    protobuf = "application/vnd.kubernetes.protobuf"
+    async with serving(tmp_path) as server:
+        await make(server, "a")
+        answer = await server.send("GET", f"{MAPS}/a", headers={"accept": protobuf})
+        assert answer.status == 406
+        assert answer.body["message"] == (
+            f"answers are not written as {protobuf}: only the following media types are accepted: application/json, "
+            "application/yaml"
+        )
+        for others in ("application/json", "*/*"):
+            answer = await server.send("GET", f"{MAPS}/a", headers={"accept": f"{protobuf},{others}"})
+            assert (answer.status, answer.body["kind"]) == (200, "ConfigMap")
+
+
 async def test_a_list_as_a_table_has_a_row_for_each_object(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         await server.send("POST", VOLUMES, volume())

@@ -56,6 +56,9 @@ def negotiate(accept: str, *, transformable: bool = True) -> Form:
                 form = clause.form(media_type, transformable)
                 if form is not None:
                     return form
+    if any(clause.media_type == PROTOBUF_TYPE and "as" not in clause.parameters for clause in clauses):
+        why = f"answers are not written as {PROTOBUF_TYPE}: only the following media types are accepted: "
+        raise ApiError(406, "NotAcceptable", f"{why}{JSON_TYPE}, {YAML_TYPE}")
     raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {', '.join(SERVED_TYPES)}")
 
 

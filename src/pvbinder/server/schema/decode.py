@@ -139,15 +139,15 @@ def _from_json(body: bytes, kind: ServedKind, field_validation: FieldValidation)
     shape = _shape(kind.schema)
     if shape is not None:
         try:
+            check_depth(body)  # nothing may recurse into it before; the careful way says what is wrong
             obj = shape.decode(body)
-        except (msgspec.MsgspecError, QuantityError, UnicodeDecodeError, RecursionError):
+        except (JsonTextError, msgspec.MsgspecError, QuantityError, UnicodeDecodeError, RecursionError):
             pass
         else:
             resource = kind.resource
             own_kind = obj.get("kind", resource.kind) == resource.kind
             own_version = obj.get("apiVersion", resource.api_version) == resource.api_version
             if own_kind and own_version and (field_validation == "Ignore" or has_every_key_once(body)):
-                check_depth(body)
                 return _named(obj, kind), []
     return _carefully(body, kind, field_validation)
 
@@ -293,7 +293,10 @@ def _from_protobuf(body: bytes, kind: ServedKind) -> tuple[Json, list[str]]:
         _check_kind(header, kind)
         if value is None:
             raise ConversionError(f"a protobuf body of kind {kind.resource.kind} isn't understood, send JSON")
-        obj = Conversion().object(value, kind.schema)
+        shape = _shape(kind.schema)
+        obj = _try_convert(shape, value) if shape is not None else None
+        if obj is None:
+            obj = Conversion().object(value, kind.schema)
     except (ConversionError, _UnfitKindError) as error:
         raise _cannot_handle(header, kind, error.message) from error
     _check_version(header, kind)
