@@ -13,6 +13,7 @@ from pvbinder.controllers.resource_quotas import ResourceQuotas
 from pvbinder.kube.kinds import CLAIMS, PODS, metadata_of
 from pvbinder.model.json import Json
 from pvbinder.server.kinds.quotas import RESOURCE_QUOTAS
+from pvbinder.server.kinds.services import SERVICES
 
 ONLY = ControllerOptions(controllers="resourcequota,pvc-protection")
 QUOTAS = metadata_of(RESOURCE_QUOTAS)
@@ -25,6 +26,14 @@ def quota(name: str, **spec: object) -> Json:
         "metadata": {"name": name, "namespace": "default"},
         "spec": spec,
     }
+
+
+def sized(name: str, cpu: str, **spec: object) -> Json:
+    """A pod that asks for so much."""
+    made = pod(name)
+    made["spec"]["containers"] = [{"name": "c", "image": "i", "resources": {"requests": {"cpu": cpu}}}]
+    made["spec"] |= spec
+    return made
 
 
 async def shows(c: Cluster, name: str, used: dict[str, str] | None) -> Json:
@@ -46,7 +55,7 @@ def controller(c: Cluster) -> ResourceQuotas:
 @on_virtual_time
 async def test_quota_status_1_claims_are_counted_as_admission_counts_them() -> None:
     fast = "fast.storageclass.storage.k8s.io"
-    hard = {"requests.storage": "10Gi", "persistentvolumeclaims": "5", f"{fast}/requests.storage": "4Gi", "cpu": "2"}
+    hard = {"requests.storage": "10Gi", "persistentvolumeclaims": "5", f"{fast}/requests.storage": "4Gi", "x/y": "2"}
     async with cluster(ONLY) as c:
         await c.create(claim("old"))
         await c.client.create(QUOTAS, quota("storage", hard=hard))
@@ -65,11 +74,33 @@ async def test_quota_status_1_claims_are_counted_as_admission_counts_them() -> N
 
 
 @on_virtual_time
-async def test_quota_status_1_what_admission_does_not_enforce_is_not_counted() -> None:
+async def test_quota_status_1_pods_are_counted_by_what_they_ask_for_and_by_scope() -> None:
     async with cluster(ONLY) as c:
-        await c.create(pod("web"))
-        await c.client.create(QUOTAS, quota("scoped", hard={"pods": "3"}, scopes=["BestEffort"]))
-        assert await shows(c, "scoped", None) == {"hard": {"pods": "3"}}
+        await c.create(pod("web"), sized("db", cpu="500m"), sized("batch", cpu="250m", activeDeadlineSeconds=60))
+        await c.client.create(QUOTAS, quota("all", hard={"pods": "9", "count/pods": "9", "requests.cpu": "4"}))
+        await c.client.create(QUOTAS, quota("small", hard={"pods": "3"}, scopes=["BestEffort"]))
+        await c.client.create(QUOTAS, quota("short", hard={"pods": "3", "requests.cpu": "2"}, scopes=["Terminating"]))
+        await shows(c, "all", {"pods": "3", "count/pods": "3", "requests.cpu": "750m"})
+        await shows(c, "small", {"pods": "1"})
+        await shows(c, "short", {"pods": "1", "requests.cpu": "250m"})
+        ended = (await c.client.get(PODS, "batch", "default")).document()
+        ended["status"]["phase"] = "Succeeded"
+        await c.client.replace(PODS, ended, subresource="status")
+        await shows(c, "all", {"pods": "2", "count/pods": "3", "requests.cpu": "500m"})
+        await shows(c, "short", {"pods": "0", "requests.cpu": "0"})
+
+
+@on_virtual_time
+async def test_quota_status_1_services_are_counted_by_their_ports() -> None:
+    async with cluster(ONLY) as c:
+        spec = {"type": "NodePort", "ports": [{"port": 80}, {"port": 81, "name": "b"}, {"port": 82, "name": "c"}]}
+        spec["ports"][0]["name"] = "a"  # type: ignore[index]
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "default"}}
+        await c.client.create(metadata_of(SERVICES), {**service, "spec": spec})
+        hard = {"services": "5", "services.nodeports": "5", "services.loadbalancers": "5"}
+        await c.client.create(QUOTAS, quota("services", hard=hard))
+        shown = await shows(c, "services", {"services": "1", "services.nodeports": "3", "services.loadbalancers": "0"})
+        assert shown["hard"] == hard
 
 
 @on_virtual_time

@@ -3,11 +3,11 @@
 QUOTA_STATUS-1  ``hard`` is what the spec says; ``used`` has each amount of it that admission enforces, counted as
                 admission counts (`server.admission.quotas`).
 QUOTA_STATUS-2  A status is written when what it says has changed, and only then; an idle cluster costs no request.
-QUOTA_STATUS-3  A kind is watched while a quota counts its objects, and claims always, as everybody does.
+QUOTA_STATUS-3  A kind is watched while a quota counts its objects, and claims always, as everybody does. Of pods and
+                services it takes the whole object to count them, of other kinds the metadata.
 QUOTA_STATUS-4  A status that somebody else has overwritten is put right.
 
-Quotas with scopes get ``hard`` only: admission doesn't enforce them, and what isn't enforced isn't counted. Admission
-counts the stored objects by itself, so a status that is late refuses and allows nothing.
+Admission counts the stored objects by itself, so a status that is late refuses and allows nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from pvbinder import logs
@@ -25,13 +26,16 @@ from pvbinder.kube.kinds import CLAIMS, Metadata, metadata_of, only_metadata_of
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim
-from pvbinder.model.quantity import ZERO, Quantity
-from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, Resource
-from pvbinder.server.admission.quotas import COUNTED_BY_NAME, usage_of
+from pvbinder.model.quantity import ZERO
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, Resource
+from pvbinder.server.admission.pod_amounts import Amounts
+from pvbinder.server.admission.quota_usage import COUNTED_BY_NAME, is_about, is_counted_by, names_of, usage_of
 from pvbinder.server.kinds.quotas import RESOURCE_QUOTAS
+from pvbinder.server.kinds.services import SERVICES
 
 CONCURRENCY: Final = 5  # --concurrent-resource-quota-syncs
 LONGEST_WAIT_SECONDS: Final = 30.0  # for a cache to be filled
+COUNTED_WHOLE: Final = (PODS, SERVICES)
 _QUOTAS: Final = metadata_of(RESOURCE_QUOTAS)
 
 log = logs.get(__name__)
@@ -99,9 +103,7 @@ class ResourceQuotas:
         document = quota.document()
         spec = document.get("spec") or {}
         hard: Mapping[str, str] = spec.get("hard") or {}
-        used: dict[str, Quantity] = {}
-        if not (spec.get("scopes") or spec.get("scopeSelector")):
-            used = await self._used(quota.namespace, hard)
+        used = await self._used(quota.namespace, spec, hard)
         self._forget_uncounted()
         wanted: Json = {"hard": dict(hard), "used": {name: str(used[name]) for name in hard if name in used}}
         wanted = {name: amounts for name, amounts in wanted.items() if amounts}
@@ -111,53 +113,67 @@ class ResourceQuotas:
         self._quotas.put(await self._client.replace(_QUOTAS, document, subresource="status"))
         log.info("quota's status written", quota=key, used=len(used))
 
-    async def _used(self, namespace: str, hard: Iterable[str]) -> dict[str, Quantity]:
+    async def _used(self, namespace: str, spec: Json, hard: Iterable[str]) -> Amounts:
         """Return what is used of the amounts in `hard`, those that nothing counts left out (QUOTA_STATUS-1)."""
-        of_claims: dict[str, Quantity] = {}
-        for claim in self._claims_in[namespace]:
-            for name, amount in usage_of(PERSISTENT_VOLUME_CLAIMS, claim.document()).items():
-                of_claims[name] = of_claims.get(name, ZERO) + amount
-        used: dict[str, Quantity] = {}
+        counted: dict[Resource, Amounts] = {}
+        used: Amounts = {}
         for name in hard:
-            if name == "requests.storage" or _counts_claims(name):
-                used[name] = of_claims.get(name, ZERO)
-            elif (resource := await self._resource_of(name)) is not None:
-                there = await self._counted_in(resource, namespace)
-                used[name] = sum([usage_of(resource, {})[name]] * there, ZERO)
+            resource = await self._resource_of(name)
+            if resource is None:
+                continue
+            if resource not in counted:
+                counted[resource] = await self._usage_in(resource, namespace, spec)
+            used[name] = counted[resource].get(name, ZERO)
         return used
+
+    async def _usage_in(self, resource: Resource, namespace: str, spec: Json) -> Amounts:
+        """Return what the objects of a kind that a quota is about count for together."""
+        total: Amounts = {}
+        for obj in await self._objects_in(resource, namespace):
+            if is_about(spec, resource, obj):
+                for name, amount in usage_of(resource, obj).items():
+                    total[name] = total.get(name, ZERO) + amount
+        return total
 
     # -- the kinds that are counted
 
     def _know(self, served: Iterable[Resource]) -> None:
         for resource in served:
-            if resource.namespaced and resource != PERSISTENT_VOLUME_CLAIMS:
-                for name in usage_of(resource, {}):
+            if resource.namespaced:
+                for name in names_of(resource):
                     self._known.setdefault(name, resource)
 
     async def _resource_of(self, name: str) -> Resource | None:
         """Return the kind whose objects the amount `name` counts."""
+        for resource in (PERSISTENT_VOLUME_CLAIMS, *COUNTED_WHOLE):
+            if is_counted_by(name, resource):
+                return resource
         if name not in self._known and (name.startswith("count/") or name in COUNTED_BY_NAME):
             self._know(kind.resource for kind in (await discover(self._client)).kinds if kind.allows("list", "watch"))
         return self._known.get(name)
 
-    async def _counted_in(self, resource: Resource, namespace: str) -> int:
-        """Return how many objects of a kind there are, from a cache that is kept from now on."""
+    async def _objects_in(self, resource: Resource, namespace: str) -> list[Json]:
+        """Return the objects of a kind, from a cache that is kept from now on."""
+        if resource == PERSISTENT_VOLUME_CLAIMS:
+            return [claim.document() for claim in self._claims_in[namespace]]
         found = self._counted.get(resource)
         if found is None:
             assert self._group is not None
-            informer = Informer(self._client, only_metadata_of(resource))
-            informer.add_handler(self._on_counted)
+            kind = metadata_of(resource) if resource in COUNTED_WHOLE else only_metadata_of(resource)
+            informer = Informer(self._client, kind)
+            informer.add_handler(partial(self._on_counted, resource))
             index = informer.add_index("namespace", lambda one: (one.namespace,))
             task = self._group.create_task(informer.run(), name=f"counting {resource.qualified}")
             found = self._counted[resource] = _Counted(informer, index, task)
         async with asyncio.timeout(LONGEST_WAIT_SECONDS):  # its task may be gone by then; the queue tries again
             await found.informer.wait_synced()
-        return len(found.index[namespace])
+        return [one.document() for one in found.index[namespace]]
 
     def _forget_uncounted(self) -> None:
         """Stop watching kinds that no quota counts any more (QUOTA_STATUS-3)."""
         names = {name for quota in self._quotas for name in (quota.document().get("spec") or {}).get("hard") or ()}
         wanted = {self._known[name] for name in names if name in self._known}
+        wanted |= {resource for resource in COUNTED_WHOLE if any(is_counted_by(name, resource) for name in names)}
         for resource in [each for each in self._counted if each not in wanted]:
             self._counted.pop(resource).task.cancel()
 
@@ -171,22 +187,33 @@ class ResourceQuotas:
         if claim.namespace not in self._quotas_in:
             return
         if isinstance(change, Updated):
-            before = usage_of(PERSISTENT_VOLUME_CLAIMS, change.before.document())
-            if before == usage_of(PERSISTENT_VOLUME_CLAIMS, claim.document()):
+            before, after = change.before.document(), claim.document()
+            usage = usage_of(PERSISTENT_VOLUME_CLAIMS, before)
+            is_same = usage == usage_of(PERSISTENT_VOLUME_CLAIMS, after)
+            if is_same and _attributes_of(before) == _attributes_of(after):
                 return
         self._add_all_in(claim.namespace)
 
-    def _on_counted(self, change: Change[Metadata]) -> None:
-        if not isinstance(change, Updated):
-            self._add_all_in(change.object.namespace)
+    def _on_counted(self, resource: Resource, change: Change[Metadata]) -> None:
+        if isinstance(change, Updated):
+            if resource not in COUNTED_WHOLE:
+                return
+            before, after = change.before.document(), change.object.document()
+            is_same = usage_of(resource, before) == usage_of(resource, after)
+            if is_same and before.get("spec") == after.get("spec"):  # scopes are about the spec
+                return
+        self._add_all_in(change.object.namespace)
 
     def _add_all_in(self, namespace: str) -> None:
         for quota in self._quotas_in[namespace]:
             self._queue.add(quota.key)
 
 
-def _counts_claims(name: str) -> bool:
-    """Whether an amount is one of claims, of all or of those of a class."""
-    return name in ("persistentvolumeclaims", "count/persistentvolumeclaims") or name.endswith(
-        (".storageclass.storage.k8s.io/requests.storage", ".storageclass.storage.k8s.io/persistentvolumeclaims")
+def _attributes_of(claim: Json) -> tuple[object, ...]:
+    """Return what scopes look at in a claim."""
+    status: Json = claim.get("status") or {}
+    return (
+        (claim.get("spec") or {}).get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        status.get("modifyVolumeStatus"),
     )

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from tests.server.kinds.writes import Objects, change_refusals, create, merged, new, refusals, stored, update
 
-from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, STORAGE_CLASSES
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, STORAGE_CLASSES
 from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.kinds.persistent_volume_claims import PERSISTENT_VOLUME_CLAIM
 from pvbinder.server.kinds.pods import POD
 from pvbinder.server.kinds.quotas import LIMIT_RANGE, LIMIT_RANGES, PRIORITY_CLASS, RESOURCE_QUOTA, RESOURCE_QUOTAS
 from pvbinder.server.kinds.secrets import CONFIG_MAP
+from pvbinder.server.kinds.services import SERVICE, SERVICES
 
 
 def claim(size: str, name: str = "c", **spec: Any) -> Json:
@@ -167,3 +168,123 @@ def test_priority_classes_stay_below_the_systems() -> None:
     old = stored(PRIORITY_CLASS, new("high", value=10))
     assert old["preemptionPolicy"] == "PreemptLowerPriority"
     assert change_refusals(PRIORITY_CLASS, old, {"value": 11}) == ["value: Forbidden: may not be changed in an update."]
+
+
+def sized(name: str = "p", **amounts: Any) -> Json:
+    """A pod with one container that asks for so much."""
+    return new(name, spec={"containers": [{"name": "c", "image": "i", "resources": amounts}]})
+
+
+def scoped(*scopes: str, **hard: str) -> Any:
+    return RESOURCE_QUOTAS, stored(RESOURCE_QUOTA, new("q", spec={"hard": hard, "scopes": list(scopes)}))
+
+
+def test_pods_stay_within_what_a_quota_counts() -> None:
+    objects = Objects(
+        quota(**{"requests.cpu": "1", "limits.memory": "1Gi", "pods": "9"}),
+        (PODS, stored(POD, sized("old", requests={"cpu": "750m"}, limits={"memory": "512Mi"}))),
+    )
+    stored(POD, sized(requests={"cpu": "250m"}, limits={"memory": "512Mi"}), objects)
+    with pytest.raises(ApiError) as refused:
+        create(POD, sized(requests={"cpu": "500m"}, limits={"memory": "1Gi"}), objects)
+    assert refused.value.code == 403
+    assert refused.value.message == (
+        'pods "p" is forbidden: exceeded quota: q, requested: limits.memory=1Gi,requests.cpu=500m, '
+        "used: limits.memory=512Mi,requests.cpu=750m, limited: limits.memory=1Gi,requests.cpu=1"
+    )
+
+
+def test_a_pod_has_to_say_what_a_quota_counts() -> None:
+    with pytest.raises(ApiError) as refused:
+        create(POD, sized(requests={"cpu": "1"}), Objects(quota(**{"limits.cpu": "4", "memory": "1Gi"})))
+    assert refused.value.message == (
+        'pods "p" is forbidden: failed quota: q: must specify limits.cpu for: c; memory for: c'
+    )
+
+
+def test_a_quota_with_scopes_is_about_pods_in_them() -> None:
+    objects = Objects(scoped("BestEffort", pods="0"))
+    stored(POD, sized(requests={"cpu": "1"}), objects)
+    with pytest.raises(ApiError, match="exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0"):
+        create(POD, sized(), objects)
+
+
+def test_a_claim_that_comes_into_a_scope_counts_from_then_on() -> None:
+    selector = {"scopeName": "VolumeAttributesClass", "operator": "In", "values": ["fast"]}
+    spec = {"hard": {"persistentvolumeclaims": "0"}, "scopeSelector": {"matchExpressions": [selector]}}
+    objects = Objects((RESOURCE_QUOTAS, stored(RESOURCE_QUOTA, new("q", spec=spec))))
+    old = stored(PERSISTENT_VOLUME_CLAIM, claim("1Gi", volumeAttributesClassName="slow", volumeName="v"), objects)
+    old = merged(old, {"status": {"phase": "Bound"}})
+    with pytest.raises(ApiError, match="exceeded quota: q, requested: persistentvolumeclaims=1"):
+        update(PERSISTENT_VOLUME_CLAIM, old, {"spec": {"volumeAttributesClassName": "fast"}}, objects)
+
+
+def test_a_service_counts_its_ports_whenever_they_become_more() -> None:
+    objects = Objects(quota(**{"services.nodeports": "1", "services": "5"}))
+    old = stored(SERVICE, new("s", spec={"type": "NodePort", "ports": [{"port": 80}]}), objects)
+    ports = [{"port": 80, "name": "a"}, {"port": 81, "name": "b"}]
+    objects = Objects(quota(**{"services.nodeports": "1", "services": "5"}), (SERVICES, old))
+    with pytest.raises(ApiError, match=r"requested: services\.nodeports=1, used: services\.nodeports=1"):
+        update(SERVICE, old, {"spec": {"ports": ports}}, objects)
+
+
+EXPRESSIONS, END = "spec.scopeSelector.matchExpressions", "for scope selector"
+SCOPE_MISTAKES: dict[str, tuple[Json, list[str]]] = {
+    "unknown": ({"scopes": ["Nice"]}, ['spec.scopes: Invalid value: ["Nice"]: unsupported scope']),
+    "not for it": (
+        {"scopes": ["BestEffort"], "hard": {"cpu": "1"}},
+        ['spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource'],
+    ),
+    "against each other": (
+        {"scopes": ["BestEffort", "NotBestEffort"]},
+        ['spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: conflicting scopes'],
+    ),
+    "without values": (
+        {"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In"}]}},
+        [f"{EXPRESSIONS}.values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' {END}"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "wrong"), SCOPE_MISTAKES.values(), ids=SCOPE_MISTAKES.keys())
+def test_scopes_have_to_make_sense(spec: Json, wrong: list[str]) -> None:
+    assert refusals(RESOURCE_QUOTA, new(spec=spec)) == wrong
+
+
+def test_limits_of_pods_are_about_all_containers_together() -> None:
+    objects = Objects(limits(type="Pod", max={"cpu": "1"}, min={"memory": "1Gi"}))
+    obj = new(
+        "p",
+        spec={
+            "containers": [
+                {"name": name, "image": "i", "resources": {"limits": {"cpu": "750m", "memory": "256Mi"}}}
+                for name in ("a", "b")
+            ]
+        },
+    )
+    with pytest.raises(ApiError) as refused:
+        create(POD, obj, objects)
+    assert refused.value.message == (
+        'pods "p" is forbidden: [minimum memory usage per Pod is 1Gi, but request is 512Mi, '
+        "maximum cpu usage per Pod is 1, but limit is 1500m]"
+    )
+
+
+RATIOS: dict[str, tuple[Json, str | None]] = {
+    "near": ({"requests": {"cpu": "500m"}, "limits": {"cpu": "1"}}, None),
+    "too far": ({"requests": {"cpu": "300m"}, "limits": {"cpu": "1"}}, "but provided ratio is 3.333333"),
+    "no request": ({}, "but no request is specified or request is 0"),
+    "no limit": ({"requests": {"cpu": "1"}}, "but no limit is specified or limit is 0"),
+}
+
+
+@pytest.mark.parametrize(("amounts", "why"), RATIOS.values(), ids=RATIOS.keys())
+def test_a_limit_may_be_so_many_times_the_request(amounts: Json, why: str | None) -> None:
+    objects = Objects(limits(type="Container", maxLimitRequestRatio={"cpu": "2"}))
+    if why is None:
+        stored(POD, sized(**amounts), objects)
+        return
+    with pytest.raises(ApiError) as refused:
+        create(POD, sized(**amounts), objects)
+    text = f"cpu max limit to request ratio per Container is 2, {why}"
+    assert refused.value.message == f'pods "p" is forbidden: {text}'

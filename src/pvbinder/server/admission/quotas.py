@@ -1,7 +1,7 @@
-"""ResourceQuota: how much storage and how many objects a namespace may hold (section 6, quota keys for claims).
+"""ResourceQuota: how much of everything a namespace may hold (section 6, quota keys for claims).
 
-What is used is counted from the stored objects at each write, so a quota holds from the moment it is there; its status
-is for people to read.
+What is used is counted from the stored objects at each write (`quota_usage`), so a quota holds from the moment it is
+there; its status is for people to read.
 """
 
 from __future__ import annotations
@@ -9,40 +9,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pvbinder.model.quantity import ZERO, Quantity
-from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, Resource
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS
 from pvbinder.server.admission.plugin import Attributes, Plugin, Reader
+from pvbinder.server.admission.pod_amounts import Amounts
+from pvbinder.server.admission.quota_usage import is_about, is_counted_by, unsaid, usage_of
 from pvbinder.server.errors import is_forbidden
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.kinds.quotas import RESOURCE_QUOTAS
-from pvbinder.server.validation.deprecated import BETA_CLASS
+from pvbinder.server.kinds.services import SERVICES
 from pvbinder.server.validation.quantities import quantity_of
-
-_ONE = Quantity(10**9)
-COUNTED_BY_NAME = frozenset(
-    {"pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps", "persistentvolumeclaims"}
-)
 
 
 def check_quotas(reader: Reader, on: Attributes, new: Json, old: Json | None) -> None:
     """Refuse a write that would use more than a quota of the namespace allows."""
-    if not on.resource.namespaced or (old is not None and on.resource != PERSISTENT_VOLUME_CLAIMS):
-        return  # other objects count the same whatever is in them
-    wanted = usage_of(on.resource, new)
-    if old is not None:
-        before = usage_of(on.resource, old)
-        wanted = {name: amount - before[name] for name, amount in wanted.items() if name in before}
-        wanted = {name: amount for name, amount in wanted.items() if amount > ZERO}
-        if not wanted:
-            return
-    used: dict[str, Quantity] | None = None
+    if not on.resource.namespaced or not _may_use_more(on, old):
+        return
+    concerned: list[tuple[Json, list[str]]] = []
     for quota in reader.list(RESOURCE_QUOTAS, on.namespace):
         hard: Json = quota["spec"].get("hard") or {}
-        concerned = sorted(hard.keys() & wanted.keys())
-        if not concerned or quota["spec"].get("scopes") or quota["spec"].get("scopeSelector"):
+        names = sorted(name for name in hard if is_counted_by(name, on.resource))
+        if not names or not is_about(quota["spec"], on.resource, new):
             continue
-        if used is None:
-            used = used_in(reader, on.resource, on.namespace)
-        over = [name for name in concerned if used.get(name, ZERO) + wanted[name] > quantity_of(hard[name])]
+        if on.resource == PODS and (missing := unsaid(names, new)):
+            why = f"failed quota: {quota['metadata']['name']}: must specify {missing}"
+            raise is_forbidden(on.resource, on.name, why)
+        concerned.append((quota, names))
+    if not concerned:
+        return
+    usage = usage_of(on.resource, new)
+    there: list[Json] | None = None
+    for quota, names in concerned:
+        wanted = _wanted(usage, on, quota["spec"], old)
+        if wanted.keys().isdisjoint(names):
+            continue
+        if there is None:
+            there = list(reader.latest(on.resource, on.namespace))
+        used = _used_by(there, on, quota["spec"])
+        hard = quota["spec"]["hard"]
+        over = [n for n in names if n in wanted and used.get(n, ZERO) + wanted[n] > quantity_of(hard[n])]
         if over:
             why = (
                 f"exceeded quota: {quota['metadata']['name']}, requested: {_shown(over, wanted)}, "
@@ -51,41 +55,32 @@ def check_quotas(reader: Reader, on: Attributes, new: Json, old: Json | None) ->
             raise is_forbidden(on.resource, on.name, why)
 
 
-def usage_of(resource: Resource, obj: Json) -> dict[str, Quantity]:
-    """Return what one object counts for, by the keys of quotas."""
-    usage = {f"count/{resource.qualified}": _ONE}
-    if not resource.group and resource.plural in COUNTED_BY_NAME:
-        usage[resource.plural] = _ONE
-    if resource == PERSISTENT_VOLUME_CLAIMS:
-        size = _size_of(obj)
-        usage["requests.storage"] = size
-        annotations = obj["metadata"].get("annotations") or {}
-        storage_class = annotations.get(BETA_CLASS) or obj["spec"].get("storageClassName")
-        if storage_class:
-            prefix = f"{storage_class}.storageclass.storage.k8s.io"
-            usage[f"{prefix}/requests.storage"] = size
-            usage[f"{prefix}/persistentvolumeclaims"] = _ONE
-    return usage
+def _may_use_more(on: Attributes, old: Json | None) -> bool:
+    """Whether a write can change what its object counts for; most objects count the same whatever is in them."""
+    if on.subresource:
+        return old is not None and on.resource == PODS and on.subresource == "resize"
+    return old is None or on.resource in (PERSISTENT_VOLUME_CLAIMS, SERVICES)
 
 
-def used_in(reader: Reader, resource: Resource, namespace: str) -> dict[str, Quantity]:
-    """Return what the objects of a resource in `namespace` count for together."""
-    used: dict[str, Quantity] = {}
-    for obj in reader.latest(resource, namespace):
-        for name, amount in usage_of(resource, obj).items():
-            used[name] = used.get(name, ZERO) + amount
+def _wanted(usage: Amounts, on: Attributes, spec: Json, old: Json | None) -> Amounts:
+    """Return what a write uses more than before, of what a quota with this `spec` counts."""
+    before = usage_of(on.resource, old) if old is not None and is_about(spec, on.resource, old) else {}
+    wanted = {name: amount - before.get(name, ZERO) for name, amount in usage.items()}
+    return {name: amount for name, amount in wanted.items() if amount > ZERO}
+
+
+def _used_by(there: list[Json], on: Attributes, spec: Json) -> Amounts:
+    """Return what those of the objects that a quota is about count for together."""
+    used: Amounts = {}
+    for obj in there:
+        if is_about(spec, on.resource, obj):
+            for name, amount in usage_of(on.resource, obj).items():
+                used[name] = used.get(name, ZERO) + amount
     return used
-
-
-def _size_of(claim: Json) -> Quantity:
-    """Return what a claim asks for, or what is being given to it if that is more."""
-    asked = quantity_of(((claim["spec"].get("resources") or {}).get("requests") or {}).get("storage"))
-    given = quantity_of(((claim.get("status") or {}).get("allocatedResources") or {}).get("storage"))
-    return max(asked, given)
 
 
 def _shown(names: list[str], amounts: Mapping[str, Quantity]) -> str:
     return ",".join(f"{name}={amounts.get(name, ZERO)}" for name in names)
 
 
-RESOURCE_QUOTA = Plugin("ResourceQuota", None, validates=check_quotas, on_update=True)
+RESOURCE_QUOTA = Plugin("ResourceQuota", None, validates=check_quotas, on_update=True, on_subresources=True)

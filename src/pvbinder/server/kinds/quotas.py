@@ -9,6 +9,7 @@ from pvbinder.model.resources import Resource
 from pvbinder.server.errors import FieldError, duplicate, forbidden, invalid, required
 from pvbinder.server.kinds.columns import AGE, NAME, field_cell
 from pvbinder.server.kinds.kind import Column, Json, ServedKind, drop_empty
+from pvbinder.server.kinds.quota_scopes import validate_scopes
 from pvbinder.server.kinds.status import STATUS, keep_status, start_with_empty_status
 from pvbinder.server.validation.metadata import IMMUTABLE
 from pvbinder.server.validation.names import check_qualified_name
@@ -53,7 +54,7 @@ def validate_quota(obj: Json) -> list[FieldError]:
         errors += check_not_negative(amount, path)
         if _is_count(name) and not quantity_of(amount).is_whole():
             errors.append(invalid(path, amount, "must be an integer"))
-    return errors
+    return errors + validate_scopes(obj["spec"])
 
 
 def validate_quota_update(new: Json, old: Json) -> list[FieldError]:
