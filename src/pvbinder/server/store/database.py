@@ -363,17 +363,23 @@ def _check_header(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _add_checksums(path: Path) -> None:
-    """Bring a file of version 1, which had no checksums, to version 2."""
+    """Bring a file of version 1, which had no checksums, to version 2: all of it or, if interrupted, nothing."""
     with closing(connect(path)) as connection:
         rows = connection.execute("SELECT kind, key, revision, data FROM object").fetchall()
         objects = [(kind, key, Stored(revision, data)) for kind, key, revision, data in rows if kind]
-        (revision,) = (row[2] for row in rows if not row[0])
+        revisions = [revision for kind, _, revision, _ in rows if not kind]
+        if not revisions:
+            raise DamagedDataError(path, "its revision is missing")
         totals = Totals(len(objects), sum(checksum_of(*row) for row in objects))
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ALTER TABLE object ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
-        connection.executemany(_put(1), (_row(*row) for row in [*objects, ("", "", Stored(revision, totals.encode()))]))
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
+        meta = ("", "", Stored(revisions[0], totals.encode()))
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ALTER TABLE object ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+            connection.executemany(_put(1), (_row(*row) for row in [*objects, meta]))
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:  # closing takes back what was begun
+            raise _unusable(path, error) from error
 
 
 def _unusable(path: Path, error: Exception) -> DataDirectoryError:
