@@ -260,6 +260,21 @@ async def test_keys_are_ordered_by_their_bytes_and_cut_off_at_the_namespace(tmp_
         assert list(listed(store, prefix="a/")) == ["a/b", "a/z"]
 
 
+async def test_a_page_says_how_many_come_after_it_and_which_is_next(tmp_path: Path) -> None:
+    async with Store(tmp_path) as store:
+        for key in ("a/1", "a/2", "a/3", "b/1", "c/1"):
+            await put(store, key)
+        for prefix, expected in (("a/", ["a/1", "a/2", "a/3"]), ("", ["a/1", "a/2", "a/3", "b/1", "c/1"])):
+            for after in ("", "a/2", "a/9", "z"):
+                left = [key for key in expected if key >= after]
+                for limit in range(7):
+                    page = store.list(KIND, prefix, after=after, limit=limit)
+                    shown = left[:limit] if limit else left
+                    rest = left[len(shown) :]
+                    assert [key for key, _ in page.items] == shown
+                    assert (page.remaining, page.next_key) == (len(rest), rest[0] if rest else "")
+
+
 async def test_pages_of_an_old_revision_join_to_the_list_of_that_revision(tmp_path: Path) -> None:
     async with Store(tmp_path) as store:
         for key in "abcdefg":

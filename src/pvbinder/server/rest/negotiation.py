@@ -76,11 +76,14 @@ def respond(request: ApiRequest, status: int, document: Json, media_type: str = 
 
 
 def respond_bytes(request: ApiRequest, status: int, data: bytes, media_type: str = JSON_TYPE) -> ApiResponse:
-    """Answer with a JSON document that is encoded already."""
+    """Answer with a JSON document that is encoded already, whether it ends its line or not."""
     if media_type == YAML_TYPE:
         return ApiResponse(status, _to_yaml(data), {"Content-Type": YAML_TYPE})
-    body = msgspec.json.format(data, indent=2) if is_pretty(request) else data + b"\n"
-    return ApiResponse(status, body, {"Content-Type": JSON_TYPE})
+    if is_pretty(request):
+        data = msgspec.json.format(data.rstrip(b"\n"), indent=2)
+    elif not data.endswith(b"\n"):
+        data += b"\n"
+    return ApiResponse(status, data, {"Content-Type": JSON_TYPE})
 
 
 def is_pretty(request: ApiRequest) -> bool:

@@ -73,12 +73,12 @@ class Shelf:
             return data
         return _encoder.encode(self.kind.from_storage(_decoder.decode(data)))
 
-    def item(self, data: bytes) -> bytes:
-        """Return a stored object's bytes as they stand in a list: without kind and apiVersion."""
+    def item_members(self, data: bytes) -> bytes | memoryview:
+        """Return an object's bytes as they stand in a list, without kind and apiVersion, from after the first ``{``."""
         if self.kind is self.base:
-            return b"{" + data[self._prefix :]
+            return memoryview(data)[self._prefix :]
         obj = self.kind.from_storage(_decoder.decode(data))
-        return _encoder.encode({name: value for name, value in obj.items() if name not in ("kind", "apiVersion")})
+        return _encoder.encode({name: value for name, value in obj.items() if name not in ("kind", "apiVersion")})[1:]
 
     def served(self, data: bytes) -> Json:
         """Return a stored object as it is served."""

@@ -55,10 +55,18 @@ class Collection:
 
     def keys(self, prefix: str = "", after: str = "") -> list[str]:
         """Return the keys that begin with `prefix` and come at or after `after`, in order."""
+        first, end = self._span(prefix, after)
+        return self._order[first:end]
+
+    def first_keys(self, prefix: str, after: str, limit: int) -> tuple[list[str], int, str]:
+        """Return the first `limit` of `keys` (0: all), how many come after them, and the first of those ("": none)."""
+        first, end = self._span(prefix, after)
+        cut = min(first + limit, end) if limit else end
+        return self._order[first:cut], max(0, end - cut), self._order[cut] if cut < end else ""
+
+    def _span(self, prefix: str, after: str) -> tuple[int, int]:
         first = bisect_left(self._order, max(prefix, after))
-        if not prefix:
-            return self._order[first:]
-        return self._order[first : bisect_left(self._order, end_of(prefix))]
+        return first, bisect_left(self._order, end_of(prefix)) if prefix else len(self._order)
 
 
 def end_of(prefix: str) -> str:

@@ -152,18 +152,17 @@ class Store:
         With a `revision`, as they were then (STORE-4): RevisionExpired or RevisionFromTheFuture when that can't be.
         """
         collection = self._collections.get(kind) or _EMPTY
-        keys = collection.keys(prefix, after)
         past = {} if revision is None else self._past(kind, revision)
         if past:
             here = {key for key in past if key.startswith(prefix) and key >= after}
-            keys = sorted({key for key in keys if key not in here} | {key for key in here if past[key] is not None})
-        count = len(keys) if not limit else min(limit, len(keys))
-        return Page(
-            items=collection.items(keys[:count], past),
-            revision=self.revision if revision is None else revision,
-            remaining=len(keys) - count,
-            next_key=keys[count] if count < len(keys) else "",
-        )
+            others = {key for key in collection.keys(prefix, after) if key not in here}
+            keys = sorted(others | {key for key in here if past[key] is not None})
+            count = len(keys) if not limit else min(limit, len(keys))
+            keys, remaining, next_key = keys[:count], len(keys) - count, keys[count] if count < len(keys) else ""
+        else:
+            keys, remaining, next_key = collection.first_keys(prefix, after, limit)
+        revision = self.revision if revision is None else revision
+        return Page(collection.items(keys, past), revision, remaining, next_key)
 
     def objects(self, kind: str, prefix: str = "") -> Iterator[tuple[str, Stored]]:
         """Give the committed objects whose key begins with `prefix`."""
