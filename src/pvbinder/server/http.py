@@ -1,4 +1,4 @@
-"""The listener: HTTP/1.1, over TLS, between sockets and the dispatcher.
+"""The listener: HTTP/1.1, and over TLS HTTP/2 for who prefers it, between sockets and the dispatcher.
 
 LISTENER-1  Bounded input: a body has at most `BODY_LIMIT` bytes (413), a header field and the request line
             `LINE_LIMIT`; a request must be sent whole within `read_seconds`, and a connection on which nothing is asked
@@ -21,7 +21,7 @@ from asyncio import sslproto
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
@@ -41,13 +41,16 @@ from pvbinder.server.messages import (
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.usual_answers import UsualAnswer, is_usual
 
+if TYPE_CHECKING:
+    from pvbinder.server.http2 import Http2Protocol
+
+HTTP2 = "h2"  # as TLS calls it (RFC 7301)
 PIECE = 256 << 10  # how much of a body is handed to the socket at once
 PENDING = 64 << 10  # how much a reader of a watch may have to come before we look whether it reads
 MOST_FILES = 65536
 TLS_BUFFER = 32 << 10
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (how to reach who listens everywhere)
 
-_WebHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
 
 
@@ -80,9 +83,8 @@ class Listener:
         # asyncio fills a buffer of this size for each TLS connection at its start; at its default of 256 KiB, 10 000
         # idle connections would hold 2.6 GB
         sslproto.SSLProtocol.max_size = TLS_BUFFER
-        self._web = _Server(
+        self._web = web.Server(
             self._serve,
-            write_seconds=self._timeouts.write_seconds,
             handler_cancellation=True,
             logger=quiet,
             access_log=None,
@@ -90,10 +92,11 @@ class Listener:
             max_line_size=LINE_LIMIT,
             max_field_size=LINE_LIMIT,
         )
+        self._http2: set[Http2Protocol] = set()
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
-                self._web,
+                self._protocol,
                 self._host,
                 self.port,
                 ssl=self._tls,
@@ -115,7 +118,10 @@ class Listener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.close()
-        await self._web.shutdown(timeout=2.0)
+        async with asyncio.TaskGroup() as tasks:
+            for connection in list(self._http2):
+                tasks.create_task(connection.close())
+            tasks.create_task(self._web.shutdown(timeout=2.0))
 
     @property
     def url(self) -> str:
@@ -123,6 +129,14 @@ class Listener:
         scheme = "https" if self._tls else "http"
         host = _LOOPBACK_OF.get(self._host, self._host)
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+
+    def _protocol(self) -> asyncio.Protocol:
+        return _Negotiated(self._web, self._make_http2, write_seconds=self._timeouts.write_seconds)
+
+    def _make_http2(self) -> asyncio.Protocol:
+        from pvbinder.server.http2 import Http2Protocol  # where a client asks for it
+
+        return Http2Protocol(self._handle, self._timeouts, self._http2)
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -232,19 +246,29 @@ class _Closable(AsyncIterator[bytes]):
         """Stop."""
 
 
-class _Server(web.Server):
-    """aiohttp's server, whose connections the system closes when their peer takes nothing for too long (LISTENER-2)."""
+class _Negotiated(asyncio.Protocol):
+    """A new connection: it becomes one of the version of HTTP that was agreed upon with TLS.
 
-    def __init__(self, handler: _WebHandler, *, write_seconds: float, **options: Any) -> None:
-        super().__init__(handler, **options)
+    The system closes it when its peer takes nothing for too long (LISTENER-2).
+    """
+
+    def __init__(
+        self, http1: Callable[[], asyncio.Protocol], http2: Callable[[], asyncio.Protocol], *, write_seconds: float
+    ) -> None:
+        self._http1 = http1
+        self._http2 = http2
         self._write_milliseconds = max(1, int(write_seconds * 1000))
 
-    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Watch over the connection."""
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hand the connection over."""
         connection = transport.get_extra_info("socket")
         if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._write_milliseconds)
-        super().connection_made(handler, transport)
+        tls = transport.get_extra_info("ssl_object")
+        is_http2 = tls is not None and tls.selected_alpn_protocol() == HTTP2
+        protocol = self._http2() if is_http2 else self._http1()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
 
 
 def _allow_many_connections() -> None:
