@@ -34,6 +34,21 @@ async def test_a_scale_is_read_replaced_and_patched(tmp_path: Path) -> None:
         assert (workload["spec"]["replicas"], workload["metadata"]["generation"]) == (5, 3)
 
 
+async def test_a_scale_as_a_table_says_how_many_there_are_and_should_be(tmp_path: Path) -> None:
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+    metadata = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+    async with serving(tmp_path) as server:
+        await make_deployment(server)
+        path = f"{DEPLOYMENTS}/w/scale"
+        shown = (await server.send("GET", path, headers={"accept": table})).body
+        assert [column["name"] for column in shown["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+        assert shown["rows"][0]["cells"][:3] == ["w", 1, 0]
+        whole = (await server.send("GET", f"{path}?includeObject=Object", headers={"accept": table})).body
+        assert whole["rows"][0]["object"]["kind"] == "Scale"
+        about = (await server.send("GET", path, headers={"accept": metadata})).body
+        assert (about["kind"], about["metadata"]["name"]) == ("PartialObjectMetadata", "w")
+
+
 async def test_a_stale_scale_is_a_conflict(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         await make_deployment(server)

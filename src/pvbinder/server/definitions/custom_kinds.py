@@ -23,7 +23,7 @@ from pvbinder.server.kinds.kind import (
     nothing_of_two,
     same,
 )
-from pvbinder.server.kinds.scale import SCALE
+from pvbinder.server.kinds.scale import COLUMNS, SCALE
 from pvbinder.server.kinds.status import drop_status, keep_status
 
 
@@ -178,6 +178,7 @@ def _scale(declared: Json) -> Subresource:
         body_schema="io.k8s.api.autoscaling.v1.Scale",
         read=read,
         write=write,
+        columns=COLUMNS,
         replicas_path=tuple(replicas),
     )
 

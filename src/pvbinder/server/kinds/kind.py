@@ -102,8 +102,8 @@ class Subresource:
     ApiError. What `write` leaves then goes the way of an update of this subresource.
     `body_schema` is that kind's schema. `answers_status`: a POST is answered with a Status ``Success`` (201), not with
     the body. `removes`: a POST deletes the object, as the ``deleteOptions`` in its body ask (``eviction``).
-    `replicas_path` is the field of the object that a Scale's ``spec.replicas`` stands for; a body without it can't be
-    applied.
+    `columns` are what a body has as a Table. `replicas_path` is the field of the object that a Scale's
+    ``spec.replicas`` stands for; a body without it can't be applied.
     """
 
     name: str
@@ -116,6 +116,7 @@ class Subresource:
     write: Callable[[Json, Json, str], None] | None = None
     answers_status: bool = False
     removes: bool = False
+    columns: tuple[Column, ...] = ()
     replicas_path: tuple[str, ...] = ()
 
 

@@ -6,11 +6,27 @@ from collections.abc import Callable
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.errors import invalid, is_invalid
-from pvbinder.server.kinds.columns import selector_shown
-from pvbinder.server.kinds.kind import Json, Subresource
+from pvbinder.server.kinds.columns import AGE, NAME, field_cell, selector_shown
+from pvbinder.server.kinds.kind import Column, Json, Subresource
 from pvbinder.server.kinds.status import keep_status
 
 SCALE = Resource("autoscaling", "v1", "Scale", "scales", True)
+COLUMNS = (
+    NAME,
+    Column(
+        "Desired",
+        field_cell("spec", "replicas", default=0),
+        "integer",
+        description="replicas is the desired number of instances for the scaled object.",
+    ),
+    Column(
+        "Available",
+        field_cell("status", "replicas", default=0),
+        "integer",
+        description="replicas is the actual number of observed instances of the scaled object.",
+    ),
+    AGE,
+)
 
 
 def read_scale(obj: Json) -> Json:
@@ -55,5 +71,6 @@ def scale_of(prepare: Callable[[Json, Json, str], None] = keep_status) -> Subres
         body_schema="io.k8s.api.autoscaling.v1.Scale",
         read=read_scale,
         write=write_scale,
+        columns=COLUMNS,
         replicas_path=("spec", "replicas"),
     )

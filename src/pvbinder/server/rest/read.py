@@ -36,7 +36,10 @@ def get(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub
     if stored is None:
         raise not_found(shelf.kind.resource, attributes.name)
     if sub is not None and sub.body is not None:
-        return respond(request, 200, sub.read(shelf.served(stored.data)), form.media_type)
+        body = sub.read(shelf.served(stored.data))
+        if form.shape != "object":
+            body = Shown.of(api, request, shelf, form).body(body, sub)
+        return respond(request, 200, body, form.media_type)
     return answer_object(api, request, shelf, stored.data, form)
 
 

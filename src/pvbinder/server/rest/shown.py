@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pvbinder.server.kinds.kind import Json
+from pvbinder.server.kinds.kind import Json, Subresource, same
 from pvbinder.server.requests import ApiRequest
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.negotiation import Form
@@ -41,6 +41,11 @@ class Shown:
             return partial_object_metadata(obj, self.form.version)
         metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
         return self._table([obj], metadata, with_columns=with_columns)
+
+    def body(self, body: Json, sub: Subresource) -> Json:
+        """Return the body of a subresource that has one of its own, in the agreed form."""
+        kind = replace(self.shelf.kind, columns=sub.columns, from_storage=same)
+        return replace(self, shelf=Shelf(kind, kind)).object(body)
 
     def list(self, objects: Sequence[Json], metadata: Json) -> Json:
         """Return a list of objects, in the form in which they are stored, in the agreed form."""
