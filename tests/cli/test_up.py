@@ -99,6 +99,25 @@ def test_serve_1_an_open_watch_does_not_keep_it(tmp_path: Path) -> None:
             watch.read()
 
 
+def test_serve_3_what_an_ephemeral_start_leaves_when_killed_the_next_one_removes(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [*COMMAND, "--ephemeral", "--bare"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    ) as process:
+        assert process.stdout is not None
+        assert "ready" in process.stdout.readline()
+        process.kill()
+        process.wait(DEADLINE_SECONDS)
+    (left,) = tmp_path.glob("pvbinder-*")
+    assert (left / "store.db").exists()
+    assert up("--ephemeral", "--bare", "--", "true", env=environment).returncode == 0
+    assert list(tmp_path.glob("*pvbinder-*")) == []
+
+
 def test_serve_3_an_ephemeral_start_leaves_nothing(tmp_path: Path) -> None:
     finished = up("--ephemeral", "--", "sh", "-c", "dirname $KUBECONFIG", env={**os.environ, "TMPDIR": str(tmp_path)})
 

@@ -35,6 +35,7 @@ from pvbinder.kube.transport import Transport
 from pvbinder.server.authentication import AUTHENTICATED, MASTERS, SERVICE_ACCOUNT, read_token_file
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.requests import UserInfo
+from pvbinder.server.scratch import sweep
 
 KUBECONFIG = "kubeconfig"
 USUAL_PORT = 6443
@@ -57,6 +58,8 @@ class Plane:
 async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
     """Start what `options` ask for; it runs until the context is left."""
     found = list(read_sources(options.load))  # before there is anything to be left behind
+    if options.data_dir is None:
+        await asyncio.to_thread(sweep)
     server = EmbeddedServer(
         options.data_dir,
         host=options.host,

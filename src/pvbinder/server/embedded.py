@@ -14,7 +14,6 @@ EMBEDDED-4  What it is given to load is there before anything else is; what an e
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -44,6 +43,7 @@ from pvbinder.server.openapi import OpenApi
 from pvbinder.server.requests import ApiRequest, UserInfo
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.health import Health
+from pvbinder.server.scratch import scratch_directory
 from pvbinder.server.service_account_tokens import ServiceAccountTokens, load_or_make_secret
 from pvbinder.server.store import Store
 
@@ -91,7 +91,7 @@ class EmbeddedServer:
     async def __aenter__(self) -> EmbeddedServer:
         async with AsyncExitStack() as stack:
             if self._asked_dir is None:
-                self.data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pvbinder-")))
+                self.data_dir = stack.enter_context(scratch_directory())
             else:
                 self.data_dir = self._asked_dir
             self.store = await stack.enter_async_context(

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.server.scratch import OWNER_FILE
 from pvbinder.server.store.ceiling import BLOCK, read_ceiling, sync_directory, write_ceiling
 from pvbinder.server.store.checksums import Totals, checksum_of
 from pvbinder.server.store.log_file import read_log
@@ -194,7 +195,7 @@ def lock_directory(directory: Path) -> int:
     except OSError as error:
         raise _unusable(directory, error) from error
     found = {path.name for path in directory.iterdir()}
-    if found and not found & {FILE_NAME, LOCK_NAME, LAST_GOOD_NAME}:
+    if found and not found & {FILE_NAME, LOCK_NAME, LAST_GOOD_NAME, OWNER_FILE}:
         raise DataDirectoryError(
             f"{directory} has files in it that are not pvbinder's", hint="choose an empty directory with --data-dir"
         )
