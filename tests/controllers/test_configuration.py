@@ -41,6 +41,12 @@ def test_configuration_1_a_file_sets_options_by_the_names_of_flags(file: Path) -
     assert options.pv_recycler_increment_timeout_nfs == ControllerOptions().pv_recycler_increment_timeout_nfs
 
 
+def test_configuration_1_a_short_name_is_a_name_of_the_flag(file: Path) -> None:
+    file.write_text("sync-period: 7s\n")
+    assert read_options({}, file).pvclaimbinder_sync_period == 7.0
+    assert read_options({"pvclaimbinder-sync-period": "2s"}, file).pvclaimbinder_sync_period == 2.0
+
+
 def test_configuration_1_the_command_line_overrides_the_file(file: Path) -> None:
     file.write_text(FILE)
     options = read_options({"pvclaimbinder-sync-period": "2s"}, file)
@@ -75,6 +81,11 @@ REFUSED = {  # what is wrong: (the file, what is said after its name, the hint)
         "did you mean enable-hostpath-provisioner?",
     ),
     "twice": ("concurrent-gc-syncs: 1\n\nconcurrent-gc-syncs: 2", ", line 3: concurrent-gc-syncs is there twice", None),
+    "twice by two names": (
+        "sync-period: 1s\npvclaimbinder-sync-period: 2s",
+        ", line 2: pvclaimbinder-sync-period is there twice",
+        None,
+    ),
     "a wrong type": (
         "enable-hostpath-provisioner: 7",
         ", line 1: enable-hostpath-provisioner: '7' is not true or false",

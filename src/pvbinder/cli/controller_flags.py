@@ -22,8 +22,6 @@ METAVARS = {
     "list": "LIST",
     "gates": "NAME=true,...",
 }
-SHORT_NAMES = {"pvclaimbinder-sync-period": "--sync-period"}  # said more often than the reference's name deserves
-
 _OPTIONS = frozenset(flag.option for flag in FLAGS)
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -83,8 +81,8 @@ class WithControllerFlags(click.Command):
 
 def _option(flag: Flag) -> Callable[[_Decorated], _Decorated]:
     names = [f"--{flag.name}", flag.option]
-    if flag.name in SHORT_NAMES:
-        names.insert(0, SHORT_NAMES[flag.name])
+    if flag.short_name:
+        names.insert(0, f"--{flag.short_name}")
     meaning = f"{flag.meaning}  [default: {flag.default}]" if flag.default else flag.meaning
     settings: dict[str, Any] = {"metavar": METAVARS[flag.type], "help": meaning}
     if flag.type == "boolean":  # as in Go, the flag alone means true

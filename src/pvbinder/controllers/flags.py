@@ -45,13 +45,17 @@ class OptionError(PvbinderError):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag; `is_ours` if the reference has none of that name, `least` is the smallest number that makes sense."""
+    """One flag; `is_ours` if the reference has none of that name, `least` is the smallest number that makes sense.
+
+    `short_name` is another name, for one that is said more often than the reference's name deserves.
+    """
 
     option: str  # the field of `ControllerOptions`
     type: FlagType
     meaning: str
     least: int = 0
     is_ours: bool = False
+    short_name: str = ""
 
     @property
     def name(self) -> str:
@@ -124,6 +128,7 @@ FLAGS: Final = (
         "pvclaimbinder_sync_period",
         "duration",
         "How often every volume and claim is looked at again, whether or not it changed.",
+        short_name="sync-period",
     ),
     Flag(
         "enable_dynamic_provisioning",
@@ -182,7 +187,9 @@ FLAGS: Final = (
     Flag("concurrent_namespace_syncs", "integer", "Namespaces that are emptied at the same time.", least=1),
 )
 
-BY_NAME: Final[Mapping[str, Flag]] = MappingProxyType({flag.name: flag for flag in FLAGS})
+BY_NAME: Final[Mapping[str, Flag]] = MappingProxyType(
+    {flag.name: flag for flag in FLAGS} | {flag.short_name: flag for flag in FLAGS if flag.short_name}
+)
 
 
 def flag_named(name: str) -> Flag:
