@@ -20,7 +20,6 @@ BODY_LIMIT = 3 << 20
 LINE_LIMIT = 64 << 10
 QUERY_FIELD_LIMIT = 200
 GZIP_LEAST = 128 << 10
-GZIP_AT_ONCE = 1 << 20  # larger ones are compressed outside of the loop
 CACHE_CONTROL = "no-cache, private"
 
 
@@ -60,10 +59,7 @@ async def compress_if_large(request: ApiRequest, response: ApiResponse) -> None:
     """Compress the body in place if it is large and the client takes gzip (MESSAGE-2)."""
     if len(response.body) <= GZIP_LEAST or not _takes_gzip(request):
         return
-    if len(response.body) > GZIP_AT_ONCE:
-        response.body = await asyncio.get_running_loop().run_in_executor(None, _gzip, response.body)
-    else:
-        response.body = _gzip(response.body)
+    response.body = await asyncio.get_running_loop().run_in_executor(None, _gzip, response.body)
     response.headers["Content-Encoding"] = "gzip"
     response.headers["Vary"] = "Accept-Encoding"
 
