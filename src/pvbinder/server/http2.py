@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, aclosing, suppress
-from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import formatdate
+from functools import lru_cache
 from typing import cast
 
 from h2.config import H2Configuration
@@ -72,10 +73,18 @@ class Http2Protocol(asyncio.Protocol):
         self.timeouts = timeouts
         self._open_connections = open_connections
         self._loop = asyncio.get_running_loop()
-        self._http = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        # what is sent here is right, and checking it takes as long as writing it
+        configuration = H2Configuration(
+            client_side=False,
+            header_encoding="utf-8",
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+        self._http = H2Connection(configuration)
         self._streams: dict[int, _Stream] = {}
         self._unanswered_resets = 0
         self._unfinished = 0
+        self._is_flushing = False
         self._writable = asyncio.Event()
         self._writable.set()
         self._idle: asyncio.TimerHandle | None = None
@@ -234,7 +243,7 @@ class Http2Protocol(asyncio.Protocol):
     async def send(self, stream: _Stream, response: ApiResponse, *, has_body: bool = True) -> None:
         """Send an answer, however long it is, at the speed of its reader."""
         fields = [(":status", str(response.status)), *((name.lower(), text) for name, text in header_fields(response))]
-        fields.append(("date", format_datetime(datetime.now(UTC), usegmt=True)))
+        fields.append(("date", _date(int(time.time()))))
         if response.stream is None:
             fields.append(("content-length", str(len(response.body))))
         stream.is_answered = True
@@ -242,13 +251,13 @@ class Http2Protocol(asyncio.Protocol):
         is_whole = response.stream is None and not (response.body and has_body)
         self._http.send_headers(stream.number, fields, end_stream=is_whole)
         if response.stream is not None:
-            self._flush()
+            self._flush_soon()
             async for chunk in response.stream:
                 await self._send_data(stream, chunk, ends=False)
             self._http.end_stream(stream.number)
         elif not is_whole:
             await self._send_data(stream, response.body, ends=True)
-        self._flush()
+        self._flush_soon()
 
     async def _send_data(self, stream: _Stream, data: bytes, *, ends: bool) -> None:
         """Send `data` as the windows allow (HTTP2-3)."""
@@ -264,7 +273,9 @@ class Http2Protocol(asyncio.Protocol):
                 continue
             piece, rest = rest[:size], rest[size:]
             self._http.send_data(number, piece.tobytes(), end_stream=ends and not rest)
-            self._flush()
+            if rest:
+                self._flush()  # so that it is known whether the socket keeps up
+        self._flush_soon()
 
     async def _wait_for_socket(self) -> None:
         try:
@@ -281,7 +292,14 @@ class Http2Protocol(asyncio.Protocol):
             self._http.reset_stream(stream.number, code)
         self._flush()
 
+    def _flush_soon(self) -> None:
+        """Write at the end of this turn of the loop: streams that are answered in one turn share a packet."""
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
+        self._is_flushing = False
         data = self._http.data_to_send()
         if data and not self._is_lost:
             self._transport.write(data)
@@ -386,6 +404,11 @@ class _Stream:
             body=b"".join(self._chunks),
             client_certificate=self._connection.certificate(),
         )
+
+
+@lru_cache(maxsize=2)
+def _date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def _joined(fields: Iterable[tuple[str | bytes, str | bytes]]) -> dict[str, str]:
