@@ -178,6 +178,13 @@ def test_decode_3_refused_in_the_words_of_the_reference(body: str | bytes, messa
     assert refusal(body) == message
 
 
+def test_an_object_that_is_nested_too_deeply_where_anything_may_stand_is_refused() -> None:
+    fields = b'{"f:a":' * 300 + b"{}" + b"}" * 300
+    body = b'{"metadata":{"name":"a","managedFields":[{"manager":"m","fieldsV1":' + fields + b"}]}}"
+    for strict in (False, True):
+        assert "exceeded max depth" in refusal(body, strict=strict)
+
+
 def test_another_version_of_a_kind_that_exists_is_refused_by_version() -> None:
     body = '{"apiVersion":"storage.k8s.io/v1beta1","kind":"StorageClass","provisioner":"x"}'
     assert refusal(body, STORAGE_CLASS) == (

@@ -1,0 +1,47 @@
+"""What is asked of every answer: an object or a `Status`, in the form that was asked for, and never a bug."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.server.fuzz.traffic import Sent
+
+NOT_HERE = (501, 503, 504)  # what the server doesn't do, such as a pod's log, and what took longer than it was given
+REFERENCES_OWN = (  # the reference answers these with 500, too, and clients know its words
+    "failed to create typed patch object",
+    "resourceVersion: Invalid value",
+    "resourceVersion should not be set on objects to be created",
+    "strconv.ParseUint: ",
+    "unknown patch type: ",
+    "expected a []interface {}",
+    "does not contain declared merge key",
+    "unrecognized type: ",
+    "unable to find api field",
+    "delete patch type with no merge key defined",
+    "Invalid value for $",
+    "The order in patch",
+    "don't match",
+    "invalid patch format",
+    "illegal base64 data at input byte",
+    "failed to decode managed fields",
+)
+
+
+def check(sent: Sent, status: int, content_type: str, body: Any) -> None:
+    """Fail with the request if the answer isn't one that a server should give."""
+    where = f"{sent}\n{status} {str(body)[:2000]}"
+    assert 200 <= status < 500 or status in NOT_HERE or is_references_own(body), where
+    media_type = content_type.partition(";")[0]
+    assert media_type in ("application/json", "application/yaml"), f"{content_type}: {where}"
+    if media_type == "application/json":
+        assert isinstance(body, dict), where
+        assert body.get("kind") or not sent.target.startswith("/api"), where
+        if status >= 400:
+            assert (body["kind"], body["status"], body["code"]) == ("Status", "Failure", status), where
+            assert body["message"], where
+
+
+def is_references_own(body: Any) -> bool:
+    """Whether the reference has the same internal error."""
+    message = body["message"] if isinstance(body, dict) else str(body)
+    return any(words in message for words in REFERENCES_OWN)
