@@ -1,0 +1,70 @@
+"""Targets, header fields and compression, whatever the version of HTTP."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pvbinder.server import messages
+from pvbinder.server.errors import ApiError
+from pvbinder.server.messages import QUERY_FIELD_LIMIT, compress_if_large, header_fields, read_target
+from pvbinder.server.requests import ApiRequest, ApiResponse
+
+
+@given(st.text(max_size=200))
+def test_message_1_any_target_is_read_or_refused(target: str) -> None:
+    try:
+        path, _ = read_target(target)
+    except ApiError as error:
+        assert error.code == 400
+    else:
+        assert len(path) <= len(target)
+
+
+def test_message_1_a_query_has_so_many_parameters() -> None:
+    assert len(read_target("/x?" + "a=1&" * (QUERY_FIELD_LIMIT - 1))[1]["a"]) == QUERY_FIELD_LIMIT - 1
+    with pytest.raises(ApiError) as refused:
+        read_target("/x?" + "a=1&" * (QUERY_FIELD_LIMIT + 1))
+    assert refused.value.code == 400
+
+
+@pytest.mark.parametrize(
+    ("accepted", "size", "is_packed"),
+    [
+        ("gzip", messages.GZIP_LEAST + 1, True),
+        ("deflate, gzip", messages.GZIP_LEAST + 1, True),
+        ("gzip;q=0.5", messages.GZIP_LEAST + 1, False),
+        ("", messages.GZIP_LEAST + 1, False),
+        ("gzip", messages.GZIP_LEAST, False),
+    ],
+)
+async def test_message_2_large_answers_are_packed_for_who_takes_it(accepted: str, size: int, is_packed: bool) -> None:
+    response = ApiResponse(200, b"x" * size)
+    await compress_if_large(ApiRequest("GET", "/", headers={"accept-encoding": accepted}), response)
+    assert (response.headers.get("Content-Encoding") == "gzip") == is_packed
+    assert (gzip.decompress(response.body) if is_packed else response.body) == b"x" * size
+
+
+async def test_message_2_very_large_answers_are_packed_outside_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    pack = messages._gzip
+
+    def told(body: bytes) -> bytes:
+        threads.append(threading.current_thread())
+        return pack(body)
+
+    monkeypatch.setattr(messages, "_gzip", told)
+    response = ApiResponse(200, b"x" * (messages.GZIP_AT_ONCE + 1))
+    await compress_if_large(ApiRequest("GET", "/", headers={"accept-encoding": "gzip"}), response)
+    assert threads != [threading.main_thread()]
+    assert len(gzip.decompress(response.body)) == messages.GZIP_AT_ONCE + 1
+
+
+@given(st.text(max_size=50))
+def test_a_warning_never_ends_its_header(text: str) -> None:
+    fields = dict(header_fields(ApiResponse(200, warnings=(text,))))
+    assert fields["Warning"].isprintable()
