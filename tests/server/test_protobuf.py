@@ -7,37 +7,13 @@ import struct
 from typing import Any
 
 import pytest
+from tests.protobuf_wire import entry, envelope, field, varint
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.kinds.registry import BUILT_IN
 from pvbinder.server.protobuf import DEPTH_LIMIT, FIELD_LIMIT, MAGIC, ProtobufError, decode
 from pvbinder.server.protobuf_messages import messages
 from pvbinder.server.schema.types import CATALOGUE
-
-
-def field(number: int, value: bytes | str | int) -> bytes:
-    """A field on the wire."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    data = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def entry(key: str, value: bytes | str) -> bytes:
-    return field(1, key) + field(2, value)
-
-
-def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
-    return MAGIC + field(1, field(1, api_version) + field(2, kind)) + field(2, raw)
-
 
 META = field(1, "a") + field(11, entry("l", "v")) + field(14, "e/f")
 META_JSON = {"name": "a", "labels": {"l": "v"}, "finalizers": ["e/f"]}
