@@ -130,7 +130,7 @@ def test_one_is_no_plural(phases: dict[str, int], text: str) -> None:
     assert _rest("claims", Counter(phases)).plain == f"  and {text}"
 
 
-SCREENS = [(80, 24), (100, 40), (70, 20), (200, 60)]
+SCREENS = [(80, 24), (100, 40), (70, 20), (200, 60), (50, 24), (60, 20)]
 
 
 @pytest.mark.parametrize(("width", "height"), SCREENS)
@@ -150,3 +150,53 @@ async def test_live_4_it_fits_the_screen_however_many_there_are(width: int, heig
     assert any("disk-299" in line for line in frame), "the latest to change is shown"
     assert any(re.search(r"and \d+ more volumes: \d+ Available", line) for line in frame)
     assert any(GO_ON[1] in line for line in frame), "how to go on is never cut off"
+
+
+COLUMNS = {  # how wide: what the claims' table shows
+    50: ["CLAIM", "STATUS", "ANSWER"],
+    60: ["CLAIM", "STATUS", "VOLUME, OR WHY NOT"],
+    80: ["CLAIM", "WANTS", "CLASS", "STATUS", "VOLUME, OR WHY NOT"],
+    120: ["CLAIM", "WANTS", "ACCESS", "CLASS", "STATUS", "VOLUME, OR WHY NOT"],
+}
+
+
+@pytest.mark.parametrize(("width", "columns"), COLUMNS.items(), ids=map(str, COLUMNS))
+async def test_live_5_a_narrow_screen_leaves_out_columns_and_breaks_no_words(width: int, columns: list[str]) -> None:
+    clock = Clock()
+    board, on = Board(clock), console(terminal=True, width=width, height=30)
+    name = "orders-database"
+    with view_for(on, board, title="t", go_on=go_on, may_settle=settled_event()) as view:
+        view.show(board.see_volume(volume("disk-1", "Bound", claim=name)))
+        view.show(board.see_claim(claim(name, "Bound", bound_to="disk-1")))
+        view.show(board.see_claim(claim("large", "Pending")))
+        view.show(
+            board.see_event("shop/large", "Normal", "FailedBinding", "no volumes are large enough for this claim")
+        )
+        clock.seconds = SETTLED_SECONDS
+        view.show(None)
+        frame = last_frame(on)
+
+    assert all(len(line.rstrip()) <= width for line in frame)
+    (head,) = (line for line in frame if line.startswith("  CLAIM "))
+    assert re.split(r" {2,}", head.strip()) == columns
+    row = next(line for line in frame if "shop/large" in line)
+    assert "● Pending" in row, "a status can be read whole"
+    row = next(line for line in frame if "shop/orders" in line and "disk-1" in line and "●" in line)
+    assert "● Bound" in row
+
+
+async def test_a_remark_stands_below_its_command_where_both_are_too_long() -> None:
+    clock = Clock()
+    board, on = Board(clock), console(terminal=True, width=50, height=30)
+
+    def with_remark(board: Board) -> Sequence[str]:
+        return ["", "  kubectl delete pvc orders-database    # and see disk-1 become Released"]
+
+    with view_for(on, board, title="t", go_on=with_remark, may_settle=settled_event()) as view:
+        view.show(board.see_claim(claim("orders", "Pending")))
+        clock.seconds = SETTLED_SECONDS
+        view.show(None)
+        frame = [line.rstrip() for line in last_frame(on)]
+
+    command = frame.index("    kubectl delete pvc orders-database")
+    assert frame[command + 1] == "    # and see disk-1 become Released"

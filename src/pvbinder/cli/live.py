@@ -5,18 +5,21 @@ LIVE-2  Elsewhere (a pipe, CI): one line a change, and the tables once each time
 LIVE-3  Nothing that an object or event contains can move the cursor, colour the text or begin a new line.
 LIVE-4  However many objects there are, the view fits a screen of 20 lines or more: the latest to change are shown, the
         rest is counted, and how to go on is never cut off.
+LIVE-5  On a narrow screen whole columns are left out, those that tell least first, so that names, statuses and answers
+        can be read.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
@@ -35,7 +38,8 @@ from pvbinder.model.resources import EVENTS
 TICK_SECONDS = 0.1  # how often the screen follows what has changed meanwhile
 SHOWN_CHANGES = 8
 HIGH_ENOUGH_TO_FOLD = 32  # lines
-COLUMNS_WIDTH = 58  # of the claims' table without its last column, roughly
+LEAST_ANSWER = 24  # so much room the last column has before others are left out
+NARROW = 80  # columns; below, changes are shown without their times
 PLAIN_ROWS = 40
 PLAIN_WIDTH = 110
 
@@ -50,6 +54,14 @@ STYLES = {
     "Warning": "yellow",
     "gone": "dim",
 }
+DOT = "● "
+VOLUME_COLUMNS = ("VOLUME", "CAPACITY", "ACCESS", "CLASS", "STATUS", "CLAIM")
+CLAIM_COLUMNS = ("CLAIM", "WANTS", "ACCESS", "CLASS", "STATUS", "VOLUME, OR WHY NOT")
+SHORT_TITLE = "ANSWER"  # of the last column where there is no room for its own
+STATUS = 4
+LEFT_OUT = (2, 3, 1)  # on a narrow screen, in this order
+GAP = 3  # between columns
+REMARK = "    # "
 T = TypeVar("T", Volume, Claim)
 ACCESS = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 
@@ -208,25 +220,23 @@ class Screen:
 
     def _render(self) -> RenderableType:
         board = self._board
-        title = Text(f"\n  {self._title}\n", style="bold")
+        width = self._console.width
+        title = Padding(Text(self._title, style="bold"), (1, 0, 1, 2), expand=False)
         footer = (
-            _footer(self._go_on(self._board))
+            _footer(self._go_on(self._board), width)
             if self._told
             else Text("  … waiting until nothing changes any more", style="dim")
         )
         rows = self._console.height // 2
         while True:  # the most rows with which all of it fits (LIVE-4)
-            parts = [title, *tables(board, rows, answer_width=self._answer_width()), Text()]
+            is_low = self._console.height < HIGH_ENOUGH_TO_FOLD
+            parts = [title, *tables(board, rows, width, in_one_line=is_low), Text()]
             free = self._console.height - self._height(*parts, footer) - 2
             if free >= 0 or rows == 1:
                 break
             rows -= 1
         changes = list(board.changes)[-min(free, SHOWN_CHANGES) :] if free > 0 else []
-        return Group(*parts, *(_one_line(_change_line(change)) for change in changes), Text(), footer)
-
-    def _answer_width(self) -> int | None:
-        """On a low screen each row keeps to one line: what is left beside the other columns."""
-        return None if self._console.height >= HIGH_ENOUGH_TO_FOLD else max(16, self._console.width - COLUMNS_WIDTH)
+        return Group(*parts, *(_one_line(_change_line(change, width)) for change in changes), Text(), footer)
 
     def _height(self, *parts: RenderableType) -> int:
         return len(self._console.render_lines(Group(*parts), pad=False))
@@ -257,10 +267,11 @@ class Lines:
             self._console.print(_change_line(change), soft_wrap=True)
         elif not self._has_settled and self._may_settle.is_set() and self._board.has_settled():
             self._has_settled = True
-            self._console.print(Group(Text(), *tables(self._board, PLAIN_ROWS), Text()))
+            self._console.print(Group(Text(), *tables(self._board, PLAIN_ROWS, self._console.width), Text()))
             if not self._told:
                 self._told = True
-                self._console.print(_footer(self._go_on(self._board)), soft_wrap=True)
+                footer = "\n".join(f"  {line}".rstrip() for line in self._go_on(self._board))
+                self._console.print(Text(footer), soft_wrap=True)
 
 
 def console_for_people() -> Console:
@@ -275,33 +286,26 @@ def view_for(console: Console, board: Board, *, title: str, go_on: GoOn, may_set
     return kind(console, board, title=title, go_on=go_on, may_settle=may_settle)
 
 
-def tables(board: Board, rows: int, *, answer_width: int | None = None) -> list[RenderableType]:
-    """Return the tables of volumes and of claims with at most `rows` rows each (LIVE-4)."""
-    volumes = _table("VOLUME", "CAPACITY", "ACCESS", "CLASS", "STATUS", "CLAIM")
+def tables(board: Board, rows: int, width: int, *, in_one_line: bool = False) -> list[RenderableType]:
+    """Return the tables of volumes and of claims with at most `rows` rows each, `width` wide (LIVE-4, LIVE-5)."""
     shown, rest = _latest(board.volumes, rows)
+    volumes = []
     for volume in shown:
-        status, _ = volume_story(volume)
         size = str(volume.capacity) if volume.capacity is not None else "-"
         partner = volume.claim_key or ""
-        volumes.add_row(
-            *_cells(volume.name, size, _access(volume.access_modes), volume.storage_class),
-            _status(status),
-            _cell(partner),
-        )
-    claims = _table("CLAIM", "WANTS", "ACCESS", "CLASS", "STATUS", "VOLUME, OR WHY NOT")
+        status, _ = volume_story(volume)
+        volumes.append((volume.name, size, _access(volume.access_modes), volume.storage_class, status, partner))
     shown_claims, other_claims = _latest(board.claims, rows)
+    claims = []
     for claim in shown_claims:
-        status, _ = claim_story(claim)
         answer = claim.volume_name if claim.phase == "Bound" else board.reasons.get(claim.key, "")
-        claims.add_row(
-            *_cells(claim.key, str(claim.request), _access(claim.access_modes), claim.storage_class),
-            _status(status),
-            _cell(answer, answer_width),
-        )
-    parts: list[RenderableType] = [_or_none(volumes, "volumes")]
+        status, _ = claim_story(claim)
+        access = _access(claim.access_modes)
+        claims.append((claim.key, str(claim.request), access, claim.storage_class, status, answer))
+    parts = [_table(VOLUME_COLUMNS, volumes, "volumes", width, in_one_line=in_one_line)]
     if rest:
         parts.append(_rest("volumes", Counter(volume_story(volume)[0] for volume in rest)))
-    parts += [Text(), _or_none(claims, "claims")]
+    parts += [Text(), _table(CLAIM_COLUMNS, claims, "claims", width, in_one_line=in_one_line)]
     if other_claims:
         parts.append(_rest("claims", Counter(claim_story(claim)[0] for claim in other_claims)))
     return parts
@@ -316,10 +320,6 @@ def _latest(objects: dict[str, T], rows: int) -> tuple[list[T], list[T]]:
     return sorted(latest[:rows], key=lambda view: view.key), latest[rows:]
 
 
-def _or_none(table: Table, what: str) -> RenderableType:
-    return Padding(table, (0, 0, 0, 1)) if table.row_count else Text(f"  no {what}", style="dim")
-
-
 def _rest(what: str, phases: Counter[str]) -> Text:
     named = what if phases.total() != 1 else what.removesuffix("s")
     return Text(
@@ -327,36 +327,59 @@ def _rest(what: str, phases: Counter[str]) -> Text:
     )
 
 
-def _table(*columns: str) -> Table:
+def _table(
+    titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], what: str, width: int, *, in_one_line: bool
+) -> RenderableType:
+    """Make a table of rows whose last but one cell is a status and whose last one is as long as it likes."""
+    if not rows:
+        return Text(f"  no {what}", style="dim")
+    cells = [[printable(text) or "-" for text in row] for row in rows]
+    lengths = [max(map(cell_len, column)) for column in zip(titles, *cells, strict=True)]
+    lengths[STATUS] += cell_len(DOT)
+    shown, room = _columns_within(lengths, width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False, header_style="bold dim")
-    for column in columns[:-1]:
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
-    table.add_column(columns[-1], overflow="fold")
-    return table
+    for column in shown[:-1]:
+        table.add_column(titles[column], no_wrap=True, overflow="ellipsis", max_width=_name_width(width, column))
+    title = titles[-1] if cell_len(titles[-1]) <= room else SHORT_TITLE
+    table.add_column(title, overflow="fold")
+    for row in cells:
+        answer = Text(row[-1])
+        if in_one_line:
+            answer.truncate(room, overflow="ellipsis")
+        texts = {**{column: Text(row[column]) for column in shown}, STATUS: _status(row[STATUS]), len(row) - 1: answer}
+        table.add_row(*(texts[column] for column in shown))
+    return Padding(table, (0, 0, 0, 1))
 
 
-def _cells(*texts: str) -> Iterable[Text]:
-    return (_cell(text) for text in texts)
+def _columns_within(lengths: list[int], width: int) -> tuple[list[int], int]:
+    """Return which columns fit beside a last one that can be read, and how much room that has (LIVE-5)."""
+    shown = list(range(len(lengths)))
+    least = min(lengths[-1], LEAST_ANSWER)
+    while True:
+        taken = sum(min(lengths[column], _name_width(width, column) or width) + GAP for column in shown[:-1])
+        room = width - 1 - taken - GAP
+        if room >= least or (column := next((one for one in LEFT_OUT if one in shown), None)) is None:
+            return shown, max(room, 1)
+        shown.remove(column)
 
 
-def _cell(text: str, width: int | None = None) -> Text:
-    cell = Text(printable(text) or "-")
-    if width is not None:
-        cell.truncate(width, overflow="ellipsis")
-    return cell
+def _name_width(width: int, column: int) -> int | None:
+    """Return how wide the first column may be: long names mustn't push out everything else."""
+    return max(16, width * 2 // 5) if column == 0 else None
 
 
 def _status(status: str) -> Text:
-    return Text(f"● {printable(status)}", style=STYLES.get(status, ""))
+    return Text(f"{DOT}{status}", style=STYLES.get(status, ""))
 
 
 def _access(modes: Sequence[str]) -> str:
     return ",".join(ACCESS.get(mode, mode) for mode in modes)
 
 
-def _change_line(change: Change) -> Text:
-    line = Text(f"  {change.at_seconds:7.3f}s  ", style="dim")
-    line.append(f"{printable(change.subject):<28}  ", style="none")
+def _change_line(change: Change, width: int = PLAIN_WIDTH) -> Text:
+    line = Text("  ") if width < NARROW else Text(f"  {change.at_seconds:7.3f}s  ", style="dim")
+    subject = printable(change.subject)
+    line.append(f"{subject}  " if width < NARROW else f"{subject:<28}  ", style="none")
     line.append(printable(change.text), style=STYLES.get(change.status, "none"))
     return line
 
@@ -366,8 +389,19 @@ def _one_line(text: Text) -> Text:
     return text
 
 
-def _footer(go_on: Sequence[str]) -> Text:
-    return Text("\n".join(f"  {line}".rstrip() for line in go_on))
+def _footer(go_on: Sequence[str], width: int) -> RenderableType:
+    """Show how to go on; a line that is too long has its remark below it, and what still is stays indented."""
+    parts: list[RenderableType] = []
+    for line in go_on:
+        indent = 2 + len(line) - len(line.lstrip())
+        command, mark, remark = line.strip().partition(REMARK)
+        if not command:
+            parts.append(Text())
+        elif indent + len(line.strip()) <= width or not mark:
+            parts.append(Padding(Text(line.strip(), overflow="fold"), (0, 0, 0, indent), expand=False))
+        else:
+            parts += (Padding(Text(text), (0, 0, 0, indent), expand=False) for text in (command, f"# {remark}"))
+    return Group(*parts)
 
 
 def printable(text: str) -> str:
