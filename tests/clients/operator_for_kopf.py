@@ -6,6 +6,9 @@ from typing import Any
 
 import kopf
 import kubernetes
+from kubernetes import dynamic
+
+FIELD_MANAGER = "backup-operator"
 
 
 @kopf.on.startup()
@@ -26,8 +29,20 @@ def make(name: str, namespace: str, body: kopf.Body, **_: Any) -> dict[str, str]
 
 
 @kopf.on.field("example.com", "v1", "backups", field="spec.claim")
-def follow(new: str, patch: kopf.Patch, **_: Any) -> None:
-    """Say which claim it is by now."""
+def follow(new: str, name: str, namespace: str, patch: kopf.Patch, **_: Any) -> None:
+    """Apply the claim's name to a config map that others write to, too, and say in the status which it is by now."""
+    maps = dynamic.DynamicClient(kubernetes.client.ApiClient()).resources.get(api_version="v1", kind="ConfigMap")
+    document = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": f"claim-of-{name}", "namespace": namespace},
+        "data": {"claim": new},
+    }
+    try:
+        maps.server_side_apply(body=document, field_manager=FIELD_MANAGER)
+    except dynamic.exceptions.ConflictError:  # somebody else has set it: it is ours to say
+        patch.status["conflicts"] = 1
+        maps.server_side_apply(body=document, field_manager=FIELD_MANAGER, force_conflicts=True)
     patch.status["claim"] = new
 
 

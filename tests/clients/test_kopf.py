@@ -36,7 +36,17 @@ def changes(custom: Any) -> Iterator[dict[str, Any]]:
     return iter(watch.Watch().stream(custom.list_namespaced_custom_object, *BACKUPS, timeout_seconds=PATIENCE_SECONDS))
 
 
-def test_an_operator_handles_creation_a_field_time_and_deletion(plane: RunningPlane, tmp_path: Path) -> None:
+def applied_by(core: client.CoreV1Api, manager: str) -> dict[str, Any]:
+    """The fields of the config map that the operator applies which are this manager's."""
+    entries = core.read_namespaced_config_map("claim-of-n", "default").metadata.managed_fields
+    (entry,) = (one for one in entries if (one.manager, one.operation) == (manager, "Apply"))
+    fields: dict[str, Any] = entry.fields_v1
+    return fields
+
+
+def test_an_operator_handles_creation_a_field_time_and_deletion_and_applies(
+    plane: RunningPlane, tmp_path: Path
+) -> None:
     with config.new_client_from_config(str(plane.kubeconfig)) as api, operating(plane, tmp_path / "log"):
         core, custom = client.CoreV1Api(api), client.CustomObjectsApi(api)
         body = {"apiVersion": "example.com/v1", "kind": "Backup", "metadata": {"name": "n"}, "spec": {"claim": "a"}}
@@ -49,11 +59,17 @@ def test_an_operator_handles_creation_a_field_time_and_deletion(plane: RunningPl
             status = found.get("status", {})
             if event["type"] == "DELETED":
                 break
-            if status.get("ticks") == 3 and status.get("make") and not asked_for_another:
+            if status.get("ticks") == 3 and status.get("make") and status.get("claim") == "a" and not asked_for_another:
                 asked_for_another = True
                 assert found["metadata"]["finalizers"] == ["kopf.zalando.org/KopfFinalizerMarker"]
+                assert applied_by(core, "backup-operator") == {"f:data": {"f:claim": {}}}
+                assert "conflicts" not in status
+                core.patch_namespaced_config_map("claim-of-n", "default", {"data": {"claim": "x", "mine": "1"}})
                 custom.patch_namespaced_custom_object(*BACKUPS, "n", {"spec": {"claim": "b"}})
             elif status.get("claim") == "b" and "deletionTimestamp" not in found["metadata"]:
+                assert status["conflicts"] == 1, "what somebody else wrote meanwhile was a conflict"
+                assert core.read_namespaced_config_map("claim-of-n", "default").data == {"claim": "b", "mine": "1"}
+                assert applied_by(core, "backup-operator") == {"f:data": {"f:claim": {}}}
                 custom.delete_namespaced_custom_object(*BACKUPS, "n")
         assert types[-1] == "DELETED", (tmp_path / "log").read_text()
         assert core.read_namespaced_config_map("was-n", "default").metadata.uid

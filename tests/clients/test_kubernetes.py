@@ -114,3 +114,36 @@ def test_the_dynamic_client_finds_kinds_and_applies_with_conflicts(api: Any) -> 
     backups.create(body=body, namespace="default")
     assert backups.get(name="b", namespace="default").spec.deep[1].x == 2
     backups.delete(name="b", namespace="default")
+
+
+def test_an_autoscaler_of_v1_is_one_of_v2(api: Any) -> None:
+    older, newer = client.AutoscalingV1Api(api), client.AutoscalingV2Api(api)
+    target = client.V1CrossVersionObjectReference(api_version="apps/v1", kind="Deployment", name="w")
+    spec = client.V1HorizontalPodAutoscalerSpec(
+        scale_target_ref=target, max_replicas=3, target_cpu_utilization_percentage=50
+    )
+    made = client.V1HorizontalPodAutoscaler(metadata=client.V1ObjectMeta(name="w"), spec=spec)
+    assert older.create_namespaced_horizontal_pod_autoscaler("default", made).spec.min_replicas == 1
+    found = newer.read_namespaced_horizontal_pod_autoscaler("w", "default")
+    assert found.spec.metrics[0].resource.target.average_utilization == 50
+    newer.patch_namespaced_horizontal_pod_autoscaler("w", "default", {"spec": {"maxReplicas": 5}})
+    assert [item.spec.max_replicas for item in older.list_namespaced_horizontal_pod_autoscaler("default").items] == [5]
+    older.delete_namespaced_horizontal_pod_autoscaler("w", "default")
+    assert newer.list_namespaced_horizontal_pod_autoscaler("default").items == []
+
+
+def test_a_scale_is_applied(api: Any) -> None:
+    apps = client.AppsV1Api(api)
+    template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"selector": {"matchLabels": {"app": "a"}}, "template": template}
+    apps.create_namespaced_deployment("default", {"metadata": {"name": "w"}, "spec": spec})
+    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "w"}, "spec": {"replicas": 4}}
+    applied = apps.patch_namespaced_deployment_scale(
+        "w", "default", scale, field_manager="scaler", force=True, _content_type="application/apply-patch+yaml"
+    )
+    assert applied.spec.replicas == 4
+    entries = apps.read_namespaced_deployment("w", "default").metadata.managed_fields
+    assert [(entry.manager, entry.subresource) for entry in entries if entry.operation == "Apply"] == [
+        ("scaler", "scale")
+    ]
+    apps.delete_namespaced_deployment("w", "default")
