@@ -69,6 +69,8 @@ JSON_REFUSED = {
     "no index": ([{"op": "add", "path": "/metadata/finalizers/x", "value": "x"}], 422),
     "itself into itself": ([{"op": "move", "from": "/data", "path": "/data/k/x"}], 422),
     "the whole document away": ([{"op": "remove", "path": ""}], 422),
+    "a number for the whole document": ([{"op": "replace", "path": "", "value": 1}], 422),
+    "a list for the whole document": ([{"op": "add", "path": "", "value": []}], 422),
     "a copy of nothing": ([{"op": "copy", "from": "/none", "path": "/x"}], 422),
     "no pointer": ([{"op": "add", "path": "data", "value": 1}], 422),
     "too many": ([{"op": "test", "path": "/data/k", "value": "v"}] * (MAX_OPERATIONS + 1), 413),

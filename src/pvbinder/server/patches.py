@@ -88,6 +88,8 @@ def json_patch(doc: Json, patch: bytes) -> Json:
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         # The library trusts the types in the document more than it should: a path through a string, for one.
         raise _does_not_fit() from error
+    if not isinstance(patched, dict):  # the whole document was replaced
+        raise _does_not_fit()
     return _of_bounded_depth(patched)
 
 

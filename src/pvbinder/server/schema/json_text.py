@@ -18,6 +18,10 @@ MAX_INTEGER_DIGITS: Final = 400
 
 _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
 _LITERALS: Final = ("true", "false", "null")
+# A body of megabytes that is no JSON is looked through up to the mistake: not one character at a time in Python
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_DIGITS: Final = re.compile("[0-9]*")
+_PLAIN_TEXT: Final = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -172,8 +176,12 @@ class _Scanner:
         return self._text[self._at] if self._at < len(self._text) else ""
 
     def _space(self) -> None:
-        while self._peek() and self._peek() in " \t\r\n":
-            self._at += 1
+        self._skip(_SPACE)
+
+    def _skip(self, what: re.Pattern[str]) -> None:
+        found = what.match(self._text, self._at)
+        assert found, "it matches nothing, too"
+        self._at = found.end()
 
     def _value(self, where: str) -> None:
         self._space()
@@ -232,7 +240,10 @@ class _Scanner:
 
     def _string(self) -> None:
         self._at += 1
-        while (char := self._peek()) != '"':
+        while True:
+            self._skip(_PLAIN_TEXT)
+            if (char := self._peek()) == '"':
+                break
             if not char or char < " ":
                 raise self._unexpected("in string literal")
             self._at += 1
@@ -273,8 +284,7 @@ class _Scanner:
         return "0" <= self._peek() <= "9"
 
     def _digits(self) -> None:
-        while self._digit():
-            self._at += 1
+        self._skip(_DIGITS)
 
     def _literal(self, first: str, where: str) -> None:
         word = next((word for word in _LITERALS if first and word[0] == first), None)
