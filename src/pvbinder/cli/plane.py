@@ -68,6 +68,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         authorization=options.authorization_mode,
         load=found if options.load else None,
     )
+    del found  # it is large, and this frame stays until the end
     async with server:
         transport = InProcessTransport(server.dispatcher, ADMIN)
         client = Client(transport)

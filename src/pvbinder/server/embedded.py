@@ -119,6 +119,7 @@ class EmbeddedServer:
             establisher.load()
             if self._load is not None:
                 await load(self.api, establisher.accept, self._load)
+                self._load = None  # what was loaded needn't be kept twice
             await self._bootstrap()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(

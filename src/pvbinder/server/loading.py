@@ -164,12 +164,7 @@ async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[s
             hint="load into a new --data-dir, or with --ephemeral; or go on with what is there, without --load",
         )
     load = _Load(api, accept, api.now())
-    documents = list(found)
-    documents.sort(key=lambda one: one[1].get("kind") != "CustomResourceDefinition")
-    for number, (source, document) in enumerate(documents):
-        load.take(source, document)
-        if number % _AT_ONCE == 0:
-            await asyncio.sleep(0)
+    await _take_all(load, found)
     load.add_namespaces()
     if load.problems:
         raise _refused(load.problems)
@@ -181,6 +176,18 @@ async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[s
         await durable
     log.info("objects loaded objects=%d", len(load.ready))
     return len(load.ready)
+
+
+async def _take_all(load: _Load, found: Iterable[tuple[str, Json]]) -> None:
+    """Check every object, definitions first; each is let go when it was looked at."""
+    documents = sorted(found, key=lambda one: one[1].get("kind") != "CustomResourceDefinition")
+    documents.reverse()  # so that the first is the cheapest to take away
+    number = 0
+    while documents:
+        load.take(*documents.pop())
+        number += 1
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 class _UnfitError(PvbinderError):
