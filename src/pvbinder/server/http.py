@@ -48,7 +48,7 @@ HTTP2 = "h2"  # as TLS calls it (RFC 7301)
 PIECE = 256 << 10  # how much of a body is handed to the socket at once
 PENDING = 64 << 10  # how much a reader of a watch may have to come before we look whether it reads
 MOST_FILES = 65536
-TLS_BUFFER = 32 << 10
+TLS_BUFFER = 16 << 10  # as much as a record of TLS holds: more is never read at once
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (how to reach who listens everywhere)
 
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
