@@ -28,11 +28,15 @@ LISTED = 10_000
 WATCHERS = 200
 WATCHED_WRITES = 500
 PAGE = 500
+LISTERS = 3
+BESIDE = 1_000  # objects in each of their lists
+BESIDE_SECONDS = 4.0
 FLAGS = ("--bare", "--controllers=")
 BATCH = 5_000  # objects that are stored at once when the directory is filled
 
 LEAST_EVENTS_A_SECOND = 20_000
 MOST_LAG_MS = 2_000
+MOST_BESIDE_MS = 50
 MOST_START_SECONDS = 3.0
 MOST_BYTES_AN_OBJECT = 4_096
 LEAST_LISTED_A_SECOND = 50_000
@@ -120,6 +124,32 @@ async def watched(session: aiohttp.ClientSession, client: Client) -> tuple[float
     return rate, lags[len(lags) // 2], lags[int(len(lags) * 0.99)]
 
 
+async def reads_beside_lists(session: aiohttp.ClientSession, client: Client) -> tuple[float, float, float]:
+    """Read single objects while others list; return lists a second, and median and 99th percentile of a read in ms."""
+    end = time.perf_counter() + BESIDE_SECONDS
+    lists = 0
+    took: list[float] = []
+
+    async def list_on() -> None:
+        nonlocal lists
+        while time.perf_counter() < end:
+            async with session.get(VOLUMES, params={"limit": str(BESIDE)}) as answer:
+                await answer.read()
+            lists += 1
+
+    async def read_on() -> None:
+        while (started := time.perf_counter()) < end:
+            await client.get(0)
+            took.append(time.perf_counter() - started)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(LISTERS):
+            tasks.create_task(list_on())
+        tasks.create_task(read_on())
+    took.sort()
+    return lists / BESIDE_SECONDS, took[len(took) // 2] * 1000, took[int(len(took) * 0.99)] * 1000
+
+
 async def measure_lists_and_watches(plane: RunningPlane) -> None:
     """Print the figures of long lists and of many watchers."""
     async with session_of(plane) as session:
@@ -139,6 +169,21 @@ async def measure_lists_and_watches(plane: RunningPlane) -> None:
             p99_ms=round(p99),
             memory_mib=round(plane.memory_mib, 1),
             bytes_grown_a_creation=round(grown),
+        )
+        headers = {"Accept-Encoding": "gzip"}  # as they are: this process isn't to spend its time on unpacking them
+        url, context = access(plane.kubeconfig)
+        connector = aiohttp.TCPConnector(ssl=context)
+        async with aiohttp.ClientSession(url, connector=connector, auto_decompress=False, headers=headers) as listing:
+            lists, p50, p99 = await reads_beside_lists(listing, client)
+        report(
+            f"GETs beside {LISTERS} clients that list {BESIDE} objects over TLS",
+            p99,
+            "ms",
+            budget=MOST_BESIDE_MS,
+            better="lower",
+            n=LISTERS,
+            p50_ms=round(p50, 1),
+            lists_a_second=round(lists),
         )
         cpu = plane.cpu_seconds
         events, lag, lag_p99 = await watched(session, client)
