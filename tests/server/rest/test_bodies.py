@@ -92,6 +92,14 @@ async def test_what_would_talk_to_containers_says_that_there_are_none(tmp_path: 
             assert (refused.status, refused.body["reason"]) == (503, "ServiceUnavailable"), name
 
 
+async def test_what_would_talk_to_a_kubelet_says_that_there_is_none_whatever_is_sent(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await server.send("POST", "/api/v1/nodes", {"metadata": {"name": "n"}})
+        for method in ("GET", "POST", "PUT", "PATCH"):
+            refused = await server.send(method, "/api/v1/nodes/n/proxy", {} if method != "GET" else None)
+            assert (refused.status, refused.body["reason"]) == (503, "ServiceUnavailable"), method
+
+
 def scale_of(replicas: int) -> dict[str, Any]:
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {"name": "w"}, "spec": {"replicas": replicas}}
 

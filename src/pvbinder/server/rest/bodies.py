@@ -23,6 +23,7 @@ from pvbinder.server.store import Stored
 async def replace(writer: Writer, attributes: Attributes, sub: Subresource, form: Form) -> ApiResponse:
     """Answer a PUT of a subresource that has a body of its own."""
     stored = _stored(writer, attributes)
+    _check_reach(writer, sub, stored)
     body = _decode(writer, sub)
     _check_name(body, attributes.name)
     return await _write(writer, attributes, sub, form, stored, body)
@@ -31,6 +32,7 @@ async def replace(writer: Writer, attributes: Attributes, sub: Subresource, form
 async def patch(writer: Writer, attributes: Attributes, sub: Subresource, form: Form, content_type: str) -> ApiResponse:
     """Answer a PATCH of a subresource that has a body of its own; only a Scale can be applied."""
     stored = _stored(writer, attributes)
+    _check_reach(writer, sub, stored)
     if content_type not in get_args(PatchType):
         if not sub.replicas_path:
             raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
@@ -57,9 +59,7 @@ async def post(writer: Writer, attributes: Attributes, sub: Subresource, form: F
         response = respond(writer.request, 201, answer(writer.shelf.served(stored.data), asked), form.media_type)
         response.warnings = tuple(writer.warnings)
         return response
-    if sub.write is None:
-        sub.read(writer.shelf.served(stored.data))  # what can't be reached says so
-        raise ApiError(501, "NotImplemented", f"POST to {sub.name} is not served")
+    _check_reach(writer, sub, stored)
     return await _write(writer, attributes, sub, form, stored, _decode(writer, sub))
 
 
@@ -96,8 +96,7 @@ async def _write(
     is_applied: bool = False,
 ) -> ApiResponse:
     """Put a body into the object, store that, and show the subresource anew; an applied body has its managed fields."""
-    if sub.write is None:
-        raise ApiError(501, "NotImplemented", f"{sub.name} can't be written")
+    assert sub.write is not None
     shelf = writer.shelf
     old, new = shelf.decode(stored.data), shelf.decode(stored.data)
     del new["metadata"]["resourceVersion"]  # what the body says counts
@@ -129,6 +128,13 @@ def _stored(writer: Writer, attributes: Attributes) -> Stored:
     if stored is None:
         raise not_found(shelf.kind.resource, attributes.name)
     return stored
+
+
+def _check_reach(writer: Writer, sub: Subresource, stored: Stored) -> None:
+    """Refuse a write to what stands for something else that isn't there, such as a kubelet."""
+    if sub.write is None:
+        sub.read(writer.shelf.served(stored.data))  # says so
+        raise ApiError(501, "NotImplemented", f"{sub.name} can't be written")
 
 
 def _kind_of(sub: Subresource) -> ServedKind:
