@@ -34,7 +34,7 @@ from pvbinder.server.patches import json_patch, merge_patch, strategic_patch
 from pvbinder.server.rest.continue_token import make_token, read_token
 from pvbinder.server.schema import check_object, decode_body
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 QUICK = settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
