@@ -194,6 +194,14 @@ REFUSED = {
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {"name": "x"}},
         "TokenReview isn't served here",
     ),
+    "managed fields that are no set of fields": (
+        changed(
+            VOLUME,
+            "metadata.managedFields",
+            [{"manager": "m", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:csi": 3}}}],
+        ),
+        "PersistentVolume disk-7: its metadata.managedFields are damaged",
+    ),
     "no version": ({"kind": "Pod", "metadata": {"name": "web"}}, "Pod web: it has no apiVersion and kind"),
     "metadata that is no object": ({"apiVersion": "v1", "kind": "Pod", "metadata": "x"}, "dump.yaml: Pod: "),
 }

@@ -84,6 +84,15 @@ def test_managed_1_a_change_takes_the_field_from_its_owner() -> None:
     }
 
 
+def test_an_entry_that_has_no_time_gets_none_when_somebody_else_writes() -> None:
+    made = write(claim(labels={"x": "y"}), None, "maker")
+    del made["metadata"]["managedFields"][0]["time"]
+    new = copy.deepcopy(made)
+    new["metadata"] |= {"annotations": {"n": "v"}}
+    first, _ = write(new, made, "other", at=LATER)["metadata"]["managedFields"]
+    assert first == made["metadata"]["managedFields"][0]
+
+
 def test_managed_1_what_is_removed_is_nobodys() -> None:
     made = write(claim(labels={"x": "y"}, annotations={"a": "b"}), None, "maker")
     new = copy.deepcopy(made)

@@ -30,6 +30,7 @@ from pvbinder.model.resources import NAMESPACES
 from pvbinder.server.definitions.definition import DEFINITIONS
 from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.kind import Json
+from pvbinder.server.managed_fields import is_readable
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.shelf import Shelf, encode, encoder_of
 from pvbinder.server.schema import decode_body
@@ -96,6 +97,8 @@ class _Load:
         errors = validate_metadata_create(shelf.base, obj) + shelf.kind.validate_create(obj)
         if errors:
             raise _UnfitError("; ".join(dict.fromkeys(map(str, errors))))
+        if metadata.get("managedFields") and not is_readable(metadata["managedFields"]):
+            raise _UnfitError("its metadata.managedFields are damaged; it can be loaded without them")
         key = shelf.key(namespace, metadata["name"])
         order = int(revision) if revision.isdecimal() and revision.isascii() and len(revision) < 19 else _LAST
         return _Ready(source, shelf, key, shelf.arrange(obj), order)

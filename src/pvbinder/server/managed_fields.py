@@ -139,6 +139,12 @@ def read_entries(stored: Any) -> dict[Manager, Entry]:
     return entries
 
 
+def is_readable(stored: Any) -> bool:
+    """Whether a list of ``managedFields`` says who owns what: not every list that is well typed does."""
+    entries = read_entries(stored)
+    return bool(entries) and has_valid_fields(entries.values())
+
+
 def has_valid_fields(entries: Iterable[Entry]) -> bool:
     """Whether all entries hold sets of paths; what a client sent may not."""
     return all(is_valid(entry.fields) for entry in entries)
@@ -307,7 +313,7 @@ def _capped(entries: dict[Manager, Entry]) -> dict[Manager, Entry]:
 
 def _stored(entry: Entry, before: Json | None) -> Json:
     if before is not None and before.get("fieldsV1") is entry.fields and before.get("apiVersion") == entry.api_version:
-        return before if before.get("time") == entry.time else {**before, "time": entry.time}
+        return before if (before.get("time") or "") == entry.time else {**before, "time": entry.time}
     stored: Json = {
         "manager": entry.manager.name,
         "operation": entry.manager.operation,
