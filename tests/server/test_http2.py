@@ -34,6 +34,7 @@ from pvbinder.server import http2
 from pvbinder.server.http import Listener
 from pvbinder.server.identity import Identity
 from pvbinder.server.messages import BODY_LIMIT, Timeouts
+from pvbinder.server.requests import ApiRequest, ApiResponse
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HELLO = PREFACE + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # and no settings
@@ -154,7 +155,7 @@ class Listening:
 
     serving: Serving
     gate: Gate
-    port: int
+    listener: Listener
 
     @asynccontextmanager
     async def raw(self, *versions: str) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
@@ -162,7 +163,7 @@ class Listening:
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE
         tls.set_alpn_protocols(list(versions or ("h2",)))
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=tls)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.listener.port, ssl=tls)
         try:
             yield reader, writer
         finally:
@@ -180,7 +181,7 @@ async def listening(directory: Path, timeouts: Timeouts | None = None) -> AsyncG
     async with serving(directory / "data") as server:
         gate = Gate(server.dispatcher.handle)
         async with Listener(gate, tls=identity.server_context(), timeouts=timeouts) as listener:
-            yield Listening(server, gate, listener.port)
+            yield Listening(server, gate, listener)
             server.store.end_watches()
 
 
@@ -303,6 +304,20 @@ async def test_http2_1_a_body_that_is_too_large_is_refused_and_the_connection_go
         assert (await client.fetch("GET", MAPS)).status == 200
 
 
+async def test_http2_1_only_so_much_of_unfinished_bodies_is_held_for_one_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http2, "HELD", 50_000)
+    async with listening(tmp_path) as server, server.client() as client:
+        first, second = (client.ask("POST", MAPS, b'"' * 30_000, ends=False) for _ in range(2))
+        answer = await client.answer(second)
+        assert (answer.status, answer.json["reason"]) == (429, "TooManyRequests")
+        client.http.end_stream(first)
+        client.flush()
+        assert (await client.answer(first)).status == 400
+        assert (await client.fetch("POST", MAPS, config_map(k="x" * 40_000))).status == 201
+
+
 async def test_http2_1_a_half_sent_body_is_given_up(tmp_path: Path) -> None:
     async with listening(tmp_path, Timeouts(read_seconds=0.1)) as server, server.client() as client:
         answer = await client.answer(client.ask("POST", MAPS, b"{", ends=False))
@@ -403,6 +418,32 @@ async def test_http2_3_a_client_that_takes_nothing_is_disconnected(tmp_path: Pat
             client.ask("GET", f"{MAPS}?watch=true&resourceVersion=0")
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await server.gate.closed.wait()
+
+
+async def test_a_server_that_stops_answers_what_is_under_way_and_takes_nothing_more(tmp_path: Path) -> None:
+    held = asyncio.Event()
+    async with listening(tmp_path) as server:
+        handle = server.gate.handle
+
+        async def slowly(request: ApiRequest) -> ApiResponse:
+            await held.wait()
+            return await handle(request)
+
+        server.gate.handle = slowly
+        connection = server.client()
+        client = await connection.__aenter__()
+        first = client.ask("POST", MAPS, json.dumps(config_map()).encode(), content_type="application/json")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await server.gate.entered.wait()
+        stopping = asyncio.create_task(server.listener.__aexit__(None, None, None))
+        await asyncio.sleep(0)
+        late = client.ask("GET", MAPS)
+        assert (await client.answer(late)).reset == 7, "REFUSED_STREAM: it may be asked again elsewhere"
+        held.set()
+        assert (await client.answer(first)).status == 201
+        await client.event(ConnectionTerminated)
+        await stopping
+        await connection.__aexit__(None, None, None)
 
 
 async def test_a_server_that_stops_says_goodbye(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ _LOG = logging.getLogger(__name__)
 STREAMS = 250  # at once on one connection, as in the reference
 WINDOW = 1 << 20  # how much a client may send on a stream, and on a connection, before it is told to go on
 RESETS = 1000  # of streams without an answer, more than there were answers: what a peer may do before it is put out
+HELD = 32 << 20  # bytes of bodies that haven't come whole, on one connection
+GRACE_SECONDS = 2.0  # for the requests under way when the server stops
 UNFINISHED = 2 << 20  # bytes without the end of a frame, or of a head
 PENDING = 256 << 10  # how much the socket may have to come before a stream waits for it
 
@@ -85,6 +87,8 @@ class Http2Protocol(asyncio.Protocol):
         self._unanswered_resets = 0
         self._unfinished = 0
         self._is_flushing = False
+        self._is_closing = False
+        self.held = 0  # bytes of bodies that haven't come whole
         self._writable = asyncio.Event()
         self._writable.set()
         self._idle: asyncio.TimerHandle | None = None
@@ -150,15 +154,15 @@ class Http2Protocol(asyncio.Protocol):
     # ---- called by whoever listens
 
     async def close(self) -> None:
-        """Say goodbye, and wait until every task of this connection has ended."""
-        with suppress(H2Error):
-            self._http.close_connection()
-        self._flush()
-        tasks = [stream.task for stream in self._streams.values() if stream.task is not None]
+        """Answer what is under way, say goodbye, and wait until every task of this connection has ended."""
+        self._is_closing = True
+        tasks = {stream.task for stream in self._streams.values() if stream.task is not None}
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE_SECONDS)
         for stream in list(self._streams.values()):
             stream.stop()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._transport.close()
+        self._put_out()
         self._open_connections.discard(self)
 
     # ---- what the peer says
@@ -191,6 +195,9 @@ class Http2Protocol(asyncio.Protocol):
                 pass
 
     def _open(self, event: RequestReceived) -> None:
+        if self._is_closing:
+            self._http.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)  # nothing was done: it may ask again
+            return
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
@@ -337,9 +344,12 @@ class _Stream:
         if self.task is not None:
             return  # it was refused
         self._size += len(data)
+        self._connection.held += len(data)
         self._chunks.append(data)
         if self._size > BODY_LIMIT:
             self._refuse(too_large())
+        elif self._connection.held > HELD:
+            self._refuse(ApiError(429, "TooManyRequests", "too many large bodies are under way on this connection"))
 
     def start(self) -> None:
         """Answer the request, which has come whole."""
@@ -371,6 +381,8 @@ class _Stream:
 
     def _end_waiting(self) -> None:
         self._chunks.clear()
+        self._connection.held -= self._size
+        self._size = 0
         if self._deadline is not None:
             self._deadline.cancel()
 
