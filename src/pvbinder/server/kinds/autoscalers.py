@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pvbinder.server.kinds.autoscaler_versions import AUTOSCALERS, AUTOSCALERS_V1, from_v2, to_v2
 from pvbinder.server.kinds.columns import AGE, NAME, UNSET, field_cell
 from pvbinder.server.kinds.kind import Column, Form, Json, ServedKind
@@ -68,18 +70,10 @@ AUTOSCALER = ServedKind(
     other_forms={AUTOSCALERS_V1.api_version: Form(_V1_SCHEMA, from_v2, to_v2)},
 )
 
-AUTOSCALER_V1 = ServedKind(
+AUTOSCALER_V1 = replace(
+    AUTOSCALER,
     resource=AUTOSCALERS_V1,
-    singular="horizontalpodautoscaler",
     schema=_V1_SCHEMA,
-    short_names=("hpa",),
-    categories=("all",),
-    delete_returns_object=False,
-    default=default_autoscaler,
-    prepare_create=_start,
-    prepare_update=keep_status,
-    subresources=(STATUS,),
-    columns=_COLUMNS,
     storage_version_of=AUTOSCALERS,
     to_storage=to_v2,
     from_storage=from_v2,
