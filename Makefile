@@ -5,7 +5,6 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 UP := .venv/bin/pvbinder up --ephemeral --bare
-TOKENS := --token-auth-file tests/conformance/tokens.csv
 JOBS ?= 2
 DIR ?= tests/vectors/data
 
@@ -52,8 +51,8 @@ ifndef ONLY
 endif
 
 apicases: setup ## replay the recorded HTTP cases and kubectl transcripts, list those that don't pass yet; ONLY='watch-*'
-	@$(UP) --controllers= $(TOKENS) -- $(PY) -m tests.conformance http $(if $(ONLY),--only '$(ONLY)')
-	@$(UP) --controllers= $(TOKENS) -- $(PY) -m tests.conformance kubectl $(if $(ONLY),--only '$(ONLY)')
+	@$(UP) --controllers= -- $(PY) -m tests.conformance http $(if $(ONLY),--only '$(ONLY)')
+	@$(UP) --controllers= -- $(PY) -m tests.conformance kubectl $(if $(ONLY),--only '$(ONLY)')
 
 bench: setup ## measure every figure: one JSON line each
 	@$(PY) -m bench

@@ -143,14 +143,12 @@ def controlling(kubeconfig: Path, flags: Sequence[str] = (), *, wait: bool = Tru
 
 
 def access(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
-    """Return the server's address and a context that knows its CA and has the administrator's certificate."""
-    config = yaml.safe_load(kubeconfig.read_text())
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    """Return the server's address and a context that knows its CA and has the administrator's certificate.
+
+    The kubeconfig has a token only; the certificate lies beside it in the data directory.
+    """
+    cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
     context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    with tempfile.NamedTemporaryFile() as pair:
-        pair.write(
-            base64.b64decode(user["client-certificate-data"]) + b"\n" + base64.b64decode(user["client-key-data"])
-        )
-        pair.flush()
-        context.load_cert_chain(pair.name)
+    pki = kubeconfig.parent / "pki"
+    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     return cluster["server"], context

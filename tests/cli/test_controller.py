@@ -219,11 +219,11 @@ def test_control_1_it_waits_for_a_server_that_is_not_there_yet(tmp_path: Path) -
         assert "again_in_seconds=" in line
         assert (answer_of(url, "/livez")[0], answer_of(url, "/readyz")[0]) == (200, 500)
 
-        with running(tmp_path / "data", NO_CONTROLLERS, port=port):
+        with running(tmp_path / "data", NO_CONTROLLERS, port=port) as plane:
             controller.wait_for(" ready ")
             assert answer_of(url, "/readyz") == (200, "ok")
-            make_pair(kubeconfig, "orders")
-            seen(kubeconfig, CLAIMS, "orders", is_bound)
+            make_pair(plane.kubeconfig, "orders")
+            seen(plane.kubeconfig, CLAIMS, "orders", is_bound)
 
 
 def test_control_1_it_outlives_a_server_that_goes_away(tmp_path: Path) -> None:

@@ -3,14 +3,10 @@
     pvbinder up --ephemeral --bare --sync-period 2s -- python -m tests.conformance scenarios [--only GLOB] [-q]
     pvbinder up --ephemeral --bare --controllers=namespace,garbagecollector \\
         -- python -m tests.conformance processes [--only GLOB] [-q]
-    pvbinder up --ephemeral --bare --controllers= --token-auth-file tests/conformance/tokens.csv \\
-        -- python -m tests.conformance http|kubectl [--only GLOB] [-q]
+    pvbinder up --ephemeral --bare --controllers= -- python -m tests.conformance http|kubectl [--only GLOB] [-q]
 
 `scenarios` are played with the controllers in the process of `pvbinder up`, `processes` are the same with them in one
 of their own, `pvbinder controller`: only then they can be stopped and started, which some scenarios ask for.
-
-The last two need an administrator with a token: cases without credentials, or with wrong ones, can't be made with a
-client certificate, which a connection shows whatever its requests say.
 
 The recordings and the programs that replay them are data in the folders beside this file, taken as they are. What is
 passed on after the first word are their options. The exit status is theirs: 0 if everything passed.
@@ -26,10 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 HERE = Path(__file__).resolve().parent
-TOKENS = HERE / "tokens.csv"
 PROGRAMS = {
     "scenarios": [HERE / "volumes" / "replay.py"],
     "processes": [HERE / "volumes" / "replay.py"],
@@ -41,8 +34,9 @@ PROGRAMS = {
 def replay(what: str, arguments: list[str]) -> int:
     """Run one of the programs."""
     program, *folders = PROGRAMS[what]
-    with kubeconfig_for(what) as kubeconfig, controllers_for(what) as flags:
-        command = [sys.executable, str(program), "--kubeconfig", kubeconfig, *flags, *arguments, *map(str, folders)]
+    with controllers_for(what) as flags:
+        options = ["--kubeconfig", os.environ["KUBECONFIG"], *flags, *arguments]
+        command = [sys.executable, str(program), *options, *map(str, folders)]
         return run(what, command)
 
 
@@ -59,21 +53,6 @@ def controllers_for(what: str) -> Iterator[list[str]]:
             yield ["--controller-command", " ".join(command)]
         finally:
             subprocess.run([*command, "stop"], check=True)
-
-
-@contextmanager
-def kubeconfig_for(what: str) -> Iterator[str]:
-    """Give the kubeconfig to use: for the cases of the API server one like the given, with the token of `TOKENS`."""
-    given = os.environ["KUBECONFIG"]
-    if what in ("scenarios", "processes"):
-        yield given
-        return
-    config = yaml.safe_load(Path(given).read_text())
-    config["users"][0]["user"] = {"token": TOKENS.read_text().partition(",")[0]}
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:
-        yaml.safe_dump(config, file)
-        file.flush()
-        yield file.name
 
 
 def run(what: str, command: list[str]) -> int:

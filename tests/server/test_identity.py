@@ -102,11 +102,23 @@ def test_a_damaged_authority_is_told_and_not_replaced(tmp_path: Path, spoiled: l
     assert identity.path(spoiled[0]).read_bytes() == b"-----"
 
 
+@pytest.mark.parametrize("kept", [b"", b"short", b"\xff" * 43, b"x" * 44])
+def test_what_cannot_be_a_token_is_made_anew(tmp_path: Path, kept: bytes) -> None:
+    before = Identity.load_or_make(tmp_path / "pki")
+    token = before.admin_token
+    assert Identity.load_or_make(before.directory).admin_token == token
+    before.path("admin.token").write_bytes(kept)
+    after = Identity.load_or_make(before.directory)
+    assert after.admin_token != token
+    assert len(after.admin_token) == 43
+    assert stat.S_IMODE(after.path("admin.token").stat().st_mode) == 0o600
+
+
 def test_a_kubeconfig_holds_everything_or_a_token(tmp_path: Path) -> None:
     identity = Identity.load_or_make(tmp_path / "pki")
     config = yaml.safe_load(kubeconfig(identity, "https://127.0.0.1:6443"))
     assert config["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:6443"
-    assert set(config["users"][0]["user"]) == {"client-certificate-data", "client-key-data"}
+    assert config["users"][0]["user"] == {"token": identity.admin_token}
     assert config["current-context"] == config["contexts"][0]["name"]
     with_token = yaml.safe_load(kubeconfig(identity, "https://127.0.0.1:6443", token='a"b'))
     assert with_token["users"][0]["user"] == {"token": 'a"b'}

@@ -33,7 +33,7 @@ from pvbinder.server.discovery import Discovery
 from pvbinder.server.dispatch import Dispatcher
 from pvbinder.server.expiry import Expiry
 from pvbinder.server.http import Listener
-from pvbinder.server.identity import Identity
+from pvbinder.server.identity import ADMIN, Identity
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.kinds.quotas import PRIORITY_CLASSES, system_priority_classes
 from pvbinder.server.kinds.registry import Registry
@@ -105,15 +105,17 @@ class EmbeddedServer:
                 self.api.guard = rbac.guard
             account_tokens = ServiceAccountTokens(self.api, load_or_make_secret(self.data_dir))
             self.api.posts[SERVICE_ACCOUNTS.qualified, "token"] = account_tokens.request
+            tokens_known = dict(self._tokens)
+            if self._listen:
+                self.identity = Identity.load_or_make(self.data_dir / "pki", [self._host])
+                tokens_known[self.identity.admin_token] = UserInfo(ADMIN, groups=(MASTERS,))
             self.dispatcher = Dispatcher(
                 self.api,
-                Authenticator(self._tokens, (account_tokens.read,)),
+                Authenticator(tokens_known, (account_tokens.read,)),
                 authorizer,
                 Health({}, {"storage": self._why_not_writable, "poststarthook/bootstrap": self._why_not_ready}),
                 documents=(Discovery(registry), OpenApi(registry)),
             )
-            if self._listen:
-                self.identity = Identity.load_or_make(self.data_dir / "pki", [self._host])
             establisher = Establisher(self.store, registry, self.dispatcher, self.api.now)
             stack.callback(establisher.close)
             establisher.load()
@@ -159,7 +161,7 @@ class EmbeddedServer:
         return self._listener.port
 
     def write_kubeconfig(self, path: Path, *, token: str | None = None) -> None:
-        """Write a kubeconfig (mode 0600): with the administrator's certificate, or with one of the static tokens."""
+        """Write a kubeconfig (mode 0600): with the administrator's token, or with one of the static ones."""
         self.identity.write_kubeconfig(path, self.url, token=token)
 
     async def _bootstrap(self) -> None:

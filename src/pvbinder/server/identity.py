@@ -1,8 +1,9 @@
-"""The certificates of an embedded server, made once and kept in its data directory.
+"""The certificates of an embedded server and its administrator's token, made once and kept in its data directory.
 
 A certificate authority of its own (ECDSA P-256), a server certificate for the loopback addresses and the host that is
-listened on, and a client certificate for the administrator. Keys never leave the directory except in a kubeconfig that
-somebody asks for. Everything is 0600.
+listened on, and for the administrator a client certificate and a token of 256 bits. A kubeconfig has the token: a
+connection shows its certificate whatever the requests on it say, so that none of them could be somebody else's, or
+nobody's. Nothing secret leaves the directory except in a kubeconfig that somebody asks for. Everything is 0600.
 
 `cryptography` is imported only when something must be made: a start with everything in place needs none of it.
 """
@@ -13,6 +14,8 @@ import base64
 import ipaddress
 import json
 import os
+import re
+import secrets
 import ssl
 import time
 from collections.abc import Sequence
@@ -29,6 +32,7 @@ SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 CONTEXT = "pvbinder"
 AUTHORITY_DAYS = 3650
 LEAF_DAYS = 365
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 RENEW_AFTER_SECONDS = 270 * 86400  # of a leaf's life, so that one that is used is never about to expire
 
 
@@ -57,11 +61,20 @@ class Identity:
                 f"the certificates in {directory} are damaged",
                 hint=f"put back a copy, or delete {directory}: they are made anew, and so is the kubeconfig",
             ) from error
+        if identity._read_token() is None:
+            write_private(identity.path("admin.token"), secrets.token_urlsafe(32).encode())
         return identity
 
     def path(self, name: str) -> Path:
         """Return the path of one of the files."""
         return self.directory / name
+
+    @property
+    def admin_token(self) -> str:
+        """The administrator's bearer token."""
+        token = self._read_token()
+        assert token is not None, "load_or_make() has seen to it"
+        return token
 
     @property
     def authority(self) -> Path:
@@ -75,6 +88,14 @@ class Identity:
     def write_kubeconfig(self, path: Path, url: str, *, token: str | None = None) -> None:
         """Write a kubeconfig for the server at `url` (mode 0600), for the administrator or for whose `token` it is."""
         write_private(path, kubeconfig(self, url, token).encode())
+
+    def _read_token(self) -> str | None:
+        """Return the token that is kept; None where there is none, or what can't be one."""
+        try:
+            kept = self.path("admin.token").read_bytes().decode("ascii", "replace")
+        except FileNotFoundError:
+            return None
+        return kept if _TOKEN.fullmatch(kept) else None
 
     def _is_fresh(self, names: Sequence[str]) -> bool:
         try:
@@ -91,12 +112,8 @@ class Identity:
 
 
 def kubeconfig(identity: Identity, url: str, token: str | None = None) -> str:
-    """Return the text of a kubeconfig for the server at `url`: the administrator's certificate in it, or `token`."""
-    if token is None:
-        certificate, key = _encoded(identity.path("admin.crt")), _encoded(identity.path("admin.key"))
-        credentials = f"client-certificate-data: {certificate}\n    client-key-data: {key}"
-    else:
-        credentials = f"token: {json.dumps(token)}"
+    """Return the text of a kubeconfig for the server at `url`: the administrator's token in it, or `token`."""
+    credentials = f"token: {json.dumps(token or identity.admin_token)}"
     return f"""\
 apiVersion: v1
 kind: Config

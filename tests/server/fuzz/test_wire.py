@@ -33,7 +33,6 @@ from tests.server.fuzz.traffic import NAMESPACE, Sent, Traffic
 from tests.server.fuzz.verdict import check
 from tools.plane import RunningPlane, access, running
 
-TOKENS = Path(__file__).parents[2] / "conformance" / "tokens.csv"
 DOCUMENTS = ("api/v1", "apis/storage.k8s.io/v1", "apis/apps/v1", "apis/fuzz.example.com/v1")
 EXAMPLES = 60  # of each document
 REQUESTS = 800
@@ -118,15 +117,14 @@ class Wire:
 @contextlib.contextmanager
 def serving_over_tls(folder: Path) -> Iterator[Wire]:
     """A process that serves, with a namespace and a custom kind; its log has to be clean at the end."""
-    flags = ("--bare", "--controllers=", "--token-auth-file", str(TOKENS))
-    with running(folder, flags) as plane:
+    with running(folder, ("--bare", "--controllers=")) as plane:
         url, context = access(plane.kubeconfig)
         trusting = ssl.create_default_context()
         trusting.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(context.get_ca_certs(binary_form=True)[0]))
         where = urlsplit(url)
         assert where.hostname, url
         assert where.port, url
-        wire = Wire(plane, (where.hostname, where.port), trusting, TOKENS.read_text().partition(",")[0])
+        wire = Wire(plane, (where.hostname, where.port), trusting, (folder / "pki" / "admin.token").read_text())
         for path, obj in (
             ("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}}),
             ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", DEFINITION),
