@@ -271,8 +271,14 @@ def identity(tmp_path: Path) -> Identity:
 
 
 def trusted(identity: Identity, url: str, tmp_path: Path) -> ConnectionConfig:
+    """As a kubeconfig has it, but with the administrator's certificate in place of the token."""
     identity.write_kubeconfig(tmp_path / "config", url)
-    return load_kubeconfig([tmp_path / "config"])
+    return replace(
+        load_kubeconfig([tmp_path / "config"]),
+        token=None,
+        client_certificate=identity.path("admin.crt").read_bytes(),
+        client_key=identity.path("admin.key").read_bytes(),
+    )
 
 
 async def test_wire_5_both_sides_show_their_certificates(identity: Identity, tmp_path: Path) -> None:
