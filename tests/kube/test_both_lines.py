@@ -209,7 +209,7 @@ async def test_events_are_written(line: Transport) -> None:
 
 
 async def test_a_stranger_is_not_let_in(server: EmbeddedServer) -> None:
-    config = replace(config_of(server), token=None)
+    config = replace(config_of(server), token="")
     async with HttpTransport(config) as transport:
         with pytest.raises(ApiFailure) as caught:
             await Client(transport, retries=Retries(attempts=1)).list_all(VOLUMES)

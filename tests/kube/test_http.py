@@ -275,7 +275,7 @@ def trusted(identity: Identity, url: str, tmp_path: Path) -> ConnectionConfig:
     identity.write_kubeconfig(tmp_path / "config", url)
     return replace(
         load_kubeconfig([tmp_path / "config"]),
-        token=None,
+        token="",
         client_certificate=identity.path("admin.crt").read_bytes(),
         client_key=identity.path("admin.key").read_bytes(),
     )
