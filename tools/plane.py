@@ -69,12 +69,7 @@ def running(data_dir: Path, flags: Sequence[str] = (), *, port: int | None = 0) 
             took_seconds = time.perf_counter() - started
             yield RunningPlane(process, data_dir / "kubeconfig", took_seconds, first_line, Path(log.name))
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _stop(process)
             if process.stdout is not None:
                 process.stdout.close()
 
@@ -134,12 +129,16 @@ def controlling(kubeconfig: Path, flags: Sequence[str] = (), *, wait: bool = Tru
             controller.wait_for(" ready ")
         yield controller
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def access(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:

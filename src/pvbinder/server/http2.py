@@ -297,7 +297,7 @@ class Http2Protocol(asyncio.Protocol):
         """End a stream that can't be answered (any more)."""
         with suppress(H2Error):  # it has ended, all of it
             self._http.reset_stream(stream.number, code)
-        self._flush()
+        self._flush_soon()
 
     def _flush_soon(self) -> None:
         """Write at the end of this turn of the loop: streams that are answered in one turn share a packet."""
