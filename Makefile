@@ -62,7 +62,7 @@ soak: setup ## hours of random histories and load; SECONDS_LONG=3600
 
 reference: setup ## write the generated pages anew (docs/reference, the README's output)
 	$(PY) -m tools.reference
-	$(PY) -m tools.behaviour
+	$(PY) -m tools.rules
 
 lock: setup ## resolve the dependencies into requirements.lock; UPGRADE=1 takes newer versions
 	$(PY) -m pip install --quiet --disable-pip-version-check uv

@@ -108,3 +108,29 @@ def test_a_mistake_is_named(arguments: list[str], message: str, dump: str, capsy
 def test_a_claim_of_another_namespace_is_pointed_at(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "pvc", "orders", "-f", dump]) == 2
     assert "there is shop/orders: choose with -n" in capsys.readouterr().err
+
+
+def test_a_rule_is_printed_word_for_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "--rule", "sc-u6"]) == 0
+    head, *text = capsys.readouterr().out.splitlines()
+    assert head.startswith("SC-U6  4.1 Unbound claim")
+    assert "start provisioning" in " ".join(text)
+
+
+def test_rules_are_printed_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "--rule", "FM-6a", "--rule", "RB-1", "-o", "json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["id"], first["page"], second["id"]) == ("FM-6a", "binder", "RB-1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    {
+        "no such rule": (["--rule", "SC-U99"], "there is no rule 'SC-U99'"),
+        "a rule and a claim": (["pvc", "orders", "--rule", "SC-U6"], "--rule prints rules and explains no object"),
+        "nothing at all": ([], "names no claim or pod"),
+    }.values(),
+)
+def test_a_mistake_about_rules_is_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", *arguments]) == 2
+    assert message in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,17 @@ Examples:
   pvbinder explain pvc orders -n shop
   pvbinder explain pod/web-0 -o json
   kubectl get pv,pvc,sc,pods,nodes -A -o yaml | pvbinder explain pvc orders -n shop -f -
+  pvbinder explain --rule SC-U6
 """
+
+TEXT_COLUMNS_MAX = 110
 
 _CLAIM_WORDS = ("pvc", "pvcs", "persistentvolumeclaim", "persistentvolumeclaims", "claim")
 _POD_WORDS = ("pod", "pods", "po")
 
 
 @click.command(epilog=EPILOG)
-@click.argument("target", nargs=-1, required=True, metavar="pvc NAME | pod NAME")
+@click.argument("target", nargs=-1, metavar="pvc NAME | pod NAME")
 @click.option("-n", "--namespace", help="The namespace; otherwise the one of the kubeconfig's context, or default.")
 @click.option(
     "-f",
@@ -40,6 +44,13 @@ _POD_WORDS = ("pod", "pods", "po")
 @click.option("--context", help="The context of the kubeconfig to use.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to write the answer.")
 @click.option("--all-volumes", is_flag=True, help="Show every volume, not only the nearest misses.")
+@click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    metavar="ID",
+    help="Print this rule of Kubernetes' behaviour (SC-U6), or a family of them (SC-U), instead; may be given again.",
+)
 def explain(
     target: tuple[str, ...],
     namespace: str | None,
@@ -48,12 +59,18 @@ def explain(
     context: str | None,
     output: str,
     all_volumes: bool,
+    rules: tuple[str, ...],
 ) -> int:
     """Say why a claim is Pending (or a pod's storage isn't there): volume by volume, and what to do.
 
     The first line has the verdict. Exit code 0: bound, or on its way by itself (waiting for a first consumer is fine);
     1: somebody must act.
     """
+    if rules:
+        if target or files:
+            raise WrongUsageError("--rule prints rules and explains no object: give one or the other")
+        click.echo(_rules_shown(rules, output), nl=False)
+        return 0
     kind, name = _parse_target(target)
     if files and (kubeconfig or context):
         raise WrongUsageError("-f reads files instead of a server: --kubeconfig and --context don't go with it")
@@ -68,6 +85,21 @@ def explain(
     explanation = _explain(kind, name, place, snapshot)
     click.echo(_shown(explanation, output, all_volumes=all_volumes), nl=False)
     return EXIT_NO if explanation.needs_action else 0
+
+
+def _rules_shown(wanted: tuple[str, ...], output: str) -> str:
+    import msgspec
+
+    from pvbinder.insight.rulebook import UnknownRuleError, find_rules, shown
+
+    try:
+        found = [rule for name in wanted for rule in find_rules(name)]
+    except UnknownRuleError as error:
+        raise WrongUsageError(error.message, hint=error.hint) from error
+    if output == "json":
+        return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+    width = min(shutil.get_terminal_size().columns, TEXT_COLUMNS_MAX)
+    return "\n".join(shown(rule, width) for rule in found)
 
 
 def _parse_target(target: tuple[str, ...]) -> tuple[str, str]:
