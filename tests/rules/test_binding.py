@@ -145,3 +145,14 @@ def test_a_volume_that_we_bound_is_freed_completely() -> None:  # UB-1
 def test_a_volume_that_a_user_reserved_stays_reserved_by_name() -> None:  # UB-2
     document = binding.without_claim(volume(claim_ref=claim_ref(OURS)))
     assert document["spec"]["claimRef"] == claim_ref(OURS, uid="")
+
+
+def test_a_capacity_that_is_there_already_is_replaced_by_the_volumes() -> None:  # ST-5
+    stale = claim(phase="Pending", status={"capacity": {"storage": "5Gi"}})
+    document = binding.with_bound_status(stale, volume())
+    assert document is not None
+    assert document["status"]["capacity"] == {"storage": "10Gi"}
+    same = claim(phase="Pending", status={"capacity": {"storage": "10240Mi"}})
+    document = binding.with_bound_status(same, volume())
+    assert document is not None
+    assert document["status"]["capacity"] == {"storage": "10240Mi"}, "the same size, whatever it is written in"

@@ -215,3 +215,35 @@ def test_duplicates_in_a_keyed_list_are_one_path() -> None:
     back = compare(duplicated, {"status": {}}, CLAIM.schema)
     assert changes.added == back.removed
     assert changes.modified == back.modified == {}
+
+
+def test_managed_3_a_status_write_can_not_take_the_record_away_nor_rewrite_it() -> None:
+    made = write(claim(labels={"x": "y"}), None, "maker")
+    for sent in ([{}], [{**made["metadata"]["managedFields"][0], "manager": "thief"}]):
+        new = copy.deepcopy(made)
+        new["metadata"]["managedFields"] = sent
+        new["status"]["phase"] = "Bound"
+        after = owned(write(new, made, "binder", "status", at=LATER))
+        assert after == {**owned(made), "binder/status": {"f:status": {"f:phase": {}}}}
+
+
+DUPLICATES = {  # conditions before and after, by their statuses: whether the path counts as modified
+    "two, one changes": (["x", "y"], ["x", "z"], True),
+    "two, unchanged": (["x", "y"], ["x", "y"], False),
+    "two become one": (["x", "y"], ["x"], True),
+    "one becomes two": (["x"], ["x", "y"], True),
+    "two, in another order": (["x", "y"], ["y", "x"], True),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "is_modified"), DUPLICATES.values(), ids=DUPLICATES.keys())
+def test_of_duplicates_it_is_only_known_whether_they_differ(
+    before: list[str], after: list[str], is_modified: bool
+) -> None:
+    def conditions(statuses: list[str]) -> Json:
+        return {"status": {"conditions": [{"type": "A", "status": status} for status in statuses]}}
+
+    changes = compare(conditions(before), conditions(after), CLAIM.schema)
+    assert changes.added == changes.removed == {}
+    path = {"f:status": {"f:conditions": {'k:{"type":"A"}': {}}}}
+    assert changes.modified == (path if is_modified else {})

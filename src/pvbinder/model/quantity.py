@@ -59,6 +59,10 @@ class Quantity(Struct, frozen=True, eq=False, gc=False):
         """Compare by value (QUANTITY-4)."""
         return self.nano == other.nano if isinstance(other, Quantity) else NotImplemented
 
+    def __ne__(self, other: object) -> bool:
+        """Compare by value (QUANTITY-4): a struct that defines `__eq__` alone still has the identity's `!=`."""
+        return self.nano != other.nano if isinstance(other, Quantity) else NotImplemented
+
     def __hash__(self) -> int:
         """Hash by value (QUANTITY-4)."""
         return hash(self.nano)

@@ -156,6 +156,19 @@ async def test_the_time_of_a_pod_may_only_get_shorter(tmp_path: Path) -> None:
         assert (await server.send("GET", f"{PODS}/p")).status == 404
 
 
+async def test_a_pod_that_has_time_left_stays_when_its_last_finalizer_goes(tmp_path: Path) -> None:
+    """DE-4, DE-6."""
+    async with serving(tmp_path) as server:
+        await make_pod(server, nodeName="n")
+        await server.send("PATCH", f"{PODS}/p", {"metadata": {"finalizers": ["example.com/one"]}})
+        await server.send("DELETE", f"{PODS}/p")
+        left = (await server.send("PATCH", f"{PODS}/p", {"metadata": {"finalizers": None}})).body
+        assert left["metadata"]["deletionGracePeriodSeconds"] == 30
+        assert (await server.send("GET", f"{PODS}/p")).status == 200
+        await server.send("DELETE", f"{PODS}/p?gracePeriodSeconds=0")
+        assert (await server.send("GET", f"{PODS}/p")).status == 404
+
+
 async def test_a_pod_without_a_node_goes_at_once_in_two_changes(tmp_path: Path) -> None:
     """DE-6."""
     async with serving(tmp_path) as server:

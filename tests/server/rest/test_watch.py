@@ -134,6 +134,31 @@ async def test_watch_4_it_ends_at_its_timeout_after_a_last_bookmark(tmp_path: Pa
 
 
 @on_virtual_time
+async def test_watch_1_a_bookmark_is_never_past_a_change_that_was_not_shown(tmp_path: Path) -> None:
+    """Who goes on from a bookmark must miss nothing: it may say no more than what the reader has been given."""
+    async with serving(tmp_path) as server:
+        watch = await server.events(
+            f"{MAPS}?watch=true&allowWatchBookmarks=true&timeoutSeconds=3000&resourceVersion={server.store.revision}"
+        )
+        shown = 0
+        for number in range(1500):  # more than are taken at once
+            await put(server, f"m{number}")
+        while shown < 1500:
+            kind, obj = await watch.next()
+            revision = int(obj["metadata"]["resourceVersion"])
+            if kind == "BOOKMARK":
+                changes = server.store.watch("configmaps", revision).take(10_000)
+                assert len(changes) == 1500 - shown, "a bookmark stepped over changes"
+            else:
+                shown += 1
+                if shown % 500 == 1:
+                    await asyncio.sleep(100)  # long enough for a bookmark to be due while changes wait
+        kind, bookmark = await watch.next()
+        assert (kind, bookmark["metadata"]) == ("BOOKMARK", {"resourceVersion": str(server.store.revision)})
+        await watch.close()
+
+
+@on_virtual_time
 async def test_watch_5_who_allows_bookmarks_is_shown_something_within_a_second(tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     async with serving(tmp_path) as server:

@@ -11,6 +11,7 @@ from pvbinder.server.kinds.pod_columns import POD_COLUMNS
 from pvbinder.server.kinds.pod_defaults import default_pod_spec, default_requests
 from pvbinder.server.validation.names import check_dns_subdomain
 from pvbinder.server.validation.pod_specs import validate_pod_spec
+from pvbinder.server.validation.pod_statuses import check_container_states
 from pvbinder.server.validation.quantities import quantity_of
 
 BINDING = Resource("", "v1", "Binding", "bindings", True)
@@ -179,7 +180,7 @@ def validate_pod_status(new: Json, old: Json) -> list[FieldError]:
     nominated = status.get("nominatedNodeName")
     if nominated and nominated != old["status"].get("nominatedNodeName"):
         errors += (invalid("status.nominatedNodeName", nominated, reason) for reason in check_dns_subdomain(nominated))
-    return errors
+    return errors + check_container_states(status, old["status"], old["spec"])
 
 
 def grace_period(pod: Json, asked: int | None) -> int:
