@@ -437,11 +437,15 @@ FIELD_ORDER = (
     "managedFields"
 ).split()
 
-# lightkube module, without its version or whole -> prefix of the schema's name, where it isn't io.k8s.api.MODULE.
-PACKAGES = {
+# lightkube module without its version -> prefix of the schema's name, where it isn't io.k8s.api.MODULE.
+PACKAGES_OF_GROUPS = {
     "meta": "io.k8s.apimachinery.pkg.apis.meta",
     "apiextensions": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
     "apiregistration": "io.k8s.kube-aggregator.pkg.apis.apiregistration",
+}
+
+# Modules that belong to no group and version: the whole module -> prefix of the schema's name.
+PACKAGES = {
     "version": "io.k8s.apimachinery.pkg.version",
     "resource": "io.k8s.apimachinery.pkg.api.resource",
     "util_intstr": "io.k8s.apimachinery.pkg.util.intstr",

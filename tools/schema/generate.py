@@ -47,9 +47,11 @@ class Model:
 
 def full_name(module: str, name: str) -> str:
     """The OpenAPI schema's name of a class."""
+    if module in facts.PACKAGES:
+        return f"{facts.PACKAGES[module]}.{name}"
     group, _, version = module.partition("_")
-    prefix = facts.PACKAGES.get(module) or facts.PACKAGES.get(group) or f"io.k8s.api.{group}"
-    return ".".join((prefix, name) if module in facts.PACKAGES else (prefix, version, name))
+    prefix = facts.PACKAGES_OF_GROUPS.get(group, f"io.k8s.api.{group}")
+    return f"{prefix}.{version}.{name}"
 
 
 def read_models() -> dict[str, Model]:

@@ -151,7 +151,7 @@ _WEBHOOK_COLUMNS = (NAME, Column("Webhooks", count_cell("webhooks"), "integer"),
 _ADMISSION = ("api.admissionregistration", "admissionregistration.k8s.io")
 _FLOW = ("api.flowcontrol", "flowcontrol.apiserver.k8s.io")
 _NETWORK = ("api.networking", "networking.k8s.io")
-_DEVICES = ("apimachinery.pkg.api.resource", "resource.k8s.io")
+_DEVICES = ("api.resource", "resource.k8s.io")
 _REPLICATION = ("spec", "template", "spec", "containers")
 
 _ROWS = (
