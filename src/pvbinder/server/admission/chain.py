@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pvbinder.server.admission.certificates import CERTIFICATE_REQUESTER
 from pvbinder.server.admission.limits import LIMIT_RANGER
 from pvbinder.server.admission.namespaces import NAMESPACE_LIFECYCLE, refuse_deletion
 from pvbinder.server.admission.nodes import TAINT_NODES_BY_CONDITION
@@ -34,6 +35,7 @@ PLUGINS: tuple[Plugin, ...] = (
     SERVICE_ADDRESSES,
     RESOURCE_QUOTA,
 )
+_STRATEGIES = (CERTIFICATE_REQUESTER,)  # no plugins in the reference, where the storage of the kind does it
 
 
 def admit(reader: Reader, on: Attributes, new: Json, old: Json | None = None) -> None:
@@ -60,7 +62,7 @@ def admit_delete(reader: Reader, on: Attributes) -> None:
 def _steps(group: str, plural: str, is_create: bool, is_subresource: bool) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
     concerned = [
         plugin
-        for plugin in PLUGINS
+        for plugin in (*_STRATEGIES, *PLUGINS)
         if (plugin.resources is None or any((r.group, r.plural) == (group, plural) for r in plugin.resources))
         and (plugin.on_create if is_create else plugin.on_update)
         and (plugin.on_subresources or not is_subresource)

@@ -10,8 +10,8 @@ from pvbinder.server.definitions.json_path import JsonPathError, read_json_path
 from pvbinder.server.definitions.structure import check_structural
 from pvbinder.server.errors import FieldError, duplicate, invalid, required, unsupported
 from pvbinder.server.kinds.columns import NAME, field_cell
-from pvbinder.server.kinds.kind import Column, Json, ServedKind, Subresource
-from pvbinder.server.kinds.status import keep_all_but_status, keep_status
+from pvbinder.server.kinds.kind import Column, Json, ServedKind
+from pvbinder.server.kinds.status import STATUS_ALONE, keep_status
 
 DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
@@ -166,7 +166,7 @@ CUSTOM_RESOURCE_DEFINITION = ServedKind(
     validate_create=validate_definition,
     validate_update=validate_definition_update,
     warnings=warn_of_definition,
-    subresources=(Subresource("status", prepare_update=keep_all_but_status),),
+    subresources=(STATUS_ALONE,),
     columns=(
         NAME,
         Column("Created At", field_cell("metadata", "creationTimestamp"), type="date", description="When it was made."),

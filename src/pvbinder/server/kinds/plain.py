@@ -42,7 +42,7 @@ from pvbinder.server.kinds.plain_cells import (
 )
 from pvbinder.server.kinds.pod_templates import container_columns, default_template
 from pvbinder.server.kinds.scale import scale_of
-from pvbinder.server.kinds.status import STATUS, keep_status
+from pvbinder.server.kinds.status import STATUS, STATUS_ALONE, keep_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class Plain:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     has_status: bool = False
+    keeps_metadata: bool = False  # when its status is written
     has_scale: bool = False
     counts: tuple[str, ...] = ()  # what its generation follows
     name_rule: NameRule = "subdomain"
@@ -79,7 +80,7 @@ class Plain:
             default=self.default or nothing,
             prepare_create=_starting_with(self.default or nothing) if self.has_status else nothing_at,
             prepare_update=keep_status if self.has_status else nothing_of_two,
-            subresources=(*scale, STATUS) if self.has_status else scale,
+            subresources=(*scale, STATUS_ALONE if self.keeps_metadata else STATUS) if self.has_status else scale,
             columns=self.columns,
             generation_at_create=1 if self.counts else None,
             generation_follows=self.counts,
@@ -296,6 +297,7 @@ _ROWS = (
         "APIService",
         "apiservices",
         has_status=True,
+        keeps_metadata=True,
         categories=("api-extensions",),
         columns=(
             NAME,
@@ -326,6 +328,7 @@ _ROWS = (
         "validatingadmissionpolicies",
         categories=("api-extensions",),
         has_status=True,
+        keeps_metadata=True,
         counts=("spec",),
         columns=_POLICY_COLUMNS,
     ),
@@ -363,6 +366,7 @@ _ROWS = (
         "FlowSchema",
         "flowschemas",
         has_status=True,
+        keeps_metadata=True,
         counts=("spec",),
         columns=(
             NAME,
@@ -376,11 +380,12 @@ _ROWS = (
         "PriorityLevelConfiguration",
         "prioritylevelconfigurations",
         has_status=True,
+        keeps_metadata=True,
         counts=("spec",),
         columns=(NAME, Column("Type", field_cell("spec", "type")), AGE),
     ),
     Plain(*_DEVICES, "DeviceClass", "deviceclasses", counts=("spec",)),
-    Plain(*_DEVICES, "ResourceClaim", "resourceclaims", namespaced=True, has_status=True),
+    Plain(*_DEVICES, "ResourceClaim", "resourceclaims", namespaced=True, has_status=True, keeps_metadata=True),
     Plain(*_DEVICES, "ResourceClaimTemplate", "resourceclaimtemplates", namespaced=True),
     Plain(
         *_DEVICES,

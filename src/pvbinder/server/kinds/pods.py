@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from pvbinder.model.quantity import ZERO
 from pvbinder.model.resources import PODS, Resource
-from pvbinder.server.errors import ApiError, FieldError, conflict, forbidden, invalid, is_invalid, required, unsupported
+from pvbinder.server.errors import (
+    ApiError,
+    FieldError,
+    conflict,
+    forbidden,
+    invalid,
+    is_invalid,
+    required,
+    shown,
+    unsupported,
+)
 from pvbinder.server.kinds.internal_form import diff_of_json
 from pvbinder.server.kinds.kind import METADATA_FIELDS, FieldReader, Json, ServedKind, Subresource, drop_empty
 from pvbinder.server.kinds.pod_columns import POD_COLUMNS
 from pvbinder.server.kinds.pod_defaults import default_pod_spec, default_requests
+from pvbinder.server.kinds.status import keep_metadata
 from pvbinder.server.validation.names import check_dns_subdomain
 from pvbinder.server.validation.pod_specs import validate_pod_spec
 from pvbinder.server.validation.pod_statuses import check_container_states
@@ -113,8 +124,10 @@ def prepare_pod_status(new: Json, old: Json, _now: str) -> None:
 def prepare_ephemeral_containers(new: Json, old: Json, _now: str) -> None:
     """Take everything but the ephemeral containers from the stored object."""
     added = new["spec"].get("ephemeralContainers")
-    new["spec"] = {**old["spec"], **({"ephemeralContainers": added} if added else {})}
+    kept = {name: value for name, value in old["spec"].items() if name != "ephemeralContainers"}
+    new["spec"] = {**kept, **({"ephemeralContainers": added} if added else {})}
     new["status"] = old["status"]
+    keep_metadata(new, old)
 
 
 def prepare_resize(new: Json, old: Json, _now: str) -> None:
@@ -128,11 +141,20 @@ def prepare_resize(new: Json, old: Json, _now: str) -> None:
                 for each in spec[field]
             ]
     new["spec"], new["status"] = spec, old["status"]
+    keep_metadata(new, old)
 
 
-def validate_whole_pod(new: Json, _old: Json) -> list[FieldError]:
-    """Check a pod that a subresource has changed like a new one."""
-    return validate_pod(new)
+def validate_ephemeral_containers(new: Json, old: Json) -> list[FieldError]:
+    """Check a pod like a new one; ephemeral containers come, but never change nor go."""
+    errors = validate_pod(new)
+    now = {each.get("name"): each for each in new["spec"].get("ephemeralContainers") or ()}
+    for before in old["spec"].get("ephemeralContainers") or ():
+        name = before.get("name")
+        if now.get(name) != before:
+            what = "changed" if name in now else "removed"
+            why = f"existing ephemeral containers {shown(name)} may not be {what}\n"
+            errors.append(forbidden("spec.ephemeralContainers", why))
+    return errors
 
 
 def validate_resize(new: Json, old: Json) -> list[FieldError]:
@@ -356,7 +378,9 @@ POD = ServedKind(
             answers_status=True,
         ),
         Subresource(
-            "ephemeralcontainers", prepare_update=prepare_ephemeral_containers, validate_update=validate_whole_pod
+            "ephemeralcontainers",
+            prepare_update=prepare_ephemeral_containers,
+            validate_update=validate_ephemeral_containers,
         ),
         Subresource(
             "eviction",

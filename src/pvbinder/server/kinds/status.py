@@ -33,4 +33,21 @@ def keep_all_but_status(new: Json, old: Json, _now: str) -> None:
             new[field] = value
 
 
+def keep_metadata(new: Json, old: Json) -> None:
+    """Take from the stored object what of its metadata somebody could choose: who may write a part changes no more."""
+    for field in _CHOSEN:
+        if field in old["metadata"]:
+            new["metadata"][field] = old["metadata"][field]
+        else:
+            new["metadata"].pop(field, None)
+
+
+def keep_all_but_status_alone(new: Json, old: Json, now: str) -> None:
+    """Take everything but the status from the stored object, metadata too."""
+    keep_all_but_status(new, old, now)
+    keep_metadata(new, old)
+
+
+_CHOSEN = ("labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds")
+STATUS_ALONE = Subresource("status", prepare_update=keep_all_but_status_alone)
 STATUS = Subresource("status", prepare_update=keep_all_but_status)
