@@ -1,4 +1,4 @@
-"""Custom kinds on a real server: defined, served, conformed, changed, gone (ESTABLISHER-1 to 4)."""
+"""Custom kinds on a real server: defined, served, conformed, changed, gone (ESTABLISHER-1 to 5)."""
 
 from __future__ import annotations
 
@@ -181,6 +181,48 @@ async def test_establisher_4_after_a_restart_the_kind_is_there_at_once(tmp_path:
         await plane.ask("POST", TABS, tab())
     async with EmbeddedServer(tmp_path, listen=False) as server:
         assert (await Plane(server).ask("GET", f"{TABS}/one"))["spec"]["replicas"] == 1
+
+
+OWN = {
+    "roles in another version": ("rbac.authorization.k8s.io", "clusterroles", "ClusterRole", "v2"),
+    "bindings in another version": (
+        "rbac.authorization.k8s.io",
+        "clusterrolebindings",
+        "ClusterRoleBinding",
+        "v1beta1",
+    ),
+    "classes in the version that is served": ("storage.k8s.io", "storageclasses", "StorageClass", "v1"),
+}
+
+
+@pytest.mark.parametrize(("group", "plural", "kind", "version"), OWN.values(), ids=OWN.keys())
+async def test_establisher_5_a_kind_of_kubernetes_own_is_never_served_by_a_definition(
+    plane: Plane, group: str, plural: str, kind: str, version: str
+) -> None:
+    own = f"/apis/{group}/v1/{plural}"
+    before = await plane.ask("GET", own)
+    definition = copy.deepcopy(DEFINITION)
+    name = definition["metadata"]["name"] = f"{plural}.{group}"
+    definition["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, as a test"}
+    names = {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"}
+    definition["spec"] |= {"group": group, "scope": "Cluster", "names": names}
+    definition["spec"]["versions"] = [definition["spec"]["versions"][0] | {"name": version}]
+    assert (await plane.send("POST", DEFINITIONS, definition)).status == 201
+    established = {"type": "Established", "status": "True", "reason": "X", "message": ""}
+    status = {"status": {"conditions": [established | {"lastTransitionTime": "2026-03-01T12:00:00Z"}]}}
+    await plane.send("PATCH", f"{DEFINITIONS}/{name}/status", status, "merge-patch+json")
+    async with asyncio.timeout(5):
+        while True:
+            conditions = (await plane.ask("GET", f"{DEFINITIONS}/{name}"))["status"]["conditions"]
+            if [condition["status"] for condition in conditions or ()] == ["False", "False"]:
+                break
+            await asyncio.sleep(0)
+    assert conditions[0]["message"] == f'"{plural}" is already in use'
+    if version != "v1":
+        assert (await plane.send("GET", f"/apis/{group}/{version}/{plural}")).status == 404
+    await plane.send("DELETE", f"{DEFINITIONS}/{name}")
+    await plane.until_gone(f"{DEFINITIONS}/{name}")
+    assert (await plane.ask("GET", own))["items"] == before["items"]
 
 
 async def test_an_object_is_defaulted_pruned_and_counted(tabs: Plane) -> None:

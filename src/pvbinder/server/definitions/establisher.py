@@ -4,6 +4,8 @@ ESTABLISHER-1  A definition whose names are free is accepted, served, and then s
 ESTABLISHER-2  One whose names are taken by another in its group isn't served and says why.
 ESTABLISHER-3  A definition that is being deleted takes its objects with it; when they are gone, its finalizer goes.
 ESTABLISHER-4  At the start everything that was established is served before the first request is.
+ESTABLISHER-5  A kind of Kubernetes' own is never served by a definition, in no version and whatever its status says:
+               its objects would be stored without its rules, and go with the definition.
 
 One task runs it; it follows a watch of the store and writes through the dispatcher like any client.
 """
@@ -22,7 +24,7 @@ from pvbinder.server.definitions.custom_kinds import custom_kinds, custom_schema
 from pvbinder.server.definitions.custom_schema import CustomSchema
 from pvbinder.server.definitions.definition import CLEANUP, DEFINITIONS
 from pvbinder.server.kinds.kind import Json, ServedKind
-from pvbinder.server.kinds.registry import Registry
+from pvbinder.server.kinds.registry import OWN_KINDS, Registry
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.store import Store
 from pvbinder.server.store.history import Cursor, HistoryLost
@@ -114,6 +116,8 @@ class Establisher:
         """Why the names of a definition aren't free; "" when they are (ESTABLISHER-2)."""
         spec, name = definition["spec"], definition["metadata"]["name"]
         names = spec["names"]
+        if name in OWN_KINDS:
+            return f'"{names["plural"]}" is already in use'
         for kind in self._registry:
             if kind.resource.group != spec["group"] or f"{kind.resource.plural}.{kind.resource.group}" == name:
                 continue
@@ -128,7 +132,7 @@ class Establisher:
     def _serve(self, definition: Json) -> None:
         name = definition["metadata"]["name"]
         known = self._served.get(name)
-        if known is not None and known[0] == definition["spec"]:
+        if name in OWN_KINDS or (known is not None and known[0] == definition["spec"]):
             return
         if known is not None:
             self._withdraw(name)

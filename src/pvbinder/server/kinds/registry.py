@@ -104,6 +104,8 @@ GROUP_ORDER = (
     "flowcontrol.apiserver.k8s.io",
 )
 
+OWN_KINDS = frozenset(kind.resource.qualified for kind in BUILT_IN if kind.resource.group in GROUP_ORDER)
+
 
 class Registry:
     """The served kinds, found by group, version and plural; iterates in discovery order (REGISTRY-1, REGISTRY-2)."""
