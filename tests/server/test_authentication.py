@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from pvbinder.server.authentication import ANONYMOUS, Authenticator, read_impersonation
+from pvbinder.server.authentication import (
+    ANONYMOUS,
+    API_AUDIENCES,
+    EXTRA_SPACE,
+    Authenticator,
+    TokenOwner,
+    TokenRefused,
+)
 from pvbinder.server.errors import ApiError
+from pvbinder.server.impersonation import read_impersonation
 from pvbinder.server.requests import ApiRequest, UserInfo
 
 TOKENS = {"s3cret": UserInfo("ana", groups=("devs",))}
@@ -47,7 +55,70 @@ def test_a_certificate_names_its_user_and_groups() -> None:
 
 def test_a_token_is_its_users() -> None:
     assert asked(authorization="Bearer s3cret") == UserInfo("ana", groups=("devs", "system:authenticated"))
-    assert asked(authorization="bearer  s3cret") == UserInfo("ana", groups=("devs", "system:authenticated"))
+
+
+BEARERS = {
+    "capitals": ("BEARER s3cret", "ana", []),
+    "blanks around it": ("  Bearer s3cret  ", "ana", []),
+    "words after it": ("Bearer s3cret and more", "ana", []),
+    "two blanks": ("Bearer  s3cret", "system:anonymous", [EXTRA_SPACE]),
+    "two blanks and nothing": ("Bearer  ", "system:anonymous", []),
+    "a tab": ("Bearer\ts3cret", "system:anonymous", []),
+    "no token": ("Bearer", "system:anonymous", []),
+    "no scheme": ("s3cret", "system:anonymous", []),
+    "another scheme": ("Basic s3cret", "system:anonymous", []),
+}
+
+
+@pytest.mark.parametrize(("header", "name", "warnings"), BEARERS.values(), ids=BEARERS.keys())
+def test_a_bearer_header_is_read_as_the_reference_reads_it(header: str, name: str, warnings: list[str]) -> None:
+    request = ApiRequest("GET", "/", headers={"authorization": header})
+    assert (Authenticator(TOKENS).authenticate(request).name, request.warnings) == (name, warnings)
+
+
+@pytest.mark.parametrize("header", ["Bearer guess", "Bearer s3cret, Bearer s3cret", "Bearer S3CRET"])
+def test_authentication_1_what_is_no_token_of_ours_is_refused(header: str) -> None:
+    with pytest.raises(ApiError):
+        asked(authorization=header)
+
+
+def test_authentication_3_a_static_token_is_for_this_server_alone() -> None:
+    authenticator = Authenticator(TOKENS)
+    ours = authenticator.owner_of("s3cret", ["vault", *API_AUDIENCES])
+    assert isinstance(ours, TokenOwner)
+    assert (ours.user.name, ours.audiences) == ("ana", API_AUDIENCES)
+    assert authenticator.owner_of("s3cret", ["vault"]) == TokenRefused("invalid bearer token")
+
+
+TIMES = {"notBefore": "Mar  1 12:00:00 2026 GMT", "notAfter": "Mar  2 12:00:00 2026 GMT"}
+NOON = 1772366400.0  # of March 1, 2026
+DAY = 86400.0
+
+
+@pytest.mark.parametrize("seconds", [NOON - 1, NOON + DAY, NOON + 100 * DAY])
+def test_authentication_4_a_certificate_counts_within_its_time_only(seconds: float) -> None:
+    certificate = subject(("commonName", "ana")) | TIMES
+    authenticator = Authenticator(TOKENS, clock=lambda: seconds)
+    with pytest.raises(ApiError) as refused:
+        authenticator.authenticate(ApiRequest("GET", "/", client_certificate=certificate))
+    assert refused.value.code == 401
+    with_token = ApiRequest("GET", "/", headers={"authorization": "Bearer s3cret"}, client_certificate=certificate)
+    assert authenticator.authenticate(with_token).name == "ana"
+
+
+@pytest.mark.parametrize("seconds", [NOON, NOON + DAY - 1])
+def test_authentication_4_a_certificate_counts_until_its_last_second(seconds: float) -> None:
+    certificate = subject(("commonName", "bob")) | TIMES
+    request = ApiRequest("GET", "/", client_certificate=certificate)
+    assert Authenticator(clock=lambda: seconds).authenticate(request).name == "bob"
+
+
+def test_who_is_nobody_is_never_authenticated() -> None:
+    nobody = Authenticator({"t": UserInfo("system:anonymous"), "u": UserInfo("x", groups=("system:unauthenticated",))})
+    for token in "tu":
+        owner = nobody.owner_of(token)
+        assert isinstance(owner, TokenOwner)
+        assert "system:authenticated" not in owner.user.groups
 
 
 IMPERSONATED = {

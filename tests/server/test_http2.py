@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import ssl
 from collections import defaultdict
@@ -33,6 +34,7 @@ from tests.server.test_http import PATIENCE_SECONDS, Gate
 from pvbinder.server import http2
 from pvbinder.server.http import Listener
 from pvbinder.server.identity import Identity
+from pvbinder.server.impersonation import Impersonation, read_impersonation
 from pvbinder.server.messages import BODY_LIMIT, Timeouts
 from pvbinder.server.requests import ApiRequest, ApiResponse
 
@@ -302,6 +304,29 @@ async def test_http2_1_a_body_that_is_too_large_is_refused_and_the_connection_go
         answer = await client.answer(number)
         assert (answer.status, answer.json["reason"]) == (413, "RequestEntityTooLarge")
         assert (await client.fetch("GET", MAPS)).status == 200
+
+
+async def test_http2_1_a_compressed_body_is_not_unpacked(tmp_path: Path) -> None:
+    async with listening(tmp_path) as server, server.client() as client:
+        packed = gzip.compress(json.dumps(config_map()).encode())
+        number = client.ask("POST", MAPS, packed, content_type="application/json", content_encoding="gzip")
+        assert (await client.answer(number)).status == 400
+        assert server.gate.seen[-1].body == packed
+
+
+async def test_of_several_credentials_the_first_counts_and_values_stay_apart(tmp_path: Path) -> None:
+    async with listening(tmp_path) as server, server.client() as client:
+        number = client.http.get_next_available_stream_id()
+        fields = [(":method", "GET"), (":path", MAPS), (":scheme", "https"), (":authority", "here:1")]
+        fields += [("authorization", "Bearer one"), ("authorization", "Bearer two")]
+        fields += [("impersonate-user", "ana"), ("impersonate-user", "root")]
+        fields += [("impersonate-group", "a, b"), ("impersonate-group", "c")]
+        client.http.send_headers(number, fields, end_stream=True)
+        client.flush()
+        await client.answer(number)
+        seen = server.gate.seen[-1]
+        assert seen.headers["authorization"] == "Bearer one"
+        assert read_impersonation(seen.headers, seen.repeated) == Impersonation("ana", ("a, b", "c"), {}, "")
 
 
 async def test_http2_1_only_so_much_of_unfinished_bodies_is_held_for_one_connection(

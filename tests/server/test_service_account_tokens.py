@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,12 +13,16 @@ from typing import Any
 import pytest
 from tests.server.serving import Reply, Serving, serving
 
-from pvbinder.server.authentication import TokenFileError, read_token_file
+from pvbinder.server.authentication import TokenFileError, TokenOwner, TokenRefused, read_token_file
 from pvbinder.server.requests import UserInfo
 from pvbinder.server.service_account_tokens import ServiceAccountTokens, load_or_make_secret
 
 ACCOUNTS = "/api/v1/namespaces/shop/serviceaccounts"
 PODS = "/api/v1/namespaces/shop/pods"
+SECRETS = "/api/v1/namespaces/shop/secrets"
+NODES = "/api/v1/nodes"
+NODE: dict[str, Any] = {"metadata": {"name": "p"}}
+SECRET: dict[str, Any] = {"metadata": {"name": "p"}}
 
 
 @asynccontextmanager
@@ -46,7 +52,10 @@ async def test_tokens_1_a_token_is_its_accounts_until_its_time_is_over(tmp_path:
 
 async def test_tokens_1_a_token_goes_with_its_account_and_with_what_it_is_bound_to(tmp_path: Path) -> None:
     async with making_tokens(tmp_path) as (server, tokens):
-        pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        pod = {
+            "metadata": {"name": "p"},
+            "spec": {"serviceAccountName": "robot", "containers": [{"name": "c", "image": "i"}]},
+        }
         await server.send("POST", PODS, pod)
         reference = {"apiVersion": "v1", "kind": "Pod", "name": "p"}
         plain = (await ask(server)).body["status"]["token"]
@@ -77,6 +86,122 @@ async def test_tokens_2_a_token_that_was_changed_or_made_elsewhere_is_nobodys(tm
         assert ServiceAccountTokens(server.api, b"another secret").read(token) is None
 
 
+def pod(account: str, **spec: Any) -> dict[str, Any]:
+    containers = [{"name": "c", "image": "i"}]
+    return {"metadata": {"name": "p"}, "spec": {"serviceAccountName": account, "containers": containers, **spec}}
+
+
+BOUND_TO_P = {"apiVersion": "v1", "kind": "Pod", "name": "p"}
+
+
+async def test_tokens_1_a_token_ends_a_minute_after_what_it_is_bound_to_was_deleted(tmp_path: Path) -> None:
+    """Something that only waits for its finalizers keeps no token alive."""
+    kinds = {"Pod": (PODS, pod("robot")), "Secret": (SECRETS, {"metadata": {"name": "p"}}), "Node": (NODES, NODE)}
+    async with making_tokens(tmp_path) as (server, tokens):
+        for kind, (path, body) in kinds.items():
+            body = {**body, "metadata": {"name": "p", "finalizers": ["example.com/held"]}}
+            assert (await server.send("POST", path, body)).status == 201
+            answer = await ask(server, boundObjectRef={"apiVersion": "v1", "kind": kind, "name": "p"})
+            token = answer.body["status"]["token"]
+            assert tokens.read(token) is not None
+            await server.send("DELETE", f"{path}/p?gracePeriodSeconds=0")
+            server.clock.now += timedelta(seconds=60)
+            assert tokens.read(token) is not None, kind
+            server.clock.now += timedelta(seconds=1)
+            assert tokens.judge(token) == TokenRefused("service account token has been invalidated"), kind
+
+
+async def test_tokens_1_a_token_ends_a_minute_after_its_account_was_deleted(tmp_path: Path) -> None:
+    async with making_tokens(tmp_path) as (server, tokens):
+        token = (await ask(server)).body["status"]["token"]
+        await server.send("PATCH", f"{ACCOUNTS}/robot", {"metadata": {"finalizers": ["example.com/held"]}})
+        await server.send("DELETE", f"{ACCOUNTS}/robot")
+        server.clock.now += timedelta(seconds=61)
+        assert tokens.judge(token) == TokenRefused("service account shop/robot has been deleted")
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Secret", "Node"])
+async def test_tokens_1_another_object_of_the_name_is_another_object(tmp_path: Path, kind: str) -> None:
+    path, body = {"Pod": (PODS, pod("robot")), "Secret": (SECRETS, SECRET), "Node": (NODES, NODE)}[kind]
+    async with making_tokens(tmp_path) as (server, tokens):
+        await server.send("POST", path, body)
+        answer = await ask(server, boundObjectRef={"apiVersion": "v1", "kind": kind, "name": "p"})
+        await server.send("DELETE", f"{path}/p?gracePeriodSeconds=0")
+        assert (await server.send("POST", path, body)).status == 201
+        assert tokens.read(answer.body["status"]["token"]) is None
+
+
+async def test_tokens_1_a_token_from_the_future_is_not_good_yet(tmp_path: Path) -> None:
+    async with making_tokens(tmp_path) as (server, tokens):
+        token = (await ask(server)).body["status"]["token"]
+        server.clock.now -= timedelta(seconds=60)
+        assert tokens.read(token) is not None, "clocks may differ a little"
+        server.clock.now -= timedelta(seconds=1)
+        assert tokens.judge(token) == TokenRefused("service account token is not valid yet")
+
+
+async def test_tokens_2_a_token_that_says_that_it_needs_no_signature_is_nobodys(tmp_path: Path) -> None:
+    async with making_tokens(tmp_path) as (server, tokens):
+        token = (await ask(server)).body["status"]["token"]
+        _, claims, signature = token.split(".")
+        for algorithm in ("none", "None", "", "HS256", "HS512", "RS256", "ES256"):
+            header = base64.urlsafe_b64encode(json.dumps({"alg": algorithm}).encode()).decode().rstrip("=")
+            for sealed in (signature, "", "AA"):
+                assert tokens.judge(f"{header}.{claims}.{sealed}") is None
+
+
+async def test_tokens_3_a_token_is_good_for_the_audiences_that_it_was_made_for(tmp_path: Path) -> None:
+    async with making_tokens(tmp_path) as (server, tokens):
+        token = (await ask(server, audiences=["vault", "door"])).body["status"]["token"]
+        owner = tokens.judge(token, ["car", "door", "vault"])
+        assert isinstance(owner, TokenOwner)
+        assert owner.audiences == ("vault", "door")
+        assert tokens.judge(token, ["car"]) == TokenRefused(
+            'token audiences ["vault" "door"] is invalid for the target audiences ["car"]'
+        )
+        assert tokens.read(token) is None
+
+
+@pytest.mark.parametrize("account", ["other", "default"])
+async def test_tokens_4_no_token_is_bound_to_the_pod_of_another_account(tmp_path: Path, account: str) -> None:
+    async with making_tokens(tmp_path) as (server, _):
+        await server.send("POST", PODS, pod(account))
+        answer = await ask(server, boundObjectRef=BOUND_TO_P)
+        assert (answer.status, answer.message) == (
+            400,
+            'cannot bind token for serviceaccount "robot" to pod running with different serviceaccount name.',
+        )
+
+
+async def test_a_token_bound_to_a_pod_names_its_node(tmp_path: Path) -> None:
+    async with making_tokens(tmp_path) as (server, tokens):
+        node = await server.send("POST", NODES, {"metadata": {"name": "n"}})
+        await server.send("POST", PODS, pod("robot", nodeName="n"))
+        token = (await ask(server, boundObjectRef=BOUND_TO_P)).body["status"]["token"]
+        user = tokens.read(token)
+        assert user is not None
+        assert user.extra["authentication.kubernetes.io/node-name"] == ["n"]
+        assert user.extra["authentication.kubernetes.io/node-uid"] == [node.body["metadata"]["uid"]]
+        await server.send("DELETE", f"{NODES}/n")
+        assert tokens.read(token) is not None, "the pod is what it is bound to"
+
+
+async def test_a_token_request_that_names_another_account_is_refused(tmp_path: Path) -> None:
+    async with making_tokens(tmp_path) as (server, _):
+        path = f"{ACCOUNTS}/robot/token"
+        named = await server.send("POST", path, {"metadata": {"name": "other"}})
+        assert (named.status, named.message) == (
+            422,
+            (
+                'TokenRequest.authentication.k8s.io "robot" is invalid: metadata.name: Invalid value: "other": must '
+                "match the service account name if specified"
+            ),
+        )
+        old = await server.send("POST", path, {"metadata": {"uid": "1"}})
+        assert old.status == 409
+        assert "the UID in the token request (1) does not match the UID of the service account" in old.message
+
+
 async def test_a_token_of_another_audience_is_not_ours(tmp_path: Path) -> None:
     async with making_tokens(tmp_path) as (server, tokens):
         token = (await ask(server, audiences=["vault"])).body["status"]["token"]
@@ -88,11 +213,20 @@ async def test_the_secret_outlives_a_restart(tmp_path: Path) -> None:
 
 
 REFUSED = {
+    "no time at all": ({"expirationSeconds": 0}, 422, "Invalid value: 0: may not specify a duration less than 10"),
+    "a negative time": ({"expirationSeconds": -1}, 422, "may not specify a duration less than 10 minutes"),
+    "too long a time": ({"expirationSeconds": (1 << 32) + 1}, 422, "may not specify a duration larger than 2^32"),
+    "a pod of another group": (
+        {"boundObjectRef": {"apiVersion": "apps/v1", "kind": "Pod", "name": "x"}},
+        400,
+        "cannot bind token to object of type apps/v1, Kind=Pod",
+    ),
+    "no kind": ({"boundObjectRef": {}}, 400, "cannot bind token to object of type /, Kind="),
     "too short a time": ({"expirationSeconds": 5}, 422, "may not specify a duration less than 10 minutes"),
     "something that can't be bound": (
         {"boundObjectRef": {"apiVersion": "v1", "kind": "ConfigMap", "name": "x"}},
         400,
-        "cannot bind token to object of type",
+        "cannot bind token to object of type /v1, Kind=ConfigMap",
     ),
     "something that isn't there": (
         {"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "x"}},

@@ -1,14 +1,18 @@
-"""Who makes a request: client certificates, bearer tokens, impersonation, and nobody in particular.
+"""Who makes a request: client certificates, bearer tokens, and nobody in particular.
 
 AUTHENTICATION-1  Credentials that are wrong are refused (401); a request without any is ``system:anonymous``.
 AUTHENTICATION-2  A token is only ever compared by its digest, and never logged.
+AUTHENTICATION-3  A token is good for the audiences that it was made for, those of static tokens are this server's own.
+AUTHENTICATION-4  A certificate counts within its time only, also on a connection that was opened while it did.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Mapping
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -23,8 +27,28 @@ AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 ANONYMOUS = UserInfo("system:anonymous", groups=(UNAUTHENTICATED,))
 SERVICE_ACCOUNT = "system:serviceaccount:"
+API_AUDIENCES = ("https://kubernetes.default.svc.cluster.local",)
+INVALID_TOKEN = "invalid bearer token"  # noqa: S105  (a message)
+EXTRA_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored"
 
-TokenReader = Callable[[str], UserInfo | None]
+
+@dataclass(frozen=True, slots=True)
+class TokenOwner:
+    """Whose token it is, and for which of the audiences that were asked for."""
+
+    user: UserInfo
+    audiences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRefused:
+    """A token of a known kind that isn't good, and why in the reference's words."""
+
+    why: str
+
+
+# What an authenticator makes of a token for some audiences; None for a token that is of no kind it knows.
+TokenReader = Callable[[str, Sequence[str]], TokenOwner | TokenRefused | None]
 
 
 class TokenFileError(PvbinderError):
@@ -37,6 +61,7 @@ class Authenticator:
 
     static_tokens: Mapping[str, UserInfo] = field(default_factory=dict)
     readers: tuple[TokenReader, ...] = ()
+    clock: Callable[[], float] = time.time
     _by_digest: dict[bytes, UserInfo] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,26 +69,56 @@ class Authenticator:
 
     def authenticate(self, request: ApiRequest) -> UserInfo:
         """Return who makes `request`; ApiError 401 if its credentials are wrong (AUTHENTICATION-1)."""
-        if request.client_certificate:
-            return _user_of_subject(cast(Any, request.client_certificate["subject"]))
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        certificate = request.client_certificate
+        is_worn_out = False
+        if certificate:
+            if self._is_current(certificate):
+                return _user_of_subject(cast(Any, certificate["subject"]))
+            is_worn_out = True
+        token = read_bearer(request.headers.get("authorization", ""))
+        if not token:
+            if token is not None:
+                request.warnings.append(EXTRA_SPACE)
+            if is_worn_out:
+                raise unauthorized()
             return ANONYMOUS
-        user = self.user_of_token(token.strip())
-        if user is None:
+        owner = self.owner_of(token)
+        if not isinstance(owner, TokenOwner):
             raise unauthorized()
-        return user
+        return owner.user
 
-    def user_of_token(self, token: str) -> UserInfo | None:
-        """Return whose token this is, None if nobody's."""
+    def owner_of(self, token: str, audiences: Sequence[str] = API_AUDIENCES) -> TokenOwner | TokenRefused:
+        """Return whose token this is for any of `audiences` (AUTHENTICATION-3)."""
         user = self._by_digest.get(_digest(token))
         if user is not None:
-            return user
+            common = tuple(audience for audience in API_AUDIENCES if audience in audiences)
+            return TokenOwner(user, common) if common else TokenRefused(INVALID_TOKEN)
         for read in self.readers:
-            user = read(token)
-            if user is not None:
-                return with_authenticated(user)
+            match read(token, audiences):
+                case TokenOwner(user=user, audiences=common):
+                    return TokenOwner(with_authenticated(user), common)
+                case TokenRefused(why=why):
+                    return TokenRefused(f"[{INVALID_TOKEN}, {why}]")
+                case None:
+                    continue
+        return TokenRefused(INVALID_TOKEN)
+
+    def _is_current(self, certificate: Mapping[str, object]) -> bool:
+        """Tell whether a certificate counts now; TLS looks only when a connection begins (AUTHENTICATION-4)."""
+        return (
+            _starts(str(certificate.get("notBefore", ""))) <= self.clock() < _ends(str(certificate.get("notAfter", "")))
+        )
+
+
+def read_bearer(header: str) -> str | None:
+    """Return the token in an ``Authorization`` header, read as the reference reads it; None if there is none.
+
+    The token is what stands between the first blank and the second; ``""`` says that there is nothing between them.
+    """
+    scheme, blank, rest = header.strip().partition(" ")
+    if scheme.lower() != "bearer" or not blank:
         return None
+    return rest.partition(" ")[0]
 
 
 def read_token_file(path: Path) -> dict[str, UserInfo]:
@@ -93,8 +148,8 @@ def unauthorized() -> ApiError:
 
 
 def with_authenticated(user: UserInfo) -> UserInfo:
-    """Return `user` as a member of the group of all who are known."""
-    if AUTHENTICATED in user.groups:
+    """Return `user` as a member of the group of all who are known, unless it is nobody."""
+    if AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups or user.name == ANONYMOUS.name:
         return user
     return UserInfo(user.name, user.uid, (*user.groups, AUTHENTICATED), user.extra)
 
@@ -102,43 +157,6 @@ def with_authenticated(user: UserInfo) -> UserInfo:
 def service_account_groups(namespace: str) -> tuple[str, ...]:
     """Return the groups of every service account of `namespace`."""
     return ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
-
-
-@dataclass(frozen=True, slots=True)
-class Impersonation:
-    """Whom a request wants to be taken for."""
-
-    user: str
-    groups: tuple[str, ...]
-    extra: dict[str, list[str]]
-    uid: str
-
-    def as_user(self) -> UserInfo:
-        """Return the user to be."""
-        groups = self.groups
-        if self.user.startswith(SERVICE_ACCOUNT) and not groups:
-            groups = service_account_groups(self.user.split(":")[2])
-        user = UserInfo(self.user, self.uid, groups, self.extra)
-        if self.user == ANONYMOUS.name:
-            return user if UNAUTHENTICATED in groups else UserInfo(self.user, self.uid, (*groups, UNAUTHENTICATED))
-        return with_authenticated(user)
-
-
-def read_impersonation(headers: Mapping[str, str]) -> Impersonation | None:
-    """Read the ``Impersonate-*`` headers; None if there are none."""
-    names = [name for name in headers if name.startswith("impersonate-")]
-    if not names:
-        return None
-    user = headers.get("impersonate-user", "")
-    if not user:
-        raise ApiError(500, "", "requested impersonation without a user name: Impersonate-User is needed")
-    extra = {
-        name.removeprefix("impersonate-extra-"): headers[name].split(", ")
-        for name in names
-        if name.startswith("impersonate-extra-")
-    }
-    groups = headers.get("impersonate-group", "")
-    return Impersonation(user, tuple(groups.split(", ")) if groups else (), extra, headers.get("impersonate-uid", ""))
 
 
 @lru_cache(1024)
@@ -154,6 +172,16 @@ def _user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> UserIn
     if not name:
         raise unauthorized()
     return with_authenticated(UserInfo(name, groups=tuple(groups)))
+
+
+@lru_cache(1024)
+def _starts(text: str) -> float:
+    return ssl.cert_time_to_seconds(text) if text else 0.0
+
+
+@lru_cache(1024)
+def _ends(text: str) -> float:
+    return ssl.cert_time_to_seconds(text) if text else float("inf")
 
 
 def _digest(token: str) -> bytes:

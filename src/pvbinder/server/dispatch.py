@@ -5,19 +5,22 @@ DISPATCH-1  Every request is answered; whatever goes wrong inside is a Status 50
 DISPATCH-2  Requests from a socket and from the same process take this same way.
 DISPATCH-3  Nothing is routed before it is authenticated and authorised: who may not see a path does not learn whether
             it exists.
+DISPATCH-4  Who may do what a request says may do no more: an update or an apply that creates needs ``create``, too.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from pvbinder.server.authentication import Authenticator, read_impersonation
+from pvbinder.server.authentication import Authenticator
 from pvbinder.server.authorization import Authorizer, decide, refused
 from pvbinder.server.errors import ApiError
+from pvbinder.server.impersonation import PREFIX as IMPERSONATE
+from pvbinder.server.impersonation import read_impersonation
 from pvbinder.server.measures import RequestMeasures
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.rest.api import Api
@@ -67,12 +70,15 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         self._reviews = Reviews(self.authenticator, self.authorizer, self.api.now)
+        self.api.permit = self._permit
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answer `request` (DISPATCH-1)."""
         started = perf_counter()
         attributes = read_attributes(request.method, request.path, request.query)
         response = await self._answer(request, attributes)
+        if request.warnings:
+            response.warnings = (*request.warnings, *response.warnings)
         self.measures.count(attributes.verb, self._resource_of(attributes), response.status, perf_counter() - started)
         return response
 
@@ -92,12 +98,10 @@ class Dispatcher:
         user = request.user
         if user is None:
             user = self.authenticator.authenticate(request)
-        if any(name.startswith("impersonate-") for name in request.headers):
-            user = self._impersonate(user, request.headers)
+        if any(name.startswith(IMPERSONATE) for name in request.headers):
+            user = self._impersonate(user, request)
         request.user = user
-        decision = decide(self.authorizer, user, attributes)
-        if not decision.allowed:
-            raise refused(user, attributes, decision)
+        self._permit(user, attributes)
         if attributes.is_resource:
             shelf = self.api.shelf(attributes.group, attributes.version, attributes.resource)
             if shelf is not None:
@@ -138,18 +142,20 @@ class Dispatcher:
             raise no_such_resource()
         return plain_not_found()
 
-    def _impersonate(self, user: UserInfo, headers: Mapping[str, str]) -> UserInfo:
+    def _impersonate(self, user: UserInfo, request: ApiRequest) -> UserInfo:
         """Return whom the request is to be taken for, if its user may be them."""
-        wanted = read_impersonation(headers)
+        wanted = read_impersonation(request.headers, request.repeated)
         if wanted is None:
             return user
-        kinds = [("users", wanted.user)] + [("groups", group) for group in wanted.groups]
-        for resource, name in kinds:
-            attributes = Attributes("impersonate", "", True, "", "v1", resource, name=name)
-            decision = decide(self.authorizer, user, attributes)
-            if not decision.allowed:
-                raise refused(user, attributes, decision)
+        for attributes in wanted.rights():
+            self._permit(user, attributes)
         return wanted.as_user()
+
+    def _permit(self, user: UserInfo, attributes: Attributes) -> None:
+        """Raise ApiError 403 unless `user` may do what `attributes` say."""
+        decision = decide(self.authorizer, user, attributes)
+        if not decision.allowed:
+            raise refused(user, attributes, decision)
 
 
 def error_response(request: ApiRequest, error: ApiError) -> ApiResponse:

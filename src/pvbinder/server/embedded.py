@@ -111,7 +111,7 @@ class EmbeddedServer:
                 tokens_known[self.identity.admin_token] = UserInfo(ADMIN, groups=(MASTERS,))
             self.dispatcher = Dispatcher(
                 self.api,
-                Authenticator(tokens_known, (account_tokens.read,)),
+                Authenticator(tokens_known, (account_tokens.judge,)),
                 authorizer,
                 Health({}, {"storage": self._why_not_writable, "poststarthook/bootstrap": self._why_not_ready}),
                 documents=(Discovery(registry), OpenApi(registry)),

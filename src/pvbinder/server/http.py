@@ -7,6 +7,7 @@ LISTENER-2  Bounded output: at most one chunk more than the socket takes is kept
             nothing for `write_seconds` is disconnected.
 LISTENER-3  One connection's trouble is nobody else's: what can't be parsed is answered 400 and closed.
 LISTENER-4  A client that goes away takes its watch with it; a write that has begun goes on.
+LISTENER-5  A body is taken as it came, whatever its Content-Encoding says: nothing is unpacked, as in the reference.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from pvbinder.server.messages import (
     Timeouts,
     compress_if_large,
     header_fields,
+    join_fields,
     read_target,
     too_large,
     too_slow,
@@ -91,6 +93,7 @@ class Listener:
             keepalive_timeout=self._timeouts.idle_seconds,
             max_line_size=LINE_LIMIT,
             max_field_size=LINE_LIMIT,
+            auto_decompress=False,  # LISTENER-5
         )
         self._http2: set[Http2Protocol] = set()
         loop = asyncio.get_running_loop()
@@ -156,8 +159,9 @@ class Listener:
         """Read a request whole (LISTENER-1)."""
         path, query = read_target(incoming.raw_path)
         headers = {name.lower(): value for name, value in incoming.headers.items()}
+        repeated: dict[str, tuple[str, ...]] = {}
         if len(headers) != len(incoming.headers):
-            headers = {name: ", ".join(incoming.headers.getall(name)) for name in headers}
+            headers, repeated = join_fields(incoming.headers.items())
         transport = incoming.transport
         return ApiRequest(
             method=incoming.method,
@@ -166,6 +170,7 @@ class Listener:
             headers=headers,
             body=await self._read_body(incoming) if incoming.body_exists else b"",
             client_certificate=transport.get_extra_info("peercert") if transport is not None else None,
+            repeated=repeated,
         )
 
     async def _read_body(self, incoming: web.BaseRequest) -> bytes:

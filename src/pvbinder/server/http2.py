@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from email.utils import formatdate
 from functools import lru_cache
@@ -45,6 +45,7 @@ from pvbinder.server.messages import (
     Timeouts,
     compress_if_large,
     header_fields,
+    join_fields,
     read_target,
     too_large,
     too_slow,
@@ -201,7 +202,7 @@ class Http2Protocol(asyncio.Protocol):
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        stream = _Stream(self, event.stream_id, _joined(event.headers))
+        stream = _Stream(self, event.stream_id, cast("list[tuple[str, str]]", event.headers))
         self._streams[event.stream_id] = stream
         if event.stream_ended is None:
             stream.wait_for_body(self.timeouts.read_seconds)
@@ -324,13 +325,13 @@ class Http2Protocol(asyncio.Protocol):
 class _Stream:
     """One request and its answer: first what has come of its body, then the task that answers."""
 
-    def __init__(self, connection: Http2Protocol, number: int, fields: dict[str, str]) -> None:
+    def __init__(self, connection: Http2Protocol, number: int, fields: Sequence[tuple[str, str]]) -> None:
         self.number = number
         self.room = asyncio.Event()  # set when its reader has given it room
         self.task: asyncio.Task[None] | None = None
         self.is_answered = False
         self._connection = connection
-        self._fields = fields
+        self._fields, self._repeated = join_fields(fields)
         self._chunks: list[bytes] = []
         self._size = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -415,22 +416,13 @@ class _Stream:
             headers=headers,
             body=b"".join(self._chunks),
             client_certificate=self._connection.certificate(),
+            repeated=self._repeated,
         )
 
 
 @lru_cache(maxsize=2)
 def _date(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
-
-
-def _joined(fields: Iterable[tuple[str | bytes, str | bytes]]) -> dict[str, str]:
-    """Return the header fields, those that came several times joined (RFC 9110, 5.3)."""
-    joined: dict[str, str] = {}
-    for name, text in fields:
-        assert isinstance(name, str), "as `header_encoding` has it"
-        assert isinstance(text, str), "likewise"
-        joined[name] = f"{joined[name]}, {text}" if name in joined else text
-    return joined
 
 
 class _Closable(AsyncIterator[bytes]):

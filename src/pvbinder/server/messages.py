@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
@@ -21,6 +21,7 @@ LINE_LIMIT = 64 << 10
 QUERY_FIELD_LIMIT = 200
 GZIP_LEAST = 128 << 10
 CACHE_CONTROL = "no-cache, private"
+_FIRST_COUNTS = frozenset({"authorization", "impersonate-user", "impersonate-uid"})  # as in the reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,18 @@ def read_target(target: str) -> tuple[str, dict[str, list[str]]]:
     except ValueError as error:
         raise bad_request(f"the query of the request can't be read: {error}") from error
     return unquote(path) if "%" in path else path, fields
+
+
+def join_fields(fields: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Return the fields of a head by lower-case name, and the values of those that came several times.
+
+    What came several times is joined (RFC 9110, 5.3), but of credentials the first counts.
+    """
+    values: dict[str, list[str]] = {}
+    for name, text in fields:
+        values.setdefault(name.lower(), []).append(text)
+    joined = {name: several[0] if name in _FIRST_COUNTS else ", ".join(several) for name, several in values.items()}
+    return joined, {name: tuple(several) for name, several in values.items() if len(several) > 1}
 
 
 def header_fields(response: ApiResponse) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,9 @@ class ApiRequest:
 
     `path` is percent-decoded once, `query` keeps repeated keys, the keys of `headers` are lower-case. A `user` of None
     has not been authenticated yet: the dispatcher does it from `headers` and `client_certificate`.
+
+    A field that came several times is joined in `headers`; `repeated` has its values each by itself. It is None where
+    nobody knows, because a caller in the same process gave `headers` alone.
     """
 
     method: str
@@ -35,6 +38,8 @@ class ApiRequest:
     body: bytes = b""
     user: UserInfo | None = None
     client_certificate: Mapping[str, object] | None = None  # as `ssl.SSLSocket.getpeercert()` gives it
+    repeated: Mapping[str, Sequence[str]] | None = None
+    warnings: list[str] = field(default_factory=list)  # what whoever asks is to be told, whatever the answer
 
 
 @dataclass(slots=True)

@@ -3,7 +3,9 @@
 RBAC-1  A change of a role or a binding counts from the next request after it is acknowledged.
 RBAC-2  What no rule allows is denied; there are no rules that deny.
 RBAC-3  Nobody gives away more than they have: creating or changing a role needs all of its rights (or ``escalate``),
-        binding one needs all of its rights (or ``bind``).
+        binding one needs all of its rights (or ``bind``). Labels count as a change, since they may be selected by.
+RBAC-4  Nobody but who may do everything lets a cluster role gather the rules of others (``aggregationRule``), or stops
+        it.
 
 Rules are compiled once and kept until one of the four kinds changes, which a cursor of the store tells.
 """
@@ -11,7 +13,7 @@ Rules are compiled once and kept until one of the four kinds changes, which a cu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pvbinder.model.resources import Resource
@@ -91,6 +93,12 @@ class Rule:
         return shown
 
 
+_EVERYTHING = (
+    Rule.parse({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}),
+    Rule.parse({"verbs": ["*"], "nonResourceURLs": ["*"]}),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A role bound to somebody, in one namespace or (namespace "") everywhere."""
@@ -131,34 +139,39 @@ class Rbac:
         return [rule.shown() for rule in found if not rule.paths], [rule.shown() for rule in found if rule.paths]
 
     def guard(self, user: UserInfo, kind: ServedKind, new: Json, old: Json | None) -> None:
-        """Raise ApiError 403 if storing `new` would give away more than `user` has (RBAC-3)."""
+        """Raise ApiError 403 if storing `new` would give away more than `user` has (RBAC-3, RBAC-4)."""
         resource = kind.resource
-        if resource.group != GROUP or MASTERS in user.groups:
+        if resource not in _KINDS or MASTERS in user.groups:
             return
-        namespace = new["metadata"].get("namespace", "")
+        if old is not None and _differs_for_deletion_only(new, old):
+            return
+        namespace, name = new["metadata"].get("namespace", ""), new["metadata"]["name"]
         if "roleRef" in new:
             reference = new["roleRef"]
-            if old is not None and (old["roleRef"], old.get("subjects")) == (reference, new.get("subjects")):
-                return
             role = CLUSTER_ROLES if reference["kind"] == "ClusterRole" else ROLES
             if self._may(user, "bind", role, namespace, reference["name"]):
                 return
             rules = self._rules_of(role, namespace, reference["name"])
         else:
-            if old is not None and old.get("rules") == new.get("rules"):
-                return
-            if self._may(user, "escalate", resource, namespace, new["metadata"]["name"]):
+            # as in the reference, a new role has no name yet when it is asked who may escalate
+            if self._may(user, "escalate", resource, namespace, "" if old is None else name):
                 return
             rules = [Rule.parse(rule) for rule in new.get("rules") or ()]
-        lacking = [rule for rule in rules if not all(self._has(user, namespace, atom) for atom in rule.atoms())]
+        lacking = self._lacking(user, namespace, rules)
         if lacking:
             groups = " ".join(f'"{group}"' for group in user.groups)
-            shown = "\n".join(sorted(map(_go_form, lacking)))
+            shown = "\n".join(sorted(map(_go_form, _compacted(lacking))))
             why = (
                 f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:'
                 f"\n{shown}"
             )
-            raise is_forbidden(resource, new["metadata"]["name"], why)
+            raise is_forbidden(resource, name, why)
+        if (_aggregates(new) or (old is not None and _aggregates(old))) and self._lacking(user, "", _EVERYTHING):
+            raise is_forbidden(resource, name, "must have cluster-admin privileges to use the aggregationRule")
+
+    def _lacking(self, user: UserInfo, namespace: str, rules: Iterable[Rule]) -> list[Attributes]:
+        """Return what of `rules` isn't `user`'s, piece by piece."""
+        return [atom for rule in rules for atom in rule.atoms() if not self._has(user, namespace, atom)]
 
     def _may(self, user: UserInfo, verb: str, resource: Resource, namespace: str, name: str) -> bool:
         attributes = Attributes(verb, "", True, GROUP, resource.version, resource.plural, namespace, name)
@@ -242,6 +255,34 @@ def _grant(binding: Json, roles: dict[tuple[str, str], tuple[Rule, ...]]) -> Gra
     return Grant(namespace, tuple(subjects), roles.get(role, ()), reason)
 
 
+def _differs_for_deletion_only(new: Json, old: Json) -> bool:
+    """Tell whether `new` differs from `old` only in what a garbage collector needs to change."""
+    ignored = ("finalizers", "ownerReferences", "managedFields", "selfLink", "resourceVersion")
+    before, after = (
+        {**obj, "metadata": {name: value for name, value in obj["metadata"].items() if name not in ignored}}
+        for obj in (old, new)
+    )
+    return before == after
+
+
+def _aggregates(role: Json) -> bool:
+    return bool((role.get("aggregationRule") or {}).get("clusterRoleSelectors"))
+
+
+def _compacted(atoms: Iterable[Attributes]) -> Iterator[Rule]:
+    """Give the rules that stand for `atoms`: one for each resource and name, with all its verbs."""
+    verbs: dict[tuple[str, str, str], set[str]] = {}
+    for atom in atoms:
+        if atom.is_resource:
+            whole = f"{atom.resource}/{atom.subresource}" if atom.subresource else atom.resource
+            verbs.setdefault((atom.group, whole, atom.name), set()).add(atom.verb)
+        else:
+            yield Rule(frozenset({atom.verb}), frozenset(), frozenset(), frozenset(), (atom.path,))
+    for (group, resource, name), of_it in verbs.items():
+        names = frozenset({name} if name else ())
+        yield Rule(frozenset(of_it), frozenset({group}), frozenset({resource}), names, ())
+
+
 def _go_form(rule: Rule) -> str:
     """Return a rule as the reference's messages show it."""
     parts = {
@@ -259,7 +300,7 @@ def _go_form(rule: Rule) -> str:
 
 def _path_matches(pattern: str, path: str) -> bool:
     if pattern.endswith("*"):
-        return path.startswith(pattern[:-1])
+        return path.startswith(pattern.rstrip("*"))
     return pattern == path
 
 

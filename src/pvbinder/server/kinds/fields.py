@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.kinds.kind import METADATA_FIELDS, FieldReader, Json, ServedKind
+from pvbinder.server.validation.names import check_path_segment
 
 _TERM = re.compile(r"((?:[^\\,]|\\.)*)(?:,|$)", re.DOTALL)
 _OPERATORS = ("!=", "==", "=")
@@ -40,6 +41,19 @@ def parse_field_selector(kind: ServedKind, text: str) -> FieldSelector:
             name = value
         terms.append((reader, value, operator != "!="))
     return FieldSelector(tuple(terms), name)
+
+
+def selected_name(text: str) -> str:
+    """Return the one name that objects selected by the ``fieldSelector`` `text` have; "" where several may match.
+
+    Whoever may see that object may make the request, so the text is read just as the list reads it.
+    """
+    try:
+        terms = [_parse_term(text, term) for term in _split(text)]
+    except ApiError:
+        return ""
+    name = next((value for label, operator, value in terms if label == "metadata.name" and operator != "!="), "")
+    return "" if check_path_segment(name) else name
 
 
 def _split(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from pvbinder.model.resources import Resource
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.requests import UserInfo
+from pvbinder.server.rest.attributes import Attributes
 from pvbinder.server.rest.shelf import Shelf
 from pvbinder.server.store import Store
 
@@ -24,6 +25,10 @@ def allow_all(_user: UserInfo, _kind: ServedKind, _new: Json, _old: Json | None)
     """The default guard."""
 
 
+def permit_all(_user: UserInfo, _attributes: Attributes) -> None:
+    """The default permit."""
+
+
 @dataclass(slots=True)
 class Api:
     """The served kinds over one store."""
@@ -33,6 +38,8 @@ class Api:
     clock: Callable[[], datetime] = utc_now
     # What the authoriser has to say about an object that is about to be stored (new, stored); raises ApiError.
     guard: Callable[[UserInfo, ServedKind, Json, Json | None], None] = allow_all
+    # Asked where a request turns out to do more than its verb says, as an update that creates; raises ApiError 403.
+    permit: Callable[[UserInfo, Attributes], None] = permit_all
     # What answers a POST to a subresource that changes nothing (object, what was sent), by resource and subresource.
     posts: dict[tuple[str, str], Callable[[Json, Json], Json]] = field(default_factory=dict)
     watches: Counter[str] = field(default_factory=Counter)  # open ones, by resource

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from pvbinder.server.kinds.fields import selected_name
+
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
@@ -26,7 +28,9 @@ class Attributes(Struct):
     name: str = ""
     subresource: str = ""
     rest: tuple[str, ...] = ()  # what is left of the path after the subresource
-    selected_name: str = ""  # the one object that the field selector of a list or watch is about
+    # The one object that the field selector of a list or watch is about. No other verb has one: what is allowed for a
+    # name must not be done to all.
+    selected_name: str = ""
 
     @property
     def about_name(self) -> str:
@@ -64,20 +68,12 @@ def read_attributes(method: str, path: str, query: Mapping[str, list[str]]) -> A
     elif not attributes.name:
         if verb == "get":
             verb = "watch" if is_true(query.get("watch")) else "list"
+            if "fieldSelector" in query:
+                attributes.selected_name = selected_name(query["fieldSelector"][0])
         elif verb == "delete":
             verb = "deletecollection"
-        if "fieldSelector" in query:
-            attributes.selected_name = _selected_name(query["fieldSelector"][0])
     attributes.verb = verb
     return attributes
-
-
-def _selected_name(field_selector: str) -> str:
-    for term in field_selector.split(","):
-        label, _, value = term.partition("=")
-        if label == "metadata.name":
-            return value.removeprefix("=")
-    return ""
 
 
 def is_true(values: list[str] | None) -> bool:

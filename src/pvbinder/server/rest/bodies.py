@@ -55,7 +55,6 @@ async def post(writer: Writer, attributes: Attributes, sub: Subresource, form: F
     answer = writer.api.posts.get((writer.shelf.kind.resource.qualified, sub.name))
     if answer is not None:
         asked = _decode(writer, sub)
-        _check_name(asked, attributes.name)
         response = respond(writer.request, 201, answer(writer.shelf.served(stored.data), asked), form.media_type)
         response.warnings = tuple(writer.warnings)
         return response

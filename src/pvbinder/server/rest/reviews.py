@@ -9,9 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pvbinder.server.authentication import MASTERS, Authenticator
+from pvbinder.server.authentication import (
+    API_AUDIENCES,
+    MASTERS,
+    Authenticator,
+    TokenOwner,
+    TokenRefused,
+    read_bearer,
+)
 from pvbinder.server.authorization import AlwaysAllow, Authorizer, Decision, decide
-from pvbinder.server.errors import ApiError, FieldError, invalid, is_invalid, required
+from pvbinder.server.errors import ApiError, FieldError, bad_request, invalid, is_invalid, required
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.kinds.reviews import (
     LOCAL_SUBJECT_ACCESS_REVIEW,
@@ -64,11 +71,19 @@ class Reviews:
         review["status"] = {"userInfo": _shown(user)}
 
     def _whose_token(self, review: Json, _user: UserInfo, _namespace: str) -> None:
-        token = review["spec"].get("token", "")
+        spec = review["spec"]
+        sent = spec.get("token", "")
+        if not sent:
+            raise bad_request("token is required for TokenReview in authentication")
+        token = read_bearer(f"Bearer {sent}")  # as the same text in a header would be read
         if not token:
-            raise _refused(TOKEN_REVIEW, [required("spec.token", "must specify token")])
-        owner = self.authenticator.user_of_token(token)
-        review["status"] = {"user": {}} if owner is None else {"authenticated": True, "user": _shown(owner)}
+            review["status"] = {"user": {}}
+            return
+        match self.authenticator.owner_of(token, spec.get("audiences") or API_AUDIENCES):
+            case TokenOwner(user=user, audiences=audiences):
+                review["status"] = {"authenticated": True, "user": _shown(user), "audiences": list(audiences)}
+            case TokenRefused(why=why):
+                review["status"] = {"user": {}, "error": why}
 
     def _may_i(self, review: Json, user: UserInfo, _namespace: str) -> None:
         self._decide(review, SELF_SUBJECT_ACCESS_REVIEW, user, [])

@@ -56,7 +56,8 @@ async def update(
     if stored is None:
         if not shelf.base.put_creates or sub is not None:
             raise not_found(shelf.kind.resource, attributes.name)
-        return _answer(writer, await writer.create(new, _namespace(shelf, attributes)), form, 201)
+        data = await writer.create(new, _namespace(shelf, attributes), instead_of=attributes)
+        return _answer(writer, data, form, 201)
     data = await writer.update(stored, shelf.decode(stored.data), new, key, sub)
     return _answer(writer, data, form, 200)
 
@@ -117,7 +118,7 @@ async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresou
                 attributes.name,
                 f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found",
             )
-        data = await writer.create(new, _namespace(shelf, attributes), record=False)
+        data = await writer.create(new, _namespace(shelf, attributes), record=False, instead_of=attributes)
         return _answer(writer, data, form, 201)
     data = await writer.update(stored, shelf.decode(stored.data), new, key, sub, record=False)
     return _answer(writer, data, form, 200)

@@ -16,6 +16,8 @@ import random
 import uuid
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from pvbinder.server import admission
 from pvbinder.server.errors import (
     ApiError,
@@ -29,6 +31,7 @@ from pvbinder.server.kinds.kind import Json, Subresource
 from pvbinder.server.managed_fields import record_update
 from pvbinder.server.requests import ApiRequest, UserInfo
 from pvbinder.server.rest.api import Api
+from pvbinder.server.rest.attributes import Attributes
 from pvbinder.server.rest.options import WriteOptions, internal_error, parse_revision
 from pvbinder.server.rest.shelf import Shelf, encode, encoder_of, plural_as_kind
 from pvbinder.server.store import Stored
@@ -64,17 +67,20 @@ class Writer:
 
     # ---------------------------------------------------------------- create
 
-    async def create(self, obj: Json, namespace: str, *, record: bool = True) -> bytes:
+    async def create(
+        self, obj: Json, namespace: str, *, record: bool = True, instead_of: Attributes | None = None
+    ) -> bytes:
         """Store a new object, in the form in which it is stored; return its bytes (GW-1 to GW-3).
 
-        `record` is False for an object whose managed fields are right already.
+        `record` is False for an object whose managed fields are right already. `instead_of` is what was asked for and
+        allowed where that wasn't a create: then create must be allowed, too (DISPATCH-4).
         """
         put_in_namespace(obj, namespace)
         shelf, metadata = self.shelf, obj["metadata"]
         if metadata.get("resourceVersion", "0") not in ("", "0"):
             raise internal_error("resourceVersion should not be set on objects to be created")
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
-        self._complete_new(obj, record=record)
+        self._complete_new(obj, record=record, instead_of=instead_of)
         arranged = shelf.arrange(obj)
         key = shelf.key(namespace, arranged["metadata"].get("name", ""))
         existing = self.api.store.head(shelf.store_name, key)
@@ -93,7 +99,7 @@ class Writer:
         await durable
         return stored.data
 
-    def _complete_new(self, obj: Json, *, record: bool) -> None:
+    def _complete_new(self, obj: Json, *, record: bool, instead_of: Attributes | None) -> None:
         base, metadata = self.shelf.base, obj["metadata"]
         for name in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
             metadata.pop(name, None)
@@ -113,6 +119,8 @@ class Writer:
         errors = validate_metadata_create(base, obj) + self.shelf.kind.validate_create(obj)
         if errors:
             raise is_invalid(base.resource, name, errors)
+        if instead_of is not None:
+            self.api.permit(self.user, replace(instead_of, verb="create"))
         admission.validate(self.api, on, obj)
         self.api.guard(self.user, base, obj, None)
         self.warnings += base.warnings(obj, None)
