@@ -7,6 +7,7 @@ import re
 import stat
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.volumes.objects import request, volume
@@ -194,3 +195,111 @@ def test_hostpath_3_recycling_is_left_to_a_pod() -> None:
     assert isinstance(run, RunPod)
     assert run.source == {"hostPath": {"path": "/tmp/x"}}
     assert run.deadline_seconds == 90
+
+
+TRAPS = {  # where the path of a volume leads through a link: (the link, what it leads to, the path)
+    "the root that was found is a link": ("data/tmp", "valuable", "data/tmp/disk"),
+    "the way to that root is a link": ("data", "valuable", "data/tmp/disk"),
+    "a link below that root": ("data/tmp/way", "valuable", "data/tmp/way/disk"),
+    "the volume itself is a link": ("data/tmp/disk", "valuable/disk", "data/tmp/disk"),
+    "the volume itself is a link, with a slash": ("data/tmp/disk", "valuable/disk", "data/tmp/disk/"),
+}
+
+
+@pytest.mark.parametrize(("link", "target", "path"), TRAPS.values(), ids=TRAPS.keys())
+def test_hostpath_2_a_root_found_in_the_path_of_a_volume_is_not_trusted(
+    tmp_path: Path, link: str, target: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """9.3: the expression finds its root in a text that whoever makes volumes has written."""
+    for place in ("valuable/disk", "valuable/tmp/disk"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "data").write_text("keep")
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(tmp_path / target)
+    # As if these directories weren't below /tmp, where the expression would find an earlier root.
+    monkeypatch.setattr(host_path, "DELETABLE", re.compile(r"(?<=/data)/tmp/.+"))
+
+    outcome = HostPathPlugin().delete(volume(hostPath={"path": f"{tmp_path}/{path}"}))
+
+    assert isinstance(outcome, Failed)
+    assert "is a symbolic link" in outcome.reason
+    assert (tmp_path / "valuable" / "disk" / "data").read_text() == "keep"
+    assert (tmp_path / "valuable" / "tmp" / "disk" / "data").read_text() == "keep"
+
+
+def test_hostpath_2_below_tmp_a_link_called_tmp_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "disk").mkdir(parents=True)
+    (tmp_path / "tmp").symlink_to("elsewhere")
+
+    outcome = HostPathPlugin().delete(volume(hostPath={"path": f"{tmp_path}/tmp/disk"}))
+
+    assert isinstance(outcome, Failed)
+    assert (tmp_path / "elsewhere" / "disk").is_dir()
+
+
+STRANGE = [
+    "/tmp/.",
+    "/tmp//",
+    "//tmp/",
+    "/tmp/..",
+    "/tmp/x/../..",
+    "/tmp/../etc/tmp/x",
+    "data/tmp/x",
+    "/tmp/a\0b",
+]
+
+
+@pytest.mark.parametrize("path", STRANGE, ids=ascii)
+def test_hostpath_2_a_path_that_names_no_place_below_a_root_is_refused(path: str) -> None:
+    assert isinstance(HostPathPlugin().delete(volume(hostPath={"path": path})), Failed)
+
+
+def test_hostpath_2_names_longer_than_the_system_has_are_an_error_and_no_crash() -> None:
+    name = "n" * 5000
+    assert HostPathPlugin().delete(volume(hostPath={"path": f"/tmp/{name}"})) == Failed(
+        f"remove /tmp/{name}: file name too long"
+    )
+
+
+def test_hostpath_1_a_link_on_the_way_to_our_root_that_others_can_have_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "way").symlink_to("elsewhere")
+
+    tmp_path.chmod(0o1777)
+    outcome = plugin(tmp_path / "way" / "root").provision(request())
+    assert isinstance(outcome, Failed)
+    assert f"{tmp_path}/way is a symbolic link" in outcome.reason
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+    tmp_path.chmod(0o755)  # now nobody else can
+    directory = made(plugin(tmp_path / "way" / "root").provision(request()))
+    assert directory.resolve().is_relative_to(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "file", "fifo"])
+def test_hostpath_1_whatever_takes_the_name_between_two_calls_is_not_used(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "valuable").mkdir(mode=0o700)
+    mkdir, taken = os.mkdir, list[Path]()
+
+    def swap(name: str, *arguments: Any, **options: Any) -> None:
+        mkdir(name, *arguments, **options)
+        if "dir_fd" not in options or taken:
+            return
+        taken.append(tmp_path / "root" / name)
+        taken[0].rmdir()
+        if kind.startswith("link"):
+            taken[0].symlink_to(tmp_path / ("valuable" if kind == "link" else "gone"))
+        elif kind == "file":
+            taken[0].touch(mode=0o600)
+        else:
+            os.mkfifo(taken[0], 0o600)
+
+    monkeypatch.setattr(os, "mkdir", swap)
+    outcome = plugin(tmp_path / "root").provision(request())
+
+    assert isinstance(outcome, Failed)
+    assert stat.S_IMODE((tmp_path / "valuable").stat().st_mode) == 0o700
+    assert not (tmp_path / "gone").exists()

@@ -6,9 +6,11 @@ import contextlib
 import errno
 import os
 import resource
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -89,6 +91,7 @@ REFUSED = {  # what is special about the path: what comes after the root
     "the root itself": "",
     "the root itself, dotted": ".",
     "a null byte": "di\0sk",
+    "half a character": "di\ud800sk",
 }
 
 
@@ -115,23 +118,148 @@ def test_removal_2_a_sibling_that_begins_like_the_root_is_not_below_it(root: Pat
     assert (root.parent / "root-2").is_dir()
 
 
-def test_removal_2_a_link_that_stays_inside_is_followed_on_the_way_and_goes_at_the_end(root: Path) -> None:
+LINKS_INSIDE = {  # what is special about the link: what comes after the root
+    "at the end": "alias",
+    "at the end, with a slash": "alias/",
+    "on the way": "alias/disk",
+    "to nothing": "nowhere",
+    "to nothing, on the way": "nowhere/disk",
+    "to itself": "loop/disk",
+}
+
+
+@pytest.mark.parametrize("below", LINKS_INSIDE.values(), ids=LINKS_INSIDE.keys())
+def test_removal_2_a_link_that_stays_inside_is_refused_too(root: Path, below: str) -> None:
     (root / "real" / "disk").mkdir(parents=True)
     (root / "alias").symlink_to("real")
+    (root / "nowhere").symlink_to("gone")
+    (root / "loop").symlink_to("loop")
 
-    remove_tree(f"{root}/alias/disk", root=str(root))
-    assert (root / "real").is_dir()
-    assert not (root / "real" / "disk").exists()
+    with pytest.raises(RemovalRefusedError, match="is a symbolic link"):
+        remove_tree(f"{root}/{below}", root=str(root))
 
-    remove_tree(f"{root}/alias", root=str(root))
-    assert [path.name for path in root.iterdir()] == ["real"]
+    assert (root / "real" / "disk").is_dir()
+    assert sorted(path.name for path in root.iterdir()) == ["alias", "loop", "nowhere", "real"]
 
 
-def test_the_root_may_be_a_link_itself(root: Path) -> None:
+@pytest.mark.parametrize("chosen", [False, True])
+@pytest.mark.parametrize("name", ["tmp", "tmp/"])
+def test_removal_2_a_root_that_is_a_link_is_refused(root: Path, chosen: bool, name: str) -> None:
     (root / "disk").mkdir()
     (root.parent / "tmp").symlink_to(root)
 
-    remove_tree(f"{root.parent}/tmp/disk", root=str(root.parent / "tmp"))
+    with pytest.raises(RemovalRefusedError, match=f"{root.parent}/tmp is a symbolic link"):
+        remove_tree(f"{root.parent}/tmp/disk", root=f"{root.parent}/{name}", chosen=chosen)
+
+    assert (root / "disk").is_dir()
+
+
+def test_removal_2_a_link_on_the_way_to_a_root_is_followed_only_if_the_root_was_chosen(root: Path) -> None:
+    (root / "volumes" / "disk").mkdir(parents=True)
+    (root.parent / "alias").symlink_to("root")
+    path = f"{root.parent}/alias/volumes"
+
+    with pytest.raises(RemovalRefusedError, match=f"{root.parent}/alias is a symbolic link, to root"):
+        remove_tree(f"{path}/disk", root=path)
+    assert (root / "volumes" / "disk").is_dir()
+
+    remove_tree(f"{path}/disk", root=path, chosen=True)
+    assert (root / "volumes").is_dir()
+    assert not list((root / "volumes").iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
+def test_removal_2_a_link_that_others_can_have_made_is_followed_for_nobody(root: Path, mode: int) -> None:
+    """As in /tmp: who may write there may have put the link in the place of a directory."""
+    (root / "volumes" / "disk").mkdir(parents=True)
+    (root.parent / "alias").symlink_to("root")
+    root.parent.chmod(mode)
+
+    with pytest.raises(RemovalRefusedError, match="alias is a symbolic link"):
+        remove_tree(f"{root.parent}/alias/volumes/disk", root=f"{root.parent}/alias/volumes", chosen=True)
+
+    assert (root / "volumes" / "disk").is_dir()
+
+
+SWAPPED = {  # the step that is a link from the moment on at which the one before it is open
+    "the root": "root",
+    "on the way": "way",
+    "at the end": "disk",
+}
+
+
+@pytest.mark.parametrize("swapped", SWAPPED.values(), ids=SWAPPED.keys())
+@pytest.mark.parametrize("chosen", [False, True])
+def test_removal_1_a_step_that_becomes_a_link_between_two_calls_is_not_followed(
+    root: Path, monkeypatch: pytest.MonkeyPatch, swapped: str, chosen: bool
+) -> None:
+    valuable = root.parent / "valuable"
+    for place in (root, valuable, valuable / "root"):
+        (place / "way" / "disk").mkdir(parents=True)
+        (place / "way" / "disk" / "data").write_text("keep")
+    where = {"root": root, "way": root / "way", "disk": root / "way" / "disk"}[swapped]
+    target = {"root": valuable, "way": valuable / "way", "disk": valuable / "way" / "disk"}[swapped]
+    opened = os.open
+
+    def swap(name: str, *arguments: Any, **options: Any) -> int:
+        if name == swapped and not where.is_symlink():
+            where.rename(root.parent / "aside")
+            where.symlink_to(target)
+        return opened(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", swap)
+    with pytest.raises((RemovalRefusedError, OSError)):
+        remove_tree(f"{root}/way/disk", root=str(root), chosen=chosen)
+
+    assert where.is_symlink()
+    assert (valuable / "way" / "disk" / "data").read_text() == "keep"
+
+
+def test_removal_1_a_file_that_becomes_a_link_meanwhile_goes_itself(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "disk").write_text("x")
+    unlink = os.unlink
+
+    def swap(name: str, **options: Any) -> None:
+        if options and not (root / "disk").is_symlink():
+            unlink(root / "disk")
+            (root / "disk").symlink_to(root.parent / "valuable" / "data")
+        unlink(name, **options)
+
+    monkeypatch.setattr(os, "unlink", swap)
+    remove_tree(f"{root}/disk", root=str(root))
+
+    assert not list(root.iterdir())
+    assert (root.parent / "valuable" / "data").read_text() == "keep"
+
+
+def test_removal_1_what_is_put_in_place_of_an_open_directory_is_not_emptied(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory that was opened is emptied wherever it is by then; its old name leads to something else."""
+    (root / "disk" / "inner" / "file").mkdir(parents=True)
+    scandir = os.scandir
+
+    def swap(directory: int) -> Any:
+        if not (root / "aside").exists():
+            (root / "disk").rename(root / "aside")
+            (root / "disk").symlink_to(root.parent / "valuable")
+        return scandir(directory)
+
+    monkeypatch.setattr(os, "scandir", swap)
+    with pytest.raises(OSError):
+        remove_tree(f"{root}/disk", root=str(root))
+
+    assert (root.parent / "valuable" / "data").read_text() == "keep"
+    assert (root / "disk").is_symlink()
+
+
+def test_names_that_are_no_utf_8_go_like_others(root: Path) -> None:
+    (root / os.fsdecode(b"disk/\xff\xfe/\x1b]0;title\x07")).mkdir(parents=True)
+    (root / "disk" / ("n" * 255)).mkdir()
+
+    remove_tree(f"{root}/disk", root=str(root))
 
     assert not list(root.iterdir())
 
@@ -192,6 +320,42 @@ def test_removal_5_another_file_system_below_is_left_alone(root: Path, monkeypat
         return os.stat_result([*found[:2], found.st_dev + 1, *found[3:]]) if found.st_ino == inode else found
 
     monkeypatch.setattr(os, "fstat", as_if_mounted)
+    with pytest.raises(RemovalRefusedError, match="another file system is mounted at 'mounted'"):
+        remove_tree(f"{root}/disk", root=str(root))
+
+    assert (root / "disk" / "mounted" / "data").read_text() == "keep"
+
+
+def test_removal_5_a_bind_mount_of_the_same_file_system_is_left_alone(root: Path) -> None:
+    """Real mounts, in a name space of their own."""
+    (root / "disk" / "deep" / "mounted").mkdir(parents=True)
+    script = (
+        f"mount --bind {root.parent}/valuable {root}/disk/deep/mounted && "
+        f'{sys.executable} -c \'from pvbinder.volumes.removal import *; remove_tree("{root}/disk", root="{root}")\''
+    )
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no mounts here: {done.stderr}")
+
+    assert "another file system is mounted at 'mounted'" in done.stderr
+    assert (root.parent / "valuable" / "data").read_text() == "keep"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel tells mounts in /proc")
+def test_removal_5_a_directory_on_another_mount_is_left_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "disk" / "mounted").mkdir(parents=True)
+    (root / "disk" / "mounted" / "data").write_text("keep")
+    inode = (root / "disk" / "mounted").stat().st_ino
+    mount_of = removal._mount_of
+
+    def as_if_mounted(opened: int) -> removal.Mount:
+        device, number = mount_of(opened)
+        assert number is not None
+        return device, number + (os.fstat(opened).st_ino == inode)
+
+    monkeypatch.setattr(removal, "_mount_of", as_if_mounted)
     with pytest.raises(RemovalRefusedError, match="another file system is mounted at 'mounted'"):
         remove_tree(f"{root}/disk", root=str(root))
 

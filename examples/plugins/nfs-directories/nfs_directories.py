@@ -7,7 +7,6 @@ is mounted here. A class with the parameter ``onDelete: archive`` keeps the file
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from pvbinder.model.objects import Volume
@@ -20,6 +19,7 @@ from pvbinder.volumes.plugin import (
     ProvisionOutcome,
     ProvisionRequest,
 )
+from pvbinder.volumes.removal import RemovalRefusedError, remove_tree
 
 ON_DELETE = "nfs-directories.example.com/on-delete"
 
@@ -32,13 +32,16 @@ class NfsDirectories:
 
     def __init__(self) -> None:
         self._server, self._export = os.environ["NFS_SERVER"], os.environ["NFS_EXPORT"]
-        self._mount = Path(os.environ["NFS_MOUNT"])
+        self._mount = Path(os.environ["NFS_MOUNT"]).resolve()
 
     def provision(self, request: ProvisionRequest) -> ProvisionOutcome:
         """Make a directory named after the volume; it may be there from an attempt that wasn't finished."""
         if request.claim.volume_mode == "Block":
             return Failed("a directory can't be a block device")
-        (self._mount / request.volume_name).mkdir(mode=0o770, exist_ok=True)
+        directory = self._mount / request.volume_name
+        directory.mkdir(mode=0o770, exist_ok=True)
+        if directory.is_symlink():
+            return Failed(f"{directory} is a symbolic link, so it may be anybody's directory")
         return Provisioned(
             {"nfs": {"server": self._server, "path": f"{self._export}/{request.volume_name}"}},
             annotations={ON_DELETE: request.storage_class.parameters.get("onDelete", "delete")},
@@ -51,6 +54,9 @@ class NfsDirectories:
         if volume.annotations.get(ON_DELETE) == "archive":
             if directory.exists():
                 directory.rename(self._mount / f"archived-{volume.name}")
-        elif directory.exists():
-            shutil.rmtree(directory)
+            return Deleted()
+        try:  # pods write into these directories: no link that they left there is followed
+            remove_tree(str(directory), root=str(self._mount), chosen=True)
+        except RemovalRefusedError as refused:
+            return Failed(refused.message)
         return Deleted()

@@ -2,7 +2,8 @@
 
 HOSTPATH-1  Provisioning makes one directory, mode 0750, below a root that belongs to us and is no symbolic link. An
             attempt that is made again for the same volume finds the directory of the first one.
-HOSTPATH-2  Deleting stays below the allowed root, as `volumes.removal` promises.
+HOSTPATH-2  Deleting stays below the allowed root and follows no symbolic link, as `volumes.removal` promises. A root
+            that was only found in the path of a volume is not trusted: no link leads to it, and it is none.
 HOSTPATH-3  Recycling is left to a pod, because the directory is on the node, which needn't be this machine.
 
 By default the reference's places: made in ``/tmp/hostpath_pv``, deleted where ``/tmp/.+`` is found *anywhere* in the
@@ -21,6 +22,7 @@ from typing import Final
 from pvbinder.model.json import Json
 from pvbinder.model.names import CREATED_BY, HOST_PATH_PLUGIN
 from pvbinder.model.objects import Volume
+from pvbinder.volumes.directories import LinkRefusedError, open_root, open_step
 from pvbinder.volumes.plugin import (
     Deleted,
     DeleteOutcome,
@@ -68,6 +70,8 @@ class HostPathPlugin:
             return Failed(f"{HOST_PATH_PLUGIN} does not support block volume provisioning")
         try:
             path = self._make_directory(request.volume_name)
+        except LinkRefusedError as error:
+            return Failed(f"mkdir {self._provision_root}: {error.message}")
         except OSError as error:
             return Failed(f"mkdir {error.filename or self._provision_root}: {_reason(error)}")
         return Provisioned({"hostPath": {"path": path}}, annotations={CREATED_BY: CREATED_BY_US})
@@ -80,7 +84,10 @@ class HostPathPlugin:
             allowed = f"{self._settings.root}/.+" if self._settings.root else DELETABLE.pattern
             return Failed(f"host_path deleter only supports {allowed} but received provided {path}")
         try:
-            remove_tree(path, root=root)
+            if self._settings.root is not None:
+                remove_tree(path, root=root, chosen=True)
+            else:
+                remove_tree(path, root=root)
         except RemovalRefusedError as error:
             return Failed(f"host_path deleter refuses {path}: {error.message}")
         except OSError as error:
@@ -108,8 +115,7 @@ class HostPathPlugin:
         Files in it were not put there for this claim as it is now: then the directory gets a name by chance.
         """
         root = self._provision_root
-        os.makedirs(root, mode=MODE, exist_ok=True)  # noqa: PTH103
-        directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        directory = open_root(root, chosen=True, make_mode=MODE)
         try:
             if os.fstat(directory).st_uid not in (os.geteuid(), 0):
                 raise PermissionError(1, "the directory belongs to somebody else", root)
@@ -117,10 +123,24 @@ class HostPathPlugin:
             if not _make_empty(directory, name):
                 name = str(uuid.uuid4())
                 os.mkdir(name, MODE, dir_fd=directory)
-            os.chmod(name, MODE, dir_fd=directory)  # whatever the umask took away
+            _give_mode(directory, name)
         finally:
             os.close(directory)
         return f"{root.rstrip('/')}/{name}"
+
+
+def _give_mode(parent: int, name: str) -> None:
+    """Give the directory `name` its mode, whatever the umask took away; never to what a link leads to."""
+    found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == MODE:
+        return
+    # Without the right to read it, it can be opened as a place only, and that is changed by its address.
+    as_place = getattr(os, "O_PATH", 0)
+    opened = os.open(name, os.O_RDONLY | as_place | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(f"/proc/self/fd/{opened}" if as_place else opened, MODE)  # noqa: PTH101
+    finally:
+        os.close(opened)
 
 
 def _make_empty(parent: int, name: str) -> bool:
@@ -131,7 +151,7 @@ def _make_empty(parent: int, name: str) -> bool:
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
             return False
-        opened = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        opened = open_step(parent, name)
         try:
             return not os.listdir(opened)  # noqa: PTH208  (of what is open, not of a path)
         finally:

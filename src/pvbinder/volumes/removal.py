@@ -2,13 +2,14 @@
 
 REMOVAL-1  Nothing outside of the root is removed, whatever symbolic links there are and whoever changes them meanwhile:
            every step is made relative to an open directory (``dir_fd``) and follows no link.
-REMOVAL-2  A path that leads out of the root, through a link or by being one, is refused and nothing is touched. A link
-           that stays inside is followed on the way, but at the end of the path it's the link that goes.
+REMOVAL-2  A path with a symbolic link anywhere in it, the root and the end included, is refused and nothing is touched:
+           what it leads to may be anybody's, and would not be what the path says (`volumes.directories`).
 REMOVAL-3  What is not there is removed already: no error. Whatever can't be removed is an error, after which the rest
            of the tree may be there or not; calling it again goes on.
 REMOVAL-4  A tree may be deeper than paths may be long or files may be open: neither recursion nor descriptors grow
            with its depth.
-REMOVAL-5  What other file systems hold that are mounted below the path is left alone; that is an error.
+REMOVAL-5  What is mounted at or below the path is left alone; that is an error. On Linux, where the kernel tells which
+           mount a directory is on, that holds for a part of the same file system too (a bind mount).
 
 Blocking: call it in a thread.
 """
@@ -19,11 +20,14 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.volumes.directories import LinkRefusedError, open_below, open_root, open_step, steps_of
+
+Mount: TypeAlias = tuple[int, int | None]
 
 MOST_OPEN = 32  # directories open at a time; what lies deeper is first moved up
 
@@ -32,63 +36,56 @@ class RemovalRefusedError(PvbinderError):
     """Removing the path would not stay inside of the root (REMOVAL-2)."""
 
 
-def remove_tree(path: str, *, root: str) -> None:
-    """Remove whatever is at `path`, which must be below `root`; raise `RemovalRefusedError` or `OSError`."""
-    below = _steps_below(path, root)
+def remove_tree(path: str, *, root: str, chosen: bool = False) -> None:
+    """Remove whatever is at `path`, which must be below `root`; raise `RemovalRefusedError` or `OSError`.
+
+    `chosen` is a root that the operator named: then links on the way to it are followed where only we can have made
+    them (DIRECTORIES-2). Otherwise it is no more than a part of `path`, and nobody vouches for it.
+    """
+    *way, name = _steps_below(path, root)
     try:
-        real_root = os.path.realpath(root, strict=True)
-        parent = os.path.realpath(os.path.join(real_root, *below[:-1]), strict=True)  # noqa: PTH118
+        with contextlib.ExitStack() as opened:
+            top = _closing(opened, open_root(root, chosen=chosen))
+            parent = _closing(opened, open_below(top, way, root.rstrip("/")))
+            found = _stat(parent, name)
+            if found is None:
+                return
+            if stat.S_ISLNK(found.st_mode):
+                raise RemovalRefusedError(_about_link(path, root))
+            _remove(parent, name, is_directory=stat.S_ISDIR(found.st_mode))
     except FileNotFoundError:
         return
-    _refuse_outside(parent, real_root, path, root)
-    with _opened(real_root, PurePosixPath(parent).relative_to(real_root).parts) as directory:
-        if directory is None:
-            return
-        name = below[-1]
-        found = _stat(directory, name)
-        if found is None:
-            return
-        if stat.S_ISLNK(found.st_mode):
-            target = os.path.realpath(os.path.join(parent, name))  # noqa: PTH118
-            _refuse_outside(target, real_root, path, root)
-        _remove(directory, name, is_directory=stat.S_ISDIR(found.st_mode))
+    except LinkRefusedError as refused:
+        raise RemovalRefusedError(refused.message) from refused
+
+
+def _about_link(path: str, root: str) -> str:
+    """Words about a link, no more: nothing is decided by where it leads to now."""
+    target = os.path.realpath(path)
+    out = "" if PurePosixPath(target).is_relative_to(os.path.realpath(root)) else f" out of {root}"
+    return f"{path} is a symbolic link{out}, to {target}"
+
+
+def _closing(stack: contextlib.ExitStack, descriptor: int) -> int:
+    stack.callback(os.close, descriptor)
+    return descriptor
 
 
 def _steps_below(path: str, root: str) -> list[str]:
     """The names that lead from `root` to `path`, which must have at least one and no way back up."""
-    steps = [step for step in path.split("/") if step not in ("", ".")]
-    start = [step for step in root.split("/") if step not in ("", ".")]
+    steps, start = steps_of(path), steps_of(root)
     below = steps[len(start) :]
-    if "\0" in path or not path.startswith("/") or ".." in steps or steps[: len(start)] != start or not below:
+    is_absolute = path.startswith("/") and root.startswith("/")
+    if not _is_a_path(path) or not is_absolute or ".." in steps or steps[: len(start)] != start or not below:
         raise RemovalRefusedError(f"{path!r} is no path below {root}")
     return below
 
 
-def _refuse_outside(target: str, real_root: str, path: str, root: str) -> None:
-    if not PurePosixPath(target).is_relative_to(real_root):
-        raise RemovalRefusedError(f"{path} is a symbolic link out of {root}, to {target}")
-
-
-@contextlib.contextmanager
-def _opened(root: str, steps: tuple[str, ...]) -> Iterator[int | None]:
-    """The directory that `steps` lead to from `root`, opened without following a link; None if it has gone."""
-    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _is_a_path(text: str) -> bool:
     try:
-        for step in steps:
-            below = _open(directory, step)
-            os.close(directory)
-            directory = below
-    except FileNotFoundError:
-        os.close(directory)
-        yield None
-        return
-    except BaseException:
-        os.close(directory)
-        raise
-    try:
-        yield directory
-    finally:
-        os.close(directory)
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _remove(parent: int, name: str, *, is_directory: bool) -> None:
@@ -96,10 +93,10 @@ def _remove(parent: int, name: str, *, is_directory: bool) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=parent)
     elif not _remove_empty(parent, name):
-        device = os.fstat(parent).st_dev
-        top = _enter(parent, name, device)
+        mount = _mount_of(parent)
+        top = _enter(parent, name, mount)
         try:
-            while _empty(top, device):
+            while _empty(top, mount):
                 pass
         finally:
             os.close(top)
@@ -107,7 +104,7 @@ def _remove(parent: int, name: str, *, is_directory: bool) -> None:
             os.rmdir(name, dir_fd=parent)
 
 
-def _empty(top: int, device: int) -> bool:
+def _empty(top: int, mount: Mount) -> bool:
     """Remove all that is in the directory `top`, depth first; True if something was moved up into it (REMOVAL-4)."""
     moved = 0
     levels = [_Level(top, "", _remove_files(top))]
@@ -119,7 +116,7 @@ def _empty(top: int, device: int) -> bool:
                 if _remove_empty(level.directory, name):
                     continue
                 if len(levels) < MOST_OPEN:
-                    below = _enter(level.directory, name, device)
+                    below = _enter(level.directory, name, mount)
                     levels.append(_Level(below, name, []))
                     levels[-1].directories = _remove_files(below)
                 else:
@@ -182,17 +179,27 @@ def _move_up(directory: int, name: str, top: int, number: int) -> int:
             return number
 
 
-def _enter(directory: int, name: str, device: int) -> int:
-    """Open the directory `name` to empty it: never another file system that is mounted there (REMOVAL-5)."""
-    opened = _open(directory, name)
-    if os.fstat(opened).st_dev != device:
+def _enter(directory: int, name: str, mount: Mount) -> int:
+    """Open the directory `name` to empty it: never what is mounted there (REMOVAL-5)."""
+    opened = open_step(directory, name)
+    try:
+        if _mount_of(opened) != mount:
+            raise RemovalRefusedError(f"another file system is mounted at {name!r} inside of it")
+    except BaseException:
         os.close(opened)
-        raise RemovalRefusedError(f"another file system is mounted at {name!r} inside of it")
+        raise
     return opened
 
 
-def _open(directory: int, name: str) -> int:
-    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+def _mount_of(opened: int) -> Mount:
+    """Return the device that `opened` is on and the number of its mount; None where the kernel doesn't tell it."""
+    device = os.fstat(opened).st_dev
+    try:
+        with open(f"/proc/self/fdinfo/{opened}", "rb") as lines:  # noqa: PTH123  (an address of the kernel's)
+            number = next((int(line[7:]) for line in lines if line.startswith(b"mnt_id:")), None)
+    except OSError:
+        number = None
+    return device, number
 
 
 def _stat(directory: int, name: str) -> os.stat_result | None:
