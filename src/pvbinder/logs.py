@@ -23,6 +23,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, TextIO
 
+from pvbinder.model.printable import printable, printable_json
+
 Format = Literal["text", "json"]
 
 VERBOSITY_OF_DECISIONS = 3
@@ -87,10 +89,11 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Make the line (LOGS-1); a traceback follows it, each line indented."""
         parts = [_time_of(record), f"{record.levelname:<5}", printable(record.getMessage())]
-        parts += [f"{key}={_shown(value)}" for key, value in fields_of(record).items()]
+        parts += [f"{printable(key)}={_shown(value)}" for key, value in fields_of(record).items()]
         line = " ".join(parts)
         if record.exc_info:
-            line += "\n" + "\n".join(f"    {row}" for row in self.formatException(record.exc_info).splitlines())
+            rows = self.formatException(record.exc_info).split("\n")
+            line += "\n" + "\n".join(f"    {printable(row)}" for row in rows)
         return line
 
 
@@ -109,7 +112,7 @@ class JsonFormatter(logging.Formatter):
             entry[f"field_{key}" if key in entry else key] = value
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
+        return printable_json(json.dumps(entry, default=str, ensure_ascii=False))
 
 
 def configure(*, verbosity: int = 0, format: Format = "text", stream: TextIO | None = None) -> logging.Handler:  # noqa: A002
@@ -133,11 +136,6 @@ def configure(*, verbosity: int = 0, format: Format = "text", stream: TextIO | N
 def only_warnings() -> None:
     """Show only what somebody must know (WARNING and above)."""
     logging.getLogger("pvbinder").setLevel(logging.WARNING)
-
-
-def printable(text: str) -> str:
-    """Return `text` with its control characters written out (LOGS-1)."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _time_of(record: logging.LogRecord) -> str:

@@ -293,7 +293,8 @@ def test_hostpath_1_whatever_takes_the_name_between_two_calls_is_not_used(
         if kind.startswith("link"):
             taken[0].symlink_to(tmp_path / ("valuable" if kind == "link" else "gone"))
         elif kind == "file":
-            taken[0].touch(mode=0o600)
+            taken[0].touch()
+            taken[0].chmod(0o750)
         else:
             os.mkfifo(taken[0], 0o600)
 

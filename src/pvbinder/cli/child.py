@@ -17,7 +17,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-import click
+from pvbinder.cli.output import complain
 
 GRACE_SECONDS = 5.0
 HANDED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
@@ -33,10 +33,10 @@ async def run_command(command: Sequence[str], environment: Mapping[str, str]) ->
         process = await asyncio.create_subprocess_exec(*command, env=environment)
     except FileNotFoundError as error:
         # A script whose interpreter is missing raises the same error; shells return 127 then, too.
-        click.echo(f"error: {command[0]}: {_why(error, 'command not found')}", err=True)
+        complain(f"{command[0]}: {_why(error, 'command not found')}")
         return EXIT_NOT_FOUND
     except OSError as error:
-        click.echo(f"error: {command[0]}: {_why(error, 'can not be executed')}", err=True)
+        complain(f"{command[0]}: {_why(error, 'can not be executed')}")
         return EXIT_NOT_EXECUTABLE
     with _handing_on(process):
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
+from pvbinder.cli.output import note, say, say_json
 
 if TYPE_CHECKING:
     from pvbinder.insight.explanation import ClaimExplanation, PodExplanation
@@ -78,12 +79,12 @@ def explain(
         snapshot, place, notes = _from_files(files), namespace or "default", list[str]()
     else:
         snapshot, place, notes = asyncio.run(_from_server(kubeconfig, context, namespace))
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
+    for each in notes:
+        note(each)
     for problem in snapshot.unreadable:
-        click.echo(f"note: left out: {problem}", err=True)
+        note(f"left out: {problem}")
     explanation = _explain(kind, name, place, snapshot)
-    click.echo(_shown(explanation, output, all_volumes=all_volumes), nl=False)
+    (say_json if output == "json" else say)(_shown(explanation, output, all_volumes=all_volumes).rstrip("\n"))
     return EXIT_NO if explanation.needs_action else 0
 
 

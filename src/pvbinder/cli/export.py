@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
+from pvbinder.cli.output import note, say
+from pvbinder.model.printable import printable
 
 if TYPE_CHECKING:
     from pvbinder.model.json import Json
 
+STDOUT = ("-", "/dev/stdout", "/dev/fd/1")
 EPILOG = """\b
 Examples:
   pvbinder export cluster.yaml                 # the cluster that kubectl would use
@@ -52,17 +55,19 @@ def export(
     """
     if data_dir is not None and (kubeconfig or context):
         raise WrongUsageError("--data-dir reads a directory: --kubeconfig and --context don't go with it")
+    if file is not None and str(file) not in STDOUT:
+        _refuse_what_is_no_file(file)
     objects, refused = asyncio.run(
         _read(data_dir.expanduser().absolute() if data_dir is not None else None, kubeconfig, context)
     )
     for each in refused:
-        click.echo(f"note: left out: {each}", err=True)
+        note(f"left out: {each}")
     form = output or ("json" if file is not None and file.suffix == ".json" else "yaml")
-    if file is None or str(file) == "-":
+    if file is None or str(file) in STDOUT:
         _write(objects, sys.stdout, form)
     else:
         _replace(file, objects, form)
-        click.echo(f"{len(objects)} objects written to {file}", err=True)
+        say(printable(f"{len(objects)} objects written to {file}"), is_progress=True)
     return EXIT_NO if refused else 0
 
 
@@ -82,6 +87,14 @@ def _write(objects: list[Json], to: TextIO, form: str) -> None:
     from pvbinder.insight.export import write_dump
 
     write_dump(objects, to, "json" if form == "json" else "yaml")
+
+
+def _refuse_what_is_no_file(file: Path) -> None:
+    """Refuse to put a file in the place of a device, a pipe or a descriptor."""
+    if file.is_relative_to("/proc") or file.is_relative_to("/dev/fd") or (file.exists() and not file.is_file()):
+        raise WrongUsageError(
+            f"{file} can't be written: it is no regular file", hint="leave it out, to write to stdout, or name another"
+        )
 
 
 def _replace(file: Path, objects: list[Json], form: str) -> None:

@@ -33,6 +33,7 @@ from pvbinder.kube.informer import Change as Seen
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.objects import Claim, Volume
+from pvbinder.model.printable import printable
 from pvbinder.model.resources import EVENTS
 
 TICK_SECONDS = 0.1  # how often the screen follows what has changed meanwhile
@@ -221,9 +222,9 @@ class Screen:
     def _render(self) -> RenderableType:
         board = self._board
         width = self._console.width
-        title = Padding(Text(self._title, style="bold"), (1, 0, 1, 2), expand=False)
+        title = Padding(Text(printable(self._title), style="bold"), (1, 0, 1, 2), expand=False)
         footer = (
-            _footer(self._go_on(self._board), width)
+            _footer([printable(line) for line in self._go_on(self._board)], width)
             if self._told
             else Text("  … waiting until nothing changes any more", style="dim")
         )
@@ -252,7 +253,7 @@ class Lines:
         self._may_settle = may_settle
         self._has_settled = False
         self._told = False
-        console.print(Text(title), soft_wrap=True)
+        console.print(Text(printable(title)), soft_wrap=True)
 
     def __enter__(self) -> Lines:
         return self
@@ -270,7 +271,7 @@ class Lines:
             self._console.print(Group(Text(), *tables(self._board, PLAIN_ROWS, self._console.width), Text()))
             if not self._told:
                 self._told = True
-                footer = "\n".join(f"  {line}".rstrip() for line in self._go_on(self._board))
+                footer = "\n".join(f"  {printable(line)}".rstrip() for line in self._go_on(self._board))
                 self._console.print(Text(footer), soft_wrap=True)
 
 
@@ -323,7 +324,8 @@ def _latest(objects: dict[str, T], rows: int) -> tuple[list[T], list[T]]:
 def _rest(what: str, phases: Counter[str]) -> Text:
     named = what if phases.total() != 1 else what.removesuffix("s")
     return Text(
-        f"  and {phases.total()} more {named}: {', '.join(f'{n} {p}' for p, n in sorted(phases.items()))}", style="dim"
+        f"  and {phases.total()} more {named}: {', '.join(f'{n} {printable(p)}' for p, n in sorted(phases.items()))}",
+        style="dim",
     )
 
 
@@ -402,8 +404,3 @@ def _footer(go_on: Sequence[str], width: int) -> RenderableType:
         else:
             parts += (Padding(Text(text), (0, 0, 0, indent), expand=False) for text in (command, f"# {remark}"))
     return Group(*parts)
-
-
-def printable(text: str) -> str:
-    """Return `text` with its control characters written out (LIVE-3)."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -18,6 +18,7 @@ from importlib import import_module
 import click
 
 from pvbinder import __version__
+from pvbinder.cli import output
 from pvbinder.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, exit_code_of, reasons_in
 
 COMMANDS = {  # name: (module and attribute, the line in `pvbinder --help`)
@@ -79,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = cli.main(args=list(arguments), prog_name="pvbinder", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:  # `pvbinder` alone: that is a question, not a mistake
-        click.echo(error.format_message())
+        output.say(error.format_message())
         return 0
     except click.UsageError as error:
         where = f"see {error.ctx.command_path} --help" if error.ctx else "see pvbinder --help"
@@ -99,7 +100,7 @@ def explain_failure(error: Exception) -> int:
     """Say what `error` means to whoever typed the command and return the exit code (MAIN-2)."""
     reasons = reasons_in(error)
     if not reasons:
-        traceback.print_exception(error)
+        output.say("".join(traceback.format_exception(error)).rstrip(), is_progress=True)
         hint = "this is a bug in pvbinder; what is above helps to find it"
         return complain(f"{type(error).__name__}: {error}", hint, EXIT_FAILED)
     for reason in reasons:
@@ -109,10 +110,7 @@ def explain_failure(error: Exception) -> int:
 
 def complain(message: str, hint: str | None, code: int) -> int:
     """Write an error and the way out of it to stderr, and return `code`."""
-    lines = [f"error: {message}"]
-    if hint:
-        lines += [f"       {line}" for line in hint.splitlines()]
-    click.echo("\n".join(lines), err=True)
+    output.complain(message, hint)
     return code
 
 

@@ -11,6 +11,8 @@ import click
 
 from pvbinder.cli.errors import EXIT_NO
 from pvbinder.cli.options import default_data_dir
+from pvbinder.cli.output import say
+from pvbinder.model.printable import printable
 
 if TYPE_CHECKING:
     from pvbinder.server.store.recovery import Recovery
@@ -46,9 +48,9 @@ def recover(data_dir: Path | None) -> int:
     directory = (data_dir or default_data_dir()).expanduser().absolute()
     done = recover_directory(directory)
     if done is None:
-        click.echo(f"{directory} is sound: there is nothing to recover")
+        say(f"{directory} is sound: there is nothing to recover")
         return 0
-    click.echo("\n".join(report(done, directory)))
+    say("\n".join(map(printable, report(done, directory))))
     return EXIT_NO if done.from_copy or done.missing else 0
 
 

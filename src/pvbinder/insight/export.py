@@ -4,6 +4,7 @@ EXPORT-1  Nothing is left out of an object: status, UID, times, owner references
 EXPORT-2  A kind is written once: in its group's preferred version, and events as those of the core group.
 EXPORT-3  Written is one ``List`` that kubectl reads, too; in YAML no text is taken for anything else when it is read.
 EXPORT-4  A kind that may not be read is named, and the others are written.
+EXPORT-5  No character that could command a terminal is in it as it is: such are written as JSON and YAML escape them.
 
 Each kind of a cluster is read at a moment of its own, as kubectl does; a data directory is read at one moment.
 """
@@ -22,6 +23,7 @@ from pvbinder.kube.discovery import discover
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import metadata_of
 from pvbinder.model.json import Json, decode, encode
+from pvbinder.model.printable import printable_json
 from pvbinder.server.store import DataDirectoryError, Store
 from pvbinder.server.store.database import FILE_NAME
 
@@ -66,7 +68,7 @@ def write_dump(objects: Iterable[Json], to: TextIO, form: Format) -> None:
     """Write `objects` as one list (EXPORT-3)."""
     if form == "json":
         items = b",\n".join(msgspec.json.format(encode(each), indent=2) for each in objects)
-        to.write('{"apiVersion": "v1", "kind": "List", "items": [\n' + items.decode() + "\n]}\n")
+        to.write('{"apiVersion": "v1", "kind": "List", "items": [\n' + printable_json(items.decode()) + "\n]}\n")
         return
     write = _yaml_writer()
     to.write("apiVersion: v1\nkind: List\nitems:")
@@ -93,7 +95,11 @@ def _yaml_writer() -> Callable[[Json], str]:
 
     Dumper.add_representer(str, text)
 
+    def dumped(obj: Json, *, allow_unicode: bool) -> str:
+        return str(yaml.dump([obj], Dumper=Dumper, sort_keys=False, allow_unicode=allow_unicode, width=2**20))
+
     def write(obj: Json) -> str:
-        return str(yaml.dump([obj], Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**20))
+        text = dumped(obj, allow_unicode=True)
+        return text if text.replace("\n", "").isprintable() else dumped(obj, allow_unicode=False)  # EXPORT-5
 
     return write

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
 
 from pvbinder.insight.explanation import ClaimExplanation, PodExplanation, VolumeNote, Wants
 from pvbinder.insight.wording import named
+from pvbinder.model.printable import printable
 from pvbinder.rules.matching import short_modes
 
 MOST_VOLUMES = 20
+E = TypeVar("E", ClaimExplanation, PodExplanation)
 
 
 def claim_report(explanation: ClaimExplanation, *, most_volumes: int | None = MOST_VOLUMES) -> str:
     """Return `explanation` as lines; `most_volumes` of None shows them all."""
-    return "\n".join(_claim_lines(explanation, most_volumes)) + "\n"
+    return "\n".join(_claim_lines(_printable(explanation), most_volumes)) + "\n"
 
 
 def pod_report(explanation: PodExplanation, *, most_volumes: int | None = MOST_VOLUMES) -> str:
     """Return `explanation` as lines, each of its claims below."""
+    explanation = _printable(explanation)
     where = f" on node {explanation.node}" if explanation.node else ""
     lines = [f"pod {explanation.pod} is {explanation.phase}{where}: {explanation.summary}"]
     if explanation.problem and explanation.problem not in explanation.summary:
@@ -25,6 +31,24 @@ def pod_report(explanation: PodExplanation, *, most_volumes: int | None = MOST_V
     for claim in explanation.claims:
         lines += ["", *("  " + line if line else "" for line in _claim_lines(claim, most_volumes))]
     return "\n".join(lines) + "\n"
+
+
+def _printable(explanation: E) -> E:
+    """The same with every text in it as one printable line: values come from objects, and lines are ours."""
+    values = _printable_values(msgspec.to_builtins(explanation))
+    return msgspec.convert(values, type(explanation))
+
+
+def _printable_values(value: object) -> object:
+    match value:
+        case str():
+            return printable(value)
+        case dict():
+            return {key: _printable_values(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_printable_values(inner) for inner in value]
+        case _:
+            return value
 
 
 def _claim_lines(explanation: ClaimExplanation, most_volumes: int | None) -> Iterator[str]:
