@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import time
+import uuid
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from pvbinder.insight.dump import DumpError, read_dumps
+from pvbinder.insight.dump import DumpError, DumpFileError, check_dump, read_dumps
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
 READABLE = {
@@ -116,3 +121,135 @@ def test_dump_4_text_and_numbers_are_what_they_are_for_kubectl(tmp_path: Path) -
         "operators": ["=", "!="],
         "size": 1e6,
     }
+
+
+BOMBS = {  # what is special about the text: (the text, why it is refused)
+    "laughs": (
+        "a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + "".join(
+            f"{after}: &{after} [{','.join([f'*{before}'] * 9)}]\n"
+            for before, after in zip("abcdefghij", "bcdefghijk", strict=True)
+        ),
+        r"line \d+: document contains excessive aliasing",
+    ),
+    "laughs in maps": (
+        "kind: Pod\na: &a {x: y}\n"
+        + "".join(
+            f"{after}: &{after} {{{','.join(f'k{n}: *{before}' for n in range(9))}}}\n"
+            for before, after in zip("abcdefghij", "bcdefghijk", strict=True)
+        ),
+        "excessive aliasing",
+    ),
+    "one long text, often": ("a: &a " + "x" * 60_000 + "\nb: [" + "*a," * 9_000 + "]\n", "excessive aliasing"),
+    "maps merged into maps": (
+        "a: &a {" + ",".join(f"k{n}: {n}" for n in range(500)) + "}\nb:\n" + "- <<: *a\n" * 5_000,
+        "excessive aliasing",
+    ),
+    "an anchor in itself": ("kind: Pod\na: &a [*a]\n", "line 2: anchor 'a' value contains itself"),
+    "flow in flow": ("kind: Pod\na: " + "[" * 5_000, "nested too deeply"),
+    "block in block": ("kind: Pod\n" + "\n".join(" " * n + "a:" for n in range(1000)), "nested too deeply"),
+    "JSON in JSON": ('{"kind":"Pod","a":' + "[" * 300 + "]" * 300 + "}", "nested too deeply"),
+    "JSON that is deeper than we can read": (
+        '{"kind":"Pod","a":' + "[" * 9_000 + "]" * 9_000 + "}",
+        "nested too deeply",
+    ),
+    "lists in lists": ("[" * 15 + '{"kind": "Pod"}' + "]" * 15, "lists within lists"),
+    "many directives": ("%TAG !a! tag:a\n" * 30_000 + "--- {kind: Pod}\n", "line"),
+    "zeros": ("\0" * 10_000, "control characters"),
+    "UTF-16": ("\ufeffkind: Pod\n".encode("utf-16-le"), "no UTF-8 text, it is UTF-16"),
+}
+
+
+@pytest.mark.parametrize(("text", "why"), BOMBS.values(), ids=BOMBS.keys())
+def test_dump_3_what_would_grow_in_memory_or_never_end_is_refused_at_once(
+    tmp_path: Path, text: str | bytes, why: str
+) -> None:
+    file = tmp_path / "bomb.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    started = time.process_time()
+    with pytest.raises(DumpFileError, match=why) as refused:
+        list(read_dumps([str(file)]))
+    with pytest.raises(DumpFileError, match=why):
+        list(read_dumps([str(tmp_path)]))
+    assert str(file) in refused.value.message
+    assert time.process_time() - started < 2  # a watchdog; it takes a tenth
+
+
+def test_dump_3_too_many_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pvbinder.insight.dump.NODES_MAX", 50)
+    for name, text in (("a.json", json.dumps({**POD, "x": [0] * 60})), ("a.yaml", "kind: Pod\nx:\n" + "- 0\n" * 60)):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(DumpFileError, match="too many values"):
+            list(read_dumps([str(tmp_path / name)]))
+
+
+def test_dump_3_aliases_as_programs_write_them_are_read(tmp_path: Path) -> None:
+    text = "kind: List\nitems:\n- &a {kind: Pod, metadata: {name: web}}\n" + "- *a\n" * 20_000
+    (tmp_path / "a.yaml").write_text(text)
+    assert len(list(read_dumps([str(tmp_path / "a.yaml")]))) == 20_001
+
+
+def test_dump_3_an_object_as_deep_as_the_server_takes_is_read_from_a_list(tmp_path: Path) -> None:
+    deep = {"kind": "Pod", "x": json.loads("[" * 198 + "]" * 198)}
+    for document in (deep, {"kind": "List", "items": [{"kind": "List", "items": [deep]}]}):
+        for name in ("a.json", "a.yaml"):
+            (tmp_path / name).write_text(" " * (name == "a.yaml") + json.dumps(document))
+            assert list(read_dumps([str(tmp_path / name)])) == [deep]
+
+
+@pytest.mark.parametrize("items", [5, "words", {"kind": "Pod"}, True])
+@pytest.mark.parametrize("kind", ["List", "PodList"])
+def test_dump_2_a_list_whose_items_are_none_is_named(tmp_path: Path, kind: str, items: object) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"kind": kind, "items": items}))
+    with pytest.raises(DumpError, match=r"a\.json has something that is no Kubernetes object"):
+        list(read_dumps([str(tmp_path / "a.json")]))
+
+
+def test_dump_1_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    for name, text in (("a.yaml", "kind: Pod\nmetadata: {name: web}\n"), ("a.json", json.dumps(POD))):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+        assert next(read_dumps([str(tmp_path / name)]))["metadata"] == {"name": "web"}
+
+
+HEXADECIMAL = st.uuids().map(str) | st.from_regex(
+    r"[-+]?[0-9a-f]{1,9}(-[0-9]{0,4}[eE_.+-][0-9a-f]{0,4}){0,2}", fullmatch=True
+)
+
+
+@given(text=HEXADECIMAL)
+@example(text="4583889e-244f-4d05-9a4c-1b9f0e3f4b7a")
+@example(text="12345678e-1234")
+def test_dump_4_plain_text_with_digits_is_text_or_a_number_and_never_an_error(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    file = tmp_path_factory.mktemp("plain") / "a.yaml"
+    file.write_text(f"kind: Pod\nmetadata:\n  uid: {text}\n  name: {uuid.UUID(int=0)}\n")
+    (pod,) = read_dumps([str(file)])
+    assert pod["metadata"]["uid"] == text or isinstance(pod["metadata"]["uid"], int | float)
+    assert pod["metadata"]["name"] == str(uuid.UUID(int=0))
+
+
+@given(uid=st.uuids())
+def test_dump_4_every_uid_is_text(tmp_path_factory: pytest.TempPathFactory, uid: uuid.UUID) -> None:
+    file = tmp_path_factory.mktemp("plain") / "a.yaml"
+    file.write_text(f"kind: Pod\nmetadata: {{uid: {uid}}}\n")
+    (pod,) = read_dumps([str(file)])
+    assert pod["metadata"]["uid"] == str(uid)
+
+
+def test_dump_5_what_is_no_file_is_refused_in_a_directory_and_by_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yaml")
+    for path in (tmp_path, tmp_path / "a.yaml"):
+        for attempt in (lambda path=path: list(read_dumps([str(path)])), lambda path=path: check_dump(str(path))):
+            with pytest.raises(DumpFileError, match=r"a\.yaml can't be read: it is a pipe, not a file"):
+                attempt()
+
+
+def test_dump_5_a_pipe_of_the_shell_is_read() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, json.dumps(POD).encode())
+    os.close(writing)
+    try:
+        assert list(read_dumps([f"/dev/fd/{reading}"])) == [POD]
+    finally:
+        os.close(reading)

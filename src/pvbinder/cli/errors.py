@@ -20,7 +20,10 @@ def exit_code_of(error: PvbinderError) -> int:
     """Return 2 for what the user can put right by asking differently, else 3."""
     from pvbinder.controllers.flags import OptionError  # only when something went wrong: `--help` must not wait
     from pvbinder.controllers.registry import UnknownControllerError
+    from pvbinder.files import UnreadableFileError
+    from pvbinder.insight.dump import DumpFileError
     from pvbinder.kube.errors import ConfigError
+    from pvbinder.server.authentication import TokenFileError
     from pvbinder.server.http import ListenError
     from pvbinder.server.store import DataDirectoryError
 
@@ -28,8 +31,11 @@ def exit_code_of(error: PvbinderError) -> int:
         WrongUsageError,
         ConfigError,
         DataDirectoryError,
+        DumpFileError,
         ListenError,
         OptionError,
+        TokenFileError,
+        UnreadableFileError,
         UnknownControllerError,
     )
     return EXIT_USAGE if isinstance(error, by_asking_differently) else EXIT_FAILED

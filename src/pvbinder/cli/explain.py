@@ -70,7 +70,7 @@ def explain(
     if rules:
         if target or files:
             raise WrongUsageError("--rule prints rules and explains no object: give one or the other")
-        click.echo(_rules_shown(rules, output), nl=False)
+        (say_json if output == "json" else say)(_rules_shown(rules, output).removesuffix("\n"))
         return 0
     kind, name = _parse_target(target)
     if files and (kubeconfig or context):
@@ -84,7 +84,7 @@ def explain(
     for problem in snapshot.unreadable:
         note(f"left out: {problem}")
     explanation = _explain(kind, name, place, snapshot)
-    (say_json if output == "json" else say)(_shown(explanation, output, all_volumes=all_volumes).rstrip("\n"))
+    (say_json if output == "json" else say)(_shown(explanation, output, all_volumes=all_volumes).removesuffix("\n"))
     return EXIT_NO if explanation.needs_action else 0
 
 

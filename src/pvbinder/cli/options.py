@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.controllers.options import ControllerOptions
+from pvbinder.files import UnreadableFileError, read_file
+from pvbinder.kube.config import FILE_BYTES_MAX
+from pvbinder.model.errors import PvbinderError
+from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml
 
 LogFormat = Literal["text", "json"]
 AuthorizationMode = Literal["RBAC", "AlwaysAllow"]
@@ -64,10 +66,12 @@ def default_data_dir(environment: Mapping[str, str] = os.environ) -> Path:
 def check_kubeconfig_is_ours(path: Path) -> None:
     """Refuse to write over a kubeconfig that leads anywhere else than to a pvbinder."""
     try:
-        found = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        return
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        found = parse_yaml(read_file(path, bytes_max=FILE_BYTES_MAX)).value
+    except UnreadableFileError as error:
+        if error.is_missing:
+            return
+        raise _not_ours(path, f"it can't be read as one of ours: {error.reason}") from error
+    except YamlTextError as error:
         raise _not_ours(path, "it can't be read as one of ours") from error
     clusters = found.get("clusters") if isinstance(found, dict) else None
     names = [c.get("name") if isinstance(c, dict) else None for c in clusters] if isinstance(clusters, list) else []
@@ -85,7 +89,7 @@ def _not_ours(path: Path, why: str) -> WrongUsageError:
 def port_of_last_time(kubeconfig: Path) -> int | None:
     """Return the port that the kubeconfig of an earlier start names, so that copies of it stay valid."""
     try:
-        server = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
-        return int(server.rpartition(":")[2])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+        found = parse_yaml(read_file(kubeconfig, bytes_max=FILE_BYTES_MAX)).value
+        return int(found["clusters"][0]["cluster"]["server"].rpartition(":")[2])
+    except (PvbinderError, ValueError, LookupError, TypeError, AttributeError):
         return None

@@ -14,24 +14,22 @@ import gc
 import os
 import shlex
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-
-import click
 
 from pvbinder import __version__, logs
 from pvbinder.cli import STARTED, loops
+from pvbinder.cli.apply import apply, check_manifests
 from pvbinder.cli.board import Board
 from pvbinder.cli.child import run_command
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.live import console_for_people, view_for, watch_live
 from pvbinder.cli.options import UpOptions
+from pvbinder.cli.output import say
 from pvbinder.cli.plane import Plane, control_plane
 from pvbinder.cli.signals import Stop, listening
 from pvbinder.kube.client import Client
-from pvbinder.model.errors import PvbinderError
+from pvbinder.model.printable import printable
 
 # How many new objects the garbage collector waits for (Python's default is 700). Requests leave next to no cycles
 # behind, but each makes hundreds of objects; at the default, looking at them took 4 and 22 % of
@@ -41,10 +39,6 @@ NEW_OBJECTS_PER_COLLECTION = 20_000
 log = logs.get(__name__)
 
 
-class ApplyFailed(PvbinderError):  # noqa: N818  (says what happened)
-    """kubectl could not apply a manifest."""
-
-
 def serve(options: UpOptions) -> int:
     """Run the control plane as asked and return the exit code."""
     if options.apply and shutil.which("kubectl") is None:
@@ -52,6 +46,7 @@ def serve(options: UpOptions) -> int:
             "--apply needs kubectl, and there is none on PATH",
             hint="install it (https://kubernetes.io/docs/tasks/tools/), or start without --apply",
         )
+    check_manifests(options.apply)
     logs.configure(verbosity=options.verbosity, format=options.log_format)
     gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
     if (options.command or options.watch) and options.verbosity == 0:
@@ -84,13 +79,13 @@ async def _main(options: UpOptions) -> int:
                 raise _StoppedEarly(stop.number) from None
             raise
     kept = f"; everything is kept in {options.data_dir}" if options.data_dir is not None else ""
-    click.echo(f"\nstopped{kept}", err=True)
+    say(f"\n{printable(f'stopped{kept}')}", is_progress=True)
     return 0
 
 
 async def _run_command(plane: Plane, options: UpOptions) -> int:
     for path in options.apply:
-        sys.stderr.write(await _apply(plane, path))
+        say((await apply(plane.kubeconfig, path)).rstrip(), is_progress=True)
     return await run_command(options.command, {**os.environ, "KUBECONFIG": str(plane.kubeconfig)})
 
 
@@ -103,10 +98,10 @@ async def _stay(plane: Plane, options: UpOptions, stop: Stop, took_seconds: floa
             await stop.wished.wait()
             showing.cancel()
         return
-    click.echo(title)
-    click.echo("\n".join(["", "Go on in another terminal:", *go_on(Board(time.monotonic))]))
+    say(printable(title))
+    say("\n".join(["", "Go on in another terminal:", *map(printable, go_on(Board(time.monotonic)))]))
     for path in options.apply:
-        click.echo("\n" + (await _apply(plane, path)).rstrip())
+        say("\n" + (await apply(plane.kubeconfig, path)).rstrip())
     await stop.wished.wait()
 
 
@@ -123,31 +118,8 @@ async def _watch(plane: Plane, options: UpOptions, title: str, go_on: Callable[[
         async with asyncio.TaskGroup() as group:
             group.create_task(watch_live(Client(plane.transport), board, view), name="live view")
             for path in options.apply:
-                await _apply(plane, path)
+                await apply(plane.kubeconfig, path)
             applied.set()
-
-
-async def _apply(plane: Plane, path: Path) -> str:
-    """Apply `path` with kubectl and return what it said."""
-    process = await asyncio.create_subprocess_exec(
-        "kubectl",
-        "apply",
-        "--filename",
-        str(path),
-        env={**os.environ, "KUBECONFIG": str(plane.kubeconfig)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise ApplyFailed(f"kubectl could not apply {path}", hint=err.decode(errors="replace").strip())
-    return (err + out).decode(errors="replace")
 
 
 def _how_to_go_on(plane: Plane, options: UpOptions) -> Callable[[Board], Sequence[str]]:

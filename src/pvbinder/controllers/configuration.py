@@ -21,6 +21,7 @@ import yaml
 
 from pvbinder.controllers.flags import HOW_WRITTEN, Flag, OptionError, Value, flag_named, options_from
 from pvbinder.controllers.options import ControllerOptions
+from pvbinder.files import UnreadableFileError, read_file
 
 MOST_OF_A_FILE: Final = 1 << 20  # bytes
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -60,12 +61,9 @@ def read_configuration(path: Path) -> dict[str, Value]:
 def _compose(path: Path) -> yaml.Node | None:
     """The nodes of the file rather than its values: they know their lines, and how a value was written."""
     try:
-        with path.open("rb") as file:
-            text = file.read(MOST_OF_A_FILE + 1)
-    except OSError as error:
-        raise OptionError(f"configuration file {path} can't be read: {error.strerror}") from error
-    if len(text) > MOST_OF_A_FILE:
-        raise OptionError(f"configuration file {path} is larger than {MOST_OF_A_FILE} bytes")
+        text = read_file(path, bytes_max=MOST_OF_A_FILE)
+    except UnreadableFileError as error:
+        raise OptionError(f"configuration file {path} can't be read: {error.reason}") from error
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:

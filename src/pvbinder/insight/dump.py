@@ -2,27 +2,44 @@
 
 DUMP-1  A file is YAML or JSON, of several documents and lists within lists; ``-`` is standard input.
 DUMP-2  What can't be read is a `DumpError` that names the file, and the line where there is one.
-DUMP-3  YAML can't make objects or run anything, and a file larger than `MOST_BYTES` is refused.
-DUMP-4  Text stays text: times are kept to the last digit, and a lone ``=`` or ``1e+3`` is read as kubectl reads it.
+DUMP-3  YAML can't make objects or run anything. What comes into memory is bounded by what is in the file: its size, its
+        nesting, the number of its values, and what aliases expand to, in nodes and in bytes.
+DUMP-4  Text stays text: times are kept to the last digit, and words and numbers are read as kubectl reads them.
+DUMP-5  Only files are read (`files`): a pipe, a device, a socket, and a link that leads out of a directory are refused.
+
+The YAML reader is the server's (`server.schema.yaml_text`), so that a file means here what it means as a body.
 """
 
 from __future__ import annotations
 
-import re
+import codecs
+import gc
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Final
 
+from pvbinder.files import UnreadableFileError, files_in, read_file
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
+from pvbinder.server.schema.json_text import MAX_DEPTH, object_depth_within
 
 MOST_BYTES = 512 * 1024 * 1024
+NODES_MAX: Final = 40_000_000  # of a file of that size: real dumps have a value in 15 to 30 bytes
+LISTS_MAX: Final = 8  # lists within lists
 _ENDINGS = (".yaml", ".yml", ".json")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_ALIASES_FOR_ANY = 1_000_000  # nodes; in a large file there may be more, but they never make it several times as large
+_ALIAS_BYTES_FOR_ANY = 32 << 20
 
 
 class DumpError(PvbinderError):
     """A file has no Kubernetes objects that can be read."""
+
+
+class DumpFileError(DumpError):
+    """A file that can't be read at all, whatever is meant by it: it is no file, no YAML, or too large in some way."""
 
 
 def read_dumps(paths: Iterable[str]) -> Iterator[Json]:
@@ -33,107 +50,127 @@ def read_dumps(paths: Iterable[str]) -> Iterator[Json]:
 
 def read_sources(paths: Iterable[str]) -> Iterator[tuple[str, Json]]:
     """Yield all objects in `paths`, each after the name of the file that it is in."""
+    for source, content in read_contents(paths):
+        with _collector_at_rest():
+            for document in _documents(source, content):
+                if document is not None:
+                    yield from ((source, each) for each in _unpacked(source, document))
+
+
+def check_dump(path: str) -> None:
+    """Raise `DumpError` if a file in `path` can't be read or isn't YAML or JSON; what is in it is left to others."""
+    for source, content in read_contents([path]):
+        for _ in _documents(source, content):
+            pass
+
+
+def read_contents(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files in `paths` by name, each with what is in it (DUMP-5)."""
     for path in paths:
-        if path == "-":
-            source = "standard input"
-            # The bytes, not sys.stdin's text: how that is decoded depends on the locale.
-            text = _decoded(source, sys.stdin.buffer.read(MOST_BYTES + 1))
-            yield from ((source, each) for each in _objects(source, text))
-            continue
-        place = Path(path)
-        files = sorted(each for each in place.iterdir() if each.suffix in _ENDINGS) if place.is_dir() else [place]
-        if not files:
-            raise DumpError(f"{path} has no {', '.join(_ENDINGS)} files")
-        for file in files:
-            yield from ((str(file), each) for each in _objects(str(file), _text(file)))
+        try:
+            if path == "-":
+                # The bytes, not sys.stdin's text: how that is decoded depends on the locale.
+                content = sys.stdin.buffer.read(MOST_BYTES + 1)
+                if len(content) > MOST_BYTES:
+                    raise DumpFileError(f"standard input is larger than {MOST_BYTES // 1024 // 1024} MiB")
+                yield "standard input", content
+            elif Path(path).is_dir():
+                count = 0
+                for file in files_in(path, _ENDINGS, bytes_max=MOST_BYTES):
+                    count += 1
+                    yield file
+                if not count:
+                    raise DumpFileError(f"{path} has no {', '.join(_ENDINGS)} files")
+            else:
+                yield path, read_file(path, bytes_max=MOST_BYTES)
+        except UnreadableFileError as error:
+            raise DumpFileError(error.message, hint="name files, or directories of them") from error
 
 
-def _text(file: Path) -> str:
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Let nobody look for garbage among values that are all kept: that would take longer than reading them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise DumpError(f"{file} is larger than {MOST_BYTES // 1024 // 1024} MiB")
-        content = file.read_bytes()
-    except FileNotFoundError as error:
-        raise DumpError(f"{file} doesn't exist") from error
-    except OSError as error:
-        raise DumpError(f"{file} can't be read: {error.strerror}") from error
-    return _decoded(str(file), content)
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _documents(source: str, content: bytes) -> Iterator[Any]:
+    if content.startswith(_UTF_16):
+        raise DumpFileError(f"{source} is no UTF-8 text, it is UTF-16", hint="write it anew as UTF-8")
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if content[:4096].lstrip()[:1] in (b"{", b"["):
+        import msgspec
+
+        if sum(content.count(mark) for mark in (b",", b"[", b"{")) > NODES_MAX:
+            raise DumpFileError(f"{source} has too many values", hint=f"split it: more than {NODES_MAX} can't be read")
+        try:
+            yield msgspec.json.decode(content)
+            return
+        except msgspec.DecodeError:
+            pass  # YAML in flow style, or several JSON documents after each other
+        except RecursionError as error:
+            raise _too_deep(source) from error
+    yield from _yaml_documents(source, _decoded(source, content))
+
+
+def _yaml_documents(source: str, text: str) -> Iterator[Any]:
+    from pvbinder.server.schema.yaml_text import YamlDepthError, YamlLimits, YamlTextError, parse_yaml_documents
+
+    limits = YamlLimits(
+        depth_max=MAX_DEPTH + 2 * LISTS_MAX,
+        nodes_max=NODES_MAX,
+        nodes_by_alias_max=max(_ALIASES_FOR_ANY, len(text) // 16),
+        bytes_by_alias_max=max(_ALIAS_BYTES_FOR_ANY, len(text)),
+        known_tags_only=True,
+    )
+    try:
+        for document in parse_yaml_documents(text, limits):
+            yield document.value
+    except YamlDepthError as error:
+        raise _too_deep(source) from error
+    except YamlTextError as error:
+        problem = error.message.removeprefix("yaml: ")
+        if error.line is not None and problem.startswith("line "):  # as go-yaml counts, which is often one off
+            problem = problem.partition(": ")[2]
+        where = f"{source}, line {error.line}" if error.line is not None else source
+        raise DumpFileError(f"{where}: {problem}", hint="is it YAML or JSON?") from error
 
 
 def _decoded(source: str, content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DumpError(f"{source} is no UTF-8 text (byte {error.start})") from error
+        raise DumpFileError(f"{source} is no UTF-8 text (byte {error.start})") from error
 
 
-def _objects(source: str, text: str) -> Iterator[Json]:
-    if len(text) > MOST_BYTES:
-        raise DumpError(f"{source} is larger than {MOST_BYTES // 1024 // 1024} MiB")
-    for document in _documents(source, text):
-        if document is not None:
-            yield from _unpacked(source, document)
-
-
-def _documents(source: str, text: str) -> list[Any]:
-    if text.lstrip()[:1] in ("{", "["):
-        import msgspec
-
-        try:
-            return [msgspec.json.decode(text)]
-        except msgspec.DecodeError:
-            pass  # YAML in flow style, or several JSON documents after each other
-        except RecursionError as error:
-            raise DumpError(f"{source} is nested too deeply") from error
-    import yaml
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """YAML as kubectl reads it: times and a lone equals sign are text, an exponent makes a number (DUMP-4)."""
-
-        yaml_implicit_resolvers: ClassVar = {
-            first: [
-                (tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("timestamp", "value")
-            ]
-            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
-    exponent = re.compile(r"[-+]?[0-9]+[eE][-+][0-9]+", re.ASCII)
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", exponent, list("-+0123456789"))
-    try:
-        return list(yaml.load_all(text, Loader=Loader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{source}, line {mark.line + 1}" if mark is not None else source
-        raise DumpError(f"{where}: {error.problem or 'no YAML'}", hint="is it YAML or JSON?") from error
-    except yaml.YAMLError as error:
-        raise DumpError(f"{source} is neither YAML nor JSON: {error}") from error
-    except RecursionError as error:
-        raise DumpError(f"{source} is nested too deeply") from error
+def _too_deep(source: str) -> DumpFileError:
+    return DumpFileError(f"{source} is nested too deeply", hint=f"no object may have more than {MAX_DEPTH} levels")
 
 
 def _unpacked(source: str, document: object, depth: int = 0) -> Iterator[Json]:
+    if depth > LISTS_MAX:
+        raise DumpFileError(f"{source} has lists within lists within lists")
     if isinstance(document, list):
         for item in document:
-            yield from _unpacked(source, item, depth)
+            yield from _unpacked(source, item, depth + 1)
         return
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
         raise DumpError(f"{source} has something that is no Kubernetes object: it has no kind")
     kind = document["kind"]
     if not kind.endswith("List") or "items" not in document:
-        yield {str(key): _plain(value) for key, value in document.items()}
+        if not object_depth_within(document):
+            raise _too_deep(source)
+        yield document
         return
-    if depth > 8:
-        raise DumpError(f"{source} has lists within lists within lists")
-    for item in document["items"] or []:
+    items = document["items"] or []
+    if not isinstance(items, list):
+        raise DumpError(f"{source} has something that is no Kubernetes object: the items of a {kind} are no list")
+    for item in items:
         if isinstance(item, dict) and "kind" not in item and kind != "List":
             item = {"apiVersion": document.get("apiVersion", "v1"), "kind": kind.removesuffix("List"), **item}
         yield from _unpacked(source, item, depth + 1)
-
-
-def _plain(value: Any) -> Any:
-    """With keys that are text, as they are in JSON."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value

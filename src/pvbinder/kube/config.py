@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-import yaml
-
+from pvbinder.files import UnreadableFileError, read_file
 from pvbinder.kube.errors import ConfigError
 from pvbinder.model.json import Json
+from pvbinder.server.schema.yaml_text import YamlTextError, YamlTooLargeError, parse_yaml
 
+FILE_BYTES_MAX = 16 << 20
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -102,11 +103,18 @@ def load_in_cluster(
     namespace_file = service_account / "namespace"
     return ConnectionConfig(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-        ca=ca_file.read_bytes() if ca_file.exists() else None,
+        ca=_content(ca_file) if ca_file.exists() else None,
         token_file=token_file,
-        namespace=namespace_file.read_text().strip() if namespace_file.exists() else "default",
+        namespace=_content(namespace_file).decode(errors="replace").strip() if namespace_file.exists() else "default",
         context="in-cluster",
     )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_file(path, bytes_max=FILE_BYTES_MAX)
+    except UnreadableFileError as error:
+        raise ConfigError(error.message) from error
 
 
 def load_kubeconfig(paths: Sequence[Path], context: str | None = None, *, must_exist: bool = True) -> ConnectionConfig:
@@ -181,9 +189,9 @@ class _Section:
         if path is None:
             return None
         try:
-            return path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"kubeconfig {self.file}: {self.where}.{name}: {path}: {error.strerror}") from error
+            return read_file(path, bytes_max=FILE_BYTES_MAX)
+        except UnreadableFileError as error:
+            raise ConfigError(f"kubeconfig {self.file}: {self.where}.{name}: {path}: {error.reason}") from error
 
 
 @dataclass(slots=True)
@@ -215,13 +223,14 @@ class _Merged:
 
 def _document(path: Path) -> Json:
     try:
-        found = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except OSError as error:
-        hint = "name another with --kubeconfig" if isinstance(error, FileNotFoundError) else None
-        raise ConfigError(f"kubeconfig {path}: {error.strerror}", hint=hint) from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
+        found = parse_yaml(read_file(path, bytes_max=FILE_BYTES_MAX)).value
+    except UnreadableFileError as error:
+        hint = "name another with --kubeconfig" if error.is_missing else None
+        raise ConfigError(f"kubeconfig {path}: {error.reason}", hint=hint) from error
+    except YamlTooLargeError as error:
+        raise ConfigError(f"kubeconfig {path}, line {error.line}: {error.message.removeprefix('yaml: ')}") from error
+    except YamlTextError as error:
+        where = f" in line {error.line}" if error.line is not None else ""
         raise ConfigError(f"kubeconfig {path} is no YAML{where}") from error
     if found is None:
         return {}

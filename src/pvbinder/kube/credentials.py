@@ -18,11 +18,13 @@ from pathlib import Path
 
 import msgspec
 
+from pvbinder.files import UnreadableFileError, read_file
 from pvbinder.kube.config import ConnectionConfig, ExecPlugin
 from pvbinder.kube.errors import ConfigError
 from pvbinder.model.json import Json, encode
 
 TOKEN_FILE_SECONDS = 60.0
+TOKEN_BYTES_MAX = 1 << 20
 EXEC_SECONDS = 60.0
 EXPIRES_EARLY_SECONDS = 10.0  # what expires so soon counts as expired: a request takes a while, too
 
@@ -98,11 +100,12 @@ class CredentialSource:
         now = asyncio.get_running_loop().time()
         if self._current is None or now - self._read_at >= TOKEN_FILE_SECONDS:
             try:
-                token = path.read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
+                token = read_file(path, bytes_max=TOKEN_BYTES_MAX).decode().strip()
+            except (UnreadableFileError, UnicodeDecodeError) as error:
                 if self._current is not None:
                     return self._current  # it may be in the middle of its rotation
-                raise ConfigError(f"the token file {path} can't be read: {error}") from error
+                reason = error.reason if isinstance(error, UnreadableFileError) else "it is no UTF-8 text"
+                raise ConfigError(f"the token file {path} can't be read: {reason}") from error
             self._current = Credentials(token, self._config.client_certificate, self._config.client_key)
             self._read_at = now
         return self._current

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
+from pvbinder.files import UnreadableFileError, read_file
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.errors import ApiError
 from pvbinder.server.requests import ApiRequest, UserInfo
@@ -49,6 +51,9 @@ class TokenRefused:
 
 # What an authenticator makes of a token for some audiences; None for a token that is of no kind it knows.
 TokenReader = Callable[[str, Sequence[str]], TokenOwner | TokenRefused | None]
+
+
+TOKEN_FILE_BYTES_MAX: Final = 16 << 20
 
 
 class TokenFileError(PvbinderError):
@@ -127,10 +132,13 @@ def read_token_file(path: Path) -> dict[str, UserInfo]:
     Each line is ``token,user,uid`` and, quoted if there are several, ``"group1,group2"``. Raises TokenFileError.
     """
     try:
-        with path.open(newline="") as file:
-            rows = [row for row in csv.reader(file, skipinitialspace=True) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TokenFileError(f"can't read the tokens in {path}: {error}", hint="each line is token,user,uid") from error
+        text = read_file(path, bytes_max=TOKEN_FILE_BYTES_MAX).decode()
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), skipinitialspace=True) if row]
+    except (UnreadableFileError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.reason if isinstance(error, UnreadableFileError) else _no_csv(error)
+        raise TokenFileError(
+            f"can't read the tokens in {path}: {reason}", hint="each line is token,user,uid"
+        ) from error
     tokens: dict[str, UserInfo] = {}
     for number, row in enumerate(rows, 1):
         if len(row) < 3 or not row[0].strip() or not row[1].strip():
@@ -140,6 +148,11 @@ def read_token_file(path: Path) -> dict[str, UserInfo]:
         groups = tuple(group.strip() for group in row[3].split(",") if group.strip()) if len(row) > 3 else ()
         tokens[row[0].strip()] = UserInfo(row[1].strip(), row[2].strip(), groups)
     return tokens
+
+
+def _no_csv(error: UnicodeDecodeError | csv.Error) -> str:
+    """Why a text holds no tokens, without any of them."""
+    return f"it is no UTF-8 text (byte {error.start})" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def unauthorized() -> ApiError:

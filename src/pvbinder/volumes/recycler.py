@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from pvbinder.files import UnreadableFileError, read_file
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Volume
+from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml
 from pvbinder.volumes.plugin import RunPod
 
 IMAGE: Final = "registry.k8s.io/build-image/debian-base:bookworm-v1.0.6"
@@ -94,18 +93,15 @@ def recycler_pod(volume: Volume, run: RunPod) -> Json:
 def read_template(path: str) -> Json:
     """Return the template in the file at `path`, YAML or JSON, or raise `RecyclerTemplateError` (RECYCLER-2)."""
     try:
-        with Path(path).open("rb") as file:
-            text = file.read(MOST_OF_A_TEMPLATE + 1)
-    except OSError as error:
-        raise RecyclerTemplateError(f"failed to read file path {path}: {error.strerror}") from error
+        text = read_file(path, bytes_max=MOST_OF_A_TEMPLATE)
+    except UnreadableFileError as error:
+        raise RecyclerTemplateError(f"failed to read file path {path}: {error.reason}") from error
     if not text:
         raise RecyclerTemplateError(f"file was empty: {path}")
-    if len(text) > MOST_OF_A_TEMPLATE:
-        raise RecyclerTemplateError(f"pod specification ({path}): larger than {MOST_OF_A_TEMPLATE} bytes")
     try:
-        document: object = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise RecyclerTemplateError(f"failed decoding file: {path}: {error}") from error
+        document: object = parse_yaml(text).value
+    except YamlTextError as error:
+        raise RecyclerTemplateError(f"failed decoding file: {path}: {error.message}") from error
     return _checked(document, path)
 
 

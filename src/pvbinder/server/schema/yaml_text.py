@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +20,8 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.server.schema.json_text import MAX_DEPTH
 
 MAX_NODES_BY_ALIAS: Final = 100_000
+BYTES_BY_ALIAS_MAX: Final = 3 << 20  # as much as a whole body
+_NODE_BYTES: Final = 4  # what a value takes at least besides its text: quotes, a comma, a colon
 
 _WORDS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -29,10 +33,24 @@ _NOT_A_NUMBER: Final = {".nan", ".NaN", ".NAN"}
 _INTEGER: Final = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
 _FLOAT: Final = re.compile(r"[-+]?(?:[0-9]*\.?[0-9]+|[0-9]+\.)(?:[eE][-+][0-9]+)?", re.ASCII)
 _PREFIX: Final = "tag:yaml.org,2002:"
+_KNOWN_TAGS: Final = {"!", "map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge"}
 
 
 class YamlTextError(PvbinderError):
-    """A text that is no YAML, or means something that JSON can't say; the message is go-yaml's."""
+    """A text that is no YAML, or means something that JSON can't say; the message is go-yaml's.
+
+    `line` is where, counted from 1, if that is known; go-yaml counts otherwise.
+    """
+
+    line: int | None = None
+
+
+class YamlTooLargeError(YamlTextError):
+    """A text that means more than its limits allow; its message has nothing of the text."""
+
+
+class YamlDepthError(YamlTooLargeError):
+    """A text that is nested too deeply."""
 
 
 class _Loader(yaml.CSafeLoader):
@@ -58,12 +76,33 @@ def parse_yaml(body: bytes) -> YamlDocument:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise YamlTextError("yaml: invalid UTF-8") from error
+    return next(parse_yaml_documents(text, YamlLimits()), None) or YamlDocument()
+
+
+@dataclass(frozen=True)
+class YamlLimits:
+    """How much a document may hold."""
+
+    depth_max: int = MAX_DEPTH
+    nodes_max: int = sys.maxsize  # a body is bounded by its bytes
+    nodes_by_alias_max: int = MAX_NODES_BY_ALIAS
+    bytes_by_alias_max: int = BYTES_BY_ALIAS_MAX
+    known_tags_only: bool = False  # the reference passes over tags that it doesn't know
+
+
+def parse_yaml_documents(text: str, limits: YamlLimits) -> Iterator[YamlDocument]:
+    """Yield the documents of `text` one by one; YamlTextError when one can't be read."""
     if "\0" in text:
         raise YamlTextError("yaml: control characters are not allowed")
+    events = yaml.parse(text, Loader=_Loader)
     try:
-        return _Composer().compose(text)
+        while (document := _Composer(limits).compose(events)) is not None:
+            yield document
     except yaml.MarkedYAMLError as error:
-        raise YamlTextError(_go_message(error)) from error
+        refused = YamlTextError(_go_message(error))
+        mark = error.problem_mark or error.context_mark
+        refused.line = mark.line + 1 if mark is not None else None
+        raise refused from error
     except yaml.YAMLError as error:
         raise YamlTextError("yaml: control characters are not allowed") from error
 
@@ -85,6 +124,7 @@ class _Open:
     value: dict[str, Any] | list[Any]
     anchor: str | None
     nodes_before: int
+    bytes_before: int
     key: str | None = None
     is_merge: bool = False
     keys_seen: set[str] = field(default_factory=set)
@@ -94,40 +134,65 @@ class _Open:
 class _Composer:
     """Builds the value from the parser's events, without recursion."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: YamlLimits) -> None:
+        self._limits = limits
         self._document = YamlDocument()
         self._open: list[_Open] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._anchors: dict[str, tuple[Any, int, int]] = {}  # value, nodes, bytes
         self._nodes = 0
-        self._by_alias = 0
+        self._bytes = 0
+        self._nodes_by_alias = 0
+        self._bytes_by_alias = 0
 
-    def compose(self, text: str) -> YamlDocument:
-        """Read up to the end of the first document."""
-        for event in yaml.parse(text, Loader=_Loader):
-            match event:
-                case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                    self._start({} if isinstance(event, yaml.MappingStartEvent) else [], event)
-                case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                    self._end(event)
-                case yaml.ScalarEvent():
-                    self._nodes += 1
-                    value = _scalar(event)
-                    if event.anchor:
-                        self._anchors[event.anchor] = (value, 1)
-                    self._put(value, event, is_merge=event.value == "<<" and event.implicit[0])
-                case yaml.AliasEvent():
-                    self._alias(event)
-                case yaml.DocumentEndEvent():
-                    break
-        return self._document
+    def compose(self, events: Iterator[yaml.Event]) -> YamlDocument | None:
+        """Read up to the end of the next document; None if there is none."""
+        event = None
+        try:
+            for event in events:
+                if self._take(event):
+                    return self._document
+        except YamlTextError as refused:
+            if event is not None and event.start_mark is not None:
+                refused.line = event.start_mark.line + 1
+            raise
+        return None
+
+    def _take(self, event: yaml.Event) -> bool:
+        """Take in one event; True at the end of a document."""
+        match event:
+            case yaml.ScalarEvent():
+                self._nodes += 1
+                if self._nodes > self._limits.nodes_max:
+                    raise YamlTooLargeError("yaml: document has too many values")
+                self._bytes += len(event.value) + _NODE_BYTES
+                self._check_tag(event.tag)
+                value = _scalar(event)
+                if event.anchor:
+                    self._anchors[event.anchor] = (value, 1, len(event.value) + _NODE_BYTES)
+                self._put(value, event, is_merge=event.value == "<<" and event.implicit[0])
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                self._check_tag(event.tag)
+                self._start({} if isinstance(event, yaml.MappingStartEvent) else [], event)
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                self._end(event)
+            case yaml.AliasEvent():
+                self._alias(event)
+            case yaml.DocumentEndEvent():
+                return True
+        return False
+
+    def _check_tag(self, tag: str | None) -> None:
+        if tag is not None and self._limits.known_tags_only and tag.removeprefix(_PREFIX) not in _KNOWN_TAGS:
+            raise YamlTextError(f"yaml: could not determine a constructor for the tag {tag!r}")
 
     def _start(self, value: dict[str, Any] | list[Any], event: yaml.CollectionStartEvent) -> None:
         self._nodes += 1
-        if len(self._open) >= MAX_DEPTH:
-            raise YamlTextError("yaml: exceeded max depth")
+        if len(self._open) >= self._limits.depth_max:
+            raise YamlDepthError("yaml: exceeded max depth")
         if self._open and isinstance(self._open[-1].value, dict) and self._open[-1].key is None:
             raise YamlTextError(f"yaml: invalid map key: {'map' if isinstance(value, dict) else 'slice'}")
-        self._open.append(_Open(value, event.anchor, self._nodes))
+        self._bytes += _NODE_BYTES
+        self._open.append(_Open(value, event.anchor, self._nodes, self._bytes))
 
     def _end(self, event: yaml.Event) -> None:
         closed = self._open.pop()
@@ -136,7 +201,8 @@ class _Composer:
                 for key, value in source.items():
                     closed.value.setdefault(key, value)
         if closed.anchor:
-            self._anchors[closed.anchor] = (closed.value, self._nodes - closed.nodes_before + 1)
+            nodes, size = self._nodes - closed.nodes_before + 1, self._bytes - closed.bytes_before + _NODE_BYTES
+            self._anchors[closed.anchor] = (closed.value, nodes, size)
         self._put(closed.value, event)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
@@ -144,11 +210,14 @@ class _Composer:
             if any(collection.anchor == event.anchor for collection in self._open):
                 raise YamlTextError(f"yaml: anchor '{event.anchor}' value contains itself")
             raise YamlTextError(f"yaml: unknown anchor '{event.anchor}' referenced")
-        value, nodes = self._anchors[event.anchor]
+        value, nodes, size = self._anchors[event.anchor]
         self._nodes += nodes
-        self._by_alias += nodes
-        if self._by_alias > MAX_NODES_BY_ALIAS:
-            raise YamlTextError("yaml: document contains excessive aliasing")
+        self._bytes += size
+        self._nodes_by_alias += nodes
+        self._bytes_by_alias += size
+        limits = self._limits
+        if self._nodes_by_alias > limits.nodes_by_alias_max or self._bytes_by_alias > limits.bytes_by_alias_max:
+            raise YamlTooLargeError("yaml: document contains excessive aliasing")
         self._put(value, event)
 
     def _put(self, value: Any, event: yaml.Event, *, is_merge: bool = False) -> None:
