@@ -219,7 +219,8 @@ def test_duplicates_in_a_keyed_list_are_one_path() -> None:
 
 def test_managed_3_a_status_write_can_not_take_the_record_away_nor_rewrite_it() -> None:
     made = write(claim(labels={"x": "y"}), None, "maker")
-    for sent in ([{}], [{**made["metadata"]["managedFields"][0], "manager": "thief"}]):
+    tricks: list[list[Json]] = [[{}], [{**made["metadata"]["managedFields"][0], "manager": "thief"}]]
+    for sent in tricks:
         new = copy.deepcopy(made)
         new["metadata"]["managedFields"] = sent
         new["status"]["phase"] = "Bound"
@@ -245,5 +246,5 @@ def test_of_duplicates_it_is_only_known_whether_they_differ(
 
     changes = compare(conditions(before), conditions(after), CLAIM.schema)
     assert changes.added == changes.removed == {}
-    path = {"f:status": {"f:conditions": {'k:{"type":"A"}': {}}}}
+    path: Json = {"f:status": {"f:conditions": {'k:{"type":"A"}': {}}}}
     assert changes.modified == (path if is_modified else {})
