@@ -17,8 +17,10 @@ import pytest
 import yaml
 from tests.server.test_http import request
 
+from pvbinder.server import identity as identity_module
 from pvbinder.server.http import Listener
 from pvbinder.server.identity import Identity, kubeconfig
+from pvbinder.server.private_files import PrivateFileError
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.store.database import DataDirectoryError
 
@@ -102,7 +104,89 @@ def test_a_damaged_authority_is_told_and_not_replaced(tmp_path: Path, spoiled: l
     assert identity.path(spoiled[0]).read_bytes() == b"-----"
 
 
-@pytest.mark.parametrize("kept", [b"", b"short", b"\xff" * 43, b"x" * 44])
+def open_to_others(path: Path) -> None:
+    path.chmod(0o644)
+
+
+def link(path: Path) -> None:
+    path.rename(path.with_suffix(".moved"))
+    path.symlink_to(path.with_suffix(".moved"))
+
+
+@pytest.mark.parametrize("name", ["ca.key", "server.key", "admin.key", "admin.token"])
+@pytest.mark.parametrize("spoil", [open_to_others, link])
+def test_identity_1_a_secret_that_is_open_to_others_or_a_link_stops_the_start(
+    tmp_path: Path, name: str, spoil: Callable[[Path], None]
+) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    before = identity.path(name).read_bytes()
+    spoil(identity.path(name))
+    with pytest.raises(PrivateFileError, match=name):
+        Identity.load_or_make(identity.directory)
+    assert identity.path(name).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "server.crt", "admin.crt"])
+def test_identity_1_a_certificate_that_others_may_write_stops_the_start(tmp_path: Path, name: str) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    identity.path(name).chmod(0o644)
+    Identity.load_or_make(identity.directory)
+    identity.path(name).chmod(0o666)
+    with pytest.raises(PrivateFileError, match=f"others may write .*{name}"):
+        Identity.load_or_make(identity.directory)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda pki: os.truncate(pki / "ca.key", 0),
+        lambda pki: (pki / "ca.key").write_bytes((pki / "server.key").read_bytes()),
+        lambda pki: (pki / "ca.key").unlink(),
+    ],
+    ids=["cut", "another's", "missing"],
+)
+def test_identity_2_an_authority_without_its_key_is_told_at_each_start_and_not_replaced(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    authority = identity.authority.read_bytes()
+    spoil(identity.directory)
+    with pytest.raises(DataDirectoryError, match=r"certificates in .* are damaged: ca\."):
+        Identity.load_or_make(identity.directory)
+    assert identity.authority.read_bytes() == authority
+
+
+@pytest.mark.parametrize("leaf", ["server", "admin"])
+def test_identity_2_a_leaf_of_another_authority_is_made_anew(tmp_path: Path, leaf: str) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    other = Identity.load_or_make(tmp_path / "other")
+    for suffix in ("crt", "key"):
+        identity.path(f"{leaf}.{suffix}").write_bytes(other.path(f"{leaf}.{suffix}").read_bytes())
+    foreign = identity.path(f"{leaf}.crt").read_bytes()
+    Identity.load_or_make(identity.directory)
+    assert identity.path(f"{leaf}.crt").read_bytes() != foreign
+
+
+def test_identity_2_certificates_that_are_over_are_made_anew_whatever_the_times_of_their_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(identity_module, "LEAF_DAYS", 0)
+        with pytest.raises(DataDirectoryError, match="expired"):
+            Identity.load_or_make(tmp_path / "pki")
+    identity = Identity.load_or_make(tmp_path / "pki")
+    assert identity.problem() is None
+
+
+def test_identity_2_an_authority_that_is_over_is_told_and_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity_module, "AUTHORITY_DAYS", 0)
+    with pytest.raises(DataDirectoryError, match="expired"):
+        Identity.load_or_make(tmp_path / "pki")
+
+
+@pytest.mark.parametrize("kept", [b"", b"short", b"\xff" * 43, b"x" * 44, b"A" * 43])
 def test_what_cannot_be_a_token_is_made_anew(tmp_path: Path, kept: bytes) -> None:
     before = Identity.load_or_make(tmp_path / "pki")
     token = before.admin_token

@@ -14,6 +14,7 @@ import pytest
 from tests.server.serving import Reply, Serving, serving
 
 from pvbinder.server.authentication import TokenFileError, TokenOwner, TokenRefused, read_token_file
+from pvbinder.server.private_files import PrivateFileError
 from pvbinder.server.requests import UserInfo
 from pvbinder.server.service_account_tokens import ServiceAccountTokens, load_or_make_secret
 
@@ -265,3 +266,65 @@ def test_a_token_file_with_a_wrong_line_is_refused(tmp_path: Path, text: str) ->
         read_token_file(path)
     with pytest.raises(TokenFileError, match="can't read"):
         read_token_file(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        (b"", "it has 0"),
+        (b"short", "it has 5"),
+        (bytes(range(33)), "it has 33"),
+        (bytes(32), "they aren't random"),
+        (b"\xff" * 32, "they aren't random"),
+    ],
+    ids=["empty", "cut", "longer", "zeroed", "blank"],
+)
+def test_tokens_5_a_key_that_is_none_is_refused_and_left_as_it_is(tmp_path: Path, key: bytes, says: str) -> None:
+    path = tmp_path / "service-account.key"
+    path.write_bytes(key)
+    path.chmod(0o600)
+    with pytest.raises(PrivateFileError, match=says) as refused:
+        load_or_make_secret(tmp_path)
+    assert str(path) in refused.value.message
+    assert path.read_bytes() == key
+
+
+def test_tokens_5_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    load_or_make_secret(tmp_path)
+    (tmp_path / "service-account.key").chmod(0o640)
+    with pytest.raises(PrivateFileError, match="others may read"):
+        load_or_make_secret(tmp_path)
+
+
+REFUSED_TOKENS = {
+    "empty token": (",ana,1\n", "entry 1 is not"),
+    "blank token": ("  ,ana,1\n", "entry 1 is not"),
+    "empty user": ("s3cret,,1\n", "entry 1 is not"),
+    "a token of two users": ("s3cret,ana,1\ns3cret,bob,2\n", "entry 2 has the token of another user"),
+    "a token with a blank in it": ("s3 cret,ana,1\n", "no header can carry"),
+    "a token with a null in it": ("s3\0cret,ana,1\n", "can't|no header"),
+    "a token beyond ASCII": ("s\u00e9cret,ana,1\n", "no header can carry"),
+    "an open quote": ('s3cret,ana,1,"devs\n', "can't read the tokens"),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), REFUSED_TOKENS.values(), ids=REFUSED_TOKENS.keys())
+def test_authentication_5_a_file_of_tokens_is_refused_for(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "tokens.csv").write_text(text)
+    with pytest.raises(TokenFileError, match=says):
+        read_token_file(tmp_path / "tokens.csv")
+
+
+def test_authentication_5_a_file_of_tokens_that_others_may_write_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.csv"
+    path.write_text("s3cret,ana,1\n")
+    path.chmod(0o644)
+    assert read_token_file(path)
+    path.chmod(0o664)
+    with pytest.raises(TokenFileError, match="others may write"):
+        read_token_file(path)
+
+
+def test_authentication_5_the_same_entry_twice_is_no_contradiction(tmp_path: Path) -> None:
+    (tmp_path / "tokens.csv").write_text("s3cret,ana,1\ns3cret,ana,1\n")
+    assert list(read_token_file(tmp_path / "tokens.csv")) == ["s3cret"]

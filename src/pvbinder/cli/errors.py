@@ -25,6 +25,7 @@ def exit_code_of(error: PvbinderError) -> int:
     from pvbinder.kube.errors import ConfigError
     from pvbinder.server.authentication import TokenFileError
     from pvbinder.server.http import ListenError
+    from pvbinder.server.private_files import PrivateFileError
     from pvbinder.server.store import DataDirectoryError
 
     by_asking_differently = (
@@ -34,6 +35,7 @@ def exit_code_of(error: PvbinderError) -> int:
         DumpFileError,
         ListenError,
         OptionError,
+        PrivateFileError,
         TokenFileError,
         UnreadableFileError,
         UnknownControllerError,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -98,14 +98,13 @@ def _refuse_what_is_no_file(file: Path) -> None:
 
 
 def _replace(file: Path, objects: list[Json], form: str) -> None:
-    """Write `file` entirely or not at all."""
-    part = file.with_name(f".{file.name}.part")
+    """Write `file` entirely or not at all, for its owner alone."""
+    from pvbinder.server.private_files import replacing
+
     try:
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as to:
+        with replacing(file) as raw:
+            to = io.TextIOWrapper(raw, encoding="utf-8")
             _write(objects, to, form)
-        part.replace(file)
+            to.detach()
     except OSError as error:
         raise WrongUsageError(f"{file} can't be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)

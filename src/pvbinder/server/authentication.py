@@ -4,6 +4,8 @@ AUTHENTICATION-1  Credentials that are wrong are refused (401); a request withou
 AUTHENTICATION-2  A token is only ever compared by its digest, and never logged.
 AUTHENTICATION-3  A token is good for the audiences that it was made for, those of static tokens are this server's own.
 AUTHENTICATION-4  A certificate counts within its time only, also on a connection that was opened while it did.
+AUTHENTICATION-5  A file of tokens is believed whole or not at all: no empty token, none of two users, none that others
+                  may write.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +22,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, cast
 
-from pvbinder.files import UnreadableFileError, read_file
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.errors import ApiError
+from pvbinder.server.private_files import PrivateFileError, read_trusted
 from pvbinder.server.requests import ApiRequest, UserInfo
 
 MASTERS = "system:masters"
@@ -32,6 +35,9 @@ SERVICE_ACCOUNT = "system:serviceaccount:"
 API_AUDIENCES = ("https://kubernetes.default.svc.cluster.local",)
 INVALID_TOKEN = "invalid bearer token"  # noqa: S105  (a message)
 EXTRA_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored"
+
+TOKEN_FILE_BYTES_MAX = 16 << 20
+_SENDABLE = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +135,16 @@ def read_bearer(header: str) -> str | None:
 def read_token_file(path: Path) -> dict[str, UserInfo]:
     """Read a file of static tokens as ``--token-auth-file`` of the reference has it.
 
-    Each line is ``token,user,uid`` and, quoted if there are several, ``"group1,group2"``. Raises TokenFileError.
+    Each line is ``token,user,uid`` and, quoted if there are several, ``"group1,group2"``. Raises TokenFileError, also
+    for what the reference only warns of: a file that others may write, and a token of two users (AUTHENTICATION-5).
     """
     try:
-        text = read_file(path, bytes_max=TOKEN_FILE_BYTES_MAX).decode()
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), skipinitialspace=True) if row]
-    except (UnreadableFileError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.reason if isinstance(error, UnreadableFileError) else _no_csv(error)
+        text = read_trusted(path, bytes_max=TOKEN_FILE_BYTES_MAX).decode()
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True) if row]
+    except PrivateFileError as error:
+        raise TokenFileError(error.message, hint=error.hint) from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else _no_csv(error)
         raise TokenFileError(
             f"can't read the tokens in {path}: {reason}", hint="each line is token,user,uid"
         ) from error
@@ -146,7 +155,16 @@ def read_token_file(path: Path) -> dict[str, UserInfo]:
                 f"{path}: entry {number} is not token,user,uid", hint='for example s3cret,ana,1,"devs,ops"'
             )
         groups = tuple(group.strip() for group in row[3].split(",") if group.strip()) if len(row) > 3 else ()
-        tokens[row[0].strip()] = UserInfo(row[1].strip(), row[2].strip(), groups)
+        token, user = row[0].strip(), UserInfo(row[1].strip(), row[2].strip(), groups)
+        if not _SENDABLE.fullmatch(token):
+            raise TokenFileError(
+                f"{path}: the token of entry {number} has characters in it that no header can carry",
+                hint="take letters, digits and - . _ ~ + / only",
+            )
+        if tokens.setdefault(token, user) != user:
+            raise TokenFileError(
+                f"{path}: entry {number} has the token of another user", hint="give each user a token of their own"
+            )
     return tokens
 
 

@@ -5,6 +5,10 @@ listened on, and for the administrator a client certificate and a token of 256 b
 connection shows its certificate whatever the requests on it say, so that none of them could be somebody else's, or
 nobody's. Nothing secret leaves the directory except in a kubeconfig that somebody asks for. Everything is 0600.
 
+IDENTITY-1  A key or token that is somebody else's, a link, or open to others stops the start, with its name.
+IDENTITY-2  What is shown to clients is whole: keys belong to certificates, the authority signed those, none is over.
+            A leaf that isn't so is made anew; an authority never is by itself, for clients trust it.
+
 `cryptography` is imported only when something must be made: a start with everything in place needs none of it.
 """
 
@@ -13,16 +17,24 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-import os
 import re
 import secrets
 import ssl
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pvbinder.server.authentication import MASTERS
+from pvbinder.server.private_files import (
+    cannot_write,
+    check_file,
+    check_secret,
+    private_directory,
+    read_secret,
+    write_private,
+)
 from pvbinder.server.store.database import DataDirectoryError
 from pvbinder.server.tls import server_context
 
@@ -32,6 +44,10 @@ SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 CONTEXT = "pvbinder"
 AUTHORITY_DAYS = 3650
 LEAF_DAYS = 365
+TOKEN_CHARACTERS_DIFFERENT = 12  # 43 random ones have fewer different ones once in 10^20
+SECRETS = ("ca.key", "server.key", "admin.key", "admin.token")
+CERTIFICATES = ("ca.crt", "server.crt", "admin.crt", "hosts")
+HANDSHAKE_TURNS_MAX = 8
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 RENEW_AFTER_SECONDS = 270 * 86400  # of a leaf's life, so that one that is used is never about to expire
 
@@ -48,19 +64,22 @@ class Identity:
 
         An authority that is damaged is never replaced by itself: kubeconfigs that somebody copied trust it.
         """
-        directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            private_directory(directory)
+        except OSError as error:
+            raise cannot_write(directory, error) from error
         identity = cls(directory)
         names = sorted({*LOOPBACK, *SERVICE_NAMES, *hosts})
-        has_authority = identity.authority.exists() and identity.path("ca.key").exists()
+        identity._check_files()
+        has_authority = identity._check_authority()
         try:
             if not has_authority or not identity._is_fresh(names):
                 _make(identity, names, keep_authority=has_authority)
-            identity.server_context()
+            problem = identity.problem()
         except (ValueError, TypeError, ssl.SSLError) as error:
-            raise DataDirectoryError(
-                f"the certificates in {directory} are damaged",
-                hint=f"put back a copy, or delete {directory}: they are made anew, and so is the kubeconfig",
-            ) from error
+            raise _damaged(directory, str(error)) from error
+        if problem is not None:
+            raise _damaged(directory, problem)
         if identity._read_token() is None:
             write_private(identity.path("admin.token"), secrets.token_urlsafe(32).encode())
         return identity
@@ -92,20 +111,69 @@ class Identity:
     def _read_token(self) -> str | None:
         """Return the token that is kept; None where there is none, or what can't be one."""
         try:
-            kept = self.path("admin.token").read_bytes().decode("ascii", "replace")
+            kept = read_secret(self.path("admin.token")).decode("ascii", "replace")
         except FileNotFoundError:
             return None
-        return kept if _TOKEN.fullmatch(kept) else None
+        return kept if _TOKEN.fullmatch(kept) and len(set(kept)) >= TOKEN_CHARACTERS_DIFFERENT else None
+
+    def _check_files(self) -> None:
+        """Refuse what is somebody else's, or open to others (IDENTITY-1)."""
+        for name in SECRETS:
+            with suppress(FileNotFoundError):
+                check_secret(self.path(name))
+        for name in CERTIFICATES:
+            check_file(self.path(name))
+
+    def _check_authority(self) -> bool:
+        """Return whether there is an authority; refuse one that isn't whole (IDENTITY-2)."""
+        if not self.authority.exists():
+            return False  # a key alone is what a first start leaves that was killed: nobody trusts it yet
+        if not self.path("ca.key").exists():
+            raise _damaged(self.directory, "ca.key is missing")
+        if not _is_pair(self.authority, self.path("ca.key")):
+            raise _damaged(self.directory, "ca.crt and ca.key are no certificate and its key")
+        return True
+
+    def problem(self) -> str | None:
+        """Return what is wrong with the certificates as they would be used: they shake hands, in memory.
+
+        That asks everything at once: that each key belongs to its certificate, that the authority signed both, that
+        none of them is over yet, and that the server's has the name.
+        """
+        client = ssl.create_default_context(cafile=str(self.authority))
+        client.load_cert_chain(self.path("admin.crt"), self.path("admin.key"))
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        sides = [
+            self.server_context().wrap_bio(to_server, to_client, server_side=True),
+            client.wrap_bio(to_client, to_server, server_hostname=LOOPBACK[0]),
+        ]
+        waiting = sides
+        for _ in range(HANDSHAKE_TURNS_MAX):
+            still = []
+            for side in waiting:
+                try:
+                    side.do_handshake()
+                except ssl.SSLWantReadError:
+                    still.append(side)
+                except ssl.SSLCertVerificationError as error:
+                    return error.verify_message
+                except ssl.SSLError as error:
+                    return error.reason or str(error)
+            waiting = still
+            if not waiting:
+                return None
+        return "their handshake doesn't end"
 
     def _is_fresh(self, names: Sequence[str]) -> bool:
         try:
             made = min(self.path(name).stat().st_mtime for name in ("server.crt", "admin.crt"))
             for name in ("server", "admin"):
-                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
-                    self.path(f"{name}.crt"), self.path(f"{name}.key")
-                )
-            return self.path("hosts").read_text().split() == list(names) and (
-                0 <= time.time() - made < RENEW_AFTER_SECONDS
+                if not _is_pair(self.path(f"{name}.crt"), self.path(f"{name}.key")):
+                    return False
+            return (
+                self.path("hosts").read_text().split() == list(names)
+                and 0 <= time.time() - made < RENEW_AFTER_SECONDS
+                and self.problem() is None
             )
         except (OSError, ValueError):  # an ssl.SSLError is an OSError
             return False
@@ -137,18 +205,27 @@ preferences: {{}}
 """
 
 
+def _is_pair(certificate: Path, key: Path) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError):  # an ssl.SSLError is an OSError
+        return False
+    return True
+
+
+def _no_password() -> str:
+    raise ValueError("a key of ours has no password")  # without this, the library would ask at the terminal
+
+
+def _damaged(directory: Path, why: str) -> DataDirectoryError:
+    return DataDirectoryError(
+        f"the certificates in {directory} are damaged: {why}",
+        hint=f"put back a copy, or delete {directory}: they are made anew, and so is the kubeconfig",
+    )
+
+
 def _encoded(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    new.replace(path)
 
 
 def _make(identity: Identity, names: Sequence[str], *, keep_authority: bool) -> None:

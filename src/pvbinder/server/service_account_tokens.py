@@ -5,6 +5,7 @@ TOKENS-1  A token is good until its time is over, for as long as the account tha
 TOKENS-2  A token that was changed, or made by another server, is nobody's.
 TOKENS-3  A token is good for the audiences that it was made for, and no others.
 TOKENS-4  A token of an account is bound to a pod only if the pod runs as that account.
+TOKENS-5  Nothing is signed with a key that isn't one: a file that is empty, cut, blank or open to others is refused.
 
 They are JSON web tokens as in the reference, signed with a secret of this server's own (HS256): nobody but this server
 is meant to verify them, so there is no public key to publish.
@@ -36,8 +37,8 @@ from pvbinder.server.authentication import (
     service_account_groups,
 )
 from pvbinder.server.errors import bad_request, conflict, invalid, is_invalid, not_found
-from pvbinder.server.identity import write_private
 from pvbinder.server.kinds.kind import Json
+from pvbinder.server.private_files import PrivateFileError, read_secret, write_private
 from pvbinder.server.requests import UserInfo
 from pvbinder.server.rest.api import Api
 
@@ -48,6 +49,8 @@ MOST_SECONDS = 1 << 32
 LEEWAY_SECONDS = 60  # between clocks, and for what is being deleted, as in the reference
 LONGEST_TOKEN = 16 << 10
 SECRET_NAME = "service-account.key"  # noqa: S105  (a file's name)
+SECRET_BYTES = 32
+SECRET_BYTES_DIFFERENT = 12  # 32 random bytes have fewer different ones once in 10^20
 _HEADER = {"alg": "HS256", "typ": "JWT"}
 _TOKEN_REQUEST = Resource("authentication.k8s.io", "v1", "TokenRequest", "tokenrequests", True)
 _BINDABLE: dict[str, Resource] = {"Pod": PODS, "Secret": SECRETS, "Node": NODES}
@@ -58,9 +61,19 @@ _INVALIDATED = "service account token has been invalidated"
 def load_or_make_secret(directory: Path) -> bytes:
     """Return the secret that tokens are signed with, kept in `directory` so that they outlive a restart."""
     path = directory / SECRET_NAME
-    if not path.exists():
-        write_private(path, secrets.token_bytes(32))
-    return path.read_bytes()
+    try:
+        secret = read_secret(path)
+    except FileNotFoundError:
+        secret = secrets.token_bytes(SECRET_BYTES)
+        write_private(path, secret)
+        return secret
+    if len(secret) != SECRET_BYTES or len(set(secret)) < SECRET_BYTES_DIFFERENT:
+        what = f"it has {len(secret)}" if len(secret) != SECRET_BYTES else "they aren't random"
+        raise PrivateFileError(
+            f"{path} is no signing key of {SECRET_BYTES} random bytes: {what}; everybody could sign tokens with it",
+            hint="put back a copy, or delete it: a new one is made, and tokens of service accounts must be made anew",
+        )
+    return secret
 
 
 @dataclass(slots=True)

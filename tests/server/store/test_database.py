@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pvbinder.server.store.database import FILE_NAME, LOCK_NAME, Database, DataDirectoryError, WriteFailed
+from pvbinder.server.private_files import PrivateFileError
+from pvbinder.server.store.database import FILE_NAME, LOCK_NAME, OWN_FILES, Database, DataDirectoryError, WriteFailed
+from pvbinder.server.store.recovery import recover
 from pvbinder.server.store.state import Stored
 
 
@@ -60,6 +62,32 @@ def test_database_4_only_the_owner_can_read_it(tmp_path: Path) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
     assert set(modes.values()) == {0o600}, modes
     database.close()
+
+
+def test_database_4_a_link_in_the_place_of_a_file_is_never_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    for name in OWN_FILES:
+        directory = tmp_path / f"data of {name}"
+        Database(directory).close()
+        (directory / name).unlink(missing_ok=True)
+        (directory / name).symlink_to(victim)
+        with pytest.raises(PrivateFileError, match=f"{name} is a link"):
+            Database(directory)
+        with pytest.raises(PrivateFileError, match=f"{name} is a link"):
+            recover(directory)
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_database_4_a_directory_or_a_file_of_somebody_else_is_refused_and_not_changed(tmp_path: Path) -> None:
+    Database(tmp_path / "data").close()
+    os.chown(tmp_path / "data" / FILE_NAME, 54321, 54321)
+    with pytest.raises(PrivateFileError, match="belongs to user 54321"):
+        Database(tmp_path / "data")
+    os.chown(tmp_path / "data", 54321, 54321)
+    with pytest.raises(PrivateFileError, match="belongs to user 54321"):
+        Database(tmp_path / "data")
 
 
 def refusal(directory: Path) -> DataDirectoryError:

@@ -8,8 +8,9 @@ it costs two syncs for every 100 000 revisions, and a start after a crash skips 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from pvbinder.server.private_files import replacing
 
 FILE_NAME = "ceiling"
 BLOCK = 100_000
@@ -25,21 +26,5 @@ def read_ceiling(directory: Path) -> int | None:
 
 def write_ceiling(directory: Path, revision: int) -> None:
     """Replace the ceiling, durably; raises OSError, and then the old one holds."""
-    new = directory / f"{FILE_NAME}.new"
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(handle, b"%d\n" % revision)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    new.replace(directory / FILE_NAME)
-    sync_directory(directory)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make durable which names the directory holds."""
-    handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with replacing(directory / FILE_NAME) as file:
+        file.write(b"%d\n" % revision)

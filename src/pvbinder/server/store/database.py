@@ -3,7 +3,7 @@
 DATABASE-1  Durable: when `commit` returns, the batch survives ``kill -9`` and a power cut (WAL, synchronous=FULL).
 DATABASE-2  Whole: a batch is there entirely or not at all, with the revision that it ends at.
 DATABASE-3  Ours alone: a second process on the same directory is told so and changes nothing (`flock` on ``lock``).
-DATABASE-4  Private: the directory is 0700, its files 0600.
+DATABASE-4  Private: the directory is ours and 0700, its files are 0600, and none of them is a link or somebody else's.
 DATABASE-5  Sound: when it is open, every row was read and is what was written, and none is missing. Anything else is
             refused, and nothing is changed: not even what SQLite would tidy up by itself when it opens a file.
 
@@ -22,8 +22,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.server.disk import in_words, trouble_of, way_out
+from pvbinder.server.private_files import check_file, create_private, private_directory, sync_directory
 from pvbinder.server.scratch import OWNER_FILE
-from pvbinder.server.store.ceiling import BLOCK, read_ceiling, sync_directory, write_ceiling
+from pvbinder.server.store.ceiling import BLOCK, read_ceiling, write_ceiling
+from pvbinder.server.store.ceiling import FILE_NAME as CEILING_NAME
 from pvbinder.server.store.checksums import Totals, checksum_of
 from pvbinder.server.store.log_file import read_log
 from pvbinder.server.store.state import Stored
@@ -32,6 +35,9 @@ FILE_NAME = "store.db"
 LOCK_NAME = "lock"
 LAST_GOOD_NAME = "last-good.db"  # a copy from the last start or stop (`last_good.py`)
 RECOVERED_NAME = "recovered.db"  # whole and sound, about to take the place of a damaged file (`recovery.py`)
+OWN_FILES = (  # each of them is a file of ours, and nothing that leads elsewhere
+    FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", LOCK_NAME, LAST_GOOD_NAME, RECOVERED_NAME, CEILING_NAME,
+)  # fmt: skip
 APPLICATION_ID = 0x70766264  # "pvbd", so that `file` and we know the file as ours
 SCHEMA_VERSION = 2
 # The revision of an empty store. Not 0 or 1: those mean something else, or too little, to clients, and whoever asks for
@@ -189,7 +195,7 @@ def _statements(
 def lock_directory(directory: Path) -> int:
     """Make the directory if it isn't there, and hold its lock until the returned file is closed (DATABASE-3)."""
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_directory(directory)
     except (FileExistsError, NotADirectoryError) as error:
         raise DataDirectoryError(f"{directory} is not a directory", hint="choose one with --data-dir") from error
     except OSError as error:
@@ -199,8 +205,11 @@ def lock_directory(directory: Path) -> int:
         raise DataDirectoryError(
             f"{directory} has files in it that are not pvbinder's", hint="choose an empty directory with --data-dir"
         )
+    for name in OWN_FILES:
+        check_file(directory / name)
     try:
-        lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        lock = os.open(directory / LOCK_NAME, flags, 0o600)
     except OSError as error:
         raise _unusable(directory, error) from error
     try:
@@ -214,12 +223,12 @@ def lock_directory(directory: Path) -> int:
             hint="use that one, stop it, or choose another directory with --data-dir",
         ) from error
     try:
-        directory.chmod(0o700)
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
-        os.close(lock)
-        raise _unusable(directory, error) from error
+        if trouble_of(error, directory) != "full":  # who holds the lock is only for the other one's message
+            os.close(lock)
+            raise _unusable(directory, error) from error
     return lock
 
 
@@ -235,7 +244,7 @@ def _is_there(path: Path) -> bool:
 def create(path: Path, objects: Iterable[tuple[str, str, Stored]] = (), revision: int = BEFORE_ANYTHING) -> None:
     """Make a new file with `objects` in it, at `revision`."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(create_private(path))
         with closing(connect(path)) as connection:
             _fill(connection, objects, revision)
     except (OSError, sqlite3.Error) as error:
@@ -384,4 +393,5 @@ def _add_checksums(path: Path) -> None:
 
 
 def _unusable(path: Path, error: Exception) -> DataDirectoryError:
-    return DataDirectoryError(f"can't use {path}: {error}", hint="make it writable, or choose another with --data-dir")
+    trouble = trouble_of(error, path if path.is_dir() else path.parent) or "failing"
+    return DataDirectoryError(f"can't use {path}: {in_words(trouble, error)}", hint=way_out(trouble))

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.store.ceiling import sync_directory
+from pvbinder.server.private_files import create_private, sync_directory
 from pvbinder.server.store.database import FILE_NAME, LAST_GOOD_NAME, checked_rows, open_for_reading
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def _keep_copy(directory: Path) -> None:
     with closing(open_for_reading(directory / FILE_NAME)) as source:
         if _revision_of(source) == _revision_of_copy(path):
             return
-        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(create_private(new))
         try:
             source.execute("VACUUM INTO ?", (str(new),))
             with closing(open_for_reading(new, alone=True)) as copy:

@@ -23,8 +23,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.server.private_files import sync_directory
 from pvbinder.server.store.ceiling import FILE_NAME as CEILING_NAME
-from pvbinder.server.store.ceiling import read_ceiling, sync_directory, write_ceiling
+from pvbinder.server.store.ceiling import read_ceiling, write_ceiling
 from pvbinder.server.store.checksums import Totals, checksum_of
 from pvbinder.server.store.database import (
     FILE_NAME,
