@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from pvbinder.server import private_files
 from pvbinder.server.private_files import (
     PrivateFileError,
     check_way_to,
@@ -74,7 +73,7 @@ def test_private_files_1_a_link_in_the_place_of_the_old_name_or_of_the_file_lead
 def test_private_files_1_a_file_that_is_in_the_way_is_never_taken(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(private_files.secrets, "token_hex", lambda _: "guessed")
+    monkeypatch.setattr("pvbinder.server.private_files.secrets.token_hex", lambda _: "guessed")
     planted = shared / ".kc.guessed.new"
     planted.write_text("")
     planted.chmod(0o666)
@@ -109,11 +108,14 @@ def test_private_files_2_a_write_that_fails_leaves_the_file_of_before_and_nothin
 
 
 def test_private_files_2_file_and_directory_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced = []
+    synced: list[int] = []
     sync = os.fsync
-    monkeypatch.setattr(
-        os, "fsync", lambda handle: (synced.append(stat.S_IFMT(os.fstat(handle).st_mode)), sync(handle))
-    )
+
+    def note_and_sync(handle: int) -> None:
+        synced.append(stat.S_IFMT(os.fstat(handle).st_mode))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", note_and_sync)
     write_private(tmp_path / "kc", b"secret")
     assert synced == [stat.S_IFREG, stat.S_IFDIR]
 

@@ -88,7 +88,7 @@ class Dispatcher:
         except ApiError as error:
             return error_response(request, error)
         except WriteFailed as error:
-            return error_response(request, ApiError(500, "InternalError", f"Internal error occurred: {error.message}"))
+            return error_response(request, not_stored(error))
         except Exception as error:
             log.exception("request failed method=%s path=%s", request.method, request.path)
             why = f"Internal error occurred: {type(error).__name__}"
@@ -156,6 +156,13 @@ class Dispatcher:
         decision = decide(self.authorizer, user, attributes)
         if not decision.allowed:
             raise refused(user, attributes, decision)
+
+
+def not_stored(error: WriteFailed) -> ApiError:
+    """500 of a write that the disk didn't take; when it is full, in the words of etcd, which tools know."""
+    if error.trouble == "full":
+        return ApiError(500, "", "etcdserver: mvcc: database space exceeded: the disk is full; deleting works")
+    return ApiError(500, "InternalError", f"Internal error occurred: {error.message}")
 
 
 def error_response(request: ApiRequest, error: ApiError) -> ApiResponse:

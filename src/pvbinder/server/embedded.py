@@ -40,6 +40,7 @@ from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.loading import load
 from pvbinder.server.messages import Timeouts
 from pvbinder.server.openapi import OpenApi
+from pvbinder.server.private_files import PrivateFileError
 from pvbinder.server.requests import ApiRequest, UserInfo
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.health import Health
@@ -162,7 +163,11 @@ class EmbeddedServer:
 
     def write_kubeconfig(self, path: Path, *, token: str | None = None) -> None:
         """Write a kubeconfig (mode 0600): with the administrator's token, or with one of the static ones."""
-        self.identity.write_kubeconfig(path, self.url, token=token)
+        try:
+            self.identity.write_kubeconfig(path, self.url, token=token)
+        except PrivateFileError:
+            self.store.give_up_reserve()  # on a full disk: without it, nobody can delete anything
+            self.identity.write_kubeconfig(path, self.url, token=token)
 
     async def _bootstrap(self) -> None:
         """Create what an empty Kubernetes has and is missing here."""
@@ -187,7 +192,7 @@ class EmbeddedServer:
             raise BootstrapError(f"can't create {obj['kind']} {name}: {answer.body.decode(errors='replace')}")
 
     def _why_not_writable(self) -> str | None:
-        return None if self.store.is_writable else "the last write could not be stored"
+        return self.store.why_not_writable
 
     def _why_not_ready(self) -> str | None:
         return None if self._ready else "starting"

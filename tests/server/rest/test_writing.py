@@ -43,11 +43,13 @@ async def test_writing_2_an_answer_is_given_only_when_the_write_is_durable(tmp_p
 async def test_writing_2_a_disk_that_refuses_the_write_is_a_500_and_nothing_changes(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         before = await server.send("POST", MAPS, config_map())
+        assert server.store._database._connection is not None
         server.store._database._connection.execute("PRAGMA query_only = ON")
         answer = await server.send("PATCH", f"{MAPS}/a", {"data": {"k": "w"}})
         assert (answer.status, answer.body["reason"]) == (500, "InternalError")
         assert "can't write to" in answer.message
         assert (await server.send("GET", f"{MAPS}/a")).body == before.body
+        assert server.store._database._connection is not None
         server.store._database._connection.execute("PRAGMA query_only = OFF")
         assert (await server.send("PATCH", f"{MAPS}/a", {"data": {"k": "w"}})).status == 200
 
@@ -60,10 +62,12 @@ async def test_writing_2_nothing_is_answered_with_a_change_of_others_that_is_not
         await server.send("POST", MAPS, made)
         change = {"data": {"k": "w"}}
         for method, body in (("PATCH", change), ("DELETE", None)):
+            assert server.store._database._connection is not None
             server.store._database._connection.execute("PRAGMA query_only = ON")
             async with asyncio.TaskGroup() as tasks:
                 answers = [tasks.create_task(server.send(method, f"{MAPS}/a", body)) for _ in range(2)]
             assert [task.result().status for task in answers] == [500, 500]
+            assert server.store._database._connection is not None
             server.store._database._connection.execute("PRAGMA query_only = OFF")
             async with asyncio.TaskGroup() as tasks:
                 answers = [tasks.create_task(server.send(method, f"{MAPS}/a", body)) for _ in range(2)]
@@ -116,10 +120,12 @@ async def test_writing_4_who_is_told_that_a_name_is_taken_finds_the_object(tmp_p
 
 async def test_writing_4_a_name_is_not_taken_by_what_could_not_be_stored(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
+        assert server.store._database._connection is not None
         server.store._database._connection.execute("PRAGMA query_only = ON")
         async with asyncio.TaskGroup() as tasks:
             answers = [tasks.create_task(server.send("POST", MAPS, config_map())) for _ in range(2)]
         assert [task.result().status for task in answers] == [500, 500]
+        assert server.store._database._connection is not None
         server.store._database._connection.execute("PRAGMA query_only = OFF")
         assert (await server.send("POST", MAPS, config_map())).status == 201
 

@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from pvbinder.server.private_files import PrivateFileError
-from pvbinder.server.store.database import FILE_NAME, LOCK_NAME, OWN_FILES, Database, DataDirectoryError, WriteFailed
+from pvbinder.server.store.database import FILE_NAME, LOCK_NAME, Database, DataDirectoryError, WriteFailed
+from pvbinder.server.store.directory import OWN_FILES
 from pvbinder.server.store.recovery import recover
 from pvbinder.server.store.state import Stored
 
 
 def test_database_1_a_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
     database = Database(tmp_path)
+    assert database._connection is not None
     (journal,) = database._connection.execute("PRAGMA journal_mode").fetchone()
+    assert database._connection is not None
     (synchronous,) = database._connection.execute("PRAGMA synchronous").fetchone()
     assert (journal, synchronous) == ("wal", 2)
     database.close()

@@ -79,7 +79,7 @@ def test_recovery_2_with_a_copy_no_object_of_it_is_lost(tmp_path: Path, damage: 
     assert set(found) >= set(ALL) - {"k0002"}
     assert done.objects == len(found)
     assert all(found[key].data == b"%d " % n * 300 for n, key in enumerate(ALL) if n not in (1, 2))
-    assert done.lost == ()
+    assert set(done.lost) <= {("things", "k9999")}, "which was made after the copy, and is known by name"
 
 
 @pytest.mark.parametrize("name", ["zeros", "a sector", "header"])
@@ -227,6 +227,7 @@ async def test_last_good_1_a_damaged_file_never_takes_the_place_of_a_good_copy(
     good = (tmp_path / LAST_GOOD_NAME).read_bytes()
     async with Store(tmp_path, keep_copy=True) as store:
         await write(store, "another")
+        assert store._database._connection is not None
         store._database._connection.execute("UPDATE object SET data = x'00' WHERE key = 'k7'")
     assert (tmp_path / LAST_GOOD_NAME).read_bytes() == good
     assert "no copy was kept for recovery" in caplog.text

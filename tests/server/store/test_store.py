@@ -218,11 +218,13 @@ async def test_store_5_a_failed_batch_takes_all_its_writes_with_it_and_reads_go_
 async def test_a_read_only_disk_refuses_writes_and_serves_reads(tmp_path: Path) -> None:
     async with Store(tmp_path) as store:
         await put(store, "kept")
+        assert store._database._connection is not None
         store._database._connection.execute("PRAGMA query_only = ON")
         _, durable = store.put(KIND, "new", encoder("y"))
         with pytest.raises(WriteFailed, match="can't write to"):
             await durable
         assert listed(store) == {"kept": "x"}
+        assert store._database._connection is not None
         store._database._connection.execute("PRAGMA query_only = OFF")
 
 

@@ -9,7 +9,7 @@ Read `store.py` for the promises, `state.py` for the map, `history.py` for watch
 for the disk, and `recovery.py` for what is done when it failed.
 """
 
-from pvbinder.server.store.database import DamagedDataError, DataDirectoryError, WriteFailed
+from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, WriteFailed
 from pvbinder.server.store.history import Change, Cursor, HistoryLost
 from pvbinder.server.store.state import Stored
 from pvbinder.server.store.store import Page, RevisionExpired, RevisionFromTheFuture, Store

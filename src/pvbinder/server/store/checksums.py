@@ -18,6 +18,14 @@ def checksum_of(kind: str, key: str, stored: Stored) -> int:
     return crc32(stored.data, crc32(f"{kind}\0{key}\0{stored.revision}".encode(errors="surrogatepass")))
 
 
+def checksum_of_totals(meta: Stored, identity: str) -> int:
+    """Return the checksum of the row of the revision, which is also one over the identity of the directory.
+
+    So a log of another directory, which has this row in it whatever else it has, is not taken for ours.
+    """
+    return checksum_of("", identity, meta)
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """How many objects there are, and the sum of their checksums."""

@@ -6,15 +6,16 @@ DATABASE-3  Ours alone: a second process on the same directory is told so and ch
 DATABASE-4  Private: the directory is ours and 0700, its files are 0600, and none of them is a link or somebody else's.
 DATABASE-5  Sound: when it is open, every row was read and is what was written, and none is missing. Anything else is
             refused, and nothing is changed: not even what SQLite would tidy up by itself when it opens a file.
+DATABASE-6  A full disk is no damage: what is stored is served, what is deleted is stored in the room that is kept for
+            that, and other writes fail until there is room again, by itself.
 
 `commit` may be called from any thread, one call at a time; everything else belongs to the thread that opens and closes.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shlex
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
@@ -22,24 +23,37 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.disk import in_words, trouble_of, way_out
-from pvbinder.server.private_files import check_file, create_private, private_directory, sync_directory
-from pvbinder.server.scratch import OWNER_FILE
+from pvbinder.server.disk import Trouble, in_words, trouble_of, way_out
+from pvbinder.server.private_files import PrivateFileError, create_private, sync_directory
+from pvbinder.server.store.acknowledged import Acknowledged, AcknowledgedWriter, begin, read_acknowledged
 from pvbinder.server.store.ceiling import BLOCK, read_ceiling, write_ceiling
-from pvbinder.server.store.ceiling import FILE_NAME as CEILING_NAME
-from pvbinder.server.store.checksums import Totals, checksum_of
-from pvbinder.server.store.log_file import read_log
+from pvbinder.server.store.checksums import Totals, checksum_of, checksum_of_totals
+from pvbinder.server.store.directory import FILE_NAME, LAST_GOOD_NAME, LOCK_NAME, RECOVERED_NAME, lock_directory
+from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, UnusableError, WriteFailed
+from pvbinder.server.store.pages import PAGE_BYTES
+from pvbinder.server.store.reserve import Reserve, makes_room
+from pvbinder.server.store.sound import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    Sound,
+    check_acknowledged,
+    identity_in,
+    open_for_reading,
+    read_file,
+)
 from pvbinder.server.store.state import Stored
 
-FILE_NAME = "store.db"
-LOCK_NAME = "lock"
-LAST_GOOD_NAME = "last-good.db"  # a copy from the last start or stop (`last_good.py`)
-RECOVERED_NAME = "recovered.db"  # whole and sound, about to take the place of a damaged file (`recovery.py`)
-OWN_FILES = (  # each of them is a file of ours, and nothing that leads elsewhere
-    FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", LOCK_NAME, LAST_GOOD_NAME, RECOVERED_NAME, CEILING_NAME,
-)  # fmt: skip
-APPLICATION_ID = 0x70766264  # "pvbd", so that `file` and we know the file as ours
-SCHEMA_VERSION = 2
+__all__ = [
+    "FILE_NAME",
+    "LAST_GOOD_NAME",
+    "LOCK_NAME",
+    "RECOVERED_NAME",
+    "DamagedDataError",
+    "DataDirectoryError",
+    "Database",
+    "WriteFailed",
+]
+
 # The revision of an empty store. Not 0 or 1: those mean something else, or too little, to clients, and whoever asks for
 # changes since then must hear that they are expired.
 BEFORE_ANYTHING = 100
@@ -50,48 +64,101 @@ _SCHEMA = """
 CREATE TABLE object (kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, data BLOB NOT NULL,
                      checksum INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID
 """
+# Which directory the file is of, so that a file or log of another one isn't taken for ours.
+_IDENTITY_SCHEMA = "CREATE TABLE IF NOT EXISTS directory (identity TEXT NOT NULL)"
+GROWN_BYTES_MAX = 64 << 10  # as pages, with what their splits waste, less than the reserve
+PLENTY_BYTES = 64 << 20
+PAGES_KEPT_FREE = 8  # what the tree may need besides the rows themselves
 _ROWS_AT_ONCE = 1000  # SQLite takes 32 766 parameters in a statement
-
-
-class DataDirectoryError(PvbinderError):
-    """The data directory can't be used as it is."""
-
-
-class DamagedDataError(DataDirectoryError):
-    """The data in the directory is not what was written."""
-
-    def __init__(self, path: Path, why: object) -> None:
-        super().__init__(
-            f"{path} is damaged: {why}",
-            hint=f"nothing was changed. Recover what can be read, keeping the damaged files:\n"
-            f"pvbinder recover --data-dir {shlex.quote(str(path.parent))}",
-        )
-
-
-class WriteFailed(PvbinderError):  # noqa: N818  (says what happened)
-    """A batch could not be made durable; none of it is stored."""
 
 
 class Database:
     """An open and locked data directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, keeps_list: bool = True) -> None:
+        """Open `directory`; `keeps_list` False for one that nobody would recover, which then has no list of writes."""
         self.directory = directory
+        self._path = directory / FILE_NAME
+        self._keeps_list = keeps_list
         self._lock = lock_directory(directory)
-        try:
-            path = directory / FILE_NAME
-            finish_recovery(directory)
-            self._ceiling = read_ceiling(directory)
-            if not _is_there(path):
-                if self._ceiling is not None or (directory / LAST_GOOD_NAME).exists():
-                    raise DamagedDataError(path, "there is nothing in it any more" if path.exists() else "it is gone")
-                _create_empty(path)
-            self._found, self._revision, self._totals = read_sound(path)
-            self._connection = connect(path)
-        except BaseException:
-            os.close(self._lock)
-            raise
+        self._connection: sqlite3.Connection | None = None
+        self._acknowledged: AcknowledgedWriter | None = None
+        self.began_full = False
+        self._room_bytes = 0
+        self._grown_bytes = GROWN_BYTES_MAX  # what a killed process left in the log
         self._used = 0
+        try:
+            self._reserve = Reserve(directory)
+            try:
+                self._open()
+            except (UnusableError, PrivateFileError, sqlite3.Error, OSError) as error:
+                if _trouble(error, directory) != "full":
+                    raise
+                self._reserve.give_up()
+                self.began_full = True
+                self._open()
+            self._prepare()
+        except sqlite3.Error as error:
+            self._close_files()
+            raise UnusableError(self._path, error) from error
+        except OSError as error:
+            self._close_files()
+            raise UnusableError(directory, error) from error
+        except BaseException:
+            self._close_files()
+            raise
+
+    def _open(self) -> None:
+        path, directory = self._path, self.directory
+        finish_recovery(directory)
+        self._ceiling = read_ceiling(directory)
+        known = read_acknowledged(directory)
+        if not _is_there(path):
+            was_there = (directory / LAST_GOOD_NAME).exists() or (known is not None and known.lines)
+            if self._ceiling is not None or was_there:
+                raise DamagedDataError(path, "there is nothing in it any more" if path.exists() else "it is gone")
+            _create_empty(path, keeps_list=self._keeps_list)
+            known = read_acknowledged(directory)
+        sound = read_sound(path)
+        check_acknowledged(path, sound, known)
+        self._found, self._revision, self._totals = sound.objects, sound.revision, sound.totals
+        self._identity = sound.identity
+        self._known = known
+        if self._ceiling is None and known is not None and known.lines:
+            self._revision += BLOCK  # what was given out, and came to nothing, isn't known without it
+
+    def _prepare(self) -> None:
+        """Open the files for writing; on a full disk what is stored is served, and this is tried again by a write."""
+        for _ in range(2):
+            try:
+                self._connection = connect(self._path)
+                self._keep_list(self._connection)
+                break
+            except (UnusableError, PrivateFileError, sqlite3.Error, OSError) as error:
+                if _trouble(error, self.directory) != "full":
+                    raise
+                self._drop_connection()
+                self._reserve.give_up()
+                self.began_full = True
+        self.began_full = not self._reserve.take() and self.began_full
+
+    def _keep_list(self, connection: sqlite3.Connection) -> None:
+        """Go on with the list of acknowledged writes, or begin one (ACKNOWLEDGED-1)."""
+        if self._acknowledged is not None or not (self._keeps_list or self._identity):
+            return
+        known = self._known
+        if not self._identity:
+            self._identity = secrets.token_hex(16)
+            begin(self.directory, self._identity, self._revision)
+            _store_identity(connection, self._identity)
+            known = None
+        elif known is None or known.revision < self._revision:
+            begin(self.directory, self._identity, self._revision)
+            known = None
+        self._acknowledged = AcknowledgedWriter(
+            self.directory,
+            known or read_acknowledged(self.directory) or Acknowledged(self._identity, self._revision, 0),
+        )
 
     def load(self) -> Iterator[tuple[str, str, Stored]]:
         """Give every object, once: kind, key, and what is stored. They were read when it was opened (DATABASE-5)."""
@@ -101,6 +168,36 @@ class Database:
     def revision(self) -> int:
         """Return a revision that all those that were ever given out are not above (CEILING-1)."""
         return max(self._revision, self._ceiling or 0)
+
+    def room_for(self, size: int) -> bool:
+        """Whether a write of `size` bytes more may be tried: not while the reserve is given up (DATABASE-6)."""
+        if self._reserve.is_held or self._reserve.take():
+            return True
+        needed = 2 * size + PAGE_BYTES
+        if self._room_bytes < needed:
+            return False
+        self._room_bytes -= needed
+        return True
+
+    @property
+    def has_reserve(self) -> bool:
+        """Whether writes that grow are taken again."""
+        return self._reserve.is_held or self._reserve.take()
+
+    def give_up_reserve(self) -> None:
+        """Give room to what must be written beside the database, such as the kubeconfig of this start."""
+        self._reserve.give_up()
+
+    @property
+    def noted_bytes(self) -> int:
+        """How long the list of acknowledged writes is."""
+        return self._acknowledged.size if self._acknowledged is not None else 0
+
+    def forget_acknowledged(self, revision: int) -> None:
+        """Shorten the list of acknowledged writes: there is a copy of `revision`. Belongs to the thread of `commit`."""
+        if self._acknowledged is not None:
+            with suppress(OSError):  # a longer list is as good
+                self._acknowledged.forget(revision)
 
     def commit(
         self,
@@ -115,7 +212,7 @@ class Database:
         """
         totals = _totals_after(self._totals, written, replaced)
         meta = Stored(revision, totals.encode())
-        puts: list[str | int | bytes] = [*_row("", "", meta)]
+        puts: list[str | int | bytes] = ["", "", revision, meta.data, checksum_of_totals(meta, self._identity)]
         deletes: list[str | int | bytes] = []
         for (kind, key), stored in written.items():
             if stored is None:
@@ -125,41 +222,123 @@ class Database:
         # As few statements as can be: before and after each of them this thread needs the interpreter, for which it
         # waits up to 5 ms while the event loop is busy.
         statements = [*_statements(_put, 5, puts), *_statements(_delete, 2, deletes)]
-        connection = self._connection
         self._used = max(self._used, revision)
         try:
+            self._write(statements, revision)
+        except (OSError, PrivateFileError, UnusableError, sqlite3.Error) as error:
+            failure = self._failure(error)
+            if failure.trouble == "read-only" or not all(makes_room(*each, replaced) for each in written.items()):
+                if failure.trouble == "full":
+                    self._reserve.give_up()
+                raise failure from error
+            self._make_room()
+            try:
+                self._write(statements, revision)
+            except (OSError, PrivateFileError, UnusableError, sqlite3.Error) as again:
+                raise self._failure(again) from again
+        self._totals = totals
+        self._revision = revision
+        if self._acknowledged is not None:
+            revisions = {where: None if stored is None else stored.revision for where, stored in written.items()}
+            self._acknowledged.note(revisions, revision)
+        if not self._reserve.is_held:
+            self._make_room()
+        else:
+            self._grow(written, replaced)
+
+    def _grow(
+        self, written: Mapping[tuple[str, str], Stored | None], replaced: Mapping[tuple[str, str], Stored]
+    ) -> None:
+        """Let the file grow while there is room for it, where there is little: to empty the log needs it (DATABASE-6).
+
+        Otherwise the log, which may be much larger than the reserve, couldn't be emptied on a full disk.
+        """
+        self._grown_bytes += sum(len(stored.data) for stored in written.values() if stored is not None)
+        self._grown_bytes -= sum(len(stored.data) for stored in replaced.values())
+        if self._grown_bytes > GROWN_BYTES_MAX:
+            disk = os.statvfs(self.directory)
+            if disk.f_bavail * disk.f_frsize < PLENTY_BYTES and self._connection is not None:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._grown_bytes = 0
+
+    def _write(self, statements: list[tuple[str, list[str | int | bytes]]], revision: int) -> None:
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = connect(self._path)
+        try:
+            self._keep_list(connection)
             if revision > (self._ceiling or 0):
                 write_ceiling(self.directory, revision + BLOCK)
                 self._ceiling = revision + BLOCK
             if len(statements) == 1:
                 connection.execute(*statements[0])
-            else:
-                connection.execute("BEGIN IMMEDIATE")
-                for statement in statements:
-                    connection.execute(*statement)
-                connection.execute("COMMIT")
-        except (OSError, sqlite3.Error) as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise WriteFailed(
-                f"can't write to {self.directory}: {error}",
-                hint="free or grow the disk, or make it writable: writes work again as soon as they can be stored",
-            ) from error
-        self._totals = totals
-        self._revision = revision
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in statements:
+                connection.execute(*statement)
+            connection.execute("COMMIT")
+        except BaseException:
+            try:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                self._drop_connection()  # closing it takes back what was begun
+            raise
+
+    def _failure(self, error: Exception) -> WriteFailed:
+        trouble = _trouble(error, self.directory)
+        cause = error.__cause__ if isinstance(error, PvbinderError) and error.__cause__ is not None else error
+        return WriteFailed(
+            f"can't write to {self.directory}: {in_words(trouble, cause)}",
+            hint=f"{way_out(trouble)}. Writes work again as soon as they can be stored",
+            trouble=trouble,
+        )
+
+    def _make_room(self) -> None:
+        """Give up the reserve and what the log holds, and see how much room there is inside the file (DATABASE-6)."""
+        self._reserve.give_up()
+        self._room_bytes = 0
+        with suppress(sqlite3.Error):
+            if self._connection is not None and not self._connection.in_transaction:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                (free_pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+                self._room_bytes = max(0, free_pages - PAGES_KEPT_FREE) * PAGE_BYTES
 
     def limit_size(self, pages: int) -> None:
         """Let the file grow to `pages` pages only, as a disk of that size would (0: no limit)."""
-        self._connection.execute(f"PRAGMA max_page_count = {pages or 2**32 - 2:d}")
+        if self._connection is not None:
+            self._connection.execute(f"PRAGMA max_page_count = {pages or 2**32 - 2:d}")
 
     def close(self) -> None:
         """Close the file and give up the lock."""
-        self._connection.close()
+        self._drop_connection()
         if self._used:
             # without it the next start skips the rest of the block, which is as good
-            with suppress(OSError):
+            with suppress(OSError, PrivateFileError):
                 write_ceiling(self.directory, self._used)
+        self._close_files()
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _close_files(self) -> None:
+        self._drop_connection()
+        if self._acknowledged is not None:
+            self._acknowledged.close()
+            self._acknowledged = None
         os.close(self._lock)
+
+
+def _trouble(error: BaseException, directory: Path) -> Trouble:
+    if isinstance(error, UnusableError):
+        return error.trouble
+    if isinstance(error, PrivateFileError) and error.__cause__ is not None:
+        error = error.__cause__
+    return trouble_of(error, directory) or "failing"
 
 
 def _row(kind: str, key: str, stored: Stored) -> tuple[str, str, int, bytes, int]:
@@ -192,71 +371,52 @@ def _statements(
         yield text_for(len(part) // width), part
 
 
-def lock_directory(directory: Path) -> int:
-    """Make the directory if it isn't there, and hold its lock until the returned file is closed (DATABASE-3)."""
-    try:
-        private_directory(directory)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise DataDirectoryError(f"{directory} is not a directory", hint="choose one with --data-dir") from error
-    except OSError as error:
-        raise _unusable(directory, error) from error
-    found = {path.name for path in directory.iterdir()}
-    if found and not found & {FILE_NAME, LOCK_NAME, LAST_GOOD_NAME, OWNER_FILE}:
-        raise DataDirectoryError(
-            f"{directory} has files in it that are not pvbinder's", hint="choose an empty directory with --data-dir"
-        )
-    for name in OWN_FILES:
-        check_file(directory / name)
-    try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        lock = os.open(directory / LOCK_NAME, flags, 0o600)
-    except OSError as error:
-        raise _unusable(directory, error) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
-        os.close(lock)
-        by = f" (process {holder})" if holder else ""
-        raise DataDirectoryError(
-            f"another pvbinder is running on {directory}{by}",
-            hint="use that one, stop it, or choose another directory with --data-dir",
-        ) from error
-    try:
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    except OSError as error:
-        if trouble_of(error, directory) != "full":  # who holds the lock is only for the other one's message
-            os.close(lock)
-            raise _unusable(directory, error) from error
-    return lock
-
-
 def _is_there(path: Path) -> bool:
     try:
         return path.stat().st_size > 0
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise UnusableError(path, error) from error
 
 
-def create(path: Path, objects: Iterable[tuple[str, str, Stored]] = (), revision: int = BEFORE_ANYTHING) -> None:
+def create(
+    path: Path,
+    objects: Iterable[tuple[str, str, Stored]] = (),
+    revision: int = BEFORE_ANYTHING,
+    identity: str = "",
+) -> None:
     """Make a new file with `objects` in it, at `revision`."""
     try:
         os.close(create_private(path))
         with closing(connect(path)) as connection:
             _fill(connection, objects, revision)
+            if identity:
+                _store_identity(connection, identity)
     except (OSError, sqlite3.Error) as error:
-        raise _unusable(path, error) from error
+        raise UnusableError(path, error) from error
 
 
-def _create_empty(path: Path) -> None:
+def _store_identity(connection: sqlite3.Connection, identity: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_IDENTITY_SCHEMA)
+    connection.execute("DELETE FROM directory")
+    connection.execute("INSERT INTO directory VALUES (?)", (identity,))
+    row = connection.execute("SELECT revision, data FROM object WHERE kind = '' AND key = ''").fetchone()
+    checksum = checksum_of_totals(Stored(*row), identity)
+    connection.execute("UPDATE object SET checksum = ? WHERE kind = '' AND key = ''", (checksum,))
+    connection.execute("COMMIT")
+
+
+def _create_empty(path: Path, *, keeps_list: bool) -> None:
     """Make the file of a new directory in one step: one that was made by half would be taken for somebody else's."""
     new = path.with_name("new.db")
     for leftover in (new, new.with_name("new.db-wal"), new.with_name("new.db-shm")):
         leftover.unlink(missing_ok=True)
-    create(new)
+    identity = secrets.token_hex(16) if keeps_list else ""
+    if keeps_list:
+        begin(path.parent, identity, BEFORE_ANYTHING)
+    create(new, identity=identity)
     new.replace(path)
     sync_directory(path.parent)
 
@@ -284,7 +444,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
     except sqlite3.Error as error:
-        raise _unusable(path, error) from error
+        raise UnusableError(path, error) from error
     return connection
 
 
@@ -292,6 +452,10 @@ def finish_recovery(directory: Path) -> None:
     """Put a recovered file into its place, if there is one: what it replaces is kept elsewhere by then."""
     recovered, path = directory / RECOVERED_NAME, directory / FILE_NAME
     if recovered.exists():
+        with closing(open_for_reading(recovered, alone=True)) as connection:
+            identity = identity_in(connection)
+            (revision,) = connection.execute("SELECT revision FROM object WHERE kind = '' AND key = ''").fetchone()
+        begin(directory, identity, revision)  # the list of what was acknowledged is that of the damaged file
         for suffix in ("-wal", "-shm"):  # SQLite would apply a log to whatever file it lies beside
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         sync_directory(directory)
@@ -299,77 +463,17 @@ def finish_recovery(directory: Path) -> None:
         sync_directory(directory)
 
 
-def read_sound(path: Path) -> tuple[list[tuple[str, str, Stored]], int, Totals]:
-    """Return the objects, the revision and the totals; refuses what is not as it was written (DATABASE-5).
+def read_sound(path: Path) -> Sound:
+    """Return what is in the file; refuses what is not as it was written (DATABASE-5).
 
     For reading only: on the last close of a file that is open for writing, SQLite empties its log, and with it would go
     what can still be recovered from a log with damage in its middle.
     """
-    if read_log(path).lost:  # to be asked first: SQLite makes the -shm file anew, which tells
-        raise DamagedDataError(path, "acknowledged writes are missing from its log")
-    with closing(open_for_reading(path)) as connection:
-        try:
-            version = _check_header(connection, path)
-            problems = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
-            if problems != ["ok"]:
-                raise DamagedDataError(path, "; ".join(problems))
-            if version == SCHEMA_VERSION:
-                objects = list(checked_rows(connection, path))
-                _, _, meta = objects.pop(0)  # the empty kind comes first
-                return objects, meta.revision, Totals.decode(meta.data)
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise DamagedDataError(path, error) from error
-    _add_checksums(path)
-    return read_sound(path)
-
-
-def open_for_reading(path: Path, *, alone: bool = False) -> sqlite3.Connection:
-    """Open the file so that nothing in it is changed, not even by closing it; `alone` if nobody writes to it."""
-    how = "?mode=ro&immutable=1" if alone else "?mode=ro"
-    try:
-        return sqlite3.connect(f"{path.absolute().as_uri()}{how}", uri=True, isolation_level=None)
-    except sqlite3.Error as error:
-        raise _unusable(path, error) from error
-
-
-def checked_rows(connection: sqlite3.Connection, path: Path) -> Iterator[tuple[str, str, Stored]]:
-    """Give all rows, that of the revision too (kind and key ""), comparing them with their checksums and the totals.
-
-    That a row is missing is known, and raised, at the end only.
-    """
-    found = Totals()
-    meant = None
-    for kind, key, revision, data, checksum in connection.execute(
-        "SELECT kind, key, revision, data, checksum FROM object"
-    ):
-        stored = Stored(revision, data)
-        if checksum_of(kind, key, stored) != checksum:
-            raise DamagedDataError(path, f"{kind} {key} is not what was written" if kind else "its totals changed")
-        if kind:
-            found = Totals(found.objects + 1, found.checksums + checksum)
-        else:
-            meant = Totals.decode(data)
-        yield kind, key, stored
-    if meant is None:
-        raise DamagedDataError(path, "its totals are missing")
-    if found != meant:
-        raise DamagedDataError(path, f"it has {found.objects} objects, and {meant.objects} were written")
-
-
-def _check_header(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the version of the format, if it is one that we know."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
-        raise DataDirectoryError(
-            f"{path} is a database of another program", hint="choose another directory with --data-dir"
-        )
-    if version > SCHEMA_VERSION:
-        raise DataDirectoryError(
-            f"{path} was written by a newer pvbinder (format {version}, this one knows {SCHEMA_VERSION})",
-            hint="upgrade pvbinder, or choose another directory with --data-dir",
-        )
-    return int(version)
+    found = read_file(path)
+    if found is None:
+        _add_checksums(path)
+        return read_sound(path)
+    return found
 
 
 def _add_checksums(path: Path) -> None:
@@ -389,9 +493,4 @@ def _add_checksums(path: Path) -> None:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
         except sqlite3.Error as error:  # closing takes back what was begun
-            raise _unusable(path, error) from error
-
-
-def _unusable(path: Path, error: Exception) -> DataDirectoryError:
-    trouble = trouble_of(error, path if path.is_dir() else path.parent) or "failing"
-    return DataDirectoryError(f"can't use {path}: {in_words(trouble, error)}", hint=way_out(trouble))
+            raise UnusableError(path, error) from error

@@ -8,6 +8,7 @@ connection of its own, so commits go on meanwhile. That it can't be made stops n
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -16,31 +17,42 @@ from pathlib import Path
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.private_files import create_private, sync_directory
-from pvbinder.server.store.database import FILE_NAME, LAST_GOOD_NAME, checked_rows, open_for_reading
+from pvbinder.server.store.directory import FILE_NAME, LAST_GOOD_NAME
+from pvbinder.server.store.reserve import RESERVE_BYTES
+from pvbinder.server.store.sound import checked_rows, identity_in, open_for_reading
 
 log = logging.getLogger(__name__)
 
 
-def keep_copy(directory: Path) -> None:
-    """Bring the copy in `directory` up to date, if it isn't (LAST_GOOD-1). For any thread, while the store is open."""
+def keep_copy(directory: Path) -> int | None:
+    """Bring the copy in `directory` up to date, if it isn't (LAST_GOOD-1). For any thread, while the store is open.
+
+    Returns the revision that it has then; None if none could be made.
+    """
     try:
-        _keep_copy(directory)
+        return _keep_copy(directory)
     except (OSError, sqlite3.Error, PvbinderError) as error:
         log.error("no copy was kept for recovery err=%r", str(error))
+        return None
 
 
-def _keep_copy(directory: Path) -> None:
+def _keep_copy(directory: Path) -> int:
     path, new = directory / LAST_GOOD_NAME, directory / f"{LAST_GOOD_NAME}.new"
     new.unlink(missing_ok=True)
     with closing(open_for_reading(directory / FILE_NAME)) as source:
-        if _revision_of(source) == _revision_of_copy(path):
-            return
+        revision = _revision_of(source)
+        if (revision, identity_in(source)) == _revision_of_copy(path):
+            return revision
+        disk = os.statvfs(directory)
+        if disk.f_bavail * disk.f_frsize < (directory / FILE_NAME).stat().st_size + 2 * RESERVE_BYTES:
+            raise OSError(errno.ENOSPC, "there is no room for it on the disk")  # and writes come first
         os.close(create_private(new))
         try:
             source.execute("VACUUM INTO ?", (str(new),))
             with closing(open_for_reading(new, alone=True)) as copy:
                 for _ in checked_rows(copy, directory / FILE_NAME):
                     pass
+                revision = _revision_of(copy)
             handle = os.open(new, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(handle)
@@ -51,17 +63,18 @@ def _keep_copy(directory: Path) -> None:
             raise
     new.replace(path)
     sync_directory(directory)
+    return revision
 
 
 def _revision_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT revision FROM object WHERE kind = '' AND key = ''").fetchone()[0])
 
 
-def _revision_of_copy(path: Path) -> int | None:
+def _revision_of_copy(path: Path) -> tuple[int, str] | None:
     if not path.exists():
         return None
     try:
         with closing(open_for_reading(path, alone=True)) as copy:
-            return _revision_of(copy)
+            return _revision_of(copy), identity_in(copy)
     except (sqlite3.Error, TypeError, ValueError):
         return None  # it is damaged itself: a new one takes its place

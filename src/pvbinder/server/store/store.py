@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,10 +28,14 @@ from types import TracebackType
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.histogram import Durations, Histogram
-from pvbinder.server.store.database import Database, WriteFailed
+from pvbinder.server.store.database import Database
+from pvbinder.server.store.errors import WriteFailed
 from pvbinder.server.store.history import Change, Cursor, History, HistoryLost
 from pvbinder.server.store.last_good import keep_copy
+from pvbinder.server.store.reserve import makes_room
 from pvbinder.server.store.state import Collection, Stored
+
+NOTED_BYTES_MAX = 16 << 20  # of the list of acknowledged writes, before a new copy is made
 
 log = logging.getLogger(__name__)
 
@@ -86,14 +91,15 @@ class Store:
         """Open `directory`; `keep_copy` keeps a copy in it, made anew after a crash and at the end (LAST_GOOD-1)."""
         self._directory = directory
         self._keeps_copy = keep_copy
-        self._database = Database(directory)
+        self._database = Database(directory, keeps_list=keep_copy)
         self._limits = (history_bytes, history_changes)
         self._collections: dict[str, Collection] = {}
         self._head: dict[tuple[str, str], Stored | None] = {}
         self._batch = _Batch()
         self._committing: _Batch | None = None
         self._gathering = False
-        self._writable = True
+        self._why_not_writable: str | None = None
+        self._noted_bytes_max = NOTED_BYTES_MAX
         self._idle = asyncio.Event()
         self._idle.set()
         self._commits = self._writes = self._failed = 0
@@ -101,6 +107,8 @@ class Store:
         self._began = 0.0
         try:
             self._load()
+            if self._database.began_full:
+                self._say_full()
         except BaseException:
             self._database.close()
             raise
@@ -120,7 +128,7 @@ class Store:
 
     async def __aenter__(self) -> Store:
         if self._keeps_copy:
-            self._copier.submit(keep_copy, self._directory)
+            self._copier.submit(self._copy)
         return self
 
     async def __aexit__(
@@ -131,11 +139,18 @@ class Store:
         try:
             await self._idle.wait()
             if self._keeps_copy:
-                await asyncio.get_running_loop().run_in_executor(self._copier, keep_copy, self._directory)
+                await asyncio.get_running_loop().run_in_executor(self._copier, self._copy)
         finally:
             self._thread.shutdown()
             self._copier.shutdown()
             self._database.close()
+
+    def _copy(self) -> None:
+        """Make a copy, and let the list of acknowledged writes begin after it. Belongs to the copier's thread."""
+        revision = keep_copy(self._directory)
+        if revision is not None:
+            self._thread.submit(self._database.forget_acknowledged, revision)
+        self._noted_bytes_max = NOTED_BYTES_MAX + (self._noted_bytes_max if revision is None else 0)
 
     # ---------------------------------------------------------------- reading
 
@@ -183,8 +198,22 @@ class Store:
 
     @property
     def is_writable(self) -> bool:
-        """Whether the last batch could be stored; True before the first."""
-        return self._writable
+        """Whether the last write could be stored; True before the first."""
+        return self._why_not_writable is None
+
+    @property
+    def why_not_writable(self) -> str | None:
+        """Why the last write could not be stored; None if it could, and before the first."""
+        return self._why_not_writable
+
+    def give_up_reserve(self) -> None:
+        """Give room on a full disk to what must be written beside the database (RESERVE-1)."""
+        self._database.give_up_reserve()
+        self._say_full()
+
+    def _say_full(self) -> None:
+        self._why_not_writable = "the disk is full"
+        log.error("the disk is full: what is stored is served, and what is deleted makes room path=%s", self._directory)
 
     def end_watches(self) -> None:
         """End all watches, now and from now on."""
@@ -253,9 +282,17 @@ class Store:
         """
         revision = self._last_revision + 1
         stored = Stored(revision, encode(revision))
-        self._last_revision = revision
         previous = self.head(kind, key)
+        if self._why_not_writable is not None:
+            self._check_room((kind, key), stored, previous)
+        self._last_revision = revision
         return stored, self._add(kind, Change(revision, key, stored, previous), stored)
+
+    def _check_room(self, where: tuple[str, str], stored: Stored, previous: Stored | None) -> None:
+        """Refuse at once what a full disk wouldn't take, so that deletions in the same batch don't fail with it."""
+        before = {} if previous is None else {where: previous}
+        if not makes_room(where, stored, before) and not self._database.room_for(len(stored.data)):
+            raise WriteFailed(self._why_not_writable or "", trouble="full")
 
     def delete(self, kind: str, key: str) -> tuple[Stored, asyncio.Future[None]]:
         """Remove what is at `key`; what is returned is its last state with the revision of the deletion (GW-12)."""
@@ -324,17 +361,23 @@ class Store:
                 future.set_result(None)
         self.revision = batch.writes[-1][1].revision
         self._commits += 1
-        self._writable = True
+        if self._why_not_writable is not None and self._database.has_reserve:
+            log.warning("writes are stored again revision=%d", self.revision)
+            self._why_not_writable = None
+        if self._keeps_copy and self._database.noted_bytes > self._noted_bytes_max:
+            self._noted_bytes_max = sys.maxsize  # until the copy is made
+            self._copier.submit(self._copy)
         self._durations.observe(perf_counter() - self._began)
         self._writes += len(batch.writes)
         self._history.announce(kinds)
 
     def _rewind(self, batch: _Batch, error: BaseException) -> None:
-        log.error("writes refused err=%r writes=%d", str(error), len(batch.writes) + len(self._batch.writes))
+        if str(error) != self._why_not_writable:  # said once, not for every write
+            log.error("writes refused err=%r writes=%d", str(error), len(batch.writes) + len(self._batch.writes))
         later, self._batch = self._batch, _Batch()
         self._head.clear()
         self._failed += 1
-        self._writable = False
+        self._why_not_writable = str(error)
         for _, _, future in batch.writes + later.writes:
             if not future.done():
                 future.set_exception(error if isinstance(error, WriteFailed) else WriteFailed(str(error)))
