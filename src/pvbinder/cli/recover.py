@@ -65,8 +65,7 @@ def recover(data_dir: Path | None, output: str) -> int:
     elif done is None:
         say(f"{directory} is sound: there is nothing to recover")
     else:
-        say("
-".join(map(printable, report(done, directory))))
+        say("\n".join(map(printable, report(done, directory))))
     return 0 if done is None or done.is_complete else EXIT_NO
 
 

@@ -36,7 +36,7 @@ API_AUDIENCES = ("https://kubernetes.default.svc.cluster.local",)
 INVALID_TOKEN = "invalid bearer token"  # noqa: S105  (a message)
 EXTRA_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored"
 
-TOKEN_FILE_BYTES_MAX = 16 << 20
+TOKEN_FILE_BYTES_MAX: Final = 16 << 20
 _SENDABLE = re.compile(r"[!-~]+")
 
 
@@ -57,9 +57,6 @@ class TokenRefused:
 
 # What an authenticator makes of a token for some audiences; None for a token that is of no kind it knows.
 TokenReader = Callable[[str, Sequence[str]], TokenOwner | TokenRefused | None]
-
-
-TOKEN_FILE_BYTES_MAX: Final = 16 << 20
 
 
 class TokenFileError(PvbinderError):
