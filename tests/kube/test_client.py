@@ -1,4 +1,4 @@
-"""What the typed client promises (CLIENT-1 to CLIENT-5)."""
+"""What the typed client promises (CLIENT-1 to CLIENT-6)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.virtual_time import on_virtual_time
 from pvbinder.kube.client import Client, Retries, read_line
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
+from pvbinder.kube.lines import CutLine
 from pvbinder.kube.transport import Request
 
 VOLUME = "/api/v1/persistentvolumes"
@@ -237,7 +238,7 @@ async def test_client_5_an_expired_token_ends_the_list() -> None:
 
 
 @on_virtual_time
-async def test_one_broken_object_hides_no_other() -> None:
+async def test_client_6_one_broken_object_hides_no_other() -> None:
     server = SmallServer()
     server.apply(f"{VOLUME}/disk-1")
     server.apply(f"{VOLUME}/disk-2", {"spec": {"capacity": "big"}})
@@ -246,6 +247,19 @@ async def test_one_broken_object_hides_no_other() -> None:
 
     assert [volume.name for volume in page.items] == ["disk-1"]
     assert [(broken.key, broken.resource_version) for broken in page.unreadable] == [("disk-2", "2")]
+
+
+def test_client_6_an_object_too_large_for_a_line_is_unreadable() -> None:
+    line = b'{"type":"MODIFIED","object":{"kind":"PersistentVolume","apiVersion":"v1","metadata":{"name":"disk-1",'
+    event = read_line(VOLUMES, CutLine(line + b'"resourceVersion":"7"},"spec":{"x":"yyyy'))
+
+    assert event is not None
+    assert (event.type, event.resource_version, event.object) == ("MODIFIED", "7", None)
+    assert event.unreadable is not None
+    assert (event.unreadable.key, event.unreadable.resource_version) == ("disk-1", "7")
+    assert "larger than" in event.unreadable.problem
+    with pytest.raises(ConnectionFailed):
+        read_line(VOLUMES, CutLine(b"xxxx"))
 
 
 @on_virtual_time

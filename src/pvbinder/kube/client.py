@@ -6,6 +6,8 @@ CLIENT-2  Reads are repeated when the failure is transient; a write is repeated 
 CLIENT-3  Every repetition is bounded (`Retries.attempts`), jittered, and not earlier than `Retry-After` asks for.
 CLIENT-4  Each request that is sent is counted, repetitions too (`statistics()`), so that tests can count writes.
 CLIENT-5  A list of any length is read page by page; an expired continue token ends with the `ApiFailure` 410.
+CLIENT-6  An object that makes no view, or is too large for a line of a watch (LINES-2), hides no other: it comes as
+          `Unreadable`, and the list or watch goes on.
 
 Not promised: that an object in an answer is newer than what a cache has (`Informer.put` decides that).
 Call it from the loop's thread, from as many tasks as you like.
@@ -24,7 +26,9 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
+from pvbinder.kube import lines
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.lines import CutLine, event_of
 from pvbinder.kube.transport import Answer, Request, Transport
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.histogram import Durations, Histogram
@@ -463,8 +467,8 @@ def _unreadable(document: bytes, error: Exception) -> Unreadable:
     return Unreadable(key, metadata.resourceVersion, str(error))
 
 
-async def _events(kind: Kind[T], lines: AsyncIterator[bytes]) -> AsyncGenerator[WatchEvent[T]]:
-    async for line in lines:
+async def _events(kind: Kind[T], stream: AsyncIterator[bytes]) -> AsyncGenerator[WatchEvent[T]]:
+    async for line in stream:
         event = read_line(kind, line)
         if event is not None:
             yield event
@@ -475,6 +479,8 @@ def read_line(kind: Kind[T], line: bytes) -> WatchEvent[T] | None:
 
     Raises `ApiFailure` for an ERROR line, `ConnectionFailed` for a line that is no watch event at all.
     """
+    if isinstance(line, CutLine):
+        return _cut_event(kind, line)
     if not line.strip():
         return None
     try:
@@ -498,6 +504,15 @@ def read_line(kind: Kind[T], line: bytes) -> WatchEvent[T] | None:
             raise ApiFailure.from_status(_code_of(document), document)
         case _:
             return None
+
+
+def _cut_event(kind: Kind[T], line: CutLine) -> WatchEvent[T]:
+    """What the beginning of a line that is too long says (CLIENT-6)."""
+    event = event_of(line)
+    if event is None:
+        raise ConnectionFailed(f"the watch of {kind.resource.qualified} sent a long line that is no event of an object")
+    broken = Unreadable(event.key, event.resource_version, f"it is larger than {lines.MOST_OF_A_LINE} bytes")
+    return WatchEvent(event.type, event.resource_version, unreadable=broken)
 
 
 def _metadata_of(document: bytes) -> _ObjectMeta:
