@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.server.watchdog import Watchdog, watchdog  # noqa: F401  (a fixture)
 
+from pvbinder.server.definitions.definition import DEFINITIONS as RESOURCE
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
@@ -223,6 +225,25 @@ async def test_establisher_5_a_kind_of_kubernetes_own_is_never_served_by_a_defin
     await plane.send("DELETE", f"{DEFINITIONS}/{name}")
     await plane.until_gone(f"{DEFINITIONS}/{name}")
     assert (await plane.ask("GET", own))["items"] == before["items"]
+
+
+async def test_establisher_6_a_large_definition_does_not_hold_up_the_loop(watchdog: Watchdog) -> None:  # noqa: F811
+    large = copy.deepcopy(DEFINITION)
+    inner = {"type": "object", "properties": {"a": {"type": "string"}}}
+    spec = large["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    spec.update({f"property{number}": inner for number in range(5000)})
+    async with EmbeddedServer(listen=False) as server:
+        plane = Plane(server)
+        watchdog.reset()
+        changes = server.store.watch(RESOURCE.qualified, server.store.revision)
+        await plane.send("POST", DEFINITIONS, large)
+        async with asyncio.timeout(60):
+            while not any(b'"Established"' in change.now.data for change in changes.take(10)):
+                await changes.wait(asyncio.get_running_loop().time() + 60)
+        changes.close()
+        watchdog.check()
+        await plane.ask("POST", TABS, tab(property7={"a": "b", "c": "d"}))
+        assert (await plane.ask("GET", f"{TABS}/one"))["spec"]["property7"] == {"a": "b"}
 
 
 async def test_an_object_is_defaulted_pruned_and_counted(tabs: Plane) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pvbinder.server.definitions.conform import fill_in_defaults, pruned
-from pvbinder.server.definitions.structure import check_structural, read_structure
-from pvbinder.server.definitions.validate import check_value
+from pvbinder.server.definitions.conform import DefaultsTooLargeError, fill_in_defaults, pruned
+from pvbinder.server.definitions.structure import branches, check_structural, read_structure
+from pvbinder.server.definitions.validate import STEPS_MAX, Steps, TooCostlyError, check_value
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer"}
@@ -150,3 +150,42 @@ NOT_STRUCTURAL = {
 @pytest.mark.parametrize(("schema", "error"), NOT_STRUCTURAL.values(), ids=NOT_STRUCTURAL.keys())
 def test_what_is_not_structural_is_refused(schema: Any, error: str) -> None:
     assert [str(found) for found in check_structural(schema, "s")] == [error]
+
+
+def combined(levels: int, word: str) -> dict[str, Any]:
+    """Schemas in schemas: a value is tried against two to the power of `levels`."""
+    schema: dict[str, Any] = {"maxLength": 0}
+    for _ in range(levels):
+        schema = {word: [schema, schema]}
+    return schema
+
+
+@pytest.mark.parametrize("word", ["anyOf", "oneOf", "allOf"])
+def test_validate_1_an_object_that_is_too_costly_is_refused(word: str) -> None:
+    structure = read_structure({"type": "array", "items": {"type": "string", **combined(8, word)}})
+    assert list(check_value(["a"] * 10, structure, "v"))
+    with pytest.raises(TooCostlyError):
+        list(check_value(["a"] * (STEPS_MAX // 2**8), structure, "v"))
+
+
+def test_validate_1_required_fields_and_enumerations_are_steps_too() -> None:
+    required = read_structure({"type": "array", "items": {"required": [f"f{number}" for number in range(1000)]}})
+    with pytest.raises(TooCostlyError):
+        list(check_value([{}] * 10, required, "v", Steps(5000)))
+    enum = read_structure({"type": "array", "items": {"enum": [f"f{number}" for number in range(1000)]}})
+    with pytest.raises(TooCostlyError):
+        list(check_value(["x"] * 10, enum, "v", Steps(5000)))
+
+
+def test_defaults_do_not_make_an_object_grow_without_bound() -> None:
+    inner = {"type": "object", "properties": {"b": {"type": "string", "default": "x" * 100_000}}}
+    structure = read_structure({"type": "array", "items": inner})
+    fill_in_defaults([{}] * 10, structure)
+    with pytest.raises(DefaultsTooLargeError):
+        fill_in_defaults([{} for _ in range(50)], structure)
+
+
+def test_branches_are_counted_wherever_they_stand() -> None:
+    schema = {"type": "object", "properties": {"a": {"anyOf": [{}, {}]}, "b": {"items": {"not": {"oneOf": [{}]}}}}}
+    assert branches(read_structure(schema), 100) == 4
+    assert branches(read_structure(combined(8, "anyOf")), 10) > 10

@@ -6,11 +6,13 @@ import copy
 from collections.abc import Callable
 from typing import Any, Final
 
-from pvbinder.server.definitions.structure import MISSING, Structure
+from pvbinder.model.errors import PvbinderError
+from pvbinder.server.definitions.structure import Structure
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.schema.json_text import Members, plain
 
 _EMBEDDED: Final = frozenset({"apiVersion", "kind", "metadata"})
+DEFAULT_BYTES_MAX: Final = 3 << 20
 
 Note = Callable[[str, str], None]  # "unknown" or "duplicate", and the path
 
@@ -40,18 +42,40 @@ def pruned(value: Any, structure: Structure, path: str, note: Note) -> Any:
     return plain(value)
 
 
-def fill_in_defaults(value: Any, structure: Structure) -> None:
-    """Set what isn't there and has a default; a null that isn't allowed counts as not there."""
+class DefaultsTooLargeError(PvbinderError):
+    """Defaults that would make an object too large."""
+
+
+class Room:
+    """How many bytes of defaults may still be filled in."""
+
+    def __init__(self, most: int = DEFAULT_BYTES_MAX) -> None:
+        self._left = most
+
+    def take(self, size: int) -> None:
+        """Take some; DefaultsTooLargeError when there is no more."""
+        self._left -= size
+        if self._left < 0:
+            raise DefaultsTooLargeError(
+                f"the defaults of its schema make it larger by more than {DEFAULT_BYTES_MAX} bytes"
+            )
+
+
+def fill_in_defaults(value: Any, structure: Structure, room: Room | None = None) -> None:
+    """Set what isn't there and has a default; a null that isn't allowed counts as not there.
+
+    Raises DefaultsTooLargeError: a default may be filled in as often as there are objects in a list.
+    """
+    room = room or Room()
     if isinstance(value, dict):
-        for name, inner in structure.properties.items():
-            if inner.default is MISSING:
-                continue
+        for name, inner in structure.defaulted:
             if name not in value or (value[name] is None and not inner.nullable):
+                room.take(len(name) + inner.default_size)
                 value[name] = copy.deepcopy(inner.default)
         for name, child in value.items():
             known = structure.properties.get(name) or structure.additional
             if known is not None:
-                fill_in_defaults(child, known)
+                fill_in_defaults(child, known, room)
     elif isinstance(value, list) and structure.items is not None:
         for child in value:
-            fill_in_defaults(child, structure.items)
+            fill_in_defaults(child, structure.items, room)

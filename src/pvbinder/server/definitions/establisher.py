@@ -6,6 +6,8 @@ ESTABLISHER-3  A definition that is being deleted takes its objects with it; whe
 ESTABLISHER-4  At the start everything that was established is served before the first request is.
 ESTABLISHER-5  A kind of Kubernetes' own is never served by a definition, in no version and whatever its status says:
                its objects would be stored without its rules, and go with the definition.
+ESTABLISHER-6  A large definition doesn't hold up the loop: its schemas are read in another thread, and what was served
+               before is served until they are.
 
 One task runs it; it follows a watch of the store and writes through the dispatcher like any client.
 """
@@ -26,7 +28,7 @@ from pvbinder.server.definitions.definition import CLEANUP, DEFINITIONS
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.kinds.registry import OWN_KINDS, Registry
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
-from pvbinder.server.store import Store
+from pvbinder.server.store import Store, Stored
 from pvbinder.server.store.history import Cursor, HistoryLost
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ USER: Final = UserInfo("system:apiserver", groups=("system:masters",))
 _STORE_NAME: Final = DEFINITIONS.qualified
 _LONGEST_WAIT: Final = 300.0  # seconds; only so that a wait is never for ever
 _AT_ONCE: Final = 100
+_LIGHT_BYTES_MAX: Final = 64 << 10
 
 
 class Handler(Protocol):
@@ -82,7 +85,7 @@ class Establisher:
                 while not self._store.closed:
                     cursor = self._store.watch(_STORE_NAME, self._store.revision)
                     for _, stored in list(self._store.objects(_STORE_NAME)):
-                        await self._settle(msgspec.json.decode(stored.data), removals)
+                        await self._settle(stored, removals)
                     with contextlib.closing(cursor), contextlib.suppress(HistoryLost):  # all is looked at anew then
                         await self._follow(cursor, removals)
         finally:
@@ -95,10 +98,11 @@ class Establisher:
                 if change.deleted:
                     self._withdraw(change.key)
                 else:
-                    await self._settle(msgspec.json.decode(change.now.data), removals)
+                    await self._settle(change.now, removals)
 
-    async def _settle(self, definition: Json, removals: asyncio.TaskGroup) -> None:
+    async def _settle(self, stored: Stored, removals: asyncio.TaskGroup) -> None:
         """Bring one definition to where it belongs."""
+        definition: Json = msgspec.json.decode(stored.data)
         name = definition["metadata"]["name"]
         if "deletionTimestamp" in definition["metadata"]:
             if name not in self._removing:
@@ -106,8 +110,9 @@ class Establisher:
                 removals.create_task(self._remove(definition))
             return
         taken = self._taken(definition)
-        if not taken:
-            self._serve(definition)
+        if not taken and not self._serves(definition):
+            is_large = len(stored.data) > _LIGHT_BYTES_MAX
+            self._serve(definition, await asyncio.to_thread(custom_schemas, definition) if is_large else None)
         status = _status(definition, taken, self._now())
         if status != definition.get("status"):
             await self._patch(f"{DEFINITIONS.path(name=name)}/status", {"status": status})
@@ -129,14 +134,19 @@ class Establisher:
                 return f'"{names["kind"]}" is already in use'
         return ""
 
-    def _serve(self, definition: Json) -> None:
-        name = definition["metadata"]["name"]
-        known = self._served.get(name)
-        if name in OWN_KINDS or (known is not None and known[0] == definition["spec"]):
+    def _serves(self, definition: Json) -> bool:
+        known = self._served.get(definition["metadata"]["name"])
+        return known is not None and known[0] == definition["spec"]
+
+    def _serve(self, definition: Json, schemas: list[CustomSchema] | None = None) -> None:
+        """Serve a definition; `schemas` are its `custom_schemas` where they have been read already."""
+        if definition["metadata"]["name"] in OWN_KINDS or self._serves(definition):
             return
-        if known is not None:
+        name = definition["metadata"]["name"]
+        if schemas is None:
+            schemas = custom_schemas(definition)
+        if name in self._served:
             self._withdraw(name)
-        schemas = custom_schemas(definition)
         for schema in schemas:
             schema.register()
         kinds = custom_kinds(definition, schemas)

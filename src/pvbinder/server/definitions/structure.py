@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from pvbinder.server.definitions.patterns import why_no_pattern
 from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.schema.convert import Conversion, ConversionError
+from pvbinder.server.schema.json_text import plain
 
 TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
 MISSING: Final[Any] = object()
@@ -38,6 +41,12 @@ class Structure:
     list_keys: tuple[str, ...] = ()
     map_type: str = ""
     raw: Json = field(default_factory=dict, repr=False)
+    all_of: tuple[Structure, ...] = ()
+    any_of: tuple[Structure, ...] = ()
+    one_of: tuple[Structure, ...] = ()
+    forbidden: Structure | None = None  # what ``not`` says
+    defaulted: tuple[tuple[str, Structure], ...] = ()  # the properties that have a default
+    default_size: int = 0  # of the default, as JSON
 
 
 def read_structure(schema: Any) -> Structure:
@@ -45,22 +54,48 @@ def read_structure(schema: Any) -> Structure:
     if not isinstance(schema, dict):
         return Structure(preserves_unknown=True)
     additional = schema.get("additionalProperties")
+    properties = {name: read_structure(inner) for name, inner in (schema.get("properties") or {}).items()}
+    default = plain(schema["default"]) if "default" in schema else MISSING  # as it comes out of storage (NUMBERS-1)
     return Structure(
         type=str(schema.get("type") or ""),
         nullable=bool(schema.get("nullable")),
         int_or_string=bool(schema.get("x-kubernetes-int-or-string")),
         preserves_unknown=bool(schema.get("x-kubernetes-preserve-unknown-fields")),
         embedded=bool(schema.get("x-kubernetes-embedded-resource")),
-        properties={name: read_structure(inner) for name, inner in (schema.get("properties") or {}).items()},
+        properties=properties,
         additional=read_structure(additional) if additional else None,
         items=read_structure(schema["items"]) if schema.get("items") else None,
         required=tuple(schema.get("required") or ()),
-        default=schema.get("default", MISSING),
+        default=default,
         list_type=str(schema.get("x-kubernetes-list-type") or ""),
         list_keys=tuple(schema.get("x-kubernetes-list-map-keys") or ()),
         map_type=str(schema.get("x-kubernetes-map-type") or ""),
         raw=schema,
+        all_of=_combined(schema, "allOf"),
+        any_of=_combined(schema, "anyOf"),
+        one_of=_combined(schema, "oneOf"),
+        forbidden=read_structure(schema["not"]) if schema.get("not") else None,
+        defaulted=tuple((name, inner) for name, inner in properties.items() if inner.default is not MISSING),
+        default_size=0 if default is MISSING else len(msgspec.json.encode(default)),
     )
+
+
+def branches(structure: Structure, most: int) -> int:
+    """Count the schemas that values are tried against one after the other; stops beyond `most`."""
+    found = 0
+    places = [structure]
+    while places and found <= most:
+        place = places.pop()
+        tried = (*place.all_of, *place.any_of, *place.one_of, *((place.forbidden,) if place.forbidden else ()))
+        found += len(tried)
+        places += tried
+        places += place.properties.values()
+        places += [inner for inner in (place.additional, place.items) if inner is not None]
+    return found
+
+
+def _combined(schema: Json, word: str) -> tuple[Structure, ...]:
+    return tuple(map(read_structure, schema.get(word) or ()))
 
 
 def check_structural(schema: Any, path: str) -> list[FieldError]:

@@ -2,6 +2,9 @@
 
 Patterns are those of `patterns`; no other rule takes more than time in proportion to the value. CEL rules aren't
 evaluated.
+
+VALIDATE-1  Bounded: a value and a schema that are small can have much to do with each other, where schemas are
+            combined. After `STEPS_MAX` places of a schema were looked at, the object is refused as too costly.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from pvbinder.model.errors import PvbinderError
 from pvbinder.server.definitions.patterns import TooLongToMatch, matches
-from pvbinder.server.definitions.structure import Structure, read_structure
+from pvbinder.server.definitions.structure import Structure
 from pvbinder.server.errors import FieldError, duplicate, invalid, required, shown, too_long, unsupported
 from pvbinder.server.kinds.kind import Json
 
@@ -27,8 +31,30 @@ _LABEL: Final = "[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?"
 _HOSTNAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 
 
-def check_value(value: Any, structure: Structure, path: str) -> Iterator[FieldError]:
-    """Say what is wrong with a value, in the order of the schema."""
+STEPS_MAX: Final = 1_000_000  # about two microseconds each
+
+
+class TooCostlyError(PvbinderError):
+    """An object that would take too long to be validated (VALIDATE-1)."""
+
+
+class Steps:
+    """How much of the work that one object may make is left."""
+
+    def __init__(self, most: int = STEPS_MAX) -> None:
+        self._left = most
+
+    def take(self, count: int) -> None:
+        """Take some; TooCostlyError when there are no more (VALIDATE-1)."""
+        self._left -= count
+        if self._left < 0:
+            raise TooCostlyError("the object is too costly to be validated against its schema")
+
+
+def check_value(value: Any, structure: Structure, path: str, steps: Steps | None = None) -> Iterator[FieldError]:
+    """Say what is wrong with a value, in the order of the schema; TooCostlyError beyond its `steps`."""
+    steps = steps or Steps()
+    steps.take(1 + len(structure.required) + len(structure.raw.get("enum") or ()))
     name = path or "<nil>"
     if value is None and structure.nullable:
         return
@@ -37,11 +63,11 @@ def check_value(value: Any, structure: Structure, path: str) -> Iterator[FieldEr
         wanted = structure.type or "integer,string"
         yield _wrong_type(name, f"{path} in body must be of type {wanted}: {json.dumps(kind)}", kind)
         return
-    yield from _check_rules(value, structure.raw, path, name)
+    yield from _check_rules(value, structure, path, name, steps)
     if isinstance(value, dict):
-        yield from _check_object(value, structure, path)
+        yield from _check_object(value, structure, path, steps)
     elif isinstance(value, list):
-        yield from _check_list(value, structure, path)
+        yield from _check_list(value, structure, path, steps)
 
 
 def json_type(value: Any) -> str:
@@ -71,20 +97,20 @@ def _wrong_type(name: str, text: str, value: object) -> FieldError:
     return FieldError("FieldValueTypeInvalid", name, f"Invalid value: {shown(value)}: {text}")
 
 
-def _check_object(value: Json, structure: Structure, path: str) -> Iterator[FieldError]:
+def _check_object(value: Json, structure: Structure, path: str, steps: Steps) -> Iterator[FieldError]:
     for key in structure.required:
         if key not in value:
             yield required(f"{path}.{key}" if path else key)
     for key, inner in value.items():
         known = structure.properties.get(key) or structure.additional
         if known is not None:
-            yield from check_value(inner, known, f"{path}.{key}" if path else key)
+            yield from check_value(inner, known, f"{path}.{key}" if path else key, steps)
 
 
-def _check_list(value: list[Any], structure: Structure, path: str) -> Iterator[FieldError]:
+def _check_list(value: list[Any], structure: Structure, path: str, steps: Steps) -> Iterator[FieldError]:
     if structure.items is not None:
         for index, inner in enumerate(value):
-            yield from check_value(inner, structure.items, f"{path}[{index}]")
+            yield from check_value(inner, structure.items, f"{path}[{index}]", steps)
     if structure.list_type in ("set", "map"):
         seen: set[str] = set()
         for index, inner in enumerate(value):
@@ -99,8 +125,9 @@ def _check_list(value: list[Any], structure: Structure, path: str) -> Iterator[F
             seen.add(text)
 
 
-def _check_rules(value: Any, raw: Json, path: str, name: str) -> Iterator[FieldError]:
+def _check_rules(value: Any, structure: Structure, path: str, name: str, steps: Steps) -> Iterator[FieldError]:
     """The rules that stand at this place of the schema."""
+    raw = structure.raw
     if isinstance(value, str):
         yield from _check_text(value, raw, path, name)
     elif isinstance(value, bool):
@@ -117,7 +144,7 @@ def _check_rules(value: Any, raw: Json, path: str, name: str) -> Iterator[FieldE
     if enum and not any(type(value) is type(allowed) and value == allowed for allowed in enum):
         names = [allowed if isinstance(allowed, str) else json.dumps(allowed) for allowed in enum]
         yield unsupported(name, value, names)
-    yield from _check_combinations(value, raw, path, name)
+    yield from _check_combinations(value, structure, path, steps)
 
 
 def _check_text(value: str, raw: Json, path: str, name: str) -> Iterator[FieldError]:
@@ -160,22 +187,21 @@ def _check_count(value: Any, raw: Json, path: str, name: str, least: str, most: 
         yield FieldError("FieldValueTooMany", name, f"Too many: {len(value)}: must have at most {high} items")
 
 
-def _check_combinations(value: Any, raw: Json, path: str, name: str) -> Iterator[FieldError]:
-    def fits(schema: Any) -> bool:
-        return next(check_value(value, read_structure(schema), path), None) is None
+def _check_combinations(value: Any, structure: Structure, path: str, steps: Steps) -> Iterator[FieldError]:
+    def fits(schema: Structure) -> bool:
+        return next(check_value(value, schema, path, steps), None) is None
 
     quoted = json.dumps(path)
-    all_of, any_of, one_of = raw.get("allOf"), raw.get("anyOf"), raw.get("oneOf")
-    if any_of and not any(map(fits, any_of)):
+    if structure.any_of and not any(map(fits, structure.any_of)):
         yield invalid("<nil>", "", f"{quoted} must validate at least one schema (anyOf)")
-    if one_of:
-        fitting = sum(map(fits, one_of))
+    if structure.one_of:
+        fitting = sum(map(fits, structure.one_of))
         if fitting != 1:
             found = "Found none valid" if not fitting else f"Found {fitting} valid alternatives"
             yield invalid("<nil>", "", f"{quoted} must validate one and only one schema (oneOf). {found}")
-    for schema in all_of or ():
-        yield from check_value(value, read_structure(schema), path)
-    if raw.get("not") and fits(raw["not"]):
+    for schema in structure.all_of:
+        yield from check_value(value, schema, path, steps)
+    if structure.forbidden is not None and fits(structure.forbidden):
         yield invalid("<nil>", "", f"{quoted} must not validate the schema (not)")
 
 
