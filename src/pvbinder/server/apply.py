@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pvbinder.server.errors import ApiError, bad_request
+from pvbinder.server.errors import ApiError, bad_request, entity_too_large
 from pvbinder.server.field_sets import FieldSet, difference, intersection, paths, shown_path, union
 from pvbinder.server.kinds.kind import Form, Json, ServedKind
 from pvbinder.server.managed_fields import (
@@ -34,7 +34,11 @@ from pvbinder.server.managed_fields import (
 )
 from pvbinder.server.schema import FieldValidation
 from pvbinder.server.schema.convert import Conversion, ConversionError
+from pvbinder.server.schema.json_text import VALUES_MAX, TooManyValuesError
 from pvbinder.server.typed import Comparison, TypedError, check, compare, field_set, merge, remove, with_named_fields
+
+if TYPE_CHECKING:
+    from pvbinder.server.schema.yaml_text import YamlDocument
 
 BEFORE_FIRST_APPLY: Final = "before-first-apply"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
@@ -57,7 +61,47 @@ def apply(
     Raises ApiError: 400 for what is no patch, 409 for conflicts, 500 (as the reference) for a patch that doesn't follow
     the schema.
     """
-    applied = _read(patch, kind)
+    return apply_value(
+        old, _parse(patch).value, manager=manager, force=force, kind=kind, now=now, subresource=subresource
+    )
+
+
+def apply_with_warnings(
+    old: Json | None,
+    patch: bytes,
+    field_validation: FieldValidation,
+    *,
+    manager: str,
+    force: bool,
+    kind: ServedKind,
+    now: str,
+    subresource: str = "",
+) -> tuple[Json, list[str]]:
+    """Return what `apply` does, and the warnings about keys that the patch has twice; the patch is read once."""
+    document = _parse(patch)
+    applied = apply_value(
+        old, document.value, manager=manager, force=force, kind=kind, now=now, subresource=subresource
+    )
+    return applied, _check_strictly(document, field_validation)
+
+
+def check_strictly(patch: bytes, field_validation: FieldValidation) -> list[str]:
+    """The warnings, or the 400, about keys that an apply patch has twice."""
+    return [] if field_validation == "Ignore" else _check_strictly(_parse(patch), field_validation)
+
+
+def apply_value(
+    old: Json | None,
+    value: Any,
+    *,
+    manager: str,
+    force: bool,
+    kind: ServedKind,
+    now: str,
+    subresource: str = "",
+) -> Json:
+    """Apply a patch that is parsed already."""
+    applied = _read(value, kind)
     live = _without_managed_fields(old) if old is not None else empty_object(kind)
     stored = old["metadata"].get("managedFields") if old is not None else None
     entries = read_entries(stored)
@@ -81,16 +125,14 @@ def apply(
     return merged
 
 
-def check_strictly(patch: bytes, field_validation: FieldValidation) -> list[str]:
+def _check_strictly(document: YamlDocument, field_validation: FieldValidation) -> list[str]:
     """The warnings, or the 400, about keys that an apply patch has twice."""
-    if field_validation == "Ignore":
+    strict = document.strict_error
+    if not strict or field_validation == "Ignore":
         return []
-    from pvbinder.server.schema.yaml_text import parse_yaml
-
-    strict = parse_yaml(patch).strict_error
-    if strict and field_validation == "Strict":
+    if field_validation == "Strict":
         raise bad_request(f"error strict decoding YAML: {strict}")
-    return [strict] if strict else []
+    return [strict]
 
 
 class _Application:
@@ -209,14 +251,19 @@ def _shown(manager: Manager) -> str:
     return text if manager.operation == "Apply" else f"{text} using {manager.api_version}"
 
 
-def _read(patch: bytes, kind: ServedKind) -> Json:
-    """Parse the patch and check that it is one for this kind."""
-    from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml  # late: YAML is slow to import
+def _parse(patch: bytes) -> YamlDocument:
+    from pvbinder.server.schema.yaml_text import YamlTextError, YamlTooManyError, parse_yaml  # late: slow
 
     try:
-        applied: Any = parse_yaml(patch).value
+        return parse_yaml(patch)
+    except YamlTooManyError as error:
+        raise entity_too_large(TooManyValuesError(VALUES_MAX).message) from error
     except YamlTextError as error:
         raise bad_request(f"error decoding YAML: {error.message}") from error
+
+
+def _read(applied: Any, kind: ServedKind) -> Json:
+    """Check that a parsed patch is one for this kind."""
     if applied is None:
         applied = {}
     if not isinstance(applied, dict):

@@ -69,7 +69,7 @@ class Dispatcher:
     _reviews: Reviews = field(init=False)
 
     def __post_init__(self) -> None:
-        self._reviews = Reviews(self.authenticator, self.authorizer, self.api.now)
+        self._reviews = Reviews(self.authenticator, self.authorizer, self.api.now, self.api.aside)
         self.api.permit = self._permit
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
@@ -84,7 +84,8 @@ class Dispatcher:
 
     async def _answer(self, request: ApiRequest, attributes: Attributes) -> ApiResponse:
         try:
-            return await self._handle(request, attributes)
+            response = await self._handle(request, attributes)
+            return response if response.finish is None else await self._finished(request, response, response.finish)
         except ApiError as error:
             return error_response(request, error)
         except WriteFailed as error:
@@ -93,6 +94,12 @@ class Dispatcher:
             log.exception("request failed method=%s path=%s", request.method, request.path)
             why = f"Internal error occurred: {type(error).__name__}"
             return error_response(request, ApiError(500, "InternalError", why))
+
+    async def _finished(self, request: ApiRequest, response: ApiResponse, finish: Callable[[], bytes]) -> ApiResponse:
+        """Make the body of an answer that takes long to be written down, aside."""
+        user = request.user.name if request.user is not None else ""
+        response.body, response.finish = await self.api.aside.run(user, finish, heavy=True), None
+        return response
 
     async def _handle(self, request: ApiRequest, attributes: Attributes) -> ApiResponse:
         user = request.user
@@ -105,7 +112,7 @@ class Dispatcher:
         if attributes.is_resource:
             shelf = self.api.shelf(attributes.group, attributes.version, attributes.resource)
             if shelf is not None:
-                review = self._reviews.answer(shelf.kind, request, attributes)
+                review = await self._reviews.answer(shelf.kind, request, attributes)
                 return review or await serve(self.api, request, attributes, shelf)
         page = self.pages.get(request.path)
         if page is not None:
@@ -169,5 +176,7 @@ def error_response(request: ApiRequest, error: ApiError) -> ApiResponse:
     """Answer with the Status of `error`."""
     form = form_of_errors(request.headers.get("accept", ""))
     response = respond(request, error.code, error.status(), form.media_type)
+    if response.finish is not None:  # an error of this size is of somebody who wanted it so
+        response.body, response.finish = response.finish(), None
     response.headers.update(error.headers)
     return response

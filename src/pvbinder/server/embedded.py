@@ -100,6 +100,7 @@ class EmbeddedServer:
             )
             registry = Registry()
             self.api = Api(self.store, registry)
+            stack.callback(self.api.aside.close)
             authorizer: Authorizer = AlwaysAllow()
             if self._authorization == "RBAC":
                 authorizer = rbac = Rbac(self.api)

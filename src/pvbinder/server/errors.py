@@ -27,6 +27,10 @@ CauseReason = Literal[
 ]
 
 
+FIELD_ERRORS_MAX = 1000  # that one answer tells
+FIELD_ERRORS_BYTES_MAX = 1 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One reason why an object is invalid; `body` is the message without the path."""
@@ -150,8 +154,26 @@ def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 
 
+def entity_too_large(message: str) -> ApiError:
+    """413 of a body that has too much in it."""
+    return ApiError(413, "RequestEntityTooLarge", message, details={})
+
+
+def bounded(errors: Iterable[FieldError]) -> list[FieldError]:
+    """Return the first of the errors: an answer doesn't grow to a multiple of the request that it refuses."""
+    taken: list[FieldError] = []
+    size = 0
+    for error in errors:
+        taken.append(error)
+        size += len(error.body)
+        if len(taken) == FIELD_ERRORS_MAX or size > FIELD_ERRORS_BYTES_MAX:
+            break
+    return taken
+
+
 def is_invalid(resource: Resource, name: str, errors: Sequence[FieldError]) -> ApiError:
     """422 of an object that breaks its kind's rules (GW-10)."""
+    errors = bounded(errors)
     unique = list(dict.fromkeys(errors))
     text = str(unique[0]) if len(unique) == 1 else "[" + ", ".join(map(str, unique)) + "]"
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind

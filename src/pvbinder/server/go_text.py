@@ -1,8 +1,9 @@
-"""Values as Go prints them, for the messages of the reference that quote whole objects."""
+"""Values as Go prints them, for the messages of the reference that quote whole objects; spans of time as Go counts."""
 
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 
@@ -57,3 +58,12 @@ def go_float(value: float) -> str:
     if not exponent:
         return text
     return f"{mantissa}e{digits[0] if digits[0] in '+-' else '+'}{digits.lstrip('+-').zfill(2)}"
+
+
+def seconds_of(count: int) -> timedelta:
+    """A span of so many seconds as Go has it: nanoseconds in 64 bits, where what is too long wraps around.
+
+    So whatever number a client sends, a time within 293 years comes out: of 2^63 - 1 seconds the one a second ago.
+    """
+    nanoseconds = (count * 10**9 + 2**63) % 2**64 - 2**63
+    return timedelta(microseconds=nanoseconds // 1000)

@@ -32,7 +32,7 @@ from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.managed_fields import is_readable
 from pvbinder.server.rest.api import Api
-from pvbinder.server.rest.shelf import Shelf, encode, encoder_of
+from pvbinder.server.rest.shelf import Shelf, encode, encode_object, encoder_of
 from pvbinder.server.schema import decode_body
 from pvbinder.server.store.database import DataDirectoryError
 from pvbinder.server.validation.metadata import validate_metadata_create
@@ -101,7 +101,12 @@ class _Load:
             raise _UnfitError("its metadata.managedFields are damaged; it can be loaded without them")
         key = shelf.key(namespace, metadata["name"])
         order = int(revision) if revision.isdecimal() and revision.isascii() and len(revision) < 19 else _LAST
-        return _Ready(source, shelf, key, shelf.arrange(obj), order)
+        arranged = shelf.arrange(obj)
+        try:
+            encode_object(arranged)
+        except ApiError as refused:
+            raise _UnfitError(refused.message) from refused
+        return _Ready(source, shelf, key, arranged, order)
 
     def _shelf(self, document: Json) -> Shelf:
         api_version, kind = document.get("apiVersion"), document.get("kind")

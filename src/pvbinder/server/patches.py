@@ -19,7 +19,7 @@ import msgspec
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server import strategic
-from pvbinder.server.errors import ApiError, bad_request
+from pvbinder.server.errors import ApiError, bad_request, entity_too_large
 from pvbinder.server.go_text import go_plain
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.schema import CATALOGUE, FieldValidation, check_object
@@ -27,7 +27,9 @@ from pvbinder.server.schema.decode import has_every_key_once
 from pvbinder.server.schema.json_text import (
     JsonTextError,
     Members,
+    TooManyValuesError,
     check_depth,
+    check_values,
     object_depth_within,
     parse,
     plain,
@@ -50,6 +52,10 @@ def apply_patch(
 ) -> tuple[Json, list[str]]:
     """Patch an object of `kind` and check what comes out; the object and the warnings (GW-8)."""
     strict = field_validation != "Ignore"
+    try:
+        check_values(patch)
+    except TooManyValuesError as error:
+        raise entity_too_large(error.message) from error
     if patch_type == "application/json-patch+json":
         found = [f"json patch {error}" for error in _duplicates(patch, list)] if strict else []
         return check_object(json_patch(doc, patch), kind, field_validation, found=found)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -54,3 +54,4 @@ class ApiResponse:
     headers: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # texts; the listener makes one `Warning: 299 - "..."` header of each
     stream: AsyncIterator[bytes] | None = None
+    finish: Callable[[], bytes] | None = None  # makes the body, where that takes so long that it is done aside

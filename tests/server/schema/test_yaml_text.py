@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml
+from pvbinder.server.schema.yaml_text import (
+    YamlLimits,
+    YamlTextError,
+    YamlTooLargeError,
+    parse_yaml,
+    parse_yaml_documents,
+)
 
 VALUES: dict[str, tuple[str, Any]] = {
     "words for true": ("[y, Yes, ON, true]", [True] * 4),
@@ -69,3 +75,38 @@ def test_keys_twice_are_named_with_their_line() -> None:
     assert document.strict_error == (
         'yaml: unmarshal errors:\n  line 2: key "c" already set in map\n  line 3: key "a" already set in map'
     )
+
+
+# Limits
+
+
+def nested(levels: int, each: int) -> bytes:
+    """Lists of aliases of lists of aliases: `each` to the power of `levels` values."""
+    lines = ["a0: &a0 x"]
+    lines += [f"a{level}: &a{level} [{','.join([f'*a{level - 1}'] * each)}]" for level in range(1, levels)]
+    return "\n".join(lines).encode()
+
+
+BEYOND = {
+    "values": (b"[1, 2, 3, 4]", YamlLimits(nodes_max=4)),
+    "values by aliases": (nested(5, 9), YamlLimits(nodes_max=1000)),
+    "bytes by aliases": (b"a: &a xxxxxxxxxx\nb: [*a, *a]", YamlLimits(bytes_by_alias_max=25)),
+    "bytes that aren't characters": ("a: &a öööööö\nb: *a".encode(), YamlLimits(bytes_by_alias_max=12)),
+    "bytes by merge keys": (b"a: &a {k: xxxxxxxxxx}\nb: {<<: *a}\nc: {<<: *a}", YamlLimits(bytes_by_alias_max=40)),
+    "a bomb of 421 bytes": (nested(9, 9)[:421].rpartition(b"\n")[0], YamlLimits()),
+    "depth": (b"[" * 201 + b"]" * 201, YamlLimits()),
+    "depth by aliases": (
+        b"a: &a " + b"[" * 120 + b"]" * 120 + b"\nb: " + b"[" * 120 + b"*a" + b"]" * 120, YamlLimits(),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "limits"), BEYOND.values(), ids=BEYOND.keys())
+def test_yaml_1_what_is_beyond_a_limit_is_refused(text: bytes, limits: YamlLimits) -> None:
+    with pytest.raises(YamlTooLargeError):
+        parse_yaml(text, limits)
+
+
+def test_anchors_hold_within_their_document() -> None:
+    with pytest.raises(YamlTextError, match="unknown anchor 'a' referenced"):
+        list(parse_yaml_documents("&a x\n---\n*a\n", YamlLimits()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pvbinder.model.resources import Resource
+from pvbinder.server.aside import Aside
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.requests import UserInfo
@@ -42,6 +43,7 @@ class Api:
     permit: Callable[[UserInfo, Attributes], None] = permit_all
     # What answers a POST to a subresource that changes nothing (object, what was sent), by resource and subresource.
     posts: dict[tuple[str, str], Callable[[Json, Json], Json]] = field(default_factory=dict)
+    aside: Aside = field(default_factory=Aside)  # where heavy work is done
     watches: Counter[str] = field(default_factory=Counter)  # open ones, by resource
     _second: datetime | None = None
     _second_text: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast, get_args
 
-from pvbinder.server.apply import apply, check_strictly
+from pvbinder.server.apply import apply_with_warnings
 from pvbinder.server.errors import ApiError, bad_request, not_found
 from pvbinder.server.kinds.kind import Json, ServedKind, Subresource
 from pvbinder.server.patches import PatchType, apply_patch
@@ -22,10 +22,10 @@ from pvbinder.server.store import Stored
 
 async def replace(writer: Writer, attributes: Attributes, sub: Subresource, form: Form) -> ApiResponse:
     """Answer a PUT of a subresource that has a body of its own."""
-    stored = _stored(writer, attributes)
-    _check_reach(writer, sub, stored)
-    body = _decode(writer, sub)
+    _check_reach(writer, sub, _stored(writer, attributes))
+    body = await _decode(writer, sub)
     _check_name(body, attributes.name)
+    stored = _stored(writer, attributes)
     return await _write(writer, attributes, sub, form, stored, body)
 
 
@@ -40,7 +40,9 @@ async def patch(writer: Writer, attributes: Attributes, sub: Subresource, form: 
     before = sub.read(writer.shelf.served(stored.data))
     validation = writer.options.field_validation
     patch_type = cast(PatchType, content_type)
-    body, warnings = apply_patch(before, writer.request.body, patch_type, _kind_of(sub), validation)
+    body, warnings = await writer.aside(
+        lambda: apply_patch(before, writer.request.body, patch_type, _kind_of(sub), validation)
+    )
     writer.warnings += warnings
     if body.get("metadata", {}).get("resourceVersion") == before["metadata"].get("resourceVersion"):
         body["metadata"].pop("resourceVersion", None)
@@ -54,12 +56,14 @@ async def post(writer: Writer, attributes: Attributes, sub: Subresource, form: F
     stored = _stored(writer, attributes)
     answer = writer.api.posts.get((writer.shelf.kind.resource.qualified, sub.name))
     if answer is not None:
-        asked = _decode(writer, sub)
+        asked = await _decode(writer, sub)
+        stored = _stored(writer, attributes)
         response = respond(writer.request, 201, answer(writer.shelf.served(stored.data), asked), form.media_type)
         response.warnings = tuple(writer.warnings)
         return response
     _check_reach(writer, sub, stored)
-    return await _write(writer, attributes, sub, form, stored, _decode(writer, sub))
+    body = await _decode(writer, sub)
+    return await _write(writer, attributes, sub, form, _stored(writer, attributes), body)
 
 
 async def _apply(writer: Writer, attributes: Attributes, sub: Subresource, form: Form, stored: Stored) -> ApiResponse:
@@ -70,16 +74,19 @@ async def _apply(writer: Writer, attributes: Attributes, sub: Subresource, form:
     entries = entries_of_scale(obj["metadata"].get("managedFields"), sub.replicas_path)
     if entries:
         before["metadata"]["managedFields"] = entries
-    body = apply(
-        before,
-        writer.request.body,
-        manager=options.field_manager,
-        force=bool(options.force),
-        kind=kind,
-        now=writer.now,
-        subresource=sub.name,
+    body, warnings = await writer.aside(
+        lambda: apply_with_warnings(
+            before,
+            writer.request.body,
+            options.field_validation,
+            manager=options.field_manager,
+            force=bool(options.force),
+            kind=kind,
+            now=writer.now,
+            subresource=sub.name,
+        )
     )
-    writer.warnings += check_strictly(writer.request.body, options.field_validation)
+    writer.warnings += warnings
     _check_name(body, attributes.name)
     return await _write(writer, attributes, sub, form, stored, body, is_applied=True)
 
@@ -96,6 +103,7 @@ async def _write(
 ) -> ApiResponse:
     """Put a body into the object, store that, and show the subresource anew; an applied body has its managed fields."""
     assert sub.write is not None
+    writer.weigh(stored)
     shelf = writer.shelf
     old, new = shelf.decode(stored.data), shelf.decode(stored.data)
     del new["metadata"]["resourceVersion"]  # what the body says counts
@@ -113,7 +121,7 @@ async def _write(
 
 
 async def _evict(writer: Writer, attributes: Attributes, sub: Subresource, form: Form) -> ApiResponse:
-    body = _decode(writer, sub)
+    body = await _decode(writer, sub)
     _check_name(body, attributes.name)
     asked: Json = {"kind": "DeleteOptions", "apiVersion": "v1", **(body.get("deleteOptions") or {})}
     options = read_delete_options(writer.request.query, encode(asked))
@@ -142,10 +150,10 @@ def _kind_of(sub: Subresource) -> ServedKind:
     return ServedKind(resource=sub.body, singular=sub.body.kind.lower(), schema=sub.body_schema)
 
 
-def _decode(writer: Writer, sub: Subresource) -> Json:
-    request = writer.request
+async def _decode(writer: Writer, sub: Subresource) -> Json:
+    request, kind, validation = writer.request, _kind_of(sub), writer.options.field_validation
     content_type = request.headers.get("content-type", "")
-    body, warnings = decode_body(request.body, content_type, _kind_of(sub), writer.options.field_validation)
+    body, warnings = await writer.aside(lambda: decode_body(request.body, content_type, kind, validation))
     writer.warnings += warnings
     return body
 

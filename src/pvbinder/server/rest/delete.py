@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from asyncio import Future
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pvbinder.model.resources import Resource
 from pvbinder.server import admission
 from pvbinder.server.errors import ApiError, conflict, not_found
+from pvbinder.server.go_text import seconds_of
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.rest.api import Api
@@ -17,6 +18,7 @@ from pvbinder.server.rest.options import DeleteOptions, read_delete_options, rea
 from pvbinder.server.rest.read import answer_object, list_bytes, select
 from pvbinder.server.rest.selection import read_selection
 from pvbinder.server.rest.shelf import Shelf, encode, encoder_of
+from pvbinder.server.rest.turns import in_turns
 from pvbinder.server.store import Stored
 
 ORPHAN = "orphan"
@@ -48,9 +50,11 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
     form = negotiate(request.headers.get("accept", ""))
     list_options = read_list_options(request.query, is_watch=False)
     options = read_delete_options(request.query, request.body, request.headers.get("content-type", ""))
-    items, metadata = await select(api, attributes.namespace, shelf, list_options, read_selection(shelf, list_options))
-    deletion = _Deletion(api, shelf, options, request.user or _NO_USER)
-    for _, stored in items:
+    user = request.user or _NO_USER
+    selection = read_selection(shelf, list_options)
+    items, metadata = await select(api, attributes.namespace, shelf, list_options, selection, user.name)
+    deletion = _Deletion(api, shelf, options, user)
+    async for _, stored in in_turns(items):
         identity = shelf.decode(stored.data)["metadata"]
         try:
             deletion.start(identity.get("namespace", ""), identity["name"])
@@ -163,10 +167,10 @@ class _Deletion:
         start = self._api.clock()
         if "deletionTimestamp" in metadata:
             began = datetime.fromisoformat(metadata["deletionTimestamp"])
-            start = began - timedelta(seconds=metadata["deletionGracePeriodSeconds"])
+            start = began - seconds_of(metadata["deletionGracePeriodSeconds"])
         elif metadata.get("generation"):
             metadata["generation"] += 1
-        metadata["deletionTimestamp"] = (start + timedelta(seconds=grace)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        metadata["deletionTimestamp"] = (start + seconds_of(grace)).strftime("%Y-%m-%dT%H:%M:%SZ")
         metadata["deletionGracePeriodSeconds"] = grace
 
     def _mark(self, obj: Json) -> None:
@@ -199,10 +203,10 @@ class _Deletion:
         return self._write(obj, key, stored).data
 
     def _write(self, obj: Json, key: str, before: Stored) -> Stored:
-        arranged = self._shelf.arrange(obj)
+        arranged = self._shelf.arrange(obj)  # with a mark more, however large it is: who deletes makes room (SHELF-1)
         if self._options.dry_run:
             return Stored(before.revision, encode(arranged))
-        stored, durable = self._api.store.put(self._shelf.store_name, key, encoder_of(arranged))
+        stored, durable = self._api.store.put(self._shelf.store_name, key, encoder_of(arranged, None))
         self._pending.append(durable)
         return stored
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from pvbinder.server.aside import LIGHT_YAML_BYTES_MAX
 from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.requests import ApiRequest, ApiResponse
@@ -78,6 +79,8 @@ def respond(request: ApiRequest, status: int, document: Json, media_type: str = 
 def respond_bytes(request: ApiRequest, status: int, data: bytes, media_type: str = JSON_TYPE) -> ApiResponse:
     """Answer with a JSON document that is encoded already, whether it ends its line or not."""
     if media_type == YAML_TYPE:
+        if len(data) > LIGHT_YAML_BYTES_MAX:
+            return ApiResponse(status, b"", {"Content-Type": YAML_TYPE}, finish=lambda: _to_yaml(data))
         return ApiResponse(status, _to_yaml(data), {"Content-Type": YAML_TYPE})
     if is_pretty(request):
         data = msgspec.json.format(data.rstrip(b"\n"), indent=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
@@ -16,6 +16,7 @@ from pvbinder.server.errors import (
     ApiError,
     FieldError,
     bad_request,
+    entity_too_large,
     forbidden,
     invalid,
     is_invalid,
@@ -154,6 +155,9 @@ def _check_watch(options: ListOptions) -> list[FieldError]:
     return errors
 
 
+DELETE_OPTIONS_BYTES_MAX = 64 << 10  # they are a few fields, and read at once
+
+
 class _Preconditions(msgspec.Struct, rename="camel"):
     uid: str | None = None
     resource_version: str | None = None
@@ -162,7 +166,7 @@ class _Preconditions(msgspec.Struct, rename="camel"):
 class _DeleteOptionsBody(msgspec.Struct, rename="camel"):
     kind: str = ""
     api_version: str = ""
-    grace_period_seconds: int | None = None
+    grace_period_seconds: Annotated[int, msgspec.Meta(ge=-(2**63), le=_INT64_MAXIMUM)] | None = None
     preconditions: _Preconditions | None = None
     orphan_dependents: bool | None = None
     propagation_policy: str | None = None
@@ -213,13 +217,15 @@ def read_delete_options(query: Query, body: bytes, content_type: str = "") -> De
 
 
 def _decode_body(body: bytes, media_type: str) -> _DeleteOptionsBody:
+    if len(body) > DELETE_OPTIONS_BYTES_MAX:
+        raise entity_too_large(f"Request entity too large: limit is {DELETE_OPTIONS_BYTES_MAX} for DeleteOptions")
     try:
         if media_type == PROTOBUF:
             return msgspec.convert(protobuf.decode(body, "DeleteOptions", "v1")[1] or {}, _DeleteOptionsBody)
         if media_type == YAML:
-            from pvbinder.server.schema.yaml_text import parse_yaml  # late: nearly nobody sends YAML
+            from pvbinder.server.schema.yaml_text import OPTIONS_LIMITS, parse_yaml  # late: nearly nobody sends YAML
 
-            return msgspec.convert(parse_yaml(body).value, _DeleteOptionsBody)
+            return msgspec.convert(parse_yaml(body, OPTIONS_LIMITS).value, _DeleteOptionsBody)
         return _decode_json(body)
     except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
         raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error

@@ -2,12 +2,14 @@
 
 READ-1  A list is a state that existed: it is taken at once, and however long it takes to be looked through and written
         down, it stays that state.
-READ-2  A long list doesn't hold up others: after every `SCAN` objects that are decoded, other requests have their turn.
+READ-2  A long list doesn't hold up others: other requests have their turn in between (TURNS-1).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from functools import partial
 
 from pvbinder.server.errors import ApiError, bad_request, not_found
 from pvbinder.server.kinds.kind import Json, Subresource
@@ -20,9 +22,10 @@ from pvbinder.server.rest.options import ListOptions, internal_error, parse_revi
 from pvbinder.server.rest.selection import Selection, read_selection
 from pvbinder.server.rest.shelf import Shelf, encode
 from pvbinder.server.rest.shown import Shown
+from pvbinder.server.rest.turns import OBJECTS_PER_TURN, turns
 from pvbinder.server.store import Page, RevisionExpired, RevisionFromTheFuture, Stored
 
-SCAN = 500  # objects that are decoded in one turn of the loop: about 5 ms
+USUAL_TERMS = 20  # of a selector: with more of them the list is looked through aside, fewer objects at once
 JOIN = 10_000  # objects whose bytes are joined in one turn
 
 
@@ -58,7 +61,9 @@ async def list_objects(api: Api, request: ApiRequest, attributes: Attributes, sh
     form = negotiate(request.headers.get("accept", ""))
     options = read_list_options(request.query, is_watch=False)
     selection = read_selection(shelf, options)
-    items, metadata = await select(api, attributes.namespace, shelf, options, selection)
+    items, metadata = await select(
+        api, attributes.namespace, shelf, options, selection, request.user.name if request.user else ""
+    )
     if form.shape == "object":
         data = await list_bytes(shelf, items, metadata)
     else:
@@ -70,14 +75,14 @@ async def list_bytes(shelf: Shelf, items: list[tuple[str, Stored]], metadata: Js
     """Return the bytes of a list of stored objects, with the end of the line (READ-2)."""
     resource = shelf.kind.resource
     head = encode({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
-    turn = SCAN if shelf.converts else JOIN
+    parted = turns(items) if shelf.converts else (items[at : at + JOIN] for at in range(0, len(items), JOIN))
     # views of what is stored, joined once: of a long list every copy costs more than all else
     parts: list[bytes | memoryview] = [head[:-1] + b',"items":[']
     add = parts.append
-    for start in range(0, len(items), turn):
-        if start:
+    for number, part in enumerate(parted):
+        if number:
             await asyncio.sleep(0)
-        for _, stored in items[start : start + turn]:
+        for _, stored in part:
             add(b"{")
             add(shelf.item_members(stored.data))
             add(b",")
@@ -91,19 +96,19 @@ async def _shown_bytes(shown: Shown, items: list[tuple[str, Stored]], metadata: 
     """Return the bytes of a list in another form than the objects' own; its rows or items come last (READ-2)."""
     parts: list[bytes] = []
     head = encode(shown.list([], metadata))
-    for start in range(0, len(items), SCAN):
-        if start:
+    for number, part in enumerate(turns(items)):
+        if number:
             await asyncio.sleep(0)
-        objects = [shown.shelf.decode(stored.data) for _, stored in items[start : start + SCAN]]
+        objects = [shown.shelf.decode(stored.data) for _, stored in part]
         *_, last = shown.list(objects, metadata).values()
         parts.append(encode(last)[1:-1])
     return head[:-2] + b",".join(parts) + head[-2:]
 
 
 async def select(
-    api: Api, namespace: str, shelf: Shelf, options: ListOptions, selection: Selection
+    api: Api, namespace: str, shelf: Shelf, options: ListOptions, selection: Selection, user: str = ""
 ) -> tuple[list[tuple[str, Stored]], Json]:
-    """Return what a list is to show, and its metadata."""
+    """Return what a list for `user` is to show, and its metadata."""
     prefix = shelf.prefix(namespace)
     revision, after = _where(api, options, prefix)
     if selection.name is not None and (prefix or not shelf.kind.resource.namespaced):
@@ -111,7 +116,7 @@ async def select(
     elif selection.everything:
         page = _page(api, shelf, options, prefix, after, options.limit, revision)
     else:
-        return await _scan(api, shelf, options, selection, prefix, after, revision)
+        return await _scan(api, shelf, options, selection, prefix, after, revision, user)
     if selection.everything:
         items = page.items
     else:
@@ -131,21 +136,29 @@ async def _scan(
     prefix: str,
     after: str,
     revision: int | None,
+    user: str,
 ) -> tuple[list[tuple[str, Stored]], Json]:
     """List with a selector: with a limit, look on until enough is found; how many remain nobody knows."""
     limit = options.limit
     page = _page(api, shelf, options, prefix, after, 0, revision)
     found: list[tuple[str, Stored]] = []
     metadata: Json = {"resourceVersion": str(page.revision)}
-    for position, item in enumerate(page.items):
-        if position % SCAN == SCAN - 1:
+    terms = options.label_selector.count(",") + options.field_selector.count(",")
+    is_heavy = terms > USUAL_TERMS
+    for number, part in enumerate(turns(page.items, max(1, OBJECTS_PER_TURN * USUAL_TERMS // (USUAL_TERMS + terms)))):
+        taken: Iterable[bool] = (selection.takes(stored.data) for _, stored in part)
+        if is_heavy:
+            taken = await api.aside.run(user, partial(list, taken), heavy=True)
+        elif number:
             await asyncio.sleep(0)
-        if selection.takes(item[1].data):
+        for item, is_taken in zip(part, taken, strict=True):
+            if not is_taken:
+                continue
             found.append(item)
             if limit and len(found) == limit:
-                if position + 1 < len(page.items):
+                if item is not page.items[-1]:
                     metadata["continue"] = make_token(page.revision, item[0][len(prefix) :])
-                break
+                return found, metadata
     return found, metadata
 
 

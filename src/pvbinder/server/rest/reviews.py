@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pvbinder.server.aside import Aside, is_heavy
 from pvbinder.server.authentication import (
     API_AUDIENCES,
     MASTERS,
@@ -46,8 +47,9 @@ class Reviews:
     authenticator: Authenticator
     authorizer: Authorizer
     now: Callable[[], str]
+    aside: Aside
 
-    def answer(self, kind: ServedKind, request: ApiRequest, attributes: Attributes) -> ApiResponse | None:
+    async def answer(self, kind: ServedKind, request: ApiRequest, attributes: Attributes) -> ApiResponse | None:
         """Answer a POST of a review; None if `kind` is none."""
         answer = _ANSWERS.get(kind.resource.plural)
         if answer is None or kind.resource.group not in _GROUPS or attributes.verb != "create":
@@ -57,10 +59,17 @@ class Reviews:
         form = negotiate(request.headers.get("accept", ""), transformable=False)
         options = read_write_options("CreateOptions", request.query)
         content_type = request.headers.get("content-type", "")
-        review, warnings = decode_body(request.body, content_type, kind, options.field_validation)
+        user = request.user or UserInfo("")
+        body = request.body
+        review, warnings = await self.aside.run(
+            user.name,
+            lambda: decode_body(body, content_type, kind, options.field_validation),
+            heavy=is_heavy(len(body), content_type, body),
+            size=len(body),
+        )
         put_in_namespace(review, attributes.namespace)
         review.setdefault("spec", {})
-        answer(self, review, request.user or UserInfo(""), attributes.namespace)
+        answer(self, review, user, attributes.namespace)
         response = respond(request, 201, _arranged(review, kind), form.media_type)
         response.warnings = tuple(warnings)
         return response

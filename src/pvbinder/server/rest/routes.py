@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pvbinder.server.errors import ApiError
+from pvbinder.server.errors import ApiError, conflict
 from pvbinder.server.kinds.kind import Subresource
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.rest import delete, read, watch, write
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.attributes import Attributes
 from pvbinder.server.rest.shelf import Shelf
+from pvbinder.server.rest.writing import Overtaken
+
+ATTEMPTS = 5  # as often as the reference tries a patch, while others write to the object
 
 
 async def serve(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
@@ -33,11 +36,15 @@ async def serve(api: Api, request: ApiRequest, attributes: Attributes, shelf: Sh
             return await read.list_objects(api, request, attributes, shelf)
         case "watch":
             return watch.watch(api, request, attributes, shelf)
-    try:
-        return await _serve_write(api, request, attributes, shelf, sub)
-    except ApiError:
-        await api.store.barrier()  # WRITING-4
-        raise
+    for _ in range(ATTEMPTS):
+        try:
+            return await _serve_write(api, request, attributes, shelf, sub)
+        except ApiError:
+            await api.store.barrier()  # WRITING-4
+            raise
+        except Overtaken:
+            continue  # WRITING-1
+    raise conflict(shelf.kind.resource, attributes.name)
 
 
 async def _serve_write(

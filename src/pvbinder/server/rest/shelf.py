@@ -4,6 +4,10 @@ An object is stored as the very bytes that a GET of it answers: ``kind`` and ``a
 with its fields in the reference's order, then the rest. A list shows its items without the first two, so an item is a
 slice.
 
+SHELF-1  No object larger than `OBJECT_BYTES_MAX` is stored, and a dry run says so, too: measured is what would be
+         stored, after decoding, defaults and patches, with managed fields. What is there already and is larger (older
+         stores had no limit) can be read, made smaller and deleted.
+
 A kind that is served from another kind's storage has the shelf of that kind and converts on the way in and out.
 """
 
@@ -14,7 +18,11 @@ from collections.abc import Callable
 import msgspec
 
 from pvbinder.model.resources import Resource
+from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.kind import Json, ServedKind
+from pvbinder.server.store import Stored
+
+OBJECT_BYTES_MAX = 3 << 19  # 1.5 MiB: what etcd takes
 
 METADATA_ORDER = (
     "name",
@@ -100,15 +108,34 @@ class Shelf:
         return arranged
 
 
-def encoder_of(arranged: Json) -> Callable[[int], bytes]:
-    """Return what gives the bytes of an arranged object at a revision."""
+def encoder_of(arranged: Json, bytes_max: int | None = OBJECT_BYTES_MAX) -> Callable[[int], bytes]:
+    """Return what gives the bytes of an arranged object at a revision; ApiError 413 if they are too many (SHELF-1)."""
     metadata = arranged["metadata"]
 
     def encode(revision: int) -> bytes:
         metadata["resourceVersion"] = str(revision)
-        return _encoder.encode(arranged)
+        return encode_object(arranged, bytes_max)
 
     return encode
+
+
+def encode_object(arranged: Json, bytes_max: int | None = OBJECT_BYTES_MAX) -> bytes:
+    """Return the bytes of an arranged object; ApiError 413 if they are too many (SHELF-1)."""
+    data = _encoder.encode(arranged)
+    if bytes_max is not None and len(data) > bytes_max:
+        raise too_large_to_store(len(data))
+    return data
+
+
+def too_large_to_store(size: int) -> ApiError:
+    """413 of an object that is larger than what may be stored (SHELF-1)."""
+    why = f"the object takes {size} bytes with its managed fields, and at most {OBJECT_BYTES_MAX} can be stored"
+    return ApiError(413, "RequestEntityTooLarge", f"etcdserver: request is too large: {why}", details={})
+
+
+def room_for(stored: Stored) -> int:
+    """Return how large an object may be that takes the place of `stored`: one too large may shrink (SHELF-1)."""
+    return max(OBJECT_BYTES_MAX, len(stored.data))
 
 
 def encode(document: object) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast, get_args
 
-from pvbinder.server.apply import apply, check_strictly
+from pvbinder.server.apply import apply_with_warnings
 from pvbinder.server.errors import ApiError, bad_request, conflict, not_found
 from pvbinder.server.kinds.kind import Json, Subresource
 from pvbinder.server.patches import PatchType, apply_patch
@@ -27,7 +27,7 @@ async def create(api: Api, request: ApiRequest, attributes: Attributes, shelf: S
     """Answer a POST to a collection."""
     form = negotiate(request.headers.get("accept", ""))
     writer = _writer(api, request, shelf, "CreateOptions")
-    obj = _decode(writer)
+    obj = await _decode(writer)
     data = await writer.create(shelf.kind.to_storage(obj), _namespace(shelf, attributes))
     return _answer(writer, data, form, 201)
 
@@ -46,7 +46,7 @@ async def update(
     writer = _writer(api, request, shelf, "UpdateOptions")
     if sub is not None and sub.body is not None:
         return await bodies.replace(writer, attributes, sub, form)
-    obj = _decode(writer)
+    obj = await _decode(writer)
     metadata = obj.setdefault("metadata", {})
     _check_name(metadata, attributes.name)
     _check_namespace(metadata, _namespace(shelf, attributes))
@@ -58,6 +58,7 @@ async def update(
             raise not_found(shelf.kind.resource, attributes.name)
         data = await writer.create(new, _namespace(shelf, attributes), instead_of=attributes)
         return _answer(writer, data, form, 201)
+    writer.weigh(stored)
     data = await writer.update(stored, shelf.decode(stored.data), new, key, sub)
     return _answer(writer, data, form, 200)
 
@@ -80,9 +81,12 @@ async def patch(
         return await _apply(writer, attributes, key, sub, form)
     if stored is None:
         raise not_found(shelf.kind.resource, attributes.name)
+    writer.weigh(stored)
     before = shelf.served(stored.data)
-    patch_type = cast(PatchType, content_type)
-    patched, warnings = apply_patch(before, request.body, patch_type, shelf.kind, writer.options.field_validation)
+    patch_type, validation = cast(PatchType, content_type), writer.options.field_validation
+    patched, warnings = await writer.aside(
+        lambda: apply_patch(before, request.body, patch_type, shelf.kind, validation)
+    )
     writer.warnings += warnings
     new = shelf.kind.to_storage(patched)
     new.setdefault("metadata", {})
@@ -96,17 +100,22 @@ async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresou
     stored = api.store.head(shelf.store_name, key)
     if stored is None and sub is not None:
         raise not_found(shelf.kind.resource, attributes.name)
+    writer.weigh(stored)
     before = None if stored is None else shelf.served(stored.data)
-    applied = apply(
-        before,
-        writer.request.body,
-        manager=options.field_manager,
-        force=bool(options.force),
-        kind=shelf.kind,
-        now=writer.now,
-        subresource=sub.name if sub else "",
+    applied, warnings = await writer.aside(
+        lambda: apply_with_warnings(
+            before,
+            writer.request.body,
+            options.field_validation,
+            manager=options.field_manager,
+            force=bool(options.force),
+            kind=shelf.kind,
+            now=writer.now,
+            subresource=sub.name if sub else "",
+        )
     )
-    writer.warnings += check_strictly(writer.request.body, options.field_validation)
+    writer.warnings += warnings
+    writer.check_not_overtaken(stored, key)
     metadata = applied.setdefault("metadata", {})
     _check_name(metadata, attributes.name)
     _check_namespace(metadata, _namespace(shelf, attributes))
@@ -128,10 +137,10 @@ def _writer(api: Api, request: ApiRequest, shelf: Shelf, options: OptionsKind, *
     return Writer(api, shelf, request, read_write_options(options, request.query, is_apply=is_apply), api.now())
 
 
-def _decode(writer: Writer) -> Json:
-    request = writer.request
+async def _decode(writer: Writer) -> Json:
+    request, kind, validation = writer.request, writer.shelf.kind, writer.options.field_validation
     content_type = request.headers.get("content-type", "")
-    obj, warnings = decode_body(request.body, content_type, writer.shelf.kind, writer.options.field_validation)
+    obj, warnings = await writer.aside(lambda: decode_body(request.body, content_type, kind, validation))
     writer.warnings += warnings
     return obj
 

@@ -1,7 +1,8 @@
 """The way of a write from an object that came in to the store, in the order of GW-3.
 
-WRITING-1  From reading the stored object to handing the new one to the store there is no `await`: no other write comes
-           between, so optimistic locking needs no retry.
+WRITING-1  No other write comes between reading the stored object and handing the new one to the store. For light work
+           there is no wait on the way; heavy work is done aside (ASIDE-2), and if the object was written meanwhile, the
+           request begins anew (`Overtaken`).
 WRITING-2  An answer is given only when the write is durable.
 WRITING-3  An update that changes nothing is not written (GW-6); a dry run writes nothing and answers as if it had.
 WRITING-4  A write is refused because of what is there only when that is durable: whoever reads next sees it, too.
@@ -14,11 +15,15 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from msgspec.structs import replace
 
+from pvbinder.model.errors import PvbinderError
 from pvbinder.server import admission
+from pvbinder.server.aside import is_heavy
 from pvbinder.server.errors import (
     ApiError,
     already_exists,
@@ -33,7 +38,8 @@ from pvbinder.server.requests import ApiRequest, UserInfo
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.attributes import Attributes
 from pvbinder.server.rest.options import WriteOptions, internal_error, parse_revision
-from pvbinder.server.rest.shelf import Shelf, encode, encoder_of, plural_as_kind
+from pvbinder.server.rest.shelf import Shelf, encode, encode_object, encoder_of, plural_as_kind, room_for
+from pvbinder.server.schema import CATALOGUE
 from pvbinder.server.store import Stored
 from pvbinder.server.validation.metadata import validate_metadata_create, validate_metadata_update
 
@@ -42,6 +48,11 @@ GENERATED_BASE = 58
 GENERATED_TRIES = 8
 _GENERATED_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _NO_USER = UserInfo("")
+T = TypeVar("T")
+
+
+class Overtaken(PvbinderError):  # noqa: N818  (says what happened)
+    """Another write came first while heavy work was done aside: begin anew, from what is stored now."""
 
 
 @dataclass(slots=True)
@@ -54,6 +65,28 @@ class Writer:
     options: WriteOptions
     now: str
     warnings: list[str] = field(default_factory=list)
+    heavy: bool = False  # whether what is done with the object is done aside
+
+    def __post_init__(self) -> None:
+        body = self.request.body
+        self.heavy = is_heavy(len(body), self.request.headers.get("content-type", ""), body)
+        custom = CATALOGUE.customs.get(self.shelf.base.schema)
+        self.heavy = self.heavy or (custom is not None and custom.is_costly)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do work that needs nothing of the store, aside if it is heavy."""
+        if not self.heavy:
+            return work()
+        return await self.api.aside.run(self.user.name, work, heavy=True, size=len(self.request.body))
+
+    def weigh(self, stored: Stored | None) -> None:
+        """Take into account the size of the object that is written to."""
+        self.heavy = self.heavy or (stored is not None and is_heavy(len(stored.data)))
+
+    def check_not_overtaken(self, stored: Stored | None, key: str) -> None:
+        """Raise Overtaken unless `stored` is still what is there."""
+        if self.heavy and self.api.store.head(self.shelf.store_name, key) is not stored:
+            raise Overtaken("the object was written meanwhile")
 
     @property
     def user(self) -> UserInfo:
@@ -80,7 +113,7 @@ class Writer:
         if metadata.get("resourceVersion", "0") not in ("", "0"):
             raise internal_error("resourceVersion should not be set on objects to be created")
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
-        self._complete_new(obj, record=record, instead_of=instead_of)
+        await self._complete_new(obj, record=record, instead_of=instead_of)
         arranged = shelf.arrange(obj)
         key = shelf.key(namespace, arranged["metadata"].get("name", ""))
         existing = self.api.store.head(shelf.store_name, key)
@@ -94,12 +127,12 @@ class Writer:
             raise self._taken(existing, arranged["metadata"]["name"])
         if self.options.dry_run:
             del arranged["metadata"]["resourceVersion"]
-            return encode(arranged)
+            return encode_object(arranged)
         stored, durable = self.api.store.put(shelf.store_name, key, encoder_of(arranged))
         await durable
         return stored.data
 
-    def _complete_new(self, obj: Json, *, record: bool, instead_of: Attributes | None) -> None:
+    async def _complete_new(self, obj: Json, *, record: bool, instead_of: Attributes | None) -> None:
         base, metadata = self.shelf.base, obj["metadata"]
         for name in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
             metadata.pop(name, None)
@@ -109,21 +142,31 @@ class Writer:
             metadata["name"] = generate_name(metadata["generateName"])
         if base.generation_at_create is not None:
             metadata["generation"] = base.generation_at_create
-        base.complete(obj)
-        if record:
-            self._record(obj, None, None)
+        await self.aside(lambda: self._fill_in(obj, None, None, record=record))
         name, namespace = metadata.get("name", ""), metadata.get("namespace")
         on = admission.Attributes(base, namespace or "", name, self.user)
         admission.admit(self.api, on, obj)
-        base.prepare_create(obj, self.now)
-        errors = validate_metadata_create(base, obj) + self.shelf.kind.validate_create(obj)
-        if errors:
-            raise is_invalid(base.resource, name, errors)
+        await self.aside(lambda: self._check_new(obj))
+        if self.heavy:  # the namespace may have gone meanwhile, and what depends on it
+            admission.admit(self.api, on, obj)
         if instead_of is not None:
             self.api.permit(self.user, replace(instead_of, verb="create"))
         admission.validate(self.api, on, obj)
         self.api.guard(self.user, base, obj, None)
+
+    def _check_new(self, obj: Json) -> None:
+        base = self.shelf.base
+        base.prepare_create(obj, self.now)
+        errors = validate_metadata_create(base, obj) + self.shelf.kind.validate_create(obj)
+        if errors:
+            raise is_invalid(base.resource, obj["metadata"].get("name", ""), errors)
         self.warnings += base.warnings(obj, None)
+
+    def _fill_in(self, new: Json, old: Json | None, sub: Subresource | None, *, record: bool) -> None:
+        """Fill in defaults and note who owns what."""
+        self.shelf.base.complete(new)
+        if record:
+            self._record(new, old, sub)
 
     def _record(self, new: Json, old: Json | None, sub: Subresource | None) -> None:
         """Note who owns what, by the paths of the version through which the write came."""
@@ -153,7 +196,9 @@ class Writer:
         `sub` is the subresource that is written, None for the object itself.
         """
         shelf, store = self.shelf, self.api.store
-        changed = self._complete_change(stored, old, new, sub, record=record)
+        changed = await self._complete_change(stored, old, new, sub, record=record)
+        self.check_not_overtaken(stored, key)
+        self._judge(old, changed, sub)
         if self._is_emptied(changed):
             return await self._remove(stored, changed, key)
         changed["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
@@ -162,25 +207,28 @@ class Writer:
             return stored.data
         arranged = shelf.arrange(changed)
         if self.options.dry_run:
-            return encode(arranged)
-        written, durable = store.put(shelf.store_name, key, encoder_of(arranged))
+            return encode_object(arranged, room_for(stored))
+        written, durable = store.put(shelf.store_name, key, encoder_of(arranged, room_for(stored)))
         await durable
         return written.data
 
-    def _complete_change(self, stored: Stored, old: Json, new: Json, sub: Subresource | None, *, record: bool) -> Json:
-        base = self.shelf.base
-        metadata, before = new["metadata"], old["metadata"]
+    async def _complete_change(
+        self, stored: Stored, old: Json, new: Json, sub: Subresource | None, *, record: bool
+    ) -> Json:
+        before = old["metadata"]
         name = before["name"]
-        sent_uid = metadata.get("uid")
+        sent_uid = new["metadata"].get("uid")
         if sent_uid and sent_uid != before["uid"]:
             raise self._other_uid(name, before, sent_uid)
-        base.complete(new)
-        if record:
-            self._record(new, old, sub)
-        on = admission.Attributes(base, before.get("namespace", ""), name, self.user, sub.name if sub else "")
-        admission.admit(self.api, on, new, old)
-        self._check_revision(stored, name, metadata)
-        _keep_what_is_fixed(metadata, before)
+        await self.aside(lambda: self._fill_in(new, old, sub, record=record))
+        admission.admit(self.api, self._admission(before, sub), new, old)
+        self._check_revision(stored, name, new["metadata"])
+        _keep_what_is_fixed(new["metadata"], before)
+        await self.aside(lambda: self._check_change(new, old, sub))
+        return new
+
+    def _check_change(self, new: Json, old: Json, sub: Subresource | None) -> None:
+        base = self.shelf.base
         prepare = base.prepare_update if sub is None else sub.prepare_update
         prepare(new, old, self.now)
         generation = base.generation_after(new, old)
@@ -194,11 +242,17 @@ class Writer:
         errors = about_metadata + about_metadata
         errors += (self.shelf.kind if sub is None else sub).validate_update(new, old)
         if errors:
-            raise is_invalid(base.resource, name, errors)
-        admission.validate(self.api, on, new, old)
-        self.api.guard(self.user, base, new, old)
+            raise is_invalid(base.resource, old["metadata"]["name"], errors)
         self.warnings += base.warnings(new, old)
-        return new
+
+    def _judge(self, old: Json, new: Json, sub: Subresource | None) -> None:
+        """Ask those who look at other objects, in the turn in which the write is made."""
+        admission.validate(self.api, self._admission(old["metadata"], sub), new, old)
+        self.api.guard(self.user, self.shelf.base, new, old)
+
+    def _admission(self, before: Json, sub: Subresource | None) -> admission.Attributes:
+        base, namespace = self.shelf.base, before.get("namespace", "")
+        return admission.Attributes(base, namespace, before["name"], self.user, sub.name if sub else "")
 
     def _check_revision(self, stored: Stored, name: str, metadata: Json) -> None:
         """GW-4, GW-5."""

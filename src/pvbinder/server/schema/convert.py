@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.quantity import QuantityError
-from pvbinder.server.schema.json_text import Members, WideNumber, WrittenFloat, plain
+from pvbinder.server.schema.json_text import Members, NumberTooLargeError, WideNumber, WrittenFloat, number
 from pvbinder.server.schema.structs import ZERO_VALUES, canonical_quantity
 from pvbinder.server.schema.types import CATALOGUE, Catalogue, Custom, Field, ObjectType, go_name
 
@@ -65,7 +65,7 @@ class Conversion:
             self._path.append(f".{key}")
             if field is None:
                 if type_.open:
-                    unknown[key] = plain(inner)
+                    unknown[key] = self._any(inner)
                 else:
                     self._note("unknown")
             else:
@@ -95,7 +95,10 @@ class Conversion:
                 header[key] = self.value(inner, field)
                 self._fields.pop()
                 self._path.pop()
-        return header | custom.conform(rest, self._note_at)
+        try:
+            return header | custom.conform(rest, self._note_at)
+        except NumberTooLargeError as error:
+            raise ConversionError(error.message) from error
 
     def value(self, value: Any, field: Field) -> Any:
         """Convert the value of a field; it isn't None."""
@@ -169,7 +172,7 @@ class Conversion:
             case "int64" | "int32" if self._dialect == "map" and isinstance(value, float) and value.is_integer():
                 return int(value)
             case "double" if isinstance(value, int | float) and not isinstance(value, bool | WideNumber):
-                return float(value) if isinstance(value, float) else value
+                return number(value)
             case "quantity":
                 return self._quantity(value)
             case "intorstring" if isinstance(value, str):

@@ -22,10 +22,19 @@ import msgspec
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.quantity import QuantityError
 from pvbinder.server import protobuf
-from pvbinder.server.errors import ApiError, FieldError, bad_request
+from pvbinder.server.errors import ApiError, FieldError, bad_request, entity_too_large
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.schema.convert import Conversion, ConversionError, Dialect
-from pvbinder.server.schema.json_text import JsonTextError, check_depth, object_depth_within, parse, plain
+from pvbinder.server.schema.json_text import (
+    VALUES_MAX,
+    JsonTextError,
+    Members,
+    TooManyValuesError,
+    check_depth,
+    check_values,
+    object_depth_within,
+    parse,
+)
 from pvbinder.server.schema.registered import is_registered
 from pvbinder.server.schema.structs import Shape, build_shape
 from pvbinder.server.schema.types import CATALOGUE
@@ -50,6 +59,10 @@ def decode_body(
         return _from_protobuf(body, kind)
     if media_type == YAML:
         return _from_yaml(body, kind, field_validation)
+    try:
+        check_values(body)
+    except TooManyValuesError as error:
+        raise entity_too_large(error.message) from error
     return _from_json(body, kind, field_validation)
 
 
@@ -171,10 +184,12 @@ def _carefully(body: bytes, kind: ServedKind, field_validation: FieldValidation)
 
 
 def _from_yaml(body: bytes, kind: ServedKind, field_validation: FieldValidation) -> tuple[Json, list[str]]:
-    from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml  # late: YAML is slow to import, and rare
+    from pvbinder.server.schema.yaml_text import YamlTextError, YamlTooManyError, parse_yaml  # late: slow
 
     try:
         document = parse_yaml(body)
+    except YamlTooManyError as error:
+        raise entity_too_large(TooManyValuesError(VALUES_MAX).message) from error
     except YamlTextError as error:
         raise _unrecognized(body, kind, error.message) from error
     found = [document.strict_error] if document.strict_error else []
@@ -206,7 +221,7 @@ def _type_of_body(value: Any, body: bytes, kind: ServedKind) -> Json:
     """The kind and version that the body says it has, each "" when it doesn't."""
     if value is None:
         return {}
-    plain_value = plain(value) if isinstance(value, list) else value
+    plain_value = dict(value) if isinstance(value, Members) else value
     if not isinstance(plain_value, dict):
         found = {bool: "bool", str: "string", list: "array"}.get(type(plain_value), "number")
         why = f"json: cannot unmarshal {found} into Go value of type {_TYPE_STRUCT}"
@@ -215,7 +230,7 @@ def _type_of_body(value: Any, body: bytes, kind: ServedKind) -> Json:
     for key, go_field in (("apiVersion", ".apiVersion"), ("kind", ".kind")):
         text = plain_value.get(key)
         if text is not None and not isinstance(text, str):
-            found = {bool: "bool", dict: "object", list: "array"}.get(type(text), "number")
+            found = {bool: "bool", dict: "object", Members: "object", list: "array"}.get(type(text), "number")
             why = f"json: cannot unmarshal {found} into Go struct field {go_field} of type string"
             raise _unrecognized(body, kind, f"couldn't get version/kind; json parse error: {why}")
         if text:

@@ -3,11 +3,15 @@
 `parse` keeps objects as `Members`, lists of pairs, because a duplicate key is an error to those who ask for strictness.
 What it refuses (syntax, depth, bytes that aren't UTF-8) is a `JsonTextError`. It is the slow way, taken only for a body
 that the structs of `schema.structs` refused, so that it may take its time to be exact.
+
+NUMBERS-1  A number keeps its value, or the body is refused: whole ones within 64 bits are integers, others the nearest
+           float; what no float holds (``1e400``) is an error.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final
 
@@ -15,7 +19,11 @@ from pvbinder.model.errors import PvbinderError
 
 MAX_DEPTH: Final = 200  # the reference allows 10000; nothing that it serves is anywhere near, and walkers recurse
 MAX_INTEGER_DIGITS: Final = 400
+_INTEGER_MIN: Final = -(2**63)
+_INTEGER_MAX: Final = 2**63 - 1
 
+VALUES_MAX: Final = 250_000  # in one body: fields, elements and keys; the largest definitions have some ten thousand
+_TEXT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
 _LITERALS: Final = ("true", "false", "null")
 # A body of megabytes that is no JSON is looked through up to the mistake: not one character at a time in Python
@@ -67,13 +75,52 @@ def parse(body: bytes) -> Any:
         raise JsonTextError(explain_syntax(text)) from error
 
 
+class TooManyValuesError(PvbinderError):
+    """A body of more values than may be in one."""
+
+    def __init__(self, values_max: int) -> None:
+        super().__init__(f"Request entity too large: limit is {values_max} values")
+
+
+class NumberTooLargeError(JsonTextError):
+    """A number that no float holds; the message is the one of Go's decoder."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"json: cannot unmarshal number {text} into Go value of type float64")
+
+
 def plain(value: Any) -> Any:
-    """The same with dicts, where the last of several members of one name counts."""
+    """The same with dicts, where the last of several members of one name counts, and with numbers as `number` has them.
+
+    Raises NumberTooLargeError.
+    """
     if isinstance(value, Members):
         return {key: plain(inner) for key, inner in value}
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [plain(inner) for inner in value]
-    return float(value) if isinstance(value, float) else value
+    return number(value) if isinstance(value, float | int) and not isinstance(value, bool) else value
+
+
+def number(value: float) -> int | float:
+    """A number as the reference keeps those it has no type for, once they are written and read again (NUMBERS-1).
+
+    Whole numbers that 64 bits hold are integers, ``1.0`` and ``1e3`` too; all others are floats, the nearest ones.
+    """
+    if isinstance(value, WideNumber):
+        raise NumberTooLargeError(value.text)
+    if isinstance(value, int) and _INTEGER_MIN <= value <= _INTEGER_MAX:
+        return value
+    try:
+        found = float(value)
+    except OverflowError:
+        raise NumberTooLargeError(str(value)) from None
+    if not math.isfinite(found):
+        raise NumberTooLargeError(getattr(value, "text", str(value)))
+    if found.is_integer() and _INTEGER_MIN <= (whole := int(found)) <= _INTEGER_MAX:
+        return whole
+    return found
 
 
 def check_depth(body: bytes) -> None:
@@ -89,6 +136,21 @@ def check_depth(body: bytes) -> None:
                 raise JsonTextError("exceeded max depth")
         elif first in b"]}":
             depth -= 1
+
+
+def check_values(body: bytes, values_max: int = VALUES_MAX) -> None:
+    """Refuse a body of more values than anybody needs, before they are made: each takes a hundred times its text.
+
+    Raises TooManyValuesError. Commas and opening brackets are counted: first all of them, then those outside of texts.
+    """
+    if _separators(body) <= values_max:
+        return
+    if _separators(_TEXT.sub(b"", body)) > values_max:
+        raise TooManyValuesError(values_max)
+
+
+def _separators(body: bytes) -> int:
+    return body.count(b",") + body.count(b"{") + body.count(b"[")
 
 
 def object_depth_within(value: Any, limit: int = MAX_DEPTH) -> bool:
@@ -118,16 +180,15 @@ def _refuse(_constant: str) -> Any:
 
 
 def _integer(text: str) -> int | float:
-    if len(text) > MAX_INTEGER_DIGITS:
-        return WideNumber(text)
-    number = int(text)
-    return number if -(2**63) <= number < 2**63 else WrittenFloat(text)
+    if len(text) > MAX_INTEGER_DIGITS:  # a conversion takes time by the square of the digits
+        return _float(text)
+    whole = int(text)
+    return whole if _INTEGER_MIN <= whole <= _INTEGER_MAX else _float(text)
 
 
 def _float(text: str) -> float:
-    if len(text) > MAX_INTEGER_DIGITS or float(text) in (float("inf"), float("-inf")):
-        return WideNumber(text)
-    return WrittenFloat(text)
+    found = WrittenFloat(text)
+    return found if math.isfinite(found) else WideNumber(text)
 
 
 def _members(pairs: list[tuple[str, Any]]) -> Members:

@@ -84,6 +84,8 @@ class ObjectType(msgspec.Struct, frozen=True, rename={"fields": "f", "map_type":
 class Custom(Protocol):
     """What a kind that isn't built in does itself: its rules are richer than types."""
 
+    is_costly: bool  # whether to check even a small object may take long
+
     def conform(self, value: Any, note: Callable[[str, str], None]) -> dict[str, Any]:
         """The object without what its schema doesn't know; `note` is told what ("unknown", "duplicate") and where."""
         ...
@@ -113,7 +115,7 @@ class Catalogue:
     def __iter__(self) -> Iterator[str]:
         """The names of all types."""
         yield from self._raw
-        yield from (name for name in self._types if name not in self._raw)
+        yield from [name for name in list(self._types) if name not in self._raw]  # others may add types meanwhile
 
     @property
     def built_in(self) -> Collection[str]:

@@ -1,7 +1,10 @@
 """YAML bodies, read as the reference reads them: YAML 1.1 as go-yaml resolves it, then as if it were JSON.
 
 So ``y``, ``no`` and ``on`` are booleans, ``010`` is eight, and timestamps stay text. Keys become strings; of two equal
-keys the last counts, and `YamlDocument.duplicates` says so. Bounded: nesting, and what aliases expand to.
+keys the last counts, and `YamlDocument.duplicates` says so.
+
+YAML-1  Bounded by `YamlLimits`: values, bytes by aliases, and nesting, all counted as aliases and merge keys expand
+        them, and before they do. Whatever the text, it takes no more time and memory than these explain.
 """
 
 from __future__ import annotations
@@ -17,10 +20,11 @@ from typing import Any, Final
 import yaml
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.schema.json_text import MAX_DEPTH
+from pvbinder.server.schema.json_text import MAX_DEPTH, VALUES_MAX, WrittenFloat
 
 MAX_NODES_BY_ALIAS: Final = 100_000
 BYTES_BY_ALIAS_MAX: Final = 3 << 20  # as much as a whole body
+DUPLICATES_MAX: Final = 100  # that are told
 _NODE_BYTES: Final = 4  # what a value takes at least besides its text: quotes, a comma, a colon
 
 _WORDS: Final[dict[str, bool | None]] = {
@@ -31,7 +35,7 @@ _WORDS: Final[dict[str, bool | None]] = {
 _INFINITE: Final = {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"}
 _NOT_A_NUMBER: Final = {".nan", ".NaN", ".NAN"}
 _INTEGER: Final = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
-_FLOAT: Final = re.compile(r"[-+]?(?:[0-9]*\.?[0-9]+|[0-9]+\.)(?:[eE][-+][0-9]+)?", re.ASCII)
+_FLOAT: Final = re.compile(r"[-+]?(?:[0-9]*\.?[0-9]+|[0-9]+\.)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _PREFIX: Final = "tag:yaml.org,2002:"
 _KNOWN_TAGS: Final = {"!", "map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge"}
 
@@ -47,6 +51,10 @@ class YamlTextError(PvbinderError):
 
 class YamlTooLargeError(YamlTextError):
     """A text that means more than its limits allow; its message has nothing of the text."""
+
+
+class YamlTooManyError(YamlTooLargeError):
+    """A text of too many values."""
 
 
 class YamlDepthError(YamlTooLargeError):
@@ -70,24 +78,28 @@ class YamlDocument:
         return "yaml: unmarshal errors:\n  " + "\n  ".join(self.duplicates) if self.duplicates else ""
 
 
-def parse_yaml(body: bytes) -> YamlDocument:
-    """Read the first document of `body`; YamlTextError when it can't be read."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise YamlTextError("yaml: invalid UTF-8") from error
-    return next(parse_yaml_documents(text, YamlLimits()), None) or YamlDocument()
-
-
 @dataclass(frozen=True)
 class YamlLimits:
     """How much a document may hold."""
 
     depth_max: int = MAX_DEPTH
-    nodes_max: int = sys.maxsize  # a body is bounded by its bytes
+    nodes_max: int = sys.maxsize  # a file of ours is as long as it is
     nodes_by_alias_max: int = MAX_NODES_BY_ALIAS
     bytes_by_alias_max: int = BYTES_BY_ALIAS_MAX
     known_tags_only: bool = False  # the reference passes over tags that it doesn't know
+
+
+REQUEST_LIMITS: Final = YamlLimits(nodes_max=VALUES_MAX)
+OPTIONS_LIMITS: Final = YamlLimits(nodes_max=10_000)
+
+
+def parse_yaml(body: bytes, limits: YamlLimits = REQUEST_LIMITS) -> YamlDocument:
+    """Read the first document of `body`; YamlTextError when it can't be read."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise YamlTextError("yaml: invalid UTF-8") from error
+    return next(parse_yaml_documents(text, limits), None) or YamlDocument()
 
 
 def parse_yaml_documents(text: str, limits: YamlLimits) -> Iterator[YamlDocument]:
@@ -125,6 +137,7 @@ class _Open:
     anchor: str | None
     nodes_before: int
     bytes_before: int
+    depth: int = 1  # how deep it is nested itself, so far
     key: str | None = None
     is_merge: bool = False
     keys_seen: set[str] = field(default_factory=set)
@@ -138,7 +151,7 @@ class _Composer:
         self._limits = limits
         self._document = YamlDocument()
         self._open: list[_Open] = []
-        self._anchors: dict[str, tuple[Any, int, int]] = {}  # value, nodes, bytes
+        self._anchors: dict[str, tuple[Any, int, int, int]] = {}  # value, nodes, bytes, depth
         self._nodes = 0
         self._bytes = 0
         self._nodes_by_alias = 0
@@ -161,14 +174,13 @@ class _Composer:
         """Take in one event; True at the end of a document."""
         match event:
             case yaml.ScalarEvent():
-                self._nodes += 1
-                if self._nodes > self._limits.nodes_max:
-                    raise YamlTooLargeError("yaml: document has too many values")
-                self._bytes += len(event.value) + _NODE_BYTES
+                self._add(1)
+                size = _NODE_BYTES + (len(event.value) if event.value.isascii() else len(event.value.encode()))
+                self._bytes += size
                 self._check_tag(event.tag)
                 value = _scalar(event)
                 if event.anchor:
-                    self._anchors[event.anchor] = (value, 1, len(event.value) + _NODE_BYTES)
+                    self._anchors[event.anchor] = (value, 1, size, 0)
                 self._put(value, event, is_merge=event.value == "<<" and event.implicit[0])
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 self._check_tag(event.tag)
@@ -181,14 +193,22 @@ class _Composer:
                 return True
         return False
 
+    def _add(self, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > self._limits.nodes_max:
+            raise YamlTooManyError("yaml: document has too many values")
+
+    def _check_depth(self, depth: int) -> None:
+        if depth > self._limits.depth_max:
+            raise YamlDepthError("yaml: exceeded max depth")
+
     def _check_tag(self, tag: str | None) -> None:
         if tag is not None and self._limits.known_tags_only and tag.removeprefix(_PREFIX) not in _KNOWN_TAGS:
             raise YamlTextError(f"yaml: could not determine a constructor for the tag {tag!r}")
 
     def _start(self, value: dict[str, Any] | list[Any], event: yaml.CollectionStartEvent) -> None:
-        self._nodes += 1
-        if len(self._open) >= self._limits.depth_max:
-            raise YamlDepthError("yaml: exceeded max depth")
+        self._add(1)
+        self._check_depth(len(self._open) + 1)
         if self._open and isinstance(self._open[-1].value, dict) and self._open[-1].key is None:
             raise YamlTextError(f"yaml: invalid map key: {'map' if isinstance(value, dict) else 'slice'}")
         self._bytes += _NODE_BYTES
@@ -202,36 +222,38 @@ class _Composer:
                     closed.value.setdefault(key, value)
         if closed.anchor:
             nodes, size = self._nodes - closed.nodes_before + 1, self._bytes - closed.bytes_before + _NODE_BYTES
-            self._anchors[closed.anchor] = (closed.value, nodes, size)
-        self._put(closed.value, event)
+            self._anchors[closed.anchor] = (closed.value, nodes, size, closed.depth)
+        self._put(closed.value, event, depth=closed.depth)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         if event.anchor not in self._anchors:
             if any(collection.anchor == event.anchor for collection in self._open):
                 raise YamlTextError(f"yaml: anchor '{event.anchor}' value contains itself")
             raise YamlTextError(f"yaml: unknown anchor '{event.anchor}' referenced")
-        value, nodes, size = self._anchors[event.anchor]
-        self._nodes += nodes
+        value, nodes, size, depth = self._anchors[event.anchor]
         self._bytes += size
         self._nodes_by_alias += nodes
         self._bytes_by_alias += size
         limits = self._limits
         if self._nodes_by_alias > limits.nodes_by_alias_max or self._bytes_by_alias > limits.bytes_by_alias_max:
             raise YamlTooLargeError("yaml: document contains excessive aliasing")
-        self._put(value, event)
+        self._add(nodes)
+        self._check_depth(len(self._open) + depth)
+        self._put(value, event, depth=depth)
 
-    def _put(self, value: Any, event: yaml.Event, *, is_merge: bool = False) -> None:
+    def _put(self, value: Any, event: yaml.Event, *, is_merge: bool = False, depth: int = 0) -> None:
         """Hand a finished value to the collection around it."""
         if not self._open:
             self._document.value = value
             return
         around = self._open[-1]
+        around.depth = max(around.depth, depth + 1)
         if isinstance(around.value, list):
             around.value.append(value)
         elif around.key is None:
             around.key = _key(value)
             around.is_merge = is_merge
-            if not is_merge and around.key in around.keys_seen:
+            if not is_merge and around.key in around.keys_seen and len(self._document.duplicates) < DUPLICATES_MAX:
                 line = event.start_mark.line + 1 if event.start_mark else 0
                 self._document.duplicates.append(f"line {line}: key {json.dumps(around.key)} already set in map")
             around.keys_seen.add(around.key)
@@ -291,11 +313,9 @@ def _plain(text: str) -> Any:
     digits = text.replace("_", "")
     if len(digits) <= 40 and _INTEGER.fullmatch(digits):
         return _integer(digits)
-    if _FLOAT.fullmatch(digits) and len(digits) <= 400:
+    if _FLOAT.fullmatch(digits):
         value = float(digits)
-        if math.isinf(value):
-            return text
-        return int(value) if value.is_integer() and abs(value) < 1e21 else value
+        return text if math.isinf(value) else _as_json(value)  # what is too large for a float is text to go-yaml
     return text
 
 
@@ -307,4 +327,12 @@ def _integer(digits: str) -> int | float:
     else:
         value = int(number, 0)
     value *= sign
-    return value if -(2**63) <= value < 2**64 else float(value)
+    return value if -(2**63) <= value < 2**63 else _as_json(float(value))
+
+
+def _as_json(value: float) -> int | float:
+    """A float after go-yaml has written it as JSON: without a fraction it is a whole number (NUMBERS-1)."""
+    if value.is_integer() and abs(value) < 1e21:
+        whole = int(value)
+        return whole if -(2**63) <= whole < 2**63 else WrittenFloat(str(whole))
+    return value
