@@ -113,6 +113,7 @@ class Establisher:
         if not taken and not self._serves(definition):
             is_large = len(stored.data) > _LIGHT_BYTES_MAX
             self._serve(definition, await asyncio.to_thread(custom_schemas, definition) if is_large else None)
+            await asyncio.sleep(0)  # to write its status is another turn's work
         status = _status(definition, taken, self._now())
         if status != definition.get("status"):
             await self._patch(f"{DEFINITIONS.path(name=name)}/status", {"status": status})
