@@ -73,11 +73,13 @@ def watching_loop() -> Iterator[Watchdog]:
             watchdog.saw(seconds, _named(handle) if seconds > watchdog.longest.seconds else None)
 
     asyncio.Handle._run = measured  # type: ignore[method-assign, assignment]
-    gc.collect()  # what tests before this one left is not to be paid for here
+    gc.collect()  # what tests before this one left is not to be paid for here,
+    gc.freeze()  # and not looked through by each collection, as `pvbinder up` does when it has started
     try:
         yield watchdog
     finally:
         asyncio.Handle._run = run  # type: ignore[method-assign]
+        gc.unfreeze()
 
 
 def _named(handle: asyncio.Handle) -> object:
