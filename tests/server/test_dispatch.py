@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.server.serving import MAPS, VOLUMES, config_map, serving, volume
+from tests.server.serving import ADMIN, MAPS, VOLUMES, config_map, serving, volume
 
 from pvbinder.server.authentication import ANONYMOUS
+from pvbinder.server.requests import ApiRequest
 from pvbinder.server.rest import read
 
 NOT_THERE = "the server could not find the requested resource"
@@ -131,3 +132,16 @@ async def test_reviews_answer_who_i_am_and_what_i_may(tmp_path: Path) -> None:
         assert "must match metadata.namespace" in here.message
         rules = await server.send("POST", f"{path}/selfsubjectrulesreviews", {"spec": {"namespace": "shop"}})
         assert rules.body["status"]["resourceRules"][0]["verbs"] == ["*"]
+
+
+async def test_dispatch_5_a_head_alone_is_refused_or_admitted(tmp_path: Path) -> None:
+    async with serving(tmp_path, rbac=True) as server:
+        path = "/api/v1/namespaces/shop/configmaps"
+        stranger = server.dispatcher.screen(ApiRequest("POST", path))
+        wrong = server.dispatcher.screen(ApiRequest("POST", path, headers={"authorization": "Bearer no"}))
+        assert stranger is not None
+        assert wrong is not None
+        assert (stranger.status, wrong.status) == (403, 401)
+        known = ApiRequest("POST", path, user=ADMIN)
+        assert server.dispatcher.screen(known) is None
+        assert known.is_admitted

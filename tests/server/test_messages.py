@@ -61,7 +61,27 @@ async def test_message_2_large_answers_are_packed_outside_of_the_loop(monkeypatc
     assert len(gzip.decompress(response.body)) == messages.GZIP_LEAST + 1
 
 
-@given(st.text(max_size=50))
+@given(st.text(min_size=1, max_size=50))
 def test_a_warning_never_ends_its_header(text: str) -> None:
     fields = dict(header_fields(ApiResponse(200, warnings=(text,))))
     assert fields["Warning"].isprintable()
+
+
+LONG = "y" * 300
+WARNINGS = {  # what is warned of: how long each warning's text is that is told
+    "few": (("a", "bb"), [1, 2]),
+    "one of 4 096": (("x" * 4096,), [4096]),
+    "one of 4 097": (("x" * 4097,), [256]),
+    "the same twice": (("a", "b", "a"), [1, 1]),
+    "none at all": (("", "a"), [1]),
+    "many long ones": (tuple(f"{n:04}{LONG}" for n in range(40)), [256] * 16),
+    "long ones before short ones": (("x" * 4096, *(f"{n:02}" for n in range(10))), [256] + [2] * 10),
+    "many short ones": (tuple(f"{n:05}" for n in range(1000)), [5] * 820),
+    "signs of several bytes count as one": (("ü" * 4096,), [4096]),
+}
+
+
+@pytest.mark.parametrize(("warnings", "lengths"), WARNINGS.values(), ids=WARNINGS.keys())
+def test_message_3_warnings_are_cut_as_the_reference_cuts_them(warnings: tuple[str, ...], lengths: list[int]) -> None:
+    fields = [text for name, text in header_fields(ApiResponse(200, warnings=warnings)) if name == "Warning"]
+    assert [len(text) - len('299 - ""') for text in fields] == lengths

@@ -6,6 +6,7 @@ DISPATCH-2  Requests from a socket and from the same process take this same way.
 DISPATCH-3  Nothing is routed before it is authenticated and authorised: who may not see a path does not learn whether
             it exists.
 DISPATCH-4  Who may do what a request says may do no more: an update or an apply that creates needs ``create``, too.
+DISPATCH-5  What a head alone refuses is refused before the body is taken: `screen` asks who it is and whether they may.
 """
 
 from __future__ import annotations
@@ -82,6 +83,23 @@ class Dispatcher:
         self.measures.count(attributes.verb, self._resource_of(attributes), response.status, perf_counter() - started)
         return response
 
+    def screen(self, request: ApiRequest) -> ApiResponse | None:
+        """Refuse a request from its head, before its body is taken; None if it may go on (DISPATCH-5)."""
+        attributes = read_attributes(request.method, request.path, request.query)
+        started = perf_counter()
+        try:
+            self._admit(request, attributes)
+        except ApiError as error:
+            response = error_response(request, error)
+        except Exception as error:  # noqa: BLE001  (told in the log, as where a request is answered)
+            response = self._failed(request, error)
+        else:
+            return None
+        if request.warnings:
+            response.warnings = (*request.warnings, *response.warnings)
+        self.measures.count(attributes.verb, self._resource_of(attributes), response.status, perf_counter() - started)
+        return response
+
     async def _answer(self, request: ApiRequest, attributes: Attributes) -> ApiResponse:
         try:
             response = await self._handle(request, attributes)
@@ -90,10 +108,14 @@ class Dispatcher:
             return error_response(request, error)
         except WriteFailed as error:
             return error_response(request, not_stored(error))
-        except Exception as error:
-            log.exception("request failed method=%s path=%s", request.method, request.path)
-            why = f"Internal error occurred: {type(error).__name__}"
-            return error_response(request, ApiError(500, "InternalError", why))
+        except Exception as error:  # noqa: BLE001  (DISPATCH-1)
+            return self._failed(request, error)
+
+    @staticmethod
+    def _failed(request: ApiRequest, error: Exception) -> ApiResponse:
+        log.exception("request failed method=%s path=%s", request.method, request.path, exc_info=error)
+        why = f"Internal error occurred: {type(error).__name__}"
+        return error_response(request, ApiError(500, "InternalError", why))
 
     async def _finished(self, request: ApiRequest, response: ApiResponse, finish: Callable[[], bytes]) -> ApiResponse:
         """Make the body of an answer that takes long to be written down, aside."""
@@ -102,13 +124,8 @@ class Dispatcher:
         return response
 
     async def _handle(self, request: ApiRequest, attributes: Attributes) -> ApiResponse:
-        user = request.user
-        if user is None:
-            user = self.authenticator.authenticate(request)
-        if any(name.startswith(IMPERSONATE) for name in request.headers):
-            user = self._impersonate(user, request)
-        request.user = user
-        self._permit(user, attributes)
+        if not request.is_admitted:
+            self._admit(request, attributes)
         if attributes.is_resource:
             shelf = self.api.shelf(attributes.group, attributes.version, attributes.resource)
             if shelf is not None:
@@ -123,6 +140,17 @@ class Dispatcher:
             if isinstance(documents, SlowDocuments):
                 await documents.prepare(request)
         return self._answer_document(request)
+
+    def _admit(self, request: ApiRequest, attributes: Attributes) -> None:
+        """Find out who asks and whether they may; ApiError 401 or 403."""
+        user = request.user
+        if user is None:
+            user = self.authenticator.authenticate(request)
+        if any(name.startswith(IMPERSONATE) for name in request.headers):
+            user = self._impersonate(user, request)
+        request.user = user
+        self._permit(user, attributes)
+        request.is_admitted = True
 
     def _resource_of(self, attributes: Attributes) -> str:
         """The resource as metrics name it; ``""`` for all that isn't served (MEASURES-1)."""

@@ -139,6 +139,7 @@ class EmbeddedServer:
                         port=self._port,
                         tls=self.identity.server_context(),
                         timeouts=self._timeouts,
+                        screen=self.dispatcher.screen,
                     )
                 )
             # the listener's connections are waited for at the end: first end the watches that they carry

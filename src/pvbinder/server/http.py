@@ -4,10 +4,13 @@ LISTENER-1  Bounded input: a body has at most `BODY_LIMIT` bytes (413), a header
             `LINE_LIMIT`; a request must be sent whole within `read_seconds`, and a connection on which nothing is asked
             is closed.
 LISTENER-2  Bounded output: at most one chunk more than the socket takes is kept for a reader, and one that takes
-            nothing for `write_seconds` is disconnected.
+            nothing for `write_seconds` is disconnected; all readers together are bounded, too (`server.ledgers`).
 LISTENER-3  One connection's trouble is nobody else's: what can't be parsed is answered 400 and closed.
 LISTENER-4  A client that goes away takes its watch with it; a write that has begun goes on.
 LISTENER-5  A body is taken as it came, whatever its Content-Encoding says: nothing is unpacked, as in the reference.
+LISTENER-6  Nobody's body is taken before `screen` has admitted its head, and none at all with GET and HEAD; a head has
+            at most `HEAD_BYTES_MAX`, all its fields together.
+LISTENER-7  Connections share the loop fairly, known or not (`server.turns`), and are bounded in number (`server.door`).
 """
 
 from __future__ import annotations
@@ -22,16 +25,20 @@ from asyncio import sslproto
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from types import TracebackType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.server.authentication import ANONYMOUS
 from pvbinder.server.dispatch import error_response
+from pvbinder.server.door import Door, bind
 from pvbinder.server.errors import ApiError, bad_request
+from pvbinder.server.ledgers import Bodies, Unsent
 from pvbinder.server.messages import (
     BODY_LIMIT,
     LINE_LIMIT,
+    Closable,
     Timeouts,
     compress_if_large,
     header_fields,
@@ -41,19 +48,25 @@ from pvbinder.server.messages import (
     too_slow,
 )
 from pvbinder.server.requests import ApiRequest, ApiResponse
+from pvbinder.server.turns import Paced, Turns
 from pvbinder.server.usual_answers import UsualAnswer, is_usual
 
 if TYPE_CHECKING:
     from pvbinder.server.http2 import Http2Protocol
+    from pvbinder.server.turns import HeldTransport
 
 HTTP2 = "h2"  # as TLS calls it (RFC 7301)
-PIECE = 256 << 10  # how much of a body is handed to the socket at once
+PIECE = 64 << 10  # how much of a body is handed to the socket at once
 PENDING = 64 << 10  # how much a reader of a watch may have to come before we look whether it reads
+HEAD_BYTES_MAX = 128 << 10
+LINGER_SECONDS = 2.0  # for what is left of a body that was refused
 MOST_FILES = 65536
 TLS_BUFFER = 16 << 10  # as much as a record of TLS holds: more is never read at once
+_BODILESS = ("GET", "HEAD")  # whatever they bring along isn't looked at
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (how to reach who listens everywhere)
 
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
+Screen = Callable[[ApiRequest], ApiResponse | None]
 
 
 class ListenError(PvbinderError):
@@ -71,8 +84,11 @@ class Listener:
         port: int = 0,
         tls: ssl.SSLContext | None = None,
         timeouts: Timeouts | None = None,
+        screen: Screen | None = None,
     ) -> None:
+        """Listen for `handle`; `screen` refuses a request from its head, as the handler would (LISTENER-6)."""
         self._handle = handle
+        self._screen = screen or _admit_all
         self._host = host
         self._tls = tls
         self._timeouts = timeouts or Timeouts()
@@ -81,6 +97,7 @@ class Listener:
     async def __aenter__(self) -> Listener:
         quiet = logging.getLogger(f"{__name__}.wire")  # aiohttp's own: a traceback for each malformed request
         quiet.setLevel(logging.CRITICAL + 1)
+        logging.getLogger("asyncio").addFilter(_says_something)
         _allow_many_connections()
         # asyncio fills a buffer of this size for each TLS connection at its start; at its default of 256 KiB, 10 000
         # idle connections would hold 2.6 GB
@@ -91,21 +108,19 @@ class Listener:
             logger=quiet,
             access_log=None,
             keepalive_timeout=self._timeouts.idle_seconds,
+            lingering_time=LINGER_SECONDS,
+            read_bufsize=PIECE,
             max_line_size=LINE_LIMIT,
             max_field_size=LINE_LIMIT,
             auto_decompress=False,  # LISTENER-5
         )
         self._http2: set[Http2Protocol] = set()
-        loop = asyncio.get_running_loop()
+        self._turns = Turns()
+        self._bodies = Bodies()
+        self._unsent = Unsent()
+        self._door = Door(self._protocol, tls=self._tls, handshake_seconds=self._timeouts.handshake_seconds)
         try:
-            self._server = await loop.create_server(
-                self._protocol,
-                self._host,
-                self.port,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._timeouts.handshake_seconds if self._tls else None,
-                backlog=1024,
-            )
+            sockets = await bind(self._host, self.port)
         except (OSError, OverflowError) as error:
             is_busy = getattr(error, "errno", None) == errno.EADDRINUSE
             raise ListenError(
@@ -114,13 +129,14 @@ class Listener:
                 if is_busy
                 else "choose an address of this machine with --host, and a port that you may use with --port",
             ) from error
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = sockets[0].getsockname()[1]
+        self._door.open(sockets)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
+        await self._door.close()
         async with asyncio.TaskGroup() as tasks:
             for connection in list(self._http2):
                 tasks.create_task(connection.close())
@@ -134,29 +150,50 @@ class Listener:
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     def _protocol(self) -> asyncio.Protocol:
-        return _Negotiated(self._web, self._make_http2, write_seconds=self._timeouts.write_seconds)
+        return Connection(self._turns, self._door, self._parser_of, write_seconds=self._timeouts.write_seconds)
 
-    def _make_http2(self) -> asyncio.Protocol:
+    def _parser_of(self, connection: Connection, *, is_http2: bool) -> Any:
+        if not is_http2:
+            return self._web()
         from pvbinder.server.http2 import Http2Protocol  # where a client asks for it
 
-        return Http2Protocol(self._handle, self._timeouts, self._http2)
+        return Http2Protocol(
+            self._handle,
+            self._timeouts,
+            self._http2,
+            screen=self._screen,
+            bodies=self._bodies,
+            unsent=self._unsent,
+            recognised=connection.recognised,
+        )
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        transport = cast("HeldTransport | None", incoming.transport)
+        connection = cast(Connection, transport.connection) if transport is not None else None
+        if connection is not None:
+            connection.begins(incoming.content if incoming.body_exists else None)
         try:
-            request = await self._read(incoming)
+            request = self._read_head(incoming)
+            if incoming.body_exists and incoming.method not in _BODILESS:
+                refusal = self._screen(request)
+                if refusal is not None:
+                    return _plain(refusal)
+                request.body = await self._read_body(incoming)
         except ApiError as error:
             request = ApiRequest(incoming.method, "/", headers={"accept": incoming.headers.get("Accept", "")})
             return _plain(error_response(request, error), closes=error.code == 408)
         response = await self._handle(request)
+        if connection is not None and is_known(request):
+            connection.recognised()
+        await compress_if_large(request, response)
         if response.stream is not None:
             return await self._send_stream(incoming, response, response.stream)
-        await compress_if_large(request, response)
         if len(response.body) > PIECE:
             return await self._send_pieces(incoming, response)
         return UsualAnswer(response) if is_usual(incoming, response) else _plain(response)
 
-    async def _read(self, incoming: web.BaseRequest) -> ApiRequest:
-        """Read a request whole (LISTENER-1)."""
+    def _read_head(self, incoming: web.BaseRequest) -> ApiRequest:
+        """Read the head of a request (LISTENER-1)."""
         path, query = read_target(incoming.raw_path)
         headers = {name.lower(): value for name, value in incoming.headers.items()}
         repeated: dict[str, tuple[str, ...]] = {}
@@ -167,8 +204,8 @@ class Listener:
             method=incoming.method,
             path=path,
             query=query,
+            takes_chunks=True,
             headers=headers,
-            body=await self._read_body(incoming) if incoming.body_exists else b"",
             client_certificate=transport.get_extra_info("peercert") if transport is not None else None,
             repeated=repeated,
         )
@@ -180,23 +217,27 @@ class Listener:
         if incoming.headers.get("Expect", "").lower() == "100-continue":
             assert incoming.transport is not None
             incoming.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        chunks: list[bytes] = []
-        size = 0
+        body = bytearray()  # of its own size, however small the chunks are that it comes in
         content = incoming.content
+        held = 0
         try:
             if content.is_eof() and content.total_bytes <= BODY_LIMIT:  # it came with the head, as most do
                 return content.read_nowait()
             async with asyncio.timeout(self._timeouts.read_seconds):
                 while chunk := await content.readany():
-                    size += len(chunk)
-                    if size > BODY_LIMIT:
+                    held += len(chunk)
+                    if held > BODY_LIMIT:
+                        self._bodies.add(len(chunk))
                         raise too_large()
-                    chunks.append(chunk)
+                    self._bodies.add(len(chunk))
+                    body += chunk
         except TimeoutError as error:
             raise too_slow() from error
         except (web.RequestPayloadError, ValueError) as error:
             raise bad_request(f"the body of the request can't be read: {error}") from error
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        finally:
+            self._bodies.take_back(held)
+        return bytes(body)
 
     async def _send_pieces(self, incoming: web.BaseRequest, response: ApiResponse) -> web.StreamResponse:
         """Send a large body piece by piece, so that a reader who stops holds it no longer than need be (LISTENER-2)."""
@@ -204,40 +245,13 @@ class Listener:
         _set_headers(outgoing, response)
         outgoing.content_length = len(response.body)
         body = memoryview(response.body)
-        try:
-            await outgoing.prepare(incoming)
-            for start in range(0, len(body), PIECE):
-                async with asyncio.timeout(self._timeouts.write_seconds):
-                    await outgoing.write(body[start : start + PIECE])
-        except TimeoutError:
-            if incoming.transport is not None:
-                incoming.transport.abort()
-        except ConnectionError:
-            pass  # the reader has gone
-        return outgoing
-
-    async def _send_stream(
-        self, incoming: web.BaseRequest, response: ApiResponse, stream: AsyncIterator[bytes]
-    ) -> web.StreamResponse:
-        """Send a watch chunk by chunk (LISTENER-2, LISTENER-4)."""
-        outgoing = web.StreamResponse(status=response.status)
-        _set_headers(outgoing, response)
-        outgoing.enable_chunked_encoding()
-        async with aclosing(cast("_Closable", stream)):
+        with self._unsent.reader(_abort(incoming)) as reader:
             try:
                 await outgoing.prepare(incoming)
-                writer = incoming.writer
-                # Chunks are framed here and go straight to the transport: with hundreds of watchers of one kind, what
-                # is done for each event and watcher is all that counts. Nothing waits, so nothing needs a timeout,
-                # until as much is pending as aiohttp would take before it asked whether the socket keeps up.
-                async for chunk in stream:
-                    transport = incoming.transport
-                    if transport is None or transport.is_closing():
-                        break
-                    transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-                    if transport.get_write_buffer_size() > PENDING:
-                        async with asyncio.timeout(self._timeouts.write_seconds):
-                            await writer.drain()
+                for start in range(0, len(body), PIECE):
+                    self._unsent.set(reader, len(body) - start)
+                    async with asyncio.timeout(self._timeouts.write_seconds):
+                        await outgoing.write(body[start : start + PIECE])
             except TimeoutError:
                 if incoming.transport is not None:
                     incoming.transport.abort()
@@ -245,24 +259,73 @@ class Listener:
                 pass  # the reader has gone
         return outgoing
 
+    async def _send_stream(
+        self, incoming: web.BaseRequest, response: ApiResponse, stream: AsyncIterator[bytes]
+    ) -> web.StreamResponse:
+        """Send a watch or a long document chunk by chunk (LISTENER-2, LISTENER-4)."""
+        outgoing = web.StreamResponse(status=response.status)
+        _set_headers(outgoing, response)
+        is_chunked = response.length is None
+        if response.length is not None:
+            outgoing.content_length = response.length
+        elif incoming.version >= HttpVersion11:
+            outgoing.enable_chunked_encoding()
+        else:
+            is_chunked = False
+            outgoing.force_close()
+        async with aclosing(cast("Closable", stream)):
+            with self._unsent.reader(_abort(incoming)) as reader:
+                try:
+                    await outgoing.prepare(incoming)
+                    writer = incoming.writer
+                    # Chunks are framed here and go straight to the transport: with hundreds of watchers of one kind,
+                    # what is done for each event and watcher is all that counts. Nothing waits, so nothing needs a
+                    # timeout, until as much is pending as aiohttp would take before it asked whether the socket keeps
+                    # up.
+                    async for chunk in stream if incoming.method != "HEAD" else _nothing():
+                        transport = incoming.transport
+                        if transport is None or transport.is_closing():
+                            break
+                        transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if is_chunked else chunk)
+                        pending = transport.get_write_buffer_size()
+                        if pending > PENDING:
+                            self._unsent.set(reader, pending)
+                            async with asyncio.timeout(self._timeouts.write_seconds):
+                                await writer.drain()
+                            self._unsent.set(reader, 0)
+                    if not is_chunked:
+                        writer.length = 0  # it was all written, past aiohttp
+                except TimeoutError:
+                    if incoming.transport is not None:
+                        incoming.transport.abort()
+                except ConnectionError:
+                    pass  # the reader has gone
+        return outgoing
 
-class _Closable(AsyncIterator[bytes]):
-    async def aclose(self) -> None:
-        """Stop."""
+
+class Content(Protocol):
+    """A body that comes."""
+
+    def is_eof(self) -> bool:
+        """Tell whether it has come whole."""
+        ...
 
 
-class _Negotiated(asyncio.Protocol):
+class Connection(Paced):
     """A new connection: it becomes one of the version of HTTP that was agreed upon with TLS.
 
     The system closes it when its peer takes nothing for too long (LISTENER-2).
     """
 
-    def __init__(
-        self, http1: Callable[[], asyncio.Protocol], http2: Callable[[], asyncio.Protocol], *, write_seconds: float
-    ) -> None:
-        self._http1 = http1
-        self._http2 = http2
+    def __init__(self, turns: Turns, door: Door, parser_of: Callable[..., Any], *, write_seconds: float) -> None:
+        super().__init__(turns)
+        self._door = door
+        self._parser_of = parser_of
         self._write_milliseconds = max(1, int(write_seconds * 1000))
+        self._unclaimed = 0  # bytes that came since the last request began
+        self._counts = False
+        self._is_known = False
+        self._content: Content | None = None  # the body of the request under way
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hand the connection over."""
@@ -271,9 +334,68 @@ class _Negotiated(asyncio.Protocol):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._write_milliseconds)
         tls = transport.get_extra_info("ssl_object")
         is_http2 = tls is not None and tls.selected_alpn_protocol() == HTTP2
-        protocol = self._http2() if is_http2 else self._http1()
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
+        self._counts = not is_http2
+        self._is_known = bool(transport.get_extra_info("peercert"))
+        self._door.entered(cast("asyncio.Transport", transport), is_known=self._is_known)
+        self.begin(self._parser_of(self, is_http2=is_http2), transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Hand on."""
+        self._door.left(self._transport)
+        super().connection_lost(error)
+
+    def begins(self, content: Content | None) -> None:
+        """Hear that a request has been taken: what comes after its body is the next one's head (LISTENER-6)."""
+        self._unclaimed = 0
+        self._content = content
+
+    def recognised(self) -> None:
+        """Hear that a request was somebody's who is known."""
+        if not self._is_known:
+            self._is_known = True
+            self._door.recognised(self._transport)
+
+    def _parse(self, data: bytes) -> None:
+        if self._counts and (self._content is None or self._content.is_eof()):
+            self._unclaimed += len(data)
+            if (
+                self._unclaimed > HEAD_BYTES_MAX + PIECE
+            ):  # what came of a body before its head was looked at counts, too
+                self._transport.write(_HEAD_TOO_LARGE)
+                self.put_out()
+                return
+        super()._parse(data)
+
+
+_HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+def is_known(request: ApiRequest) -> bool:
+    """Tell whether a request was made by somebody who showed who they are."""
+    return request.is_admitted and request.user is not None and request.user.name != ANONYMOUS.name
+
+
+def _admit_all(_: ApiRequest) -> ApiResponse | None:
+    return None
+
+
+def _abort(incoming: web.BaseRequest) -> Callable[[], None]:
+    def abort() -> None:
+        if incoming.transport is not None:
+            incoming.transport.abort()
+
+    return abort
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    empty: tuple[bytes, ...] = ()
+    for chunk in empty:
+        yield chunk
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    """Leave out the lines, one for each write, that a peer was gone already: both loops have them."""
+    return record.msg not in ("socket.send() raised exception.", "SSL connection is closed")
 
 
 def _allow_many_connections() -> None:

@@ -4,10 +4,12 @@ client-go sends all its requests and watches over one connection; each is a stre
 
 HTTP2-1  What `server.http` promises holds here, too: bounded input and output, one stream's trouble is nobody else's,
          and a client that resets a stream or goes away takes its watch with it.
-HTTP2-2  A peer that opens streams only to reset them, asks for more than `STREAMS` at once, or sends what is no HTTP/2
-         is told so (GOAWAY) and disconnected.
+HTTP2-2  A peer that opens streams only to reset them, asks for more than `STREAMS` at once, sends what is no HTTP/2 or
+         frames without work (`server.frames`) is told so (GOAWAY) and disconnected; nothing more of it is read.
 HTTP2-3  A connection without a stream is closed after the idle time; a stream whose reader gives it no room for the
          write time is reset, and a connection that takes nothing for as long is closed.
+HTTP2-4  A body is taken only after its head was admitted, and all that is held for it counts for all connections
+         together (`server.ledgers`); so do the pieces of answers that wait for a window or a socket.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, suppress
 from email.utils import formatdate
 from functools import lru_cache
@@ -37,20 +39,20 @@ from h2.events import (
 from h2.exceptions import H2Error
 from h2.settings import SettingCodes, Settings
 
-from pvbinder.server.dispatch import error_response
-from pvbinder.server.errors import ApiError, bad_request
+from pvbinder.server.authentication import ANONYMOUS
+from pvbinder.server.errors import ApiError
+from pvbinder.server.frames import Flood, Frames
+from pvbinder.server.http2_streams import Stream
+from pvbinder.server.ledgers import Bodies, Reader, Unsent
 from pvbinder.server.messages import (
-    BODY_LIMIT,
     LINE_LIMIT,
+    Closable,
     Timeouts,
     compress_if_large,
     header_fields,
-    join_fields,
-    read_target,
-    too_large,
-    too_slow,
 )
 from pvbinder.server.requests import ApiRequest, ApiResponse
+from pvbinder.server.turns import HeldTransport
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,10 +61,13 @@ WINDOW = 1 << 20  # how much a client may send on a stream, and on a connection,
 RESETS = 1000  # of streams without an answer, more than there were answers: what a peer may do before it is put out
 HELD = 32 << 20  # bytes of bodies that haven't come whole, on one connection
 GRACE_SECONDS = 2.0  # for the requests under way when the server stops
-UNFINISHED = 2 << 20  # bytes without the end of a frame, or of a head
-PENDING = 256 << 10  # how much the socket may have to come before a stream waits for it
+PENDING = 64 << 10  # how much the socket may have to come before a stream waits for it
+PIECE_BYTES_MAX = 16 << 10  # of an answer in one frame, however large a frame the peer would take
+TABLE_BYTES_MAX = 4 << 10  # of the names and values that heads are written with, however large a table the peer allows
 
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
+Screen = Callable[[ApiRequest], ApiResponse | None]
+_BODILESS = ("GET", "HEAD")  # whatever they bring along isn't looked at
 
 
 class Http2Protocol(asyncio.Protocol):
@@ -71,8 +76,22 @@ class Http2Protocol(asyncio.Protocol):
     `open_connections` holds those that are open: whoever listens closes them at its end.
     """
 
-    def __init__(self, handle: Handler, timeouts: Timeouts, open_connections: set[Http2Protocol]) -> None:
+    def __init__(
+        self,
+        handle: Handler,
+        timeouts: Timeouts,
+        open_connections: set[Http2Protocol],
+        *,
+        screen: Screen,
+        bodies: Bodies,
+        unsent: Unsent,
+        recognised: Callable[[], None],
+    ) -> None:
         self._handle = handle
+        self._screen = screen
+        self._bodies = bodies
+        self.unsent = unsent
+        self._recognised = recognised
         self.timeouts = timeouts
         self._open_connections = open_connections
         self._loop = asyncio.get_running_loop()
@@ -84,9 +103,11 @@ class Http2Protocol(asyncio.Protocol):
             normalize_outbound_headers=False,
         )
         self._http = H2Connection(configuration)
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
         self._unanswered_resets = 0
-        self._unfinished = 0
+        self._frames = Frames()
+        self._waiting_for_room: set[Stream] = set()
+        self._is_out = False
         self._is_flushing = False
         self._is_closing = False
         self.held = 0  # bytes of bodies that haven't come whole
@@ -99,8 +120,9 @@ class Http2Protocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say what this side takes."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = cast("HeldTransport", transport)
         self._transport.set_write_buffer_limits(high=PENDING)
+        self._socket = Reader(self._transport.abort)
         self._open_connections.add(self)
         self._http.local_settings = Settings(
             client=False,
@@ -117,18 +139,20 @@ class Http2Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what came, and answer what asks for no work."""
-        try:
-            events = self._http.receive_data(data)
-        except Exception:  # noqa: BLE001  (h2 has written a GOAWAY if it knows what was wrong)
-            self._flush()
-            self._transport.close()
+        if self._has_ended():
             return
-        self._unfinished = 0 if events else self._unfinished + len(data)
-        if self._unfinished > UNFINISHED:  # h2 would wait for the end of a frame that is larger than it takes
-            self._put_out(ErrorCodes.FRAME_SIZE_ERROR)
+        try:
+            events = self._http.receive_data(self._frames.take(data))
+        except Flood as flood:
+            self._put_out(flood.code)
+            return
+        except Exception:  # noqa: BLE001  (h2 has written a GOAWAY if it knows what was wrong)
+            self._end()
             return
         for event in events:
             self._take(event)
+            if self._has_ended():
+                return
         self._flush()
         if self._transport.get_write_buffer_size() > 4 * PENDING:  # it asks for answers (pings) but reads none
             self._transport.abort()
@@ -136,15 +160,18 @@ class Http2Protocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Let the streams wait."""
         self._writable.clear()
+        self.unsent.set(self._socket, self._transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """Let the streams go on."""
         self._writable.set()
+        self.unsent.set(self._socket, 0)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Stop everything that was under way for this peer (HTTP2-1)."""
-        self._is_lost = True
+        self._is_lost = self._is_out = True
         self._writable.set()
+        self.unsent.set(self._socket, 0)
         if self._idle is not None:
             self._idle.cancel()
         for stream in list(self._streams.values()):
@@ -189,9 +216,11 @@ class Http2Protocol(asyncio.Protocol):
                 else:
                     self._make_room()
             case RemoteSettingsChanged():
+                if self._http.encoder.header_table_size > TABLE_BYTES_MAX:
+                    self._http.encoder.header_table_size = TABLE_BYTES_MAX
                 self._make_room()
             case ConnectionTerminated():
-                self._transport.close()
+                self._end()
             case _:
                 pass
 
@@ -202,15 +231,30 @@ class Http2Protocol(asyncio.Protocol):
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        stream = _Stream(self, event.stream_id, cast("list[tuple[str, str]]", event.headers))
+        stream = Stream(self, event.stream_id, cast("list[tuple[str, str]]", event.headers))
         self._streams[event.stream_id] = stream
-        if event.stream_ended is None:
-            stream.wait_for_body(self.timeouts.read_seconds)
-        else:
+        if event.stream_ended is not None or stream.method in _BODILESS:
             stream.start()
+        else:
+            stream.wait_for_body(self.timeouts.read_seconds)
+
+    def screen(self, request: ApiRequest) -> ApiResponse | None:
+        """Refuse a request by its head (HTTP2-4)."""
+        return self._screen(request)
+
+    def hold(self, count: int) -> None:
+        """Hold so many bytes more for unfinished requests, or fewer; ApiError 429 if that is too much (HTTP2-4)."""
+        self.held += count
+        if count <= 0:
+            self._bodies.take_back(-count)
+            return
+        self._bodies.add(count)
+        if self.held > HELD:
+            message = "too many large bodies are under way on this connection"
+            raise ApiError(429, "TooManyRequests", message, headers={"Retry-After": "1"})
 
     def _make_room(self) -> None:
-        for stream in self._streams.values():
+        for stream in self._waiting_for_room:
             stream.room.set()
 
     def _reset_by_peer(self, number: int) -> None:
@@ -229,7 +273,7 @@ class Http2Protocol(asyncio.Protocol):
         """Return the certificate that the peer showed, if any."""
         return cast("dict[str, object] | None", self._transport.get_extra_info("peercert"))
 
-    def ended(self, stream: _Stream) -> None:
+    def ended(self, stream: Stream) -> None:
         """Forget a stream whose task has ended."""
         self._streams.pop(stream.number, None)
         if self._is_lost:
@@ -238,52 +282,74 @@ class Http2Protocol(asyncio.Protocol):
         elif not self._streams:
             self._wait_for_requests()
 
-    async def answer(self, stream: _Stream, request: ApiRequest) -> None:
+    async def answer(self, stream: Stream, request: ApiRequest) -> None:
         """Have a request handled, and send the answer."""
         response = await self._handle(request)
+        if request.is_admitted and request.user is not None and request.user.name != ANONYMOUS.name:
+            self._recognised()
         async with AsyncExitStack() as stack:
+            await compress_if_large(request, response)
             if response.stream is not None:
-                await stack.enter_async_context(aclosing(cast("_Closable", response.stream)))
-            else:
-                await compress_if_large(request, response)
-            await self.send(stream, response, has_body=request.method != "HEAD")
+                await stack.enter_async_context(aclosing(cast("Closable", response.stream)))
+            has_body = request.method != "HEAD"
+            del request  # a slow reader isn't to hold what it has sent
+            await self.send(stream, response, has_body=has_body)
 
-    async def send(self, stream: _Stream, response: ApiResponse, *, has_body: bool = True) -> None:
+    async def send(self, stream: Stream, response: ApiResponse, *, has_body: bool = True) -> None:
         """Send an answer, however long it is, at the speed of its reader."""
         fields = [(":status", str(response.status)), *((name.lower(), text) for name, text in header_fields(response))]
         fields.append(("date", _date(int(time.time()))))
         if response.stream is None:
             fields.append(("content-length", str(len(response.body))))
+        elif response.length is not None:
+            fields.append(("content-length", str(response.length)))
         stream.is_answered = True
+        self._frames.answered()
         self._unanswered_resets = max(0, self._unanswered_resets - 1)
         is_whole = response.stream is None and not (response.body and has_body)
         self._http.send_headers(stream.number, fields, end_stream=is_whole)
         if response.stream is not None:
             self._flush_soon()
-            async for chunk in response.stream:
-                await self._send_data(stream, chunk, ends=False)
+            if has_body:
+                with self.unsent.reader(stream.stop) as reader:
+                    async for chunk in response.stream:
+                        await self._send_data(stream, reader, chunk, ends=False)
             self._http.end_stream(stream.number)
         elif not is_whole:
-            await self._send_data(stream, response.body, ends=True)
+            with self.unsent.reader(stream.stop) as reader:
+                await self._send_data(stream, reader, response.body, ends=True)
         self._flush_soon()
 
-    async def _send_data(self, stream: _Stream, data: bytes, *, ends: bool) -> None:
+    async def _send_data(self, stream: Stream, reader: Reader, data: bytes, *, ends: bool) -> None:
         """Send `data` as the windows allow (HTTP2-3)."""
         number = stream.number
         rest = memoryview(data)
         while rest:
-            await self._wait_for_socket()
-            stream.room.clear()
-            size = min(self._http.local_flow_control_window(number), self._http.max_outbound_frame_size, len(rest))
+            if not self._writable.is_set():
+                self.unsent.set(reader, len(rest))
+                await self._wait_for_socket()
+            size = min(self._http.local_flow_control_window(number), self._http.max_outbound_frame_size)
+            size = min(size, PIECE_BYTES_MAX, len(rest))
             if size <= 0:
-                async with asyncio.timeout(self.timeouts.write_seconds):
-                    await stream.room.wait()
+                self.unsent.set(reader, len(rest))
+                await self._wait_for_room(stream)
                 continue
             piece, rest = rest[:size], rest[size:]
             self._http.send_data(number, piece.tobytes(), end_stream=ends and not rest)
+            self._frames.sent()
             if rest:
                 self._flush()  # so that it is known whether the socket keeps up
+        self.unsent.set(reader, 0)
         self._flush_soon()
+
+    async def _wait_for_room(self, stream: Stream) -> None:
+        self._waiting_for_room.add(stream)
+        stream.room.clear()
+        try:
+            async with asyncio.timeout(self.timeouts.write_seconds):
+                await stream.room.wait()
+        finally:
+            self._waiting_for_room.discard(stream)
 
     async def _wait_for_socket(self) -> None:
         try:
@@ -294,7 +360,7 @@ class Http2Protocol(asyncio.Protocol):
             self._transport.abort()  # it takes nothing, for no stream
             raise
 
-    def reset(self, stream: _Stream, code: ErrorCodes) -> None:
+    def reset(self, stream: Stream, code: ErrorCodes) -> None:
         """End a stream that can't be answered (any more)."""
         with suppress(H2Error):  # it has ended, all of it
             self._http.reset_stream(stream.number, code)
@@ -309,122 +375,33 @@ class Http2Protocol(asyncio.Protocol):
     def _flush(self) -> None:
         self._is_flushing = False
         data = self._http.data_to_send()
-        if data and not self._is_lost:
+        if data and not self._is_out:
             self._transport.write(data)
 
     def _wait_for_requests(self) -> None:
         self._idle = self._loop.call_later(self.timeouts.idle_seconds, self._put_out)
 
     def _put_out(self, code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
+        if self._is_out:
+            return
         with suppress(H2Error):  # the peer may have closed it itself
             self._http.close_connection(code)
+        self._end()
+
+    def _has_ended(self) -> bool:
+        return self._is_out
+
+    def _end(self) -> None:
+        """Write what is to be said last, and take nothing more (HTTP2-2)."""
+        if self._is_out:
+            return
         self._flush()
-        self._transport.close()
-
-
-class _Stream:
-    """One request and its answer: first what has come of its body, then the task that answers."""
-
-    def __init__(self, connection: Http2Protocol, number: int, fields: Sequence[tuple[str, str]]) -> None:
-        self.number = number
-        self.room = asyncio.Event()  # set when its reader has given it room
-        self.task: asyncio.Task[None] | None = None
-        self.is_answered = False
-        self._connection = connection
-        self._fields, self._repeated = join_fields(fields)
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._deadline: asyncio.TimerHandle | None = None
-
-    def wait_for_body(self, seconds: float) -> None:
-        """Refuse the request if it hasn't come whole in time."""
-        self._deadline = asyncio.get_running_loop().call_later(seconds, self._refuse, too_slow())
-
-    def take(self, data: bytes) -> None:
-        """Take a piece of the body (MESSAGE-1)."""
-        if self.task is not None:
-            return  # it was refused
-        self._size += len(data)
-        self._connection.held += len(data)
-        self._chunks.append(data)
-        if self._size > BODY_LIMIT:
-            self._refuse(too_large())
-        elif self._connection.held > HELD:
-            self._refuse(ApiError(429, "TooManyRequests", "too many large bodies are under way on this connection"))
-
-    def start(self) -> None:
-        """Answer the request, which has come whole."""
-        if self.task is not None:
-            return
-        try:
-            request = self._request()
-        except ApiError as error:
-            self._refuse(error)
-        else:
-            self._run(lambda: self._connection.answer(self, request))
-
-    def stop(self) -> None:
-        """Leave it: nobody waits for the answer."""
-        if self.task is not None:
-            self.task.cancel()
-            return
-        self._end_waiting()
-        self._connection.ended(self)
-
-    def _refuse(self, error: ApiError) -> None:
-        request = ApiRequest(self._fields.get(":method", ""), "/", headers={"accept": self._fields.get("accept", "")})
-        self._run(lambda: self._connection.send(self, error_response(request, error)))
-
-    def _run(self, work: Callable[[], Awaitable[None]]) -> None:
-        self._end_waiting()
-        self.task = asyncio.get_running_loop().create_task(self._answer(work))
-        self.task.add_done_callback(lambda _: self._connection.ended(self))
-
-    def _end_waiting(self) -> None:
-        self._chunks.clear()
-        self._connection.held -= self._size
-        self._size = 0
-        if self._deadline is not None:
-            self._deadline.cancel()
-
-    async def _answer(self, work: Callable[[], Awaitable[None]]) -> None:
-        code = ErrorCodes.NO_ERROR  # where the stream is still open: the client needn't send more of what was refused
-        try:
-            await work()
-        except (TimeoutError, asyncio.CancelledError) as error:
-            code = ErrorCodes.CANCEL
-            if isinstance(error, asyncio.CancelledError):
-                raise
-        except H2Error:  # its peer has ended the stream meanwhile
-            code = ErrorCodes.STREAM_CLOSED
-        except Exception:  # noqa: BLE001  (one stream's trouble is nobody else's)
-            code = ErrorCodes.INTERNAL_ERROR
-            _LOG.exception("a request could not be answered")
-        finally:
-            self._connection.reset(self, code)
-
-    def _request(self) -> ApiRequest:
-        path, query = read_target(self._fields.get(":path", "/"))
-        headers = {name: text for name, text in self._fields.items() if not name.startswith(":")}
-        headers.setdefault("host", self._fields.get(":authority", ""))
-        if len(path) > LINE_LIMIT:
-            raise bad_request("the path of the request is too long")
-        return ApiRequest(
-            method=self._fields.get(":method", ""),
-            path=path,
-            query=query,
-            headers=headers,
-            body=b"".join(self._chunks),
-            client_certificate=self._connection.certificate(),
-            repeated=self._repeated,
-        )
+        self._is_out = True
+        self._transport.put_out()
+        for stream in list(self._streams.values()):
+            stream.stop()
 
 
 @lru_cache(maxsize=2)
 def _date(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
-
-
-class _Closable(AsyncIterator[bytes]):
-    async def aclose(self) -> None:
-        """Stop."""

@@ -3,14 +3,18 @@
 MESSAGE-1  Input is bounded: a body has at most `BODY_LIMIT` bytes (413), a field of the head and its target
            `LINE_LIMIT`, a query `QUERY_FIELD_LIMIT` parameters.
 MESSAGE-2  Large answers are compressed for clients that take gzip, and none blocks the loop for it.
+MESSAGE-3  Warnings are cut as the reference cuts them: over `WARNINGS_RUNES_MAX` in all, each keeps
+           `WARNING_RUNES_MAX`, and what then comes after as many is left out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import parse_qs, unquote
 
 from pvbinder.server.errors import ApiError, bad_request
@@ -20,6 +24,9 @@ BODY_LIMIT = 3 << 20
 LINE_LIMIT = 64 << 10
 QUERY_FIELD_LIMIT = 200
 GZIP_LEAST = 128 << 10
+GZIP_PIECE_BYTES = 512 << 10  # of a long answer, compressed at once
+WARNINGS_RUNES_MAX = 4096
+WARNING_RUNES_MAX = 256
 CACHE_CONTROL = "no-cache, private"
 _FIRST_COUNTS = frozenset({"authorization", "impersonate-user", "impersonate-uid"})  # as in the reference
 
@@ -64,17 +71,21 @@ def header_fields(response: ApiResponse) -> Iterator[tuple[str, str]]:
     """Give the header fields that the answer has whichever version of HTTP it is sent by."""
     yield from response.headers.items()
     yield "Cache-Control", CACHE_CONTROL
-    for warning in response.warnings:
+    for warning in _cut(response.warnings) if response.warnings else ():
         yield "Warning", _warning(warning)
 
 
 async def compress_if_large(request: ApiRequest, response: ApiResponse) -> None:
     """Compress the body in place if it is large and the client takes gzip (MESSAGE-2)."""
+    if response.stream is not None:
+        if response.is_document and _takes_gzip(request):
+            response.stream, response.length = _gzip_stream(response.stream), None
+            _say_gzip(response)
+        return
     if len(response.body) <= GZIP_LEAST or not _takes_gzip(request):
         return
     response.body = await asyncio.get_running_loop().run_in_executor(None, _gzip, response.body)
-    response.headers["Content-Encoding"] = "gzip"
-    response.headers["Vary"] = "Accept-Encoding"
+    _say_gzip(response)
 
 
 def too_large() -> ApiError:
@@ -94,9 +105,55 @@ def _warning(text: str) -> str:
     return f'299 - "{escaped}"'
 
 
+def _cut(warnings: Iterable[str]) -> list[str]:
+    """Return the warnings without repetitions, cut if they are too long together (MESSAGE-3)."""
+    told = [text for text in dict.fromkeys(warnings) if text]
+    if sum(map(len, told)) <= WARNINGS_RUNES_MAX:
+        return told
+    cut: list[str] = []
+    written = 0
+    for text in told:
+        if written >= WARNINGS_RUNES_MAX:
+            break
+        cut.append(text[:WARNING_RUNES_MAX])
+        written += len(cut[-1])
+    return cut
+
+
 def _takes_gzip(request: ApiRequest) -> bool:
     """Tell whether the client takes gzip, as the reference reads it: only when it stands there without a quality."""
     return any(token.strip() == "gzip" for token in request.headers.get("accept-encoding", "").split(","))
+
+
+def _say_gzip(response: ApiResponse) -> None:
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+
+
+async def _gzip_stream(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Compress a long answer piece by piece, in a thread."""
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    run = asyncio.get_running_loop().run_in_executor
+    parts: list[bytes] = []
+    size = 0
+    async with aclosing(cast("Closable", stream)):
+        async for chunk in stream:
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= GZIP_PIECE_BYTES:
+                packed = await run(None, compressor.compress, b"".join(parts))
+                parts.clear()
+                size = 0
+                if packed:
+                    yield packed
+    yield compressor.compress(b"".join(parts)) + compressor.flush()
+
+
+class Closable(AsyncIterator[bytes]):
+    """The stream of an answer, which has to be closed by whoever takes it."""
+
+    async def aclose(self) -> None:
+        """Stop."""
 
 
 def _gzip(body: bytes) -> bytes:

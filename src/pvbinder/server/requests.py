@@ -40,13 +40,16 @@ class ApiRequest:
     client_certificate: Mapping[str, object] | None = None  # as `ssl.SSLSocket.getpeercert()` gives it
     repeated: Mapping[str, Sequence[str]] | None = None
     warnings: list[str] = field(default_factory=list)  # what whoever asks is to be told, whatever the answer
+    takes_chunks: bool = False  # a long document may be answered with a stream of chunks, too
+    is_admitted: bool = False  # `user` may do this: `Dispatcher.screen` found out from the head, before the body came
 
 
 @dataclass(slots=True)
 class ApiResponse:
-    """An answer: a `body`, or for a watch a `stream` of chunks that ends when the server ends the watch.
+    """An answer: a `body`, or a `stream` of chunks: a watch, which ends when the server ends it, or a long document.
 
-    The holder of a response with a stream must close it (``aclose``) when it stops reading.
+    The holder of a response with a stream must close it (``aclose``) when it stops reading. `is_document` tells the one
+    from the other; a document's `length` is that of all its chunks, None if it isn't known before.
     """
 
     status: int
@@ -55,3 +58,5 @@ class ApiResponse:
     warnings: tuple[str, ...] = ()  # texts; the listener makes one `Warning: 299 - "..."` header of each
     stream: AsyncIterator[bytes] | None = None
     finish: Callable[[], bytes] | None = None  # makes the body, where that takes so long that it is done aside
+    is_document: bool = False
+    length: int | None = None

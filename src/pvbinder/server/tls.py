@@ -16,6 +16,7 @@ def server_context(certificate: Path, key: Path, client_authority: Path) -> ssl.
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(client_authority)
     context.verify_mode = ssl.CERT_OPTIONAL
+    context.options |= ssl.OP_NO_RENEGOTIATION  # of TLS 1.2: a peer could have us agree anew again and again
     context.num_tickets = 0  # no client of an API server resumes a session, and a ticket holds its certificate
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context

@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.server.serving import MAPS, VOLUMES, Reply, Serving, config_map, serving, volume
+from tests.server.serving import ADMIN, MAPS, VOLUMES, Reply, Serving, config_map, serving, volume
 
+from pvbinder.server.requests import ApiRequest
+from pvbinder.server.rest import read
 from pvbinder.server.rest.continue_token import make_token, read_token
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -215,3 +217,29 @@ async def test_read_2_a_long_list_lets_others_have_their_turn(tmp_path: Path, ta
             tasks.create_task(ask(target, TABLE))
             tasks.create_task(ask(f"{MAPS}/k00001", "application/json"))
         assert finished == [f"{MAPS}/k00001", target]
+
+
+@pytest.mark.parametrize("accept", ["application/json", TABLE])
+async def test_read_3_a_long_list_comes_in_chunks_of_what_is_stored(tmp_path: Path, accept: str) -> None:
+    async with serving(tmp_path) as server:
+        for number in range(6):
+            await server.send("POST", MAPS, config_map(f"m{number}", k="x" * (200_000 if number % 2 else 300)))
+        await fill(server, 8000)
+        whole = ApiRequest("GET", MAPS, headers={"accept": accept}, user=ADMIN)
+        chunked = ApiRequest("GET", MAPS, headers={"accept": accept}, user=ADMIN, takes_chunks=True)
+        expected = (await server.dispatcher.handle(whole)).body
+        answer = await server.dispatcher.handle(chunked)
+        assert answer.stream is not None
+        chunks = [chunk async for chunk in answer.stream]
+        assert b"".join(chunks) == expected
+        assert answer.length in ((len(expected),) if accept == "application/json" else (None,))
+        assert max(map(len, chunks)) <= 2 * read.CHUNK_BYTES
+
+
+async def test_read_3_a_list_too_long_for_yaml_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path) as server:
+        await server.send("POST", MAPS, config_map(k="x" * 1000))
+        assert (await server.send("GET", MAPS, headers={"accept": "application/yaml"})).status == 200
+        monkeypatch.setattr(read, "YAML_BYTES_MAX", 1000)
+        refused = await server.send("GET", MAPS, headers={"accept": "application/yaml"})
+        assert (refused.status, "limit" in str(refused.body)) == (406, True)

@@ -13,9 +13,9 @@ from pvbinder.server.kinds.kind import Json
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.attributes import Attributes
-from pvbinder.server.rest.negotiation import negotiate, respond, respond_bytes
+from pvbinder.server.rest.negotiation import Form, negotiate, respond
 from pvbinder.server.rest.options import DeleteOptions, read_delete_options, read_list_options
-from pvbinder.server.rest.read import answer_object, list_bytes, select
+from pvbinder.server.rest.read import answer_list, answer_object, select
 from pvbinder.server.rest.selection import read_selection
 from pvbinder.server.rest.shelf import Shelf, encode, encoder_of
 from pvbinder.server.rest.turns import in_turns
@@ -62,7 +62,7 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
             if error.code != 404:  # somebody else was faster
                 raise
     await deletion.settle()
-    return respond_bytes(request, 200, await list_bytes(shelf, items, metadata), form.media_type)
+    return await answer_list(api, request, shelf, items, metadata, Form(form.media_type))
 
 
 class _Deletion:

@@ -3,12 +3,14 @@
 READ-1  A list is a state that existed: it is taken at once, and however long it takes to be looked through and written
         down, it stays that state.
 READ-2  A long list doesn't hold up others: other requests have their turn in between (TURNS-1).
+READ-3  A list over `JOINED_BYTES_MAX` is never put together for a socket: it is sent in chunks of what is stored, as
+        its reader takes them, and not indented. In YAML, which can't be, a list over `YAML_BYTES_MAX` is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 
 from pvbinder.server.errors import ApiError, bad_request, not_found
@@ -17,16 +19,19 @@ from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.attributes import Attributes
 from pvbinder.server.rest.continue_token import NOW, expired_token, make_token, read_token
-from pvbinder.server.rest.negotiation import Form, negotiate, respond, respond_bytes
+from pvbinder.server.rest.negotiation import JSON_TYPE, Form, negotiate, respond, respond_bytes
 from pvbinder.server.rest.options import ListOptions, internal_error, parse_revision, read_list_options
 from pvbinder.server.rest.selection import Selection, read_selection
 from pvbinder.server.rest.shelf import Shelf, encode
 from pvbinder.server.rest.shown import Shown
-from pvbinder.server.rest.turns import OBJECTS_PER_TURN, turns
+from pvbinder.server.rest.turns import BYTES_PER_TURN, OBJECTS_PER_TURN, turns
 from pvbinder.server.store import Page, RevisionExpired, RevisionFromTheFuture, Stored
 
 USUAL_TERMS = 20  # of a selector: with more of them the list is looked through aside, fewer objects at once
-JOIN = 10_000  # objects whose bytes are joined in one turn
+JOINED_BYTES_MAX = 1 << 20
+YAML_BYTES_MAX = 4 << 20
+CHUNK_BYTES = 64 << 10  # of a list that is sent in chunks
+CHUNKS_A_TURN = 4
 
 
 def get(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None) -> ApiResponse:
@@ -64,45 +69,97 @@ async def list_objects(api: Api, request: ApiRequest, attributes: Attributes, sh
     items, metadata = await select(
         api, attributes.namespace, shelf, options, selection, request.user.name if request.user else ""
     )
+    return await answer_list(api, request, shelf, items, metadata, form)
+
+
+async def answer_list(
+    api: Api, request: ApiRequest, shelf: Shelf, items: list[tuple[str, Stored]], metadata: Json, form: Form
+) -> ApiResponse:
+    """Answer with a list of stored objects in the form that was agreed (READ-3)."""
+    stored = [one for _, one in items]  # a reader may take its time: it isn't to hold the keys as well
+    del items
+    weight = sum(len(one.data) for one in stored)
+    length = None
     if form.shape == "object":
-        data = await list_bytes(shelf, items, metadata)
+        resource = shelf.kind.resource
+        start = encode({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
+        head, end = start[:-1] + b',"items":[', b"]}\n"
+        if not shelf.converts:
+            length = len(head) + len(end) + shelf.members_length(weight, len(stored)) + max(0, len(stored) - 1)
+        chunks = _list_chunks(shelf, stored, head, end)
     else:
-        data = await _shown_bytes(Shown.of(api, request, shelf, form), items, metadata)
-    return respond_bytes(request, 200, data, form.media_type)
+        chunks = _shown_chunks(Shown.of(api, request, shelf, form), stored, metadata)
+    if form.media_type != JSON_TYPE and weight > YAML_BYTES_MAX:
+        why = f"a list of {weight} bytes is too long to be written as YAML: ask for JSON, or for pages of it with limit"
+        raise ApiError(406, "NotAcceptable", why)
+    if form.media_type != JSON_TYPE or weight <= JOINED_BYTES_MAX or not request.takes_chunks:
+        data = b"".join([chunk async for chunk in chunks])
+        if form.media_type == JSON_TYPE:
+            return respond_bytes(request, 200, data)
+        return await asyncio.get_running_loop().run_in_executor(
+            None, respond_bytes, request, 200, data, form.media_type
+        )
+    return ApiResponse(200, headers={"Content-Type": JSON_TYPE}, stream=chunks, is_document=True, length=length)
 
 
-async def list_bytes(shelf: Shelf, items: list[tuple[str, Stored]], metadata: Json) -> bytes:
-    """Return the bytes of a list of stored objects, with the end of the line (READ-2)."""
-    resource = shelf.kind.resource
-    head = encode({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
-    parted = turns(items) if shelf.converts else (items[at : at + JOIN] for at in range(0, len(items), JOIN))
-    # views of what is stored, joined once: of a long list every copy costs more than all else
-    parts: list[bytes | memoryview] = [head[:-1] + b',"items":[']
+async def _list_chunks(shelf: Shelf, stored: list[Stored], head: bytes, end: bytes) -> AsyncIterator[bytes]:
+    """Give the bytes of a list of objects (READ-2)."""
+    parts: list[bytes | memoryview] = [head]
     add = parts.append
-    for number, part in enumerate(parted):
-        if number:
+    size = sent = 0
+    before = b"{"
+    for one in stored:
+        members = shelf.item_members(one.data)
+        if size + len(members) > CHUNK_BYTES and size:
+            yield b"".join(parts)
+            parts.clear()
+            size = 0
+            sent += 1
+            if sent % CHUNKS_A_TURN == 0:
+                await asyncio.sleep(0)
+        add(before)
+        before = b",{"
+        if len(members) > CHUNK_BYTES:
+            yield b"".join(parts)
+            parts.clear()
+            for piece in pieces_of(members, CHUNK_BYTES):
+                yield piece
             await asyncio.sleep(0)
-        for _, stored in part:
-            add(b"{")
-            add(shelf.item_members(stored.data))
-            add(b",")
-    if items:
-        parts.pop()
-    add(b"]}\n")
-    return b"".join(parts)
+            continue
+        add(members)
+        size += len(members)
+    add(end)
+    yield b"".join(parts)
 
 
-async def _shown_bytes(shown: Shown, items: list[tuple[str, Stored]], metadata: Json) -> bytes:
-    """Return the bytes of a list in another form than the objects' own; its rows or items come last (READ-2)."""
-    parts: list[bytes] = []
-    head = encode(shown.list([], metadata))
-    for number, part in enumerate(turns(items)):
-        if number:
+async def _shown_chunks(shown: Shown, stored: list[Stored], metadata: Json) -> AsyncIterator[bytes]:
+    """Give the bytes of a list in another form than the objects' own; its rows or items come last (READ-2)."""
+    start = encode(shown.list([], metadata))
+    yield start[:-2]
+    objects: list[Json] = []
+    size = 0
+    before = b""
+    for position, one in enumerate(stored, 1):
+        objects.append(shown.shelf.decode(one.data))
+        size += len(one.data)
+        if len(objects) == OBJECTS_PER_TURN or size >= BYTES_PER_TURN or position == len(stored):
+            *_, last = shown.list(objects, metadata).values()
+            rows = before + encode(last)[1:-1]
+            objects, size, before = [], 0, b","
+            for piece in pieces_of(rows, CHUNK_BYTES):
+                yield piece
             await asyncio.sleep(0)
-        objects = [shown.shelf.decode(stored.data) for _, stored in part]
-        *_, last = shown.list(objects, metadata).values()
-        parts.append(encode(last)[1:-1])
-    return head[:-2] + b",".join(parts) + head[-2:]
+    yield start[-2:] + b"\n"
+
+
+def pieces_of(data: bytes | memoryview, size: int) -> Iterator[bytes]:
+    """Give `data` in pieces, so that a reader who stops holds a copy of one of them and no more."""
+    if len(data) <= size:
+        yield bytes(data)
+        return
+    view = memoryview(data)
+    for start in range(0, len(view), size):
+        yield bytes(view[start : start + size])
 
 
 async def select(

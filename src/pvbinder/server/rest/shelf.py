@@ -88,6 +88,10 @@ class Shelf:
         obj = self.kind.from_storage(_decoder.decode(data))
         return _encoder.encode({name: value for name, value in obj.items() if name not in ("kind", "apiVersion")})[1:]
 
+    def members_length(self, weight: int, count: int) -> int:
+        """Return how long `count` stored objects of `weight` bytes together are in a list, with their ``{``."""
+        return weight - count * (self._prefix - 1)
+
     def served(self, data: bytes) -> Json:
         """Return a stored object as it is served."""
         return self.kind.from_storage(_decoder.decode(data))

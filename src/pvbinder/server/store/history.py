@@ -2,7 +2,7 @@
 
 HISTORY-1  In order: a cursor sees each change of its kind exactly once, by growing revision, with none left out.
 HISTORY-2  Bounded: together the changes hold at most `byte_limit` bytes and `change_limit` entries; the oldest go
-           first, whatever their kind.
+           first, whatever their kind. The lines that watchers share hold `LINES_BYTES_MAX` beside them.
 HISTORY-3  A cursor whose next change is forgotten says so (`HistoryLost`) instead of leaving anything out; one whose
            kind was merely quiet goes on.
 
@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from pvbinder.server.store.state import Stored
 
+LINES_BYTES_MAX = 16 << 20
 OVERHEAD_BYTES = 200  # what a change weighs beside its JSON
 
 
@@ -51,14 +52,28 @@ class Cursor:
         self._waiter: asyncio.Future[None] | None = None
         self.revision = revision  # everything up to here has been seen
 
-    def take(self, limit: int) -> list[Change]:
-        """Return the next changes, at most `limit`, and step over them; empty when there is nothing new yet."""
+    def take(self, limit: int, bytes_max: int = 0) -> list[Change]:
+        """Return the next changes, and step over them; empty when there is nothing new yet.
+
+        They are at most `limit`, and no more than `bytes_max` if that is given, but at least one.
+        """
         if self.revision < self._track.floor:
             raise HistoryLost
         changes = self._track.after(self.revision, limit)
+        if bytes_max and len(changes) > 1:
+            weight = 0
+            for position, change in enumerate(changes):
+                weight += len(change.now.data)
+                if weight > bytes_max:
+                    changes = changes[: position or 1]
+                    break
         if changes:
             self.revision = changes[-1].revision
         return changes
+
+    def share(self, change: Change, line: bytes) -> None:
+        """Keep the line of a change for the other watchers."""
+        self._history.share(change, line)
 
     def catch_up(self) -> int:
         """Step to the newest revision of the store, all of whose changes have been taken, and return it."""
@@ -110,11 +125,15 @@ class History:
         self._bytes = 0
         self._tracks: dict[str, _Track] = {}
         self._ages: deque[tuple[_Track, int]] = deque()  # (track, weight) of every change, oldest first
+        self._lines: deque[Change] = deque()  # those with a line, in the order in which it was made
+        self._lines_bytes = 0
 
     def add(self, kind: str, change: Change) -> None:
         """Take in a committed change; revisions must grow."""
         track = self._track(kind)
         weight = len(change.now.data) + OVERHEAD_BYTES
+        if change.previous is not None and change.previous.revision <= track.floor:
+            weight += len(change.previous.data)  # of an older change in here it is the very same bytes
         track.changes.append(change)
         self._ages.append((track, weight))
         self._bytes += weight
@@ -123,6 +142,18 @@ class History:
             oldest, weight = self._ages.popleft()
             self._bytes -= weight
             oldest.drop_first()
+
+    def share(self, change: Change, line: bytes) -> None:
+        """Keep the line of a change; those kept longest go first (HISTORY-2)."""
+        if len(line) > LINES_BYTES_MAX // 4:
+            return
+        change.line = line
+        self._lines.append(change)
+        self._lines_bytes += len(line)
+        while self._lines_bytes > LINES_BYTES_MAX:
+            oldest = self._lines.popleft()
+            self._lines_bytes -= len(oldest.line or b"")
+            oldest.line = None
 
     def announce(self, kinds: set[str]) -> None:
         """Wake the watchers of `kinds`: a batch has been added."""

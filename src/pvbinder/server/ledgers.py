@@ -1,0 +1,86 @@
+"""What all connections of a listener hold together, in bytes.
+
+LEDGER-1  The bodies of requests that haven't come whole hold at most `BODIES_BYTES_MAX` together; what is over that is
+          refused with 429 and may be sent again.
+LEDGER-2  Pieces of answers that wait for their readers hold at most `UNSENT_BYTES_MAX` together; over that, the reader
+          who has taken nothing for longest is cut off, and nobody who reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pvbinder.server.errors import ApiError
+
+BODIES_BYTES_MAX = 64 << 20
+UNSENT_BYTES_MAX = 64 << 20
+
+
+@dataclass(slots=True)
+class Bodies:
+    """The bytes of bodies that haven't come whole."""
+
+    held: int = 0
+
+    def add(self, count: int) -> None:
+        """Hold `count` more; ApiError 429 if that is too much (LEDGER-1). What was added must be taken back."""
+        self.held += count
+        if self.held > BODIES_BYTES_MAX:
+            raise too_many_bodies()
+
+    def take_back(self, count: int) -> None:
+        """Hold `count` less."""
+        self.held -= count
+
+
+def too_many_bodies() -> ApiError:
+    """429 while others' bodies take all the room there is."""
+    message = "the server has received too many requests and has asked us to try again later"
+    return ApiError(429, "TooManyRequests", message, details={"retryAfterSeconds": 1}, headers={"Retry-After": "1"})
+
+
+@dataclass(slots=True, eq=False)
+class Reader:
+    """Somebody an answer is sent to."""
+
+    cut_off: Callable[[], None]
+    pending: int = 0
+
+
+@dataclass(slots=True)
+class Unsent:
+    """The pieces of answers that wait for their readers."""
+
+    held: int = 0
+    _readers: dict[Reader, None] = field(default_factory=dict)  # who has waited longest is first
+
+    @contextmanager
+    def reader(self, cut_off: Callable[[], None]) -> Iterator[Reader]:
+        """Count a reader for as long as it is sent to; `cut_off` ends that at once."""
+        reader = Reader(cut_off)
+        try:
+            yield reader
+        finally:
+            self.set(reader, 0)
+
+    def set(self, reader: Reader, pending: int) -> None:
+        """Say how much a reader has to come; less than before means that it reads (LEDGER-2)."""
+        before = reader.pending
+        if pending == before:
+            return
+        self.held += pending - before
+        reader.pending = pending
+        if not pending:
+            self._readers.pop(reader, None)
+            return
+        if pending < before or not before:
+            self._readers.pop(reader, None)
+            self._readers[reader] = None
+        while self.held > UNSENT_BYTES_MAX and self._readers:
+            victim = next(iter(self._readers))
+            del self._readers[victim]
+            self.held -= victim.pending
+            victim.pending = 0
+            victim.cut_off()

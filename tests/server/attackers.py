@@ -1,0 +1,104 @@
+"""Peers that mean harm, and the witness who asks for something beside them, on real sockets with TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import hpack
+from tests.server.child import ServerProcess
+
+MEMORY_MIB_MAX = 512
+DELAY_SECONDS_MAX = 0.25  # of the server's processor, for a GET beside them
+PATIENCE_SECONDS = 60.0
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+
+
+def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+def head(method: str, path: str, **fields: str) -> bytes:
+    """Return a block of header fields as HPACK has it."""
+    named = [(":method", method), (":path", path), (":scheme", "https"), (":authority", "x")]
+    return hpack.Encoder().encode(named + [(name.replace("_", "-"), text) for name, text in fields.items()])
+
+
+@asynccontextmanager
+async def connected(
+    port: int, version: str = "h2", *, limit: int = 1 << 16
+) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    tls = ssl.create_default_context()
+    tls.check_hostname = False
+    tls.verify_mode = ssl.CERT_NONE
+    tls.set_alpn_protocols([version])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, limit=limit)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+@dataclass(slots=True)
+class Witness:
+    """Somebody who is known and asks for one object at a time, on a connection of their own."""
+
+    server: ServerProcess
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    delays: list[float] = field(default_factory=list)
+
+    async def ask(self, path: str = "/api/v1/namespaces/default") -> None:
+        """Ask once; count the processor time that the server takes until it has answered."""
+        before = self.server.cpu_seconds
+        self.writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.server.token}\r\n\r\n".encode()
+        )
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            answer = await self.reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200"), answer
+            length = next(line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            await self.reader.readexactly(int(length.partition(b":")[2]))
+        self.delays.append(self.server.cpu_seconds - before)
+
+    def check(self) -> None:
+        """Fail if the server is too large, or if it kept us waiting."""
+        assert self.server.peak_mib < MEMORY_MIB_MAX
+        assert max(self.delays) < DELAY_SECONDS_MAX, self.delays
+
+
+@asynccontextmanager
+async def witness(server: ServerProcess) -> AsyncGenerator[Witness]:
+    async with connected(server.port, "http/1.1") as (reader, writer):
+        seen = Witness(server, reader, writer)
+        await seen.ask()
+        seen.delays.clear()
+        yield seen
+
+
+@asynccontextmanager
+async def beside(attack: Callable[[], Awaitable[None]], count: int) -> AsyncGenerator[None]:
+    """Have `count` attackers at work while the context is open, each anew when its connection has ended."""
+
+    async def again() -> None:
+        while True:
+            with suppress(OSError, EOFError):
+                await attack()
+
+    tasks = [asyncio.create_task(again()) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def pour(writer: asyncio.StreamWriter, pieces: Iterator[bytes] | list[bytes]) -> None:
+    """Write all of it, as fast as it is taken."""
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
