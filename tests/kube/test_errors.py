@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.transport import Answer
+from pvbinder.model.resources import NODES, STORAGE_CLASSES
 
 KINDS = {  # HTTP status and reason: the one question that is answered with yes
     "not found": (404, "NotFound", "is_not_found"),
@@ -78,3 +79,43 @@ def test_a_namespace_that_goes_away_is_told_from_other_forbidden_things() -> Non
 
     assert ApiFailure(403, "Forbidden", "no", details=terminating).is_namespace_terminating
     assert not ApiFailure(403, "Forbidden", "no").is_namespace_terminating
+
+
+NOT_ABOUT_AN_OBJECT = {
+    "a page of a proxy": b"404 page not found",
+    "nothing": b"",
+    "some document": b'{"reason":"NotFound"}',
+    "a Status of success": b'{"kind":"Status","status":"Success","reason":"NotFound"}',
+    "a Status of another reason": b'{"kind":"Status","status":"Failure","reason":"Unknown"}',
+}
+
+
+@pytest.mark.parametrize("body", NOT_ABOUT_AN_OBJECT.values(), ids=NOT_ABOUT_AN_OBJECT.keys())
+def test_errors_1_a_404_without_its_status_is_no_not_found(body: bytes) -> None:
+    assert not ApiFailure.from_answer(Answer(404, body)).is_not_found
+
+
+def test_errors_1_the_object_itself_is_named() -> None:
+    details = {"name": "fast", "group": "storage.k8s.io", "kind": "storageclasses"}
+    failure = ApiFailure(404, "NotFound", "no", details=details)
+
+    assert failure.names_as_not_found(STORAGE_CLASSES, "fast")
+    assert not failure.names_as_not_found(STORAGE_CLASSES, "slow")
+    assert not failure.names_as_not_found(NODES, "fast")
+    assert not ApiFailure(404, "NotFound", "no").names_as_not_found(STORAGE_CLASSES, "fast")
+
+
+def test_errors_2_a_write_is_unknown_when_its_answer_was_lost_or_tells_of_trouble() -> None:
+    assert ConnectionFailed("broke").leaves_write_unknown
+    assert not ConnectionFailed("refused", request_sent=False).leaves_write_unknown
+    assert all(ApiFailure(status, "", "").leaves_write_unknown for status in (500, 502, 503, 504))
+    assert not any(ApiFailure(status, "", "").leaves_write_unknown for status in (400, 403, 404, 409, 422, 429))
+
+
+def test_a_server_that_is_behind_is_told_from_other_timeouts() -> None:
+    details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
+
+    assert ApiFailure(504, "Timeout", "Timeout", details=details).is_revision_too_large
+    assert ApiFailure(504, "Timeout", "Too large resource version: 9, current: 5").is_revision_too_large
+    assert not ApiFailure(504, "Timeout", "gateway timeout", details={"causes": None}).is_revision_too_large
+    assert not ApiFailure(500, "", "", details=details).is_revision_too_large

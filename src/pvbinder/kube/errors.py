@@ -6,6 +6,11 @@ Two errors, because there are two things a caller must know:
   is False. A caller of a write must look before it writes again (optimistic locking does that for a PUT).
 - `ApiFailure`: the server answered, and it said no. What kind of no is read off its properties; nobody else looks at
   status codes or compares reasons.
+
+ERRORS-1  A 404 counts as "not found" only when it is a Kubernetes `Status` with that reason: the 404 page of a proxy,
+          or of a server that is starting, says nothing about an object. Before anything irreversible even that isn't
+          enough: `kube.proof`.
+ERRORS-2  `leaves_write_unknown` is true of every failure after which a write may have been carried out all the same.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import msgspec
 
 from pvbinder.kube.transport import Answer
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.resources import Resource
 
 TRANSIENT_STATUS = frozenset({429, 500, 502, 503, 504})
 MOST_OF_A_BODY = 1024  # characters of an answer that is no Status, as shown in a message
@@ -33,12 +39,19 @@ class ConnectionFailed(PvbinderError):  # noqa: N818  (says what was tried and c
         super().__init__(message, hint=hint)
         self.request_sent = request_sent
 
+    @property
+    def leaves_write_unknown(self) -> bool:
+        """A write may have been carried out, unless its request never left (ERRORS-2)."""
+        return self.request_sent
+
 
 class _StatusDetails(msgspec.Struct):
     retryAfterSeconds: int | float | None = None  # noqa: N815  (the wire's name)
 
 
 class _Status(msgspec.Struct):
+    kind: str | None = None
+    status: str | None = None
     message: str | None = None
     reason: str | None = None
     details: dict[str, Any] | None = None
@@ -83,7 +96,7 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
             retry_after_seconds = seconds((status.details or {}).get("retryAfterSeconds"))
         return cls(
             code,
-            status.reason or "",
+            (status.reason or "") if status.kind == "Status" and status.status != "Success" else "",
             status.message or f"HTTP {code}",
             retry_after_seconds=retry_after_seconds,
             details=status.details,
@@ -91,8 +104,35 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
 
     @property
     def is_not_found(self) -> bool:
-        """The object is not there."""
-        return self.status == 404
+        """The API server itself says that the object, its parent or its kind is not there (ERRORS-1).
+
+        Enough for what may be done again or comes to nothing; before anything irreversible ask `kube.proof`.
+        """
+        return self.status == 404 and self.reason == "NotFound"
+
+    def names_as_not_found(self, resource: Resource, name: str) -> bool:
+        """Whether this very object is said not to be there: reason, resource and name are right (ERRORS-1)."""
+        details = self.details
+        return (
+            self.is_not_found
+            and details.get("kind") == resource.plural
+            and (details.get("group") or "") == resource.group
+            and details.get("name") == name
+        )
+
+    @property
+    def is_revision_too_large(self) -> bool:
+        """The server is behind the revision that was asked for: it lags, or a backup was restored; list anew."""
+        causes = self.details.get("causes")
+        named = isinstance(causes, list) and any(
+            isinstance(cause, dict) and cause.get("reason") == "ResourceVersionTooLarge" for cause in causes
+        )
+        return self.status == 504 and (named or "Too large resource version" in self.message)
+
+    @property
+    def leaves_write_unknown(self) -> bool:
+        """A write that was answered so may have been carried out: the answer tells of trouble behind it (ERRORS-2)."""
+        return self.status >= 500
 
     @property
     def is_already_exists(self) -> bool:
