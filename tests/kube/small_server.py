@@ -42,6 +42,7 @@ class SmallServer:
     lose_answers: int = 0  # of the next writes: carried out, but no answer
     lines: list[bytes] = field(default_factory=list)  # sent as they are to the next watch, before anything else
     watching: int = 0
+    is_silent: bool = False  # watches that are opened now never tell anything, nor end
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _generation: int = 0
     _snapshots: dict[tuple[str, int], list[dict[str, Any]]] = field(default_factory=dict)
@@ -115,7 +116,7 @@ class SmallServer:
             case "GET" if is_collection(path):
                 return self._list(path, request)
             case "GET":
-                return refusal(404, "NotFound", f"{path} not found")
+                return not_found(path)
             case "POST":
                 target = f"{path}/{body['metadata']['name']}"
                 if target in self.objects:
@@ -124,18 +125,18 @@ class SmallServer:
             case "PUT":
                 known = self.objects.get(path)
                 if known is None:
-                    return refusal(404, "NotFound", f"{path} not found")
+                    return not_found(path)
                 expected = body["metadata"].get("resourceVersion")
                 if expected and expected != known["metadata"]["resourceVersion"]:
                     return refusal(409, "Conflict", f"{path} has been modified")
                 return ok(self.apply(path, body))
             case "PATCH":
                 if path not in self.objects:
-                    return refusal(404, "NotFound", f"{path} not found")
+                    return not_found(path)
                 return ok(self.apply(path, self.objects[path] | body))
             case "DELETE":
                 if path not in self.objects:
-                    return refusal(404, "NotFound", f"{path} not found")
+                    return not_found(path)
                 self.delete(path)
                 return ok({"kind": "Status", "status": "Success"})
             case method:
@@ -154,7 +155,7 @@ class SmallServer:
         metadata = {"resourceVersion": str(revision)}
         if start + limit < len(found):
             metadata["continue"] = f"{start + limit}@{revision}"
-        return ok({"kind": "List", "metadata": metadata, "items": found[start : start + limit]})
+        return ok({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": found[start : start + limit]})
 
     @asynccontextmanager
     async def watch(self, request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
@@ -168,6 +169,8 @@ class SmallServer:
         revision = int(request.query["resourceVersion"])
         if revision < self.compacted:
             raise ApiFailure(410, "Expired", "too old resource version")
+        if revision > self.revision:
+            raise ApiFailure.from_answer(too_large(revision, self.revision))
         self.watching += 1
         lines = self._follow(request.path, revision, int(request.query.get("timeoutSeconds", "3600")))
         try:
@@ -181,6 +184,8 @@ class SmallServer:
         position = next((i for i, h in enumerate(self.history) if h.revision > revision), len(self.history))
         while self.lines:
             yield self.lines.pop(0)
+        while self.is_silent:
+            await asyncio.sleep(3600)
         ends = asyncio.get_running_loop().time() + seconds
         while generation == self._generation:
             while position < len(self.history):
@@ -218,6 +223,24 @@ def refusal(status: int, reason: str, message: str, **headers: str) -> Answer:
     """A Status of failure."""
     body = {"kind": "Status", "status": "Failure", "reason": reason, "message": message, "code": status}
     return Answer(status, json.dumps(body).encode(), {k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def not_found(path: str) -> Answer:
+    """The refusal of an object that isn't there, as an API server says it."""
+    *_, plural, name = path.split("/")
+    group = path.split("/")[2] if path.startswith("/apis/") else ""
+    details = {"name": name, "kind": plural} | ({"group": group} if group else {})
+    message = f'{plural} "{name}" not found'
+    body = {"kind": "Status", "status": "Failure", "reason": "NotFound", "message": message, "details": details}
+    return Answer(404, json.dumps(body | {"code": 404}).encode())
+
+
+def too_large(revision: int, current: int) -> Answer:
+    """The refusal of a revision that the server hasn't reached: it is behind, or went back."""
+    causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+    body = {"kind": "Status", "status": "Failure", "reason": "Timeout", "details": {"causes": causes}, "code": 504}
+    body["message"] = f"Timeout: Too large resource version: {revision}, current: {current}"
+    return Answer(504, json.dumps(body).encode())
 
 
 def no_connection(_request: Request) -> Answer | None:

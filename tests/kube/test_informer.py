@@ -5,58 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.kube.informers import VOLUME, informer_of, running, settle, short, volume
 from tests.kube.small_server import SmallServer, lost_connection, refusal
 from tests.virtual_time import VirtualTimeLoop, on_virtual_time
 
-from pvbinder.kube.client import Client, Retries
+from pvbinder.kube.client import Client
 from pvbinder.kube.informer import Added, Change, Deleted, Informer, Informers, Updated
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES, metadata_of
 from pvbinder.model.objects import Volume, parse_volume
-
-VOLUME = "/api/v1/persistentvolumes"
-
-
-def volume(name: str, revision: int, uid: str = "u1", **labels: str) -> Volume:
-    metadata = {"name": name, "uid": uid, "resourceVersion": str(revision), "labels": labels}
-    return parse_volume(json.dumps({"metadata": metadata}).encode())
-
-
-def short(change: Change[Volume]) -> str:
-    match change:
-        case Added(object=new):
-            return f"+{new.name}@{new.resource_version}"
-        case Updated(before=old, object=new):
-            return f"{old.name}@{old.resource_version}>{new.resource_version}"
-        case Deleted(object=old):
-            return f"-{old.name}@{old.resource_version}"
-
-
-def informer_of(server: SmallServer, page_limit: int = 500) -> tuple[Informer[Volume], list[str]]:
-    client = Client(server, retries=Retries(attempts=1))
-    informer = Informer(client, VOLUMES, page_limit=page_limit, chance=lambda: 0.0)
-    heard: list[str] = []
-    informer.add_handler(lambda change: heard.append(short(change)))
-    return informer, heard
-
-
-@asynccontextmanager
-async def running(informer: Informer[Volume]) -> AsyncGenerator[None]:
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(informer.run())
-        async with asyncio.timeout(60):
-            await informer.wait_synced()
-        yield
-        task.cancel()
-
-
-async def settle() -> None:
-    """Let everything happen that needs no more than a moment."""
-    await asyncio.sleep(0.001)
 
 
 @on_virtual_time
@@ -391,33 +351,21 @@ def test_informer_9_a_burst_leaves_the_loop_its_turn() -> None:
 async def test_informer_10_idle_is_silent() -> None:
     server = SmallServer()
     informer, _ = informer_of(server)
-    async with running(informer):
+
+    async def remind() -> None:
+        while True:
+            await asyncio.sleep(60)
+            server.send_bookmark(VOLUME)
+
+    async with running(informer), asyncio.TaskGroup() as group:
+        reminding = group.create_task(remind())
         await asyncio.sleep(299)
         assert len(server.requests) == 2  # a list and a watch
-        await asyncio.sleep(3301)
+        await asyncio.sleep(3300)
+        reminding.cancel()
 
     assert server.count("GET") == 1
     assert server.count("GET", watches=True) == 12
-
-
-@on_virtual_time
-async def test_informer_11_a_kind_that_is_not_served_is_empty(caplog: pytest.LogCaptureFixture) -> None:
-    server = SmallServer()
-    server.before += [lambda _: refusal(404, "NotFound", "the server could not find the requested resource")] * 3
-    informer, heard = informer_of(server)
-    async with running(informer):
-        assert len(informer) == 0
-        await asyncio.sleep(899)
-        assert len(server.requests) == 3
-        server.apply(f"{VOLUME}/disk-1")
-        await asyncio.sleep(2)
-        assert heard == ["+disk-1@1"]
-        server.before.append(lambda _: refusal(404, "NotFound", "gone with its definition"))
-        server.break_watches()
-        await settle()
-        assert heard == ["+disk-1@1", "-disk-1@1"]
-
-    assert [record.getMessage() for record in caplog.records] == ["kind is not served"] * 2
 
 
 @on_virtual_time

@@ -8,6 +8,8 @@ CLIENT-4  Each request that is sent is counted, repetitions too (`statistics()`)
 CLIENT-5  A list of any length is read page by page; an expired continue token ends with the `ApiFailure` 410.
 CLIENT-6  An object that makes no view, or is too large for a line of a watch (LINES-2), hides no other: it comes as
           `Unreadable`, and the list or watch goes on.
+CLIENT-7  Success isn't believed blindly: an answer, a list or an event of another kind, and a read that brings another
+          object, is a failure like any other (DOCUMENTS-1, DOCUMENTS-2).
 
 Not promised: that an object in an answer is newer than what a cache has (`Informer.put` decides that).
 Call it from the loop's thread, from as many tasks as you like.
@@ -26,9 +28,11 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
-from pvbinder.kube import lines
+from pvbinder.kube import documents, lines
+from pvbinder.kube.documents import ForeignDocument
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.lines import CutLine, event_of
+from pvbinder.kube.retries import Retries as Retries
 from pvbinder.kube.transport import Answer, Request, Transport
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.histogram import Durations, Histogram
@@ -123,24 +127,6 @@ class WatchEvent(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Retries:
-    """How often and how patiently a request is repeated (CLIENT-3)."""
-
-    attempts: int = 5
-    first_seconds: float = 0.1
-    most_seconds: float = 5.0
-    longest_retry_after_seconds: float = 60.0
-
-    def delay(self, attempt: int, asked_seconds: float | None, chance: float) -> float:
-        """Seconds before the repetition after failed `attempt` (from 1): half is fixed, half is `chance` (0 to 1)."""
-        backoff = min(self.first_seconds * 2.0 ** (attempt - 1), self.most_seconds)
-        jittered = backoff * (0.5 + chance / 2)
-        if asked_seconds is None:
-            return jittered
-        return min(asked_seconds, self.longest_retry_after_seconds) + jittered
-
-
-@dataclass(frozen=True, slots=True)
 class ClientStatistics:
     """Requests sent so far, by (verb, resource or resource/subresource), and how they ended."""
 
@@ -162,39 +148,12 @@ class ClientStatistics:
         return sum(count for (verb, _), count in self.requests.items() if verb not in ("get", "list", "watch"))
 
 
-class _ListMeta(msgspec.Struct):
-    resourceVersion: str = ""  # noqa: N815
-    continue_: str = msgspec.field(default="", name="continue")
-
-
-class _ListBody(msgspec.Struct):
-    items: list[msgspec.Raw] | None = None
-    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
-
-
 class _WatchLine(msgspec.Struct):
     type: str
     object: msgspec.Raw
 
 
-class _ObjectMeta(msgspec.Struct):
-    name: str = ""
-    namespace: str = ""
-    resourceVersion: str = ""  # noqa: N815
-
-
-class _OnlyMetadata(msgspec.Struct):
-    metadata: _ObjectMeta = msgspec.field(default_factory=_ObjectMeta)
-
-
-class _StatusCode(msgspec.Struct):
-    code: int = 500
-
-
-_list_decoder = msgspec.json.Decoder(_ListBody)
 _line_decoder = msgspec.json.Decoder(_WatchLine)
-_metadata_decoder = msgspec.json.Decoder(_OnlyMetadata)
-_code_decoder = msgspec.json.Decoder(_StatusCode)
 
 
 @dataclass(slots=True)
@@ -237,7 +196,10 @@ class Client:
     async def get(self, kind: Kind[T], name: str, namespace: str = "") -> T:
         """Read one object, live."""
         request = Request("GET", kind.resource.path(namespace or None, name), accept=kind.accept_one)
-        return _view(kind, await self.request("get", kind.resource, request))
+        view = _view(kind, await self.request("get", kind.resource, request))
+        if (view.name, view.namespace) != (name, namespace if kind.resource.namespaced else ""):
+            raise ApiFailure(200, "", f'a read of {kind.resource.qualified} "{name}" was answered with "{view.key}"')
+        return view
 
     async def pages(
         self,
@@ -252,25 +214,33 @@ class Client:
         query = _selection(label_selector, field_selector)
         if limit:
             query["limit"] = str(limit)
-        path = kind.resource.path(namespace or None)
         while True:
-            request = Request("GET", path, query, accept=kind.accept_list)
-            answer = await self.request("list", kind.resource, request)
-            try:
-                body = _list_decoder.decode(answer.body)
-            except UNREADABLE as error:
-                raise ApiFailure(
-                    answer.status, "", f"the list of {kind.resource.qualified} is no list: {error}"
-                ) from error
-            documents = body.items or []
+            body = await self._list(kind, namespace, query)
+            found = body.items or []
             size = limit or PAGE_LIMIT
-            for start in range(0, max(len(documents), 1), size):
-                items, unreadable = _parse_all(kind, documents[start : start + size])
-                yield Page(items, body.metadata.resourceVersion, unreadable)
+            for start in range(0, max(len(found), 1), size):
+                items, unreadable = _parse_all(kind, found[start : start + size])
+                yield Page(items, body.metadata.resource_version, unreadable)
                 await asyncio.sleep(0)
             if not body.metadata.continue_:
                 return
-            query["continue"] = body.metadata.continue_
+            query = query | {"continue": body.metadata.continue_}
+
+    async def peek(
+        self, kind: Kind[T], namespace: str = "", *, label_selector: str = "", field_selector: str = ""
+    ) -> Page[T]:
+        """Read the beginning of a list, live: whether there is anything, and of which revision the server is."""
+        body = await self._list(kind, namespace, _selection(label_selector, field_selector) | {"limit": "1"})
+        items, unreadable = _parse_all(kind, (body.items or [])[:1])
+        return Page(items, body.metadata.resource_version, unreadable)
+
+    async def _list(self, kind: Kind[T], namespace: str, query: Mapping[str, str]) -> documents.ListBody:
+        request = Request("GET", kind.resource.path(namespace or None), query, accept=kind.accept_list)
+        answer = await self.request("list", kind.resource, request)
+        try:
+            return documents.read_list(kind.resource, answer.body, as_metadata=kind.only_metadata)
+        except ForeignDocument as error:
+            raise ApiFailure(answer.status, "", error.message) from error
 
     async def list_all(
         self, kind: Kind[T], namespace: str = "", *, label_selector: str = "", field_selector: str = ""
@@ -288,7 +258,8 @@ class Client:
         name = metadata["name"] if subresource else None
         path = kind.resource.path(metadata.get("namespace"), name, subresource)
         request = Request("POST", path, body=encode(_typed(obj, kind.resource)))
-        return _view(kind, await self.request("create", kind.resource, request, subresource))
+        answer = await self.request("create", kind.resource, request, subresource)
+        return _view(kind, answer, any_kind=subresource is not None)  # a subresource may answer with a kind of its own
 
     async def replace(self, kind: Kind[T], obj: Json, *, subresource: str | None = None) -> T:
         """PUT `obj`, with the revision in its metadata; a Conflict says that somebody else wrote first."""
@@ -441,19 +412,25 @@ def _typed(obj: Json, resource: Resource) -> Json:
     return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
 
 
-def _view(kind: Kind[T], answer: Answer) -> T:
+def _view(kind: Kind[T], answer: Answer, *, any_kind: bool = False) -> T:
     try:
+        if not any_kind:
+            documents.check_object(kind.resource, answer.body, as_metadata=kind.only_metadata)
         return kind.parse(answer.body)
     except UNREADABLE as error:
         raise ApiFailure(answer.status, "", f"the answer is no {kind.resource.kind}: {error}") from error
 
 
-def _parse_all(kind: Kind[T], documents: list[msgspec.Raw]) -> tuple[tuple[T, ...], tuple[Unreadable, ...]]:
+def _parse_all(kind: Kind[T], found: list[msgspec.Raw]) -> tuple[tuple[T, ...], tuple[Unreadable, ...]]:
     """Views of all documents but those that make none: one broken object must not hide the others."""
     views: list[T] = []
     broken: list[Unreadable] = []
-    for document in documents:
+    for document in found:
         raw = bytes(document)
+        try:
+            documents.check_object(kind.resource, raw, as_metadata=kind.only_metadata)
+        except ForeignDocument as error:
+            raise ApiFailure(200, "", f"the list of {kind.resource.qualified}: {error.message}") from error
         try:
             views.append(kind.parse(raw))
         except UNREADABLE as error:
@@ -462,9 +439,9 @@ def _parse_all(kind: Kind[T], documents: list[msgspec.Raw]) -> tuple[tuple[T, ..
 
 
 def _unreadable(document: bytes, error: Exception) -> Unreadable:
-    metadata = _metadata_of(document)
+    metadata = documents.metadata_of(document)
     key = f"{metadata.namespace}/{metadata.name}" if metadata.namespace else metadata.name
-    return Unreadable(key, metadata.resourceVersion, str(error))
+    return Unreadable(key, metadata.resource_version, str(error))
 
 
 async def _events(kind: Kind[T], stream: AsyncIterator[bytes]) -> AsyncGenerator[WatchEvent[T]]:
@@ -490,6 +467,11 @@ def read_line(kind: Kind[T], line: bytes) -> WatchEvent[T] | None:
             f"the watch of {kind.resource.qualified} sent a line that is no event: {error}"
         ) from error
     document = bytes(frame.object)
+    if frame.type != "ERROR":
+        try:
+            documents.check_object(kind.resource, document, as_metadata=kind.only_metadata)
+        except ForeignDocument as error:
+            raise ConnectionFailed(f"the watch of {kind.resource.qualified}: {error.message}") from error
     match frame.type:
         case "ADDED" | "MODIFIED" | "DELETED" as change:
             try:
@@ -499,9 +481,9 @@ def read_line(kind: Kind[T], line: bytes) -> WatchEvent[T] | None:
                 return WatchEvent(change, broken.resource_version, unreadable=broken)
             return WatchEvent(change, view.resource_version, view)
         case "BOOKMARK":
-            return WatchEvent("BOOKMARK", _metadata_of(document).resourceVersion)
+            return WatchEvent("BOOKMARK", documents.metadata_of(document).resource_version)
         case "ERROR":
-            raise ApiFailure.from_status(_code_of(document), document)
+            raise ApiFailure.from_status(documents.code_of(document), document)
         case _:
             return None
 
@@ -513,17 +495,3 @@ def _cut_event(kind: Kind[T], line: CutLine) -> WatchEvent[T]:
         raise ConnectionFailed(f"the watch of {kind.resource.qualified} sent a long line that is no event of an object")
     broken = Unreadable(event.key, event.resource_version, f"it is larger than {lines.MOST_OF_A_LINE} bytes")
     return WatchEvent(event.type, event.resource_version, unreadable=broken)
-
-
-def _metadata_of(document: bytes) -> _ObjectMeta:
-    try:
-        return _metadata_decoder.decode(document).metadata
-    except UNREADABLE:
-        return _ObjectMeta()
-
-
-def _code_of(document: bytes) -> int:
-    try:
-        return _code_decoder.decode(document).code
-    except UNREADABLE:
-        return 500

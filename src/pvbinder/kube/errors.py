@@ -132,7 +132,7 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
     @property
     def leaves_write_unknown(self) -> bool:
         """A write that was answered so may have been carried out: the answer tells of trouble behind it (ERRORS-2)."""
-        return self.status >= 500
+        return self.status >= 500 or self.status < 300 or self.status == 408
 
     @property
     def is_already_exists(self) -> bool:

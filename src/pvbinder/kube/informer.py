@@ -9,11 +9,19 @@ INFORMER-4  Told once: handlers hear of each state at most once; the echo of an 
 INFORMER-5  Cache first: when a handler is called, the cache and its indexes hold that state already.
 INFORMER-6  Another object of the same name (other UID) is reported as one deleted and one added.
 INFORMER-7  One broken object hides no other: it is logged and counted, and the last readable state stays.
-INFORMER-8  It survives the server: a broken watch goes on from its revision, an expired one (410) lists anew, and
-            every failure in a row doubles a jittered wait, from under a second to 30.
+INFORMER-8  It survives the server: a broken watch goes on from its revision; one that has expired (410), that the
+            server is behind (504, as after a restored backup) or that goes back itself lists anew; every failure in a
+            row doubles a jittered wait, from under a second to 30, or to 5 where somebody answers, but not as asked.
 INFORMER-9  The loop gets its turn: long lists and bursts of events are taken in by pieces.
-INFORMER-10 An idle kind costs no request but the renewal of its watch every 5 to 10 minutes.
-INFORMER-11 A kind that the server doesn't serve has no objects; every 5 to 10 minutes it is looked for again.
+INFORMER-10 An idle kind costs no request but the renewal of its watch every 5 to 10 minutes; from a server that never
+            sends a bookmark, every 2.5 minutes.
+INFORMER-11 A failed list empties nothing, and a 404 is a failure like any other. Only a custom kind can be without
+            objects because it isn't served: when it never was, or when discovery shows that its definition is gone. It
+            is looked for again within a minute.
+INFORMER-12 A list is checked: one of another kind, without revision or cut off is a failed list; one that is older than
+            what was seen, or that suddenly has nothing, is believed only if a second one says the same.
+INFORMER-13 A watch in which nothing comes for 2.5 minutes, not even a bookmark, is dead: it goes on from its revision.
+INFORMER-14 What was read live counts: `correct(object)` takes it in, and a cache that should have had it lists anew.
 
 Not promised: that every state is seen, nor any order between two objects; nor that an object put in by hand matches
 the informer's selectors. Handlers must be quick, must not wait and must not raise: they enqueue a key. Nobody changes
@@ -25,108 +33,37 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from pvbinder import logs
-from pvbinder.kube.client import PAGE_LIMIT, Client, Kind, KubernetesObject, Unreadable
+from pvbinder.kube.changes import Added as Added
+from pvbinder.kube.changes import Change as Change
+from pvbinder.kube.changes import Deleted as Deleted
+from pvbinder.kube.changes import Updated as Updated
+from pvbinder.kube.client import PAGE_LIMIT, Client, Kind, KubernetesObject, Page, Unreadable, WatchEvent
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.index import Index as Index
+from pvbinder.kube.informer_statistics import Counts
+from pvbinder.kube.informer_statistics import InformerStatistics as InformerStatistics
+from pvbinder.kube.served import is_served_nowhere
 from pvbinder.model.errors import PvbinderError
-from pvbinder.model.resources import Resource
+from pvbinder.model.resources import Resource, is_built_in
 
 T = TypeVar("T", bound=KubernetesObject)
-T_co = TypeVar("T_co", bound=KubernetesObject, covariant=True)
+Handler: TypeAlias = Callable[[Change[T]], None]
 
 SHORTEST_WATCH_SECONDS = 300  # then twice as long at most, at random, so that watches don't end together
+SILENCE_SECONDS = 150.0  # servers send a bookmark a minute: after two that didn't come, nothing will
 GRACE_SECONDS = 30.0  # how long after its time the server may still end a watch before we do
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
+LONGEST_WAIT_ANSWERED_SECONDS = 5.0  # where the line works and somebody else seems to answer
+SEEK_SECONDS = 30.0  # then twice as long at most: how often a kind that isn't served is looked for
 EVENTS_PER_TURN = 100
+HEARD_STEP_SECONDS = 1.0  # that something came is noted this often, not with each event of a burst
 HEALTHY_WATCH_SECONDS = 1.0  # one that lived as long counts as a success, event or not
 
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Added(Generic[T_co]):
-    """An object that was not there before."""
-
-    object: T_co
-
-
-@dataclass(frozen=True, slots=True)
-class Updated(Generic[T_co]):
-    """The same object (same UID), changed."""
-
-    before: T_co
-    object: T_co
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted(Generic[T_co]):
-    """An object that is gone; `object` is the last state that we know of."""
-
-    object: T_co
-
-
-Change: TypeAlias = Added[T] | Updated[T] | Deleted[T]
-Handler: TypeAlias = Callable[[Change[T]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class InformerStatistics:
-    """What one informer holds and has been through."""
-
-    objects: int
-    has_synced: bool
-    resource_version: str
-    lists: int
-    watches: int
-    events: int
-    echoes: int  # states that we had already, from our own writes
-    stale: int  # states older than what we had
-    expired: int  # 410
-    failures: int  # of lists and watches, in total
-    unreadable: int
-
-
-class Index(Generic[T]):
-    """The objects of an informer by some value of theirs; made by `Informer.add_index`."""
-
-    def __init__(self, objects: dict[str, T], values_of: Callable[[T], Iterable[str]]) -> None:
-        self._objects = objects
-        self._values_of = values_of
-        self._keys: dict[str, dict[str, None]] = {}  # value -> keys, in the order they came
-
-    def __getitem__(self, value: str) -> list[T]:
-        """All objects that have `value`; none is an empty list."""
-        return [self._objects[key] for key in self._keys.get(value, ())]
-
-    def __contains__(self, value: str) -> bool:
-        return value in self._keys
-
-    def _replace(self, key: str, before: T | None, after: T | None) -> None:
-        old = set(self._values_of(before)) if before is not None else set()
-        new = set(self._values_of(after)) if after is not None else set()
-        for value in old - new:
-            keys = self._keys[value]
-            del keys[key]
-            if not keys:
-                del self._keys[value]
-        for value in new - old:
-            self._keys.setdefault(value, {})[key] = None
-
-
-@dataclass(slots=True)
-class _Counts:
-    lists: int = 0
-    watches: int = 0
-    events: int = 0
-    echoes: int = 0
-    stale: int = 0
-    expired: int = 0
-    failures: int = 0
-    unreadable: int = 0
 
 
 class Informer(Generic[T]):
@@ -157,9 +94,12 @@ class Informer(Generic[T]):
         self._highest = -1  # the same as a number; stays when the next list is due
         self._history_began_anew = False
         self._must_list = True
+        self._was_served = False
+        self._had_bookmark = False
+        self._deadline: asyncio.Timeout | None = None  # of the watch that is open
         self._progress = False
         self._synced = asyncio.Event()
-        self._counts = _Counts()
+        self._counts = Counts()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -185,6 +125,11 @@ class Informer(Generic[T]):
         return list(self._objects)
 
     @property
+    def resource_version(self) -> str:
+        """The revision up to which everything is known; ``""`` before the first list."""
+        return self._resource_version
+
+    @property
     def has_synced(self) -> bool:
         """Whether the first list is in the cache, whole."""
         return self._synced.is_set()
@@ -195,19 +140,12 @@ class Informer(Generic[T]):
 
     def statistics(self) -> InformerStatistics:
         """What it holds and has been through."""
-        c = self._counts
+        counts = {name: getattr(self._counts, name) for name in Counts.__slots__}
         return InformerStatistics(
             objects=len(self._objects),
             has_synced=self.has_synced,
             resource_version=self._resource_version,
-            lists=c.lists,
-            watches=c.watches,
-            events=c.events,
-            echoes=c.echoes,
-            stale=c.stale,
-            expired=c.expired,
-            failures=c.failures,
-            unreadable=c.unreadable,
+            **counts,
         )
 
     # -- wiring -------------------------------------------------------------------------------------------------------
@@ -225,7 +163,7 @@ class Informer(Generic[T]):
             return known
         index = Index(self._objects, values_of)
         for key, view in self._objects.items():
-            index._replace(key, None, view)
+            index.replace(key, None, view)
         self._indexes[name] = index
         return index
 
@@ -235,6 +173,12 @@ class Informer(Generic[T]):
             self._counts.stale += 1  # the watch is past this write: what it wrote has been deleted since
             return False
         return self._take(seen)
+
+    def correct(self, seen: T) -> None:
+        """Take in an object that was just read live; list anew if it should have been here (INFORMER-14)."""
+        if not self.put(seen) and seen.key not in self._objects:
+            log.warning("object is missing here", resource=self.kind.resource.qualified, object=seen.key)
+            self._list_anew()
 
     # -- keeping current ----------------------------------------------------------------------------------------------
 
@@ -251,11 +195,12 @@ class Informer(Generic[T]):
                 await self._watch()
             except ApiFailure as failure:
                 problem = failure
-                if failure.is_expired:
+                if failure.is_expired or failure.is_revision_too_large:
                     self._counts.expired += 1
                     self._must_list = True
-                elif failure.is_not_found:
+                elif failure.status == 404 and await self._is_unserved(failure):
                     await self._be_empty(failure)
+                    failures = 0
                     continue
             except ConnectionFailed as failed:
                 problem = failed
@@ -270,7 +215,7 @@ class Informer(Generic[T]):
                 continue
             if self._must_list and not listed_now:
                 continue  # expired: to list is what helps, unless we just did
-            wait_seconds = self._wait_seconds(failures)
+            wait_seconds = self._wait_seconds(failures, problem)
             log.warning(
                 "watch interrupted",
                 resource=self.kind.resource.qualified,
@@ -279,23 +224,40 @@ class Informer(Generic[T]):
             )
             await asyncio.sleep(wait_seconds)
 
-    def _wait_seconds(self, failures: int) -> float:
-        backoff = min(FIRST_WAIT_SECONDS * 2.0 ** (failures - 1), LONGEST_WAIT_SECONDS)
+    def _wait_seconds(self, failures: int, problem: PvbinderError | None) -> float:
+        answered = isinstance(problem, ApiFailure) and (problem.status < 300 or problem.status == 404)
+        longest = LONGEST_WAIT_ANSWERED_SECONDS if answered else LONGEST_WAIT_SECONDS
+        backoff = min(FIRST_WAIT_SECONDS * 2.0 ** (failures - 1), longest)
         return backoff * (0.5 + self._chance() / 2)
 
+    async def _is_unserved(self, failure: ApiFailure) -> bool:
+        """Whether the 404 says that there is no such kind, so that it can have no objects (INFORMER-11)."""
+        resource = self.kind.resource
+        if is_built_in(resource) and (self._was_served or not resource.group):
+            return False
+        if failure.is_not_found and not failure.details.get("name") and not (self._was_served or is_built_in(resource)):
+            return True  # nothing is known of the kind, so nothing is forgotten
+        return await is_served_nowhere(self._client, resource, other_versions_too=self._was_served)
+
     async def _be_empty(self, failure: ApiFailure) -> None:
-        """INFORMER-11."""
+        """Have no objects, because there is no such kind (INFORMER-11)."""
         if not self._must_list or not self.has_synced:
             log.warning("kind is not served", resource=self.kind.resource.qualified, err=failure.message)
         self._must_list = True
         for key in self.keys():
             self._remove(key)
         self._synced.set()
-        await asyncio.sleep(SHORTEST_WATCH_SECONDS * (1 + self._chance()))
+        await asyncio.sleep(SEEK_SECONDS * (1 + self._chance()))
+
+    def _list_anew(self) -> None:
+        self._must_list = True
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(asyncio.get_running_loop().time())
 
     async def _list(self) -> None:
         """Bring the whole cache to the revision of a list that the server makes now."""
         self._counts.lists += 1
+        self._history_began_anew = False
         listed: set[str] = set()
         resource_version = ""
         pages = self._client.pages(
@@ -308,7 +270,7 @@ class Informer(Generic[T]):
         async for page in pages:
             if not resource_version:
                 resource_version = page.resource_version
-                self._history_began_anew = number(resource_version) < self._highest
+                self._history_began_anew = await self._is_behind(page)
             for view in page.items:
                 listed.add(view.key)
                 self._take(view)
@@ -316,23 +278,58 @@ class Informer(Generic[T]):
                 listed.add(broken.key)
                 self._report_unreadable(broken)
         revision = number(resource_version)
-        for key in [key for key in self._objects if key not in listed]:
-            if self._history_began_anew or revision_of(self._objects[key]) <= revision:
-                self._remove(key)
+        if not listed and self._missing_from(listed, revision):
+            await self._doubt_emptiness()
+        for key in self._missing_from(listed, revision):
+            self._remove(key)
         self._history_began_anew = False
         self._resource_version = resource_version
         self._highest = revision
         self._must_list = False
+        self._was_served = True
         if not self._synced.is_set():
             self._synced.set()
             log.debug("cache filled", resource=self.kind.resource.qualified, objects=len(self._objects))
+
+    def _missing_from(self, listed: set[str], revision: int) -> list[str]:
+        """The keys of what was here before a list of `revision` and isn't in it."""
+        anew = self._history_began_anew
+        return [
+            key for key, one in self._objects.items() if key not in listed and (anew or revision_of(one) <= revision)
+        ]
+
+    async def _is_behind(self, page: Page[T]) -> bool:
+        """Whether history began anew, because a second list says so too; an old list fails (INFORMER-12)."""
+        qualified, revision = self.kind.resource.qualified, number(page.resource_version)
+        if revision < 0:
+            raise ApiFailure(200, "", f"the list of {qualified} has no revision")
+        if revision >= self._highest:
+            return False
+        second = await self._peek()
+        if not 0 <= number(second.resource_version) < self._highest:
+            text = f"the list of {qualified} is of revision {revision}, older than {self._highest}, which was seen"
+            raise ApiFailure(200, "", text)
+        log.warning("revisions begin anew", resource=qualified, before=self._highest, now=revision)
+        return True
+
+    async def _doubt_emptiness(self) -> None:
+        """Fail if a second list has what the first didn't (INFORMER-12)."""
+        second = await self._peek()
+        if second.items or second.unreadable or number(second.resource_version) < 0:
+            raise ApiFailure(200, "", f"the list of {self.kind.resource.qualified} was empty, and the next one isn't")
+
+    async def _peek(self) -> Page[T]:
+        return await self._client.peek(
+            self.kind, self._namespace, label_selector=self._label_selector, field_selector=self._field_selector
+        )
 
     async def _watch(self) -> None:
         """Follow the changes from where we are until the server ends the watch."""
         self._counts.watches += 1
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = heard = loop.time()
         timeout_seconds = int(SHORTEST_WATCH_SECONDS * (1 + self._chance()))
+        ends = started + timeout_seconds + GRACE_SECONDS
         watch = self._client.watch(
             self.kind,
             self._resource_version,
@@ -342,28 +339,43 @@ class Informer(Generic[T]):
             timeout_seconds=timeout_seconds,
         )
         try:
-            async with asyncio.timeout(timeout_seconds + GRACE_SECONDS), watch as events:
+            async with asyncio.timeout(SILENCE_SECONDS) as self._deadline, watch as events:
                 async for event in events:
-                    self._progress = True
-                    if event.resource_version:
-                        self._resource_version = event.resource_version
-                        self._highest = number(event.resource_version)
-                    if event.type == "BOOKMARK":
-                        continue
-                    self._counts.events += 1
-                    if event.unreadable is not None:
-                        self._report_unreadable(event.unreadable)
-                        if event.type == "DELETED":
-                            self._remove(event.unreadable.key)
-                    elif event.object is not None:
-                        self._follow(event.object, gone=event.type == "DELETED")
+                    if self._must_list:
+                        return
+                    if loop.time() - heard >= HEARD_STEP_SECONDS:
+                        heard = loop.time()
+                        self._deadline.reschedule(min(heard + SILENCE_SECONDS, ends))
+                    self._take_event(event)
                     if self._counts.events % EVENTS_PER_TURN == 0:
                         await asyncio.sleep(0)
         except TimeoutError:
-            raise ConnectionFailed("the watch outlived its time: the connection is dead") from None
+            if self._had_bookmark and not self._must_list:
+                raise ConnectionFailed("nothing comes in the watch: the connection is dead") from None
         finally:
+            self._deadline = None
             if loop.time() - started >= HEALTHY_WATCH_SECONDS:
                 self._progress = True
+
+    def _take_event(self, event: WatchEvent[T]) -> None:
+        if event.resource_version:
+            revision = number(event.resource_version)
+            if revision < self._highest:
+                self._must_list = True
+                raise ConnectionFailed(f"the watch went back from revision {self._highest} to {revision}")
+            self._resource_version = event.resource_version
+            self._highest = revision
+        self._progress = True
+        if event.type == "BOOKMARK":
+            self._had_bookmark = True
+            return
+        self._counts.events += 1
+        if event.unreadable is not None:
+            self._report_unreadable(event.unreadable)
+            if event.type == "DELETED":
+                self._remove(event.unreadable.key)
+        elif event.object is not None:
+            self._follow(event.object, gone=event.type == "DELETED")
 
     def _follow(self, seen: T, *, gone: bool) -> None:
         if not gone:
@@ -392,7 +404,7 @@ class Informer(Generic[T]):
                 return True
         self._objects[key] = seen
         for index in self._indexes.values():
-            index._replace(key, known, seen)
+            index.replace(key, known, seen)
         if known is None:
             self._tell(Added(seen))
         elif known.uid == seen.uid:
@@ -407,7 +419,7 @@ class Informer(Generic[T]):
         if known is None:
             return
         for index in self._indexes.values():
-            index._replace(key, known, None)
+            index.replace(key, known, None)
         self._tell(Deleted(known))
 
     def _tell(self, change: Change[T]) -> None:

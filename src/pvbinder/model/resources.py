@@ -41,6 +41,39 @@ class Resource:
         return "/".join(parts)
 
 
+BUILT_IN_GROUPS = frozenset(
+    {"", "apps", "autoscaling", "batch", "policy"}
+    | {
+        f"{name}.k8s.io"
+        for name in (
+            "admissionregistration",
+            "apiextensions",
+            "apiregistration",
+            "authentication",
+            "authorization",
+            "certificates",
+            "coordination",
+            "discovery",
+            "events",
+            "flowcontrol.apiserver",
+            "internal.apiserver",
+            "networking",
+            "node",
+            "rbac.authorization",
+            "resource",
+            "scheduling",
+            "storage",
+            "storagemigration",
+        )
+    }
+)
+
+
+def is_built_in(resource: Resource) -> bool:
+    """Whether Kubernetes itself serves the group, so that no definition of a kind in it can be deleted."""
+    return resource.group in BUILT_IN_GROUPS
+
+
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", False)
 NODES = Resource("", "v1", "Node", "nodes", False)
 PODS = Resource("", "v1", "Pod", "pods", True)
