@@ -104,6 +104,7 @@ class Store:
             return self._answer(request)
         except ApiFailure as failure:
             status = {"kind": "Status", "reason": failure.reason, "message": failure.message, "code": failure.status}
+            status["details"] = dict(failure.details)
             return Answer(failure.status, encode(status))
 
     @asynccontextmanager
@@ -135,9 +136,12 @@ class Store:
         match seen.verb:
             case "list":
                 items = [obj for obj in self.all_of(seen.resource) if seen.namespace in ("", _namespace_of(obj))]
-                return _ok({"metadata": {"resourceVersion": str(self.revision)}, "items": items})
+                selected = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
+                items = [obj for obj in items if selected in ("", obj["metadata"]["name"])]
+                head = {"kind": f"{_kind_of(seen.resource)}List", "apiVersion": _version_of(seen.resource)}
+                return _ok(head | {"metadata": {"resourceVersion": str(self.revision)}, "items": items})
             case "get":
-                return _ok(self._existing(key))
+                return _ok({"apiVersion": _version_of(seen.resource)} | self._existing(key))
             case "create":
                 assert seen.object is not None
                 return _ok(self._create(key, seen.object), 201)
@@ -172,7 +176,10 @@ class Store:
         found = self.objects.get(key)
         if found is None:
             plural, _, name = key
-            raise ApiFailure(404, "NotFound", f'{plural} "{name}" not found')
+            details = {"name": name, "kind": plural}
+            if "/" in _version_of(plural):
+                details["group"] = _version_of(plural).partition("/")[0]
+            raise ApiFailure(404, "NotFound", f'{plural} "{name}" not found', details=details)
         return found
 
     def _create(self, key: Key, obj: Json) -> Json:
@@ -212,6 +219,14 @@ class Store:
 def key_of(obj: Json) -> Key:
     """Where an object is found."""
     return (PLURALS[obj["kind"]], _namespace_of(obj), obj["metadata"]["name"])
+
+
+def _kind_of(plural: str) -> str:
+    return next(kind for kind, name in PLURALS.items() if name == plural)
+
+
+def _version_of(plural: str) -> str:
+    return "storage.k8s.io/v1" if plural in ("storageclasses", "volumeattributesclasses") else "v1"
 
 
 def _merged(known: Any, change: Any) -> Any:

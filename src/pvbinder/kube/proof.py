@@ -123,7 +123,7 @@ def _read(kind: Kind[T], answer: Answer, name: str, namespace: str, uid: str) ->
     if (head.kind, head.api_version) != (resource.kind, resource.api_version):
         return Unproven(f"the answer to a read of {what} is {_kind_of(head.kind, head.api_version)}")
     meta = head.metadata
-    if (meta.name, meta.namespace) != (name, namespace) or not meta.uid:
+    if (meta.name, meta.namespace) != (name, namespace) or (uid and not meta.uid):
         return Unproven(f"the answer to a read of {what} is another object, or has no uid")
     if uid and meta.uid != uid:
         return None

@@ -80,7 +80,7 @@ def decide_claim(claim: Claim, world: World, settings: Settings = DEFAULTS) -> C
         document["metadata"]["annotations"] = annotations
         return AnnealClaim(document, "MG-1")
     if claim.bind_completed:
-        return _decide_bound(claim, world)
+        return decide_bound(claim, world.volume(claim.volume_name) if claim.volume_name else None)
     if claim.volume_name:
         return _decide_prebound(claim, world, settings)
     return _decide_unbound(claim, world, settings)
@@ -129,10 +129,10 @@ def _decide_prebound(claim: Claim, world: World, settings: Settings) -> ClaimAct
     return Fail(message, event, "SC-P6")
 
 
-def _decide_bound(claim: Claim, world: World) -> ClaimAction:
+def decide_bound(claim: Claim, volume: Volume | None) -> Bind | Lose:
+    """Say what a bound claim needs next when `volume` is the one that it names (section 4.2)."""
     if not claim.volume_name:
         return Lose(events.LOST_REFERENCE, "SC-B1")
-    volume = world.volume(claim.volume_name)
     if volume is None:
         return Lose(events.LOST_VOLUME, "SC-B2")
     if volume.claim_ref is None:

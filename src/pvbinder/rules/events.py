@@ -122,6 +122,12 @@ def provisioned(volume_name: str, plugin: str) -> Event:
     return Event("Normal", "ProvisioningSucceeded", message, "E-21")
 
 
+def provisioned_volume_unknown(claim_key: str, name: str, why: str) -> Event:
+    """E-19: whether the volume was saved isn't known, so its storage is kept and the volume is saved again."""
+    message = f"It is not known whether PV {name} was created for claim {claim_key}, so its storage is kept: {why}"
+    return Event("Warning", "ProvisioningFailed", message, "E-19")
+
+
 def cleanup_failed(claim_key: str, why: str) -> Event:
     """E-22: storage was made, the volume could not be saved, and the storage could not be deleted again."""
     message = f"Error cleaning provisioned volume for claim {claim_key}: {why}. Please delete manually."

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from pvbinder.model.names import IN_TREE_PREFIX, MIGRATED_TO
-from pvbinder.model.objects import Volume
+from pvbinder.model.objects import Claim, Volume
 from pvbinder.rules import events
 from pvbinder.rules.events import Event
 from pvbinder.rules.migration import is_migrated
@@ -63,8 +63,12 @@ def is_released(volume: Volume, world: World) -> bool:
     ref = volume.claim_ref
     if ref is None or not ref.uid:
         return False
-    claim = world.claim(ref.key)
-    if claim is None or claim.uid != ref.uid:
+    return lets_go(world.claim(ref.key), volume)
+
+
+def lets_go(claim: Claim | None, volume: Volume) -> bool:
+    """Tell whether `claim`, all there is under the name that `volume` refers to, isn't the one that uses it (RC-6)."""
+    if claim is None or claim.uid != volume.claim_uid:
         return True
     return claim.volume_name not in ("", volume.name)
 

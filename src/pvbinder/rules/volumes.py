@@ -19,9 +19,15 @@ from pvbinder.rules.world import World
 
 
 class Answer(Struct, frozen=True):
-    """What the API server said when asked for the claim of a volume; None: there is no such claim."""
+    """What the API server said when asked for the claim of a volume; None: it is proven that there is no such claim."""
 
     claim: Claim | None
+
+
+class NotProven(Struct, frozen=True):
+    """The API server was asked for the claim of a volume, and what came proves nothing; `why` is for people."""
+
+    why: str
 
 
 class AnnealVolume(Struct, frozen=True):
@@ -74,11 +80,19 @@ class Unbind(Struct, frozen=True):
     rule: str
 
 
-VolumeAction: TypeAlias = AnnealVolume | AskServer | SetPhase | Release | ReportModes | AwaitClaim | Unbind
+class Keep(Struct, frozen=True):
+    """Nobody knows whether the claim is gone: leave the volume as it is, say so, and ask again later."""
+
+    claim: ClaimKey
+    why: str
+    rule: str
+
+
+VolumeAction: TypeAlias = Keep | AnnealVolume | AskServer | SetPhase | Release | ReportModes | AwaitClaim | Unbind
 
 
 def decide_volume(
-    volume: Volume, world: World, settings: Settings = DEFAULTS, answer: Answer | None = None
+    volume: Volume, world: World, settings: Settings = DEFAULTS, answer: Answer | NotProven | None = None
 ) -> VolumeAction:
     """Say what `volume` needs next; `answer` is what the server said, if it was asked already (section 3)."""
     document = _annealed(volume, settings)
@@ -89,6 +103,8 @@ def decide_volume(
         return SetPhase("Available", "SV-1")
     if not ref.uid:
         return SetPhase("Available", "SV-2")
+    if isinstance(answer, NotProven):
+        return Keep(ref.key, answer.why, "SV-3")
     claim = answer.claim if answer is not None else world.claim(ref.key)
     if claim is None and answer is None and not volume.is_released:
         return AskServer(ref.key, "SV-3")

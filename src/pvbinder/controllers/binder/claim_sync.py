@@ -17,6 +17,7 @@ from pvbinder.controllers.binder.timers import Timers
 from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.proof import Gone, Present, Unproven
 from pvbinder.model.objects import Claim, ClaimKey, StorageClass, Volume
 from pvbinder.rules import binding, classes
 from pvbinder.rules.claims import (
@@ -27,6 +28,7 @@ from pvbinder.rules.claims import (
     Lose,
     Provision,
     Wait,
+    decide_bound,
     decide_claim,
 )
 from pvbinder.rules.provisioning import CannotProvision, Provisioning, ProvisionInTree, ProvisionOutside
@@ -186,14 +188,37 @@ class ClaimSync:
         log.info("default class assigned", pvc=claim.key, sc=storage_class.name, rule="DC-3")
 
     async def _lose(self, claim: Claim, action: Lose) -> None:
-        """Phase `Lost` and its event, both only when that is news (ST-7)."""
+        """Phase `Lost` and its event, both only when that is news (ST-7), and when the server shows that it is so."""
         if claim.phase == "Lost":
             return
+        if claim.volume_name:
+            seen = await self._look_for_volume(claim)
+            if not isinstance(seen, Lose):
+                return  # the volume is in the cache again, and the claim was right all the time
+            action = seen
         document = binding.with_unbound_status(claim, "Lost")
         if document is not None:
             await self._writes.claim_status(document)
         self._reporter.on_claim(claim, action.event)
         log.warning("claim lost its volume", pvc=claim.key, pv=claim.volume_name, rule=action.rule)
+
+    async def _look_for_volume(self, claim: Claim) -> Bind | Lose:
+        """Decide SC-B2 to SC-B5 from what the server has; raise if it proves nothing."""
+        name = claim.volume_name
+        proof = await self._writes.prove_volume(name)
+        match proof:
+            case Gone():
+                known = self._caches.volume(name)  # the cache may have it by now: that is proof of the contrary
+                if known is not None and not isinstance(decide_bound(claim, known), Lose):
+                    raise SyncError(f'volume "{name}" of claim "{claim.key}" was seen a moment ago')
+                return decide_bound(claim, None)
+            case Present(object=volume):
+                return decide_bound(claim, volume)
+            case Unproven(why=why):
+                text = f'claim "{claim.key}" is left as it is: it is not proven that it lost volume "{name}"'
+                raise SyncError(f"{text}: {why}")
+            case _:
+                assert_never(proof)
 
 
 def _is_complete(claim: Claim, volume: Volume, settings: Settings) -> bool:

@@ -34,7 +34,7 @@ from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
 from pvbinder.controllers.operations import Operations, OperationStatistics
 from pvbinder.kube.client import Client
-from pvbinder.kube.informer import Added, Change, Deleted, Informers, Updated
+from pvbinder.kube.informer import Added, Change, Deleted, Informers, Updated, revision_of
 from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
 from pvbinder.model.objects import Claim, ClaimKey, Node, Pod, StorageClass, Volume, VolumeName
 from pvbinder.rules.settings import DEFAULTS, Settings
@@ -240,6 +240,8 @@ class Binder:
                     self.claims.add(volume.claim_ref.key)  # B-12
                 self._wake_claims_naming(volume)
             case Added(object=volume) | Updated(object=volume):
+                if isinstance(change, Updated) and revision_of(volume) <= revision_of(change.before):
+                    self._reclaimer.forget(volume.name)  # revisions began anew: what was deleted then is here again
                 if not self.caches.is_own_write:
                     self.volumes.add(volume.key)
                     if volume.claim_ref is not None and volume.claim_ref.key in self._waiting:

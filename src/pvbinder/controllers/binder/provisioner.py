@@ -2,6 +2,8 @@
 
 PROVISIONER-1  No asset is forgotten: what a plugin made is either saved as a volume or deleted again, and if neither
                works an event says so.
+               Its storage is deleted only on proof that no volume has it: a lost answer isn't a failure. In doubt it is
+               kept, an event says so, and the volume is saved again.
 PROVISIONER-2  A volume is made once per claim: its name comes from the claim's uid, and one that is there is enough.
 """
 
@@ -16,8 +18,9 @@ from pvbinder.controllers.binder.errors import OperationError
 from pvbinder.controllers.binder.reporter import Reporter
 from pvbinder.controllers.binder.writes import Writes
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.proof import Gone, Present, Proof, Unproven
 from pvbinder.model.json import Json, encode
-from pvbinder.model.objects import Claim, Node, StorageClass, parse_volume
+from pvbinder.model.objects import Claim, Node, StorageClass, Volume, parse_volume
 from pvbinder.rules import events, provisioning
 from pvbinder.rules.plugins import PluginAbilities
 from pvbinder.rules.provisioning import ProvisionInTree, ProvisionOutside, Refusal
@@ -122,6 +125,29 @@ class VolumeProvisioner:
     async def _save(self, claim: Claim, document: Json, plugin: PluginAbilities) -> None:
         """PR-15 to PR-17."""
         name = document["metadata"]["name"]
+        while True:
+            problem = await self._try_to_save(document)
+            if problem is None:
+                self._saved(claim, name, plugin)
+                return
+            proof = await self._prove(name)
+            match proof:
+                case Gone():
+                    break
+                case Present():
+                    self._saved(claim, name, plugin)
+                    return
+                case Unproven(why=why):
+                    self._keep(claim, name, f"{problem}; {why}")
+                    await asyncio.sleep(self._pause_seconds)
+                case _:
+                    assert_never(proof)
+        why = f"Error creating provisioned PV object for claim {claim.key}: {problem}. Deleting the volume."
+        self._reporter.on_claim(claim, events.provisioning_failed(why))
+        await self._clean_up(claim, document, plugin)
+
+    async def _try_to_save(self, document: Json) -> str | None:
+        """PR-15: create the volume; return the last problem if no attempt is known to have succeeded."""
         problem = ""
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -129,18 +155,32 @@ class VolumeProvisioner:
             try:
                 await self._writes.create_volume(document)
             except ApiFailure as failure:
-                if not failure.is_already_exists:
-                    problem = failure.message
-                    continue
+                if failure.is_already_exists:
+                    return None
+                problem = failure.message
             except ConnectionFailed as failed:
                 problem = failed.message
-                continue
-            log.info("Volume provisioned for claim", pvc=claim.key, pv=name, rule="PR-16")
-            self._reporter.on_claim(claim, events.provisioned(name, plugin.name))
-            return
-        why = f"Error creating provisioned PV object for claim {claim.key}: {problem}. Deleting the volume."
-        self._reporter.on_claim(claim, events.provisioning_failed(why))
-        await self._clean_up(claim, document, plugin)
+            else:
+                return None
+        return problem
+
+    async def _prove(self, name: str) -> Proof[Volume]:
+        """Say whether the volume was saved after all: the cache knows, or the server is asked (PROVISIONER-1)."""
+        known = self._caches.volume(name)
+        if known is not None:
+            return Present(known)
+        proof = await self._writes.prove_volume(name)
+        known = self._caches.volume(name)  # it may have come while the server was asked
+        return Present(known) if known is not None else proof
+
+    def _saved(self, claim: Claim, name: str, plugin: PluginAbilities) -> None:
+        log.info("Volume provisioned for claim", pvc=claim.key, pv=name, rule="PR-16")
+        self._reporter.on_claim(claim, events.provisioned(name, plugin.name))
+
+    def _keep(self, claim: Claim, name: str, why: str) -> None:
+        """Say that nobody knows whether the volume was saved, and that its storage is kept therefore."""
+        log.warning("storage is kept: nobody knows whether its volume was saved", pvc=claim.key, pv=name, err=why)
+        self._reporter.on_claim(claim, events.provisioned_volume_unknown(claim.key, name, why))
 
     async def _clean_up(self, claim: Claim, document: Json, plugin: PluginAbilities) -> None:
         """Delete the asset of a volume that could not be saved (PR-17).
@@ -156,6 +196,14 @@ class VolumeProvisioner:
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(self._pause_seconds)
+            proof = await self._prove(volume.name)
+            if isinstance(proof, Present):
+                self._saved(claim, volume.name, plugin)
+                return
+            if isinstance(proof, Unproven):
+                problem = f"it is not proven that no volume has the storage: {proof.why}"
+                self._keep(claim, volume.name, problem)
+                continue
             outcome = await self._calls.delete(plugin.name, volume)
             match outcome:
                 case Deleted():

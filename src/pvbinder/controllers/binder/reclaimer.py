@@ -1,8 +1,11 @@
 """The operations on volumes whose claim is gone: delete the storage, or scrub it (sections 9.1 and 9.2).
 
-RECLAIMER-1  Storage is touched only after the volume has been read live and is still released (RC-6).
+RECLAIMER-1  Storage is touched only after the volume has been read live and its claim has been proven to be gone, or
+             to use another volume (RC-6); pods that use a claim are read live before a volume is scrubbed. In doubt it
+             is kept, and tried again with back-off.
 RECLAIMER-2  A volume is deleted only after its storage is; whatever was interrupted is done again from the start.
 RECLAIMER-3  Once both are deleted nothing is asked again, however long others' finalizers keep the volume.
+RECLAIMER-4  What is deleted is this volume and no other of its name.
 """
 
 from __future__ import annotations
@@ -34,7 +37,9 @@ from pvbinder.rules.reclaim import (
     decide_recycling,
     find_deleter,
     is_released,
+    lets_go,
 )
+from pvbinder.rules.volumes import Answer, NotProven
 from pvbinder.volumes.calls import PluginCalls
 from pvbinder.volumes.plugin import Deleted, Failed, InUse, Recycled, RunPod
 from pvbinder.volumes.recycler import recycler_pod
@@ -106,27 +111,27 @@ class VolumeReclaimer:
                 assert_never(outcome)
         log.info("Volume deleted", pv=volume.name, plugin=plugin.name, rule="DL-6")
         try:
-            await self._remove_finalizer(volume.name)
+            await self._remove_finalizer(volume)
         except (ApiFailure, ConnectionFailed) as error:
             why = f"persistent volume controller can't update finalizer: {error.message}"
             await self._try_to_fail(volume, events.delete_failed(why))
             raise OperationError(why) from error
         try:
-            await self._writes.delete_volume(volume.name)
+            await self._writes.delete_volume(volume)
             self._deleted[volume.name] = volume.uid
         except (ApiFailure, ConnectionFailed) as error:  # the next sync does it all again (DL-6)
             log.warning("could not delete volume", pv=volume.name, err=error.message)
 
-    async def _remove_finalizer(self, name: str) -> None:
+    async def _remove_finalizer(self, volume: Volume) -> None:
         """DL-6; a volume that is gone by now needs nothing."""
-        live = await self._writes.live_volume(name)
-        if live is not None and PV_CONTROLLER_FINALIZER in live.finalizers:
+        live = await self._writes.live_volume(volume.name)
+        if live is not None and live.uid == volume.uid and PV_CONTROLLER_FINALIZER in live.finalizers:
             await self._writes.volume(without_finalizer(live, PV_CONTROLLER_FINALIZER))
 
     # -- recycle
 
     async def recycle(self, volume: Volume) -> None:
-        """Scrub the storage of `volume` and make it available again (RY); never raises what would be backed off."""
+        """Scrub the storage of `volume` and make it available again (RY); raise only where nothing is proven."""
         live = await self._live(volume)
         if live is None:
             return
@@ -138,6 +143,8 @@ class VolumeReclaimer:
             case CannotRecycle(event=event):
                 await self._try_to_fail(live, event)
             case RecycleWith(plugin=plugin):
+                if not await self._is_let_go(live) or await self._is_used(live):
+                    return
                 problem = await self._scrub(live, plugin)
                 if problem is not None:
                     await self._try_to_fail(live, events.recycle_failed(problem))
@@ -178,7 +185,36 @@ class VolumeReclaimer:
     async def _still_released(self, volume: Volume) -> Volume | None:
         """The volume as the server has it, if it is still released; None ends the operation (DL-4)."""
         live = await self._live(volume)
-        return live if live is not None and is_released(live, self._caches) else None
+        if live is None or not is_released(live, self._caches):
+            return None
+        return live if await self._is_let_go(live) else None
+
+    async def _is_let_go(self, volume: Volume) -> bool:
+        """Whether the server shows that the claim of `volume` is gone or uses another; raise if it proves nothing."""
+        ref = volume.claim_ref
+        if ref is None or not ref.uid:
+            return False
+        answer = await self._writes.ask_claim(ref)
+        match answer:
+            case Answer(claim=claim):
+                return lets_go(claim, volume)
+            case NotProven(why=why):
+                log.warning("storage is kept: nobody knows whether its claim is gone", pv=volume.name, err=why)
+                raise OperationError(f'storage is kept: it is not proven that claim "{ref.key}" is gone: {why}')
+            case _:
+                assert_never(answer)
+
+    async def _is_used(self, volume: Volume) -> bool:
+        """Whether the server has pods that use a claim that is gone (RY-2); raise if they can't be read."""
+        if volume.claim_ref is None or self._caches.claim(volume.claim_ref.key) is not None:
+            return False
+        try:
+            pods = await self._writes.pods_using(volume.claim_ref.key)
+        except (ApiFailure, ConnectionFailed) as error:
+            raise OperationError(f"storage is kept: pods that may use it can't be read: {error.message}") from error
+        if pods:
+            self._reporter.on_volume(volume, events.volume_in_use(pods))
+        return bool(pods)
 
     async def _live(self, volume: Volume) -> Volume | None:
         """The volume as the server has it; None if it is gone, another one, or can't be read (RY-1, DL-4)."""

@@ -3,6 +3,7 @@
 RECYCLER_PODS-1  The watches are there before the pod is, so that nothing it does is missed.
 RECYCLER_PODS-2  The pod is deleted whatever became of it; one that a crash left behind is deleted by the next attempt,
                  which then says that it will come again.
+RECYCLER_PODS-3  Also one whose creation isn't known to have failed: it would scrub a volume that is used again by then.
 """
 
 from __future__ import annotations
@@ -112,15 +113,22 @@ class RecyclerPods:
         try:
             await self._client.create(PODS, pod)
         except ConnectionFailed as failed:
+            await self._see_that_it_is_gone(failed, name, namespace)
             raise OperationError(f"unexpected error creating recycler pod:  {failed.message}") from failed
         except ApiFailure as failure:
             if not failure.is_already_exists:
+                await self._see_that_it_is_gone(failure, name, namespace)
                 raise OperationError(f"unexpected error creating recycler pod:  {failure.message}") from failure
             not_deleted = await self._delete(name, namespace)
             if not_deleted is not None:
                 text = f"failed to delete old recycler pod {namespace}/{name}: {not_deleted}"
                 raise OperationError(text) from failure
             raise OperationError("old recycler pod found, will retry later") from failure
+
+    async def _see_that_it_is_gone(self, error: ApiFailure | ConnectionFailed, name: str, namespace: str) -> None:
+        """Delete a pod that may have been created although its answer was lost (RECYCLER_PODS-3)."""
+        if error.leaves_write_unknown:
+            await self._delete(name, namespace)
 
     async def _delete(self, name: str, namespace: str) -> str | None:
         """Delete the pod; return what went wrong, if something did."""

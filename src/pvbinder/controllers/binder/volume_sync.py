@@ -22,9 +22,9 @@ from pvbinder.rules.reclaim import DeleteWith, Leave, Reclaim, RefusePolicy, Sta
 from pvbinder.rules.settings import Settings
 from pvbinder.rules.volumes import (
     AnnealVolume,
-    Answer,
     AskServer,
     AwaitClaim,
+    Keep,
     Release,
     ReportModes,
     SetPhase,
@@ -34,6 +34,20 @@ from pvbinder.rules.volumes import (
 )
 
 log = logs.get(__name__)
+
+
+def _needs_proof(action: VolumeAction, volume: Volume) -> bool:
+    """Whether `action`, decided from the cache, is carried out only with what the server says of the claim now.
+
+    A volume that is released already isn't asked for at each sync: the operations that reclaim it ask themselves.
+    """
+    match action:
+        case AskServer() | Unbind():
+            return True
+        case Release():
+            return not volume.is_released
+        case _:
+            return False
 
 
 class VolumeSync:
@@ -91,10 +105,14 @@ class VolumeSync:
         if isinstance(action, AnnealVolume):
             volume = await self._anneal(volume, action)
             action = decide_volume(volume, self._caches, self._settings)
-        if isinstance(action, AskServer):
-            answer = Answer(await self._writes.live_claim(action.claim))
+        if volume.claim_ref is not None and _needs_proof(action, volume):
+            answer = await self._writes.ask_claim(volume.claim_ref)
             action = decide_volume(volume, self._caches, self._settings, answer)
         match action:
+            case Keep(claim=claim, why=why):
+                raise SyncError(
+                    f'volume "{volume.name}" is kept, because it is not proven that its claim "{claim}" is gone: {why}'
+                )
             case SetPhase(phase=phase, rule=rule):
                 await self._writes.phase(volume, phase, rule=rule)
             case AwaitClaim(claim=claim):

@@ -1,20 +1,28 @@
 """The requests that the binder makes, and that their answers are known at once (B-9).
 
+WRITES-1  "Gone" is said of a claim or a volume only on proof (`kube.proof`), and never against the cache: one that has
+          the object by then is proof of the contrary.
+WRITES-2  What a proof finds present is known at once, and a cache that should have had it is listed anew.
+
 Every write is a PUT of a whole document with the revision it was made from: a Conflict means that somebody else wrote
 first, and the caller's sync is done again.
 """
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from pvbinder import logs
 from pvbinder.controllers.binder.caches import Caches
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
-from pvbinder.kube.kinds import CLAIMS, VOLUMES
+from pvbinder.kube.kinds import CLAIMS, PODS, VOLUMES
+from pvbinder.kube.proof import Gone, Present, Proof, Unproven, prove_gone
 from pvbinder.model.json import Json
-from pvbinder.model.objects import Claim, ClaimKey, Volume
+from pvbinder.model.objects import Claim, ClaimKey, ClaimRef, Volume
 from pvbinder.rules import binding
 from pvbinder.rules.binding import VolumePhase
+from pvbinder.rules.volumes import Answer, NotProven
 
 log = logs.get(__name__)
 
@@ -65,22 +73,40 @@ class Writes:
         self._caches.take_claim(answer)
         return answer
 
-    async def live_claim(self, key: ClaimKey) -> Claim | None:
-        """Read a claim from the server; None if there is none."""
-        namespace, _, name = key.partition("/")
-        try:
-            return await self._client.get(CLAIMS, name, namespace)
-        except ApiFailure as failure:
-            if failure.is_not_found:
-                return None
-            raise
+    async def ask_claim(self, ref: ClaimRef) -> Answer | NotProven:
+        """Ask the server for the claim that a volume refers to; `Answer(None)`: it is gone (WRITES-1)."""
+        caches = self._caches
+        known_revision = caches.claims.resource_version
+        proof = await prove_gone(
+            self._client, CLAIMS, ref.name or "", ref.namespace or "", uid=ref.uid or "", known_revision=known_revision
+        )
+        match proof:
+            case Present(object=claim):
+                caches.claims.correct(claim)
+                return Answer(claim)
+            case Gone():
+                known = caches.claim(ref.key)
+                if known is not None and known.uid == ref.uid:
+                    return NotProven(f'claim "{ref.key}" was seen a moment ago')
+                return Answer(None)
+            case Unproven(why=why):
+                return NotProven(why)
+            case _:
+                assert_never(proof)
+
+    async def prove_volume(self, name: str) -> Proof[Volume]:
+        """Say whether there is a volume called `name` (WRITES-1, WRITES-2)."""
+        proof = await prove_gone(self._client, VOLUMES, name, known_revision=self._caches.volumes.resource_version)
+        if isinstance(proof, Present):
+            self._caches.volumes.correct(proof.object)
+        return proof
 
     async def live_volume(self, name: str) -> Volume | None:
-        """Read a volume from the server; None if there is none."""
+        """Read a volume from the server; None if it says that there is none, which is no proof yet."""
         try:
             return await self._client.get(VOLUMES, name)
         except ApiFailure as failure:
-            if failure.is_not_found:
+            if failure.names_as_not_found(VOLUMES.resource, name):
                 return None
             raise
 
@@ -90,6 +116,11 @@ class Writes:
         self._caches.volumes.put(answer)  # not as our own: its sync sends the claim on its way (SV-7)
         return answer
 
-    async def delete_volume(self, name: str) -> None:
-        """Delete a volume, whatever its state (DL-6)."""
-        await self._client.delete(VOLUMES, name)
+    async def delete_volume(self, volume: Volume) -> None:
+        """Delete this volume and no other of its name, whatever its state (DL-6)."""
+        await self._client.delete(VOLUMES, volume.name, uid=volume.uid)
+
+    async def pods_using(self, key: ClaimKey) -> list[str]:
+        """Read live which pods use the claim and haven't ended (RY-2)."""
+        pods = await self._client.list_all(PODS, key.partition("/")[0])
+        return sorted(pod.key for pod in pods if key in pod.claim_keys and not pod.is_terminated)
