@@ -316,3 +316,21 @@ async def test_a_watch_asks_for_bookmarks_and_selects() -> None:
             "timeoutSeconds": "60",
         },
     )
+
+
+FOREIGN = {
+    "another kind": {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "disk-1"}},
+    "another object": {"metadata": {"name": "disk-2"}},
+    "a Status": {"kind": "Status", "apiVersion": "v1", "status": "Failure"},
+}
+
+
+@pytest.mark.parametrize("document", FOREIGN.values(), ids=FOREIGN.keys())
+@on_virtual_time
+async def test_client_6_a_success_that_is_none_is_a_failure(document: dict[str, object]) -> None:
+    server = SmallServer()
+    server.before.append(lambda _: ok(document))
+
+    with pytest.raises(ApiFailure) as caught:
+        await client_of(server).get(VOLUMES, "disk-1")
+    assert caught.value.leaves_write_unknown, "had it been a write, nobody would know"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from pvbinder.kube import http
 from pvbinder.kube.client import Client, Retries
 from pvbinder.kube.config import ConnectionConfig, ExecPlugin, load_kubeconfig
 from pvbinder.kube.errors import ApiFailure, ConfigError, ConnectionFailed
-from pvbinder.kube.http import HttpTransport
+from pvbinder.kube.http import HttpTransport, probed_socket
 from pvbinder.kube.kinds import VOLUMES
 from pvbinder.kube.transport import Request
 from pvbinder.server.identity import Identity
@@ -398,3 +399,11 @@ async def test_a_client_over_http_repeats_what_never_left() -> None:
 async def test_a_closed_transport_says_so() -> None:
     with pytest.raises(RuntimeError, match="not open"):
         await HttpTransport(ConnectionConfig("http://127.0.0.1:1")).send(GET)
+
+
+def test_wire_7_a_connection_asks_whether_the_other_side_is_there() -> None:
+    with probed_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1))) as made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 10
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3

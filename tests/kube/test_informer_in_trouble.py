@@ -180,7 +180,7 @@ DISCOVERIES = {  # the groups, the resources of the version, and whether that sh
 
 @pytest.mark.parametrize(("groups", "resources", "is_gone"), DISCOVERIES.values(), ids=DISCOVERIES.keys())
 @on_virtual_time
-async def test_informer_11_discovery_shows_that_a_definition_is_gone(
+async def test_served_1_informer_11_discovery_shows_that_a_definition_is_gone(
     groups: dict[str, object] | None, resources: dict[str, object] | None, is_gone: bool
 ) -> None:
     server = SmallServer()

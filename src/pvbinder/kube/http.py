@@ -8,6 +8,7 @@ WIRE-4  Lines of a watch may be as long as objects are; memory stays bounded (LI
 WIRE-5  Server names and certificates are verified unless the configuration says otherwise in so many words.
 WIRE-6  A proxy is taken from the kubeconfig, else from the environment (``HTTPS_PROXY``, ``NO_PROXY``) as kubectl does,
         but never for this machine itself.
+WIRE-7  A connection whose other side is gone without a word breaks within about a minute: TCP asks every 10 s.
 
 Construct it, then `async with` it: certificates that can't be used are a `ConfigError` then, and the pool is closed at
 the end.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -42,6 +44,7 @@ ANSWER_SECONDS = 60.0
 GRACE_SECONDS = 30.0  # how long after its own end a watch may still be open
 KEEP_ALIVE_SECONDS = 30.0  # less than servers keep idle connections, so that we don't write into one being closed
 MOST_CONNECTIONS = 256
+PROBES = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 _CHUNK = 64 * 1024
 
 
@@ -62,7 +65,9 @@ class HttpTransport:
     async def __aenter__(self) -> Self:
         if self._config.exec_plugin is None and self._is_tls:
             self._context_for(self._source.fixed)  # CONFIG-3: refused before anything is tried
-        connector = aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS)
+        connector = aiohttp.TCPConnector(
+            limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=probed_socket
+        )
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -185,6 +190,17 @@ class HttpTransport:
 
     def _failed(self, request: Request, error: Exception) -> ConnectionFailed:
         return connection_failed(self._config.server, request, error)
+
+
+def probed_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Make a socket whose connection breaks within about a minute when the other side is gone (WIRE-7)."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in PROBES:
+        if hasattr(socket, option):  # not every system has them; then the silence of a watch tells (INFORMER-13)
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+    return made
 
 
 def connection_failed(server: str, request: Request, error: Exception) -> ConnectionFailed:

@@ -23,9 +23,9 @@ async def release(c: Cluster) -> None:
     await delete_claim(c)
 
 
-async def delete_claim(c: Cluster) -> None:
-    await c.client.delete(CLAIMS, "orders", "default")
-    document = (await c.client.get(CLAIMS, "orders", "default")).document()
+async def delete_claim(c: Cluster, name: str = "orders") -> None:
+    await c.client.delete(CLAIMS, name, "default")
+    document = (await c.client.get(CLAIMS, name, "default")).document()
     document["metadata"]["finalizers"] = []
     await c.client.replace(CLAIMS, document)
 
@@ -79,6 +79,20 @@ async def test_recycler_pods_2_a_pod_from_before_a_crash_is_deleted_and_the_next
         await end(c, "Succeeded")
 
         await until_volume(c, "disk", "Available")
+
+
+async def test_recycler_pods_3_a_pod_whose_answer_was_lost_is_deleted() -> None:
+    def lose_answer(request: Request) -> None:
+        if request.method == "POST" and request.path.endswith("/pods"):
+            raise ConnectionFailed("the answer was lost")
+
+    async with cluster(ONLY) as c:
+        c.line.after = lose_answer
+        await release(c)
+        failed = await until_volume(c, "disk", "Failed")
+        assert failed.message == "Recycle failed: unexpected error creating recycler pod:  the answer was lost"
+        await c.until(lambda: RECYCLER not in c.of(PODS))
+        assert c.line.asked("DELETE", "/recycler-for-disk") == 1
 
 
 async def test_what_is_told_about_the_pod_is_told_about_the_volume() -> None:  # RY-10, E-16
