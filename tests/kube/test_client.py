@@ -327,7 +327,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("document", FOREIGN.values(), ids=FOREIGN.keys())
 @on_virtual_time
-async def test_client_6_a_success_that_is_none_is_a_failure(document: dict[str, object]) -> None:
+async def test_client_7_a_success_that_is_none_is_a_failure(document: dict[str, object]) -> None:
     server = SmallServer()
     server.before.append(lambda _: ok(document))
 
