@@ -117,3 +117,25 @@ async def test_discovery_3_a_group_that_does_not_answer_hides_no_other() -> None
 async def test_a_server_without_discovery_is_a_failure() -> None:
     with pytest.raises(ApiFailure):
         await discover(client(Documents({})))
+
+
+NO_DISCOVERY: dict[str, tuple[str, Json]] = {
+    "no kinds": ("/apis", {"kind": "APIGroupDiscoveryList", "items": []}),
+    "no groups": ("/apis", {"kind": "APIGroupList", "groups": []}),
+    "no versions": ("/api", {"kind": "APIVersions", "versions": []}),
+    "a list of objects": ("/apis", {"kind": "ConfigMapList", "apiVersion": "v1", "items": [{"metadata": {}}]}),
+    "groups in place of versions": ("/api", {"kind": "APIGroupList", "groups": [{"name": "apps"}]}),
+    "an empty object": ("/api", {}),
+}
+
+
+@pytest.mark.parametrize(("path", "document"), NO_DISCOVERY.values(), ids=NO_DISCOVERY.keys())
+async def test_discovery_4_what_tells_of_no_kinds_is_not_believed(path: str, document: Json) -> None:
+    with pytest.raises(ApiFailure, match=f"the answer to GET {path} "):
+        await discover(client(Documents({**AGGREGATED, path: document})))
+
+
+async def test_discovery_4_a_version_without_a_list_of_its_kinds_is_missing() -> None:
+    found = await discover(client(Documents({**OLD_STYLE, "/apis/storage.k8s.io/v1": {"kind": "Status"}})))
+
+    assert found.missing == ("storage.k8s.io/v1",)

@@ -25,6 +25,10 @@ PLURALS = {
     "Pod": "pods",
     "Node": "nodes",
 }
+_KINDS = {  # plural -> kind and version, as lists say it
+    plural: (kind, "storage.k8s.io/v1" if kind in ("StorageClass", "VolumeAttributesClass") else "v1")
+    for kind, plural in PLURALS.items()
+}
 Key = tuple[str, str, str]  # plural, namespace, name
 
 
@@ -73,6 +77,8 @@ class Store:
         """Have `obj` as it is; one without a resource version gets the first."""
         obj = copy.deepcopy(obj)
         obj["metadata"].setdefault("resourceVersion", "1")
+        revision = obj["metadata"]["resourceVersion"]
+        self.revision = max(self.revision, int(revision) if str(revision).isdecimal() else 0)
         self.objects[key_of(obj)] = obj
 
     def inject(self, errors: list[Json]) -> None:

@@ -29,6 +29,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 import msgspec
 
 from pvbinder.kube import documents, lines
+from pvbinder.kube.answers import check_is_object
 from pvbinder.kube.documents import ForeignDocument
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.lines import CutLine, event_of
@@ -307,9 +308,8 @@ class Client:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         body = encode(options) if len(options) > 2 else None
-        await self.request(
-            "delete", kind.resource, Request("DELETE", kind.resource.path(namespace or None, name), body=body)
-        )
+        request = Request("DELETE", kind.resource.path(namespace or None, name), body=body)
+        check_is_object(await self.request("delete", kind.resource, request), "a delete")  # ANSWERS-1
 
     @asynccontextmanager
     async def watch(

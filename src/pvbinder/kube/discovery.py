@@ -3,6 +3,8 @@
 DISCOVERY-1  Each kind is told once: in the version that its group prefers, among those that have it.
 DISCOVERY-2  Two requests where the server has aggregated discovery, else two and one for each group and version.
 DISCOVERY-3  A group that doesn't answer hides no other: it is named in `missing`.
+DISCOVERY-4  An answer that is no discovery document, or that tells of no kind at all, is a failure: to believe it would
+             be to forget kinds that are there.
 """
 
 from __future__ import annotations
@@ -50,8 +52,9 @@ async def discover(client: Client) -> Discovered:
     """Ask the server what it serves."""
     kinds: dict[tuple[str, str], Served] = {}
     missing: list[str] = []
-    for path in ("/api", "/apis"):
+    for path, listed in (("/api", "versions"), ("/apis", "groups")):
         document = await _get(client, path, AGGREGATED)
+        _check_tells_of_kinds(path, document, listed)
         if document.get("kind") == "APIGroupDiscoveryList":
             found: Iterable[Served] = _from_aggregated(document, missing)
         else:
@@ -67,6 +70,16 @@ async def _get(client: Client, path: str, accept: str = "application/json") -> J
         return decode(answer.body)
     except PvbinderError as error:
         raise ApiFailure(answer.status, "", f"the answer to GET {path} is no document: {error.message}") from error
+
+
+def _check_tells_of_kinds(path: str, document: Json, listed: str) -> None:
+    """DISCOVERY-4."""
+    kinds = {"/api": "APIVersions", "/apis": "APIGroupList"}
+    is_aggregated = document.get("kind") == "APIGroupDiscoveryList"
+    if not is_aggregated and document.get("kind") != kinds[path]:
+        raise ApiFailure(200, "", f"the answer to GET {path} is no discovery document, but {document.get('kind')!r}")
+    if not document.get("items" if is_aggregated else listed):
+        raise ApiFailure(200, "", f"the answer to GET {path} tells of no kinds at all")
 
 
 def _from_aggregated(document: Json, missing: list[str]) -> Iterator[Served]:
@@ -97,7 +110,10 @@ async def _one_by_one(client: Client, path: str, document: Json, missing: list[s
         except ApiFailure:
             missing.append(f"{group}/{version}" if group else version)
             continue
-        for resource in listed.get("resources") or []:
+        if not isinstance(listed.get("resources"), list):
+            missing.append(f"{group}/{version}" if group else version)
+            continue
+        for resource in listed["resources"]:
             if "/" not in resource["name"]:
                 namespaced = bool(resource.get("namespaced"))
                 verbs = resource.get("verbs") or ()

@@ -1,0 +1,173 @@
+"""A list as evidence: that nothing refers to an object, that a namespace has no objects of a kind left.
+
+What was not in a list is believed only of a list that deserves it, because finalizers, dependents and whole namespaces
+go on the strength of it.
+
+EVIDENCE-1  A list counts only as what it is: answered 200, of this very kind (or of its metadata, where they were
+            asked for), with its items and a revision, read page by page to its end. An object in it that can't be read makes
+            it doubtful: it may be the one that matters.
+EVIDENCE-2  A list that is older than what the caller knows of already proves nothing.
+EVIDENCE-3  It must agree with the cache: what the cache has and the list has not is waited for, then asked for one by
+            one. Each must be denied by name; one that is there shows that the list is false.
+
+Whatever fails raises `DoubtfulList`, or what the request raised: keep everything, say so, ask again later. That a list
+has more than the cache is no contradiction: the list is then the better witness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+from typing import Final, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from pvbinder.kube.client import PAGE_LIMIT, UNREADABLE, Client, Kind, KubernetesObject
+from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.transport import Request
+from pvbinder.model.errors import PvbinderError
+from pvbinder.model.resources import Resource
+
+T = TypeVar("T", bound=KubernetesObject)
+T_co = TypeVar("T_co", bound=KubernetesObject, covariant=True)
+
+METADATA_LIST: Final = ("PartialObjectMetadataList", "meta.k8s.io/v1")
+CATCH_UP_SECONDS: Final = (0.0, 0.01, 0.03, 0.1, 0.3, 0.6)  # what a cache usually needs is the first few
+ASKED_ONE_BY_ONE_MAX: Final = 20  # objects that only the cache has; more are not explained by a cache that is late
+
+
+class DoubtfulList(PvbinderError):  # noqa: N818  (an answer that proves nothing)
+    """A list came that proves nothing about what isn't in it."""
+
+
+class WholeList(Struct, Generic[T_co], frozen=True):
+    """All objects of a kind, in a namespace or everywhere, at one revision."""
+
+    resource: Resource
+    items: tuple[T_co, ...]
+    resource_version: str
+
+
+class _Meta(Struct, rename="camel"):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+    remaining_item_count: int | None = None
+
+
+class _Body(Struct, rename="camel"):
+    kind: str = ""
+    api_version: str = ""
+    metadata: _Meta = msgspec.field(default_factory=_Meta)
+    items: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Head(Struct, rename="camel"):
+    kind: str = ""
+    api_version: str = ""
+
+
+_bodies = msgspec.json.Decoder(_Body)
+_heads = msgspec.json.Decoder(_Head)
+
+
+async def read_whole_list(
+    client: Client, kind: Kind[T], namespace: str = "", *, not_before: Iterable[str] = ()
+) -> WholeList[T]:
+    """Read a list that may serve as evidence (EVIDENCE-1, EVIDENCE-2).
+
+    `not_before` are revisions that were seen before the question was asked: of the kind's cache, of the object that the
+    question is about. One that is no number is no hurdle.
+    """
+    known = max((int(one) for one in not_before if one.isdecimal()), default=0)
+    path = kind.resource.path(namespace or None)
+    query = {"limit": str(PAGE_LIMIT)}
+    found: list[T] = []
+    first = ""
+    while True:
+        answer = await client.request("list", kind.resource, Request("GET", path, query, accept=kind.accept_list))
+        body = _decoded(kind, answer.body, namespace)
+        first = first or body.metadata.resource_version
+        _check_age(kind, body.metadata.resource_version, first, known)
+        found += _parsed(kind, body.items or (), namespace)
+        await asyncio.sleep(0)
+        if not body.metadata.continue_:
+            break
+        query["continue"] = body.metadata.continue_
+    if body.metadata.remaining_item_count:
+        raise _doubt(kind, f"ends, though {body.metadata.remaining_item_count} more objects should come")
+    return WholeList(kind.resource, tuple(found), first)
+
+
+async def check_against(
+    listed: WholeList[T], client: Client, kind: Kind[T], cached: Callable[[], Collection[KubernetesObject]]
+) -> None:
+    """Raise `DoubtfulList` unless what `cached` has and `listed` has not is really gone (EVIDENCE-3)."""
+    there = {one.uid for one in listed.items}
+    revision = int(listed.resource_version) if listed.resource_version.isdecimal() else 0
+    missing: list[KubernetesObject] = []
+    for pause_seconds in CATCH_UP_SECONDS:
+        if pause_seconds:
+            await asyncio.sleep(pause_seconds)
+        missing = [one for one in cached() if one.uid not in there and not _is_newer(one, revision)]
+        if not missing:
+            return
+    if len(missing) > ASKED_ONE_BY_ONE_MAX:
+        raise _doubt(kind, f"lacks {len(missing)} objects that the cache has")
+    for one in missing:
+        try:
+            found = await client.get(kind, one.name, one.namespace)
+        except ApiFailure as failure:
+            if not failure.names_as_not_found(kind.resource, one.name):
+                raise
+            continue  # the cache is late
+        if found.uid == one.uid or (found.name, found.namespace) != (one.name, one.namespace):
+            raise _doubt(kind, f"lacks {one.key}, which is there")
+
+
+def _is_newer(view: KubernetesObject, revision: int) -> bool:
+    return view.resource_version.isdecimal() and int(view.resource_version) > revision
+
+
+def _decoded(kind: Kind[T], data: bytes, namespace: str) -> _Body:
+    try:
+        body = _bodies.decode(data)
+    except UNREADABLE as error:
+        raise _doubt(kind, f"is no list: {error}") from error
+    named = (body.kind, body.api_version)
+    own = (f"{kind.resource.kind}List", kind.resource.api_version)
+    if named != own and not (kind.only_metadata and named == METADATA_LIST):
+        raise _doubt(kind, f"is a {body.kind or 'document without a kind'} of {body.api_version or 'no version'}")
+    if body.items is msgspec.UNSET:
+        raise _doubt(kind, "has no items, not even an empty list of them")
+    return body
+
+
+def _check_age(kind: Kind[T], revision: str, first: str, known: int) -> None:
+    if not revision or revision == "0":
+        raise _doubt(kind, "has no revision")
+    if revision != first:
+        raise _doubt(kind, f"goes on at revision {revision}, but began at {first}")
+    if revision.isdecimal() and int(revision) < known:
+        raise _doubt(kind, f"is of revision {revision}, older than {known}, which is known already")
+
+
+def _parsed(kind: Kind[T], documents: Iterable[msgspec.Raw], namespace: str) -> list[T]:
+    views = []
+    for document in documents:
+        raw = bytes(document)
+        try:
+            head, view = _heads.decode(raw), kind.parse(raw)
+        except UNREADABLE as error:
+            raise _doubt(kind, f"has an object that can't be read: {error}") from error
+        is_metadata = kind.only_metadata and head.kind == "PartialObjectMetadata"
+        if head.kind not in ("", kind.resource.kind) and not is_metadata:
+            raise _doubt(kind, f"has a {head.kind} in it")
+        if not view.name or not view.uid or (namespace and view.namespace != namespace):
+            raise _doubt(kind, f"has an object that was not asked for: {view.key or 'one without a name'}")
+        views.append(view)
+    return views
+
+
+def _doubt(kind: Kind[T], why: str) -> DoubtfulList:
+    return DoubtfulList(f"the list of {kind.resource.qualified} {why}")
