@@ -122,6 +122,11 @@ class Cluster:
         await self.stop()
         await self.start()
 
+    @property
+    def news(self) -> asyncio.Event:
+        """Set it when something happened that `until` may wait for."""
+        return self._changed
+
     def of(self, kind: Kind[T]) -> Informer[T]:
         """The user's own view of a kind, kept current by a watch."""
         return self.informers.of(kind)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from pvbinder.controllers.options import ControllerOptions
-from pvbinder.kube.client import Client
+from pvbinder.kube.client import Client, KubernetesObject
 from pvbinder.kube.events import EventRecorder
-from pvbinder.kube.informer import Informers
+from pvbinder.kube.informer import Informer, Informers
 from pvbinder.kube.queue import QueueStatistics
 from pvbinder.model.resources import Resource
 
@@ -40,7 +40,8 @@ class ControllerContext:
     """What all controllers of a process share, and what one of them gets of its own.
 
     `client` writes as this controller, `informers` are everybody's. `served` are the kinds that the server tells of in
-    discovery, for controllers that treat all kinds alike.
+    discovery, for controllers that treat all kinds alike. `also_kept` are caches that some controller keeps for itself,
+    as second witnesses for others (`namespaces`).
     """
 
     client: Client
@@ -49,6 +50,7 @@ class ControllerContext:
     served: tuple[Resource, ...] = ()
     make_recorder: Callable[[Client, str], EventRecorder] = EventRecorder
     recorders: list[EventRecorder] = field(default_factory=list)
+    also_kept: dict[Resource, Informer[KubernetesObject]] = field(default_factory=dict)
 
     def recorder(self, component: str) -> EventRecorder:
         """Make the recorder of events that come from `component`."""

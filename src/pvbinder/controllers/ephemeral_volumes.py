@@ -1,6 +1,8 @@
 """The ephemeral-volume-controller: pods with generic ephemeral volumes get their claims (protection.md section 5).
 
 The claims go when their pod goes: they name it as their owner, and garbage collection does the rest (EV-4).
+
+EPHEMERAL-1  A lost answer is no failure: the claim is looked for, and taken if it was made for this very pod.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from pvbinder.rules.ephemeral import (
     ephemeral_volumes,
     needs_claims,
 )
+from pvbinder.rules.protection import owns_claim
 
 EVENT_SOURCE: Final = "ephemeral_volume"
 
@@ -117,11 +120,24 @@ class EphemeralVolumeController:
         try:
             claim = await self._client.create(CLAIMS, document)
         except (ApiFailure, ConnectionFailed) as error:
-            self._create_failures += 1
-            name = document["metadata"]["name"]
-            raise self._failed(pod, volume, f"create PVC {name}: {error.message}") from error
+            found = await self._made_before(pod, document["metadata"]["name"], error)
+            if found is None:
+                self._create_failures += 1
+                name = document["metadata"]["name"]
+                raise self._failed(pod, volume, f"create PVC {name}: {error.message}") from error
+            claim = found
         self._claims.put(claim)
         log.info("Created PVC for ephemeral volume", pvc=claim.key, pod=pod.key, rule="EV-4")
+
+    async def _made_before(self, pod: Pod, name: str, error: ApiFailure | ConnectionFailed) -> Claim | None:
+        """Return the pod's claim if it is there all the same: made by a request whose answer got lost (EPHEMERAL-1)."""
+        if not (error.leaves_write_unknown or (isinstance(error, ApiFailure) and error.is_already_exists)):
+            return None
+        try:
+            live = await self._client.get(CLAIMS, name, pod.namespace)
+        except (ApiFailure, ConnectionFailed):
+            return None
+        return live if owns_claim(pod, live) else None
 
     def _failed(self, pod: Pod, volume: str, problem: str) -> EphemeralVolumeFailed:
         message = f"ephemeral volume {volume}: {problem}"

@@ -1,11 +1,15 @@
-"""The persistentvolume-expander-controller: claims that ask for more than they have (expand.md section 3)."""
+"""The persistentvolume-expander-controller: claims that ask for more than they have (expand.md section 3).
+
+EXPANDER-1  A volume is patched only as what was read: its uid and revision are in the patch, so that a try after a lost
+            answer never changes another volume, nor takes back what somebody else wrote.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
@@ -120,7 +124,7 @@ class ExpandController:
                     claim, "Normal", "ExternalExpanding", "waiting for an external controller to expand this PVC"
                 )
             case ForgetOldCapacity():
-                await self._client.patch(VOLUMES, volume.name, "", old_capacity_patch(None), patch_type="strategic")
+                await self._patch_volume(volume, old_capacity_patch(None))
                 log.info("expansion finished", pvc=key, pv=volume.name, rule="EX-8")
             case Grow(size=size, plugin=plugin):
                 await self._measured(plugin, self._grow(claim, volume, size, plugin))
@@ -160,8 +164,7 @@ class ExpandController:
         claim = await self._step(claim, marking, in_progress_patch(claim, size, plugin, self._stamp()))
         if volume.size < size:
             try:
-                change = volume_size_patch(size)
-                volume = await self._client.patch(VOLUMES, volume.name, "", change, patch_type="strategic")
+                volume = await self._patch_volume(volume, volume_size_patch(size))
             except (ApiFailure, ConnectionFailed) as error:
                 raise self._failed(claim, f"error updating pv for pvc {claim.key}", error) from error
         log.info("volume expanded", pvc=claim.key, pv=volume.name, size=str(size), rule="EX-9")
@@ -191,7 +194,7 @@ class ExpandController:
             return
         try:
             note = old_capacity_patch(claim.status_capacity)
-            await self._client.patch(VOLUMES, volume.name, "", note, patch_type="strategic")
+            await self._patch_volume(volume, note)
         except (ApiFailure, ConnectionFailed) as error:
             raise self._failed(claim, _marking_for_node(claim), error) from error
 
@@ -200,6 +203,12 @@ class ExpandController:
             return await self._patch_status(claim, change)
         except (ApiFailure, ConnectionFailed) as error:
             raise self._failed(claim, what, error) from error
+
+    async def _patch_volume(self, volume: Volume, change: dict[str, Any]) -> Volume:
+        """Change the very volume that was read: never one that took its name since (EXPANDER-1)."""
+        own = {"uid": volume.uid, "resourceVersion": volume.resource_version}
+        change = {**change, "metadata": {**change.get("metadata", {}), **own}}
+        return await self._client.patch(VOLUMES, volume.name, "", change, patch_type="strategic")
 
     async def _patch_status(self, claim: Claim, change: dict[str, object]) -> Claim:
         answer = await self._client.patch(

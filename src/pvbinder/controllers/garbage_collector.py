@@ -1,7 +1,7 @@
 """Dependents go with their owners: background, foreground and orphan deletion, for every kind that is served (DE-8).
 
 GARBAGE-1  Nothing is deleted on hearsay: before an object goes, it and each owner that isn't surely there are read
-           live, uids are compared, and the DELETE names the uid.
+           live, uids are compared, and the DELETE names the uid and the revision that was judged.
 GARBAGE-2  An object with an owner that lives, or that can't be found out about, stays; it forgets the owners that are
            gone.
 GARBAGE-3  Foreground: an owner goes after the dependents that block it. Orphan: dependents forget it, and stay.
@@ -10,6 +10,10 @@ GARBAGE-4  Owners of namespaced objects are looked for in the object's own names
 GARBAGE-5  A kind that another controller watches is not watched again; of the others only the metadata is asked for,
            and of objects without owners nothing but the key, uid and revision is kept.
 GARBAGE-6  Nothing is asked while nothing changes. New kinds are found when definitions of kinds change.
+GARBAGE-7  An owner is absent only by two witnesses: a read that is denied by name (or shows another uid), and the
+           cache of its kind, which is filled and doesn't know it; where nobody keeps such a cache, a list (PROOF-1).
+GARBAGE-8  The finalizers of an owner (``orphan``, ``foregroundDeletion``) go only after all kinds have been listed live:
+           a dependent that the caches missed would be deleted later, or be late.
 
 Everything belongs to the loop's thread.
 """
@@ -27,9 +31,12 @@ from pvbinder.controllers.context import ControllerContext
 from pvbinder.kube.client import Kind, KubernetesObject
 from pvbinder.kube.discovery import Discovered, discover
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.evidence import read_whole_list
 from pvbinder.kube.informer import Change, Deleted, Informer
 from pvbinder.kube.kinds import Metadata, only_metadata_of
+from pvbinder.kube.proof import Gone, Present, Unproven, prove_gone
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model.errors import PvbinderError
 from pvbinder.model.ownership import ORPHAN, Owned, Owner, parse_owned
 from pvbinder.model.resources import Resource
 from pvbinder.rules.garbage import (
@@ -50,9 +57,14 @@ CONCURRENCY: Final = 20  # --concurrent-gc-syncs
 DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
 IGNORED: Final = frozenset({("", "events"), ("events.k8s.io", "events")})
 REMEMBERED_ABSENT: Final = 500  # owners, as the reference
+OVERLOOKED_SECONDS: Final = 0.1  # for dependents that the caches missed, to be worked on
 DISCOVERY_RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 log = logs.get(__name__)
+
+
+class OwnerUnproven(PvbinderError):  # noqa: N818  (the queue brings the object back)
+    """Nobody can say for sure what became of an owner or its dependents: everything stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,7 @@ class GarbageCollector:
     def __init__(self, context: ControllerContext) -> None:
         self._client = context.client
         self._shared = context.informers
+        self._also_kept = context.also_kept
         self._informers: dict[Resource, Informer[KubernetesObject]] = {}
         self._discovered = Discovered(())
         self._graph: dict[str, _Known] = {}  # uid -> objects with owners, or that wait for their dependents
@@ -146,6 +159,7 @@ class GarbageCollector:
             new.append(informer)
         for informer in new:
             await informer.wait_synced()
+            self._also_kept[informer.kind.resource] = informer
             informer.add_handler(self._handler_for(informer.kind.resource))
         for uid in list(self._unresolved):
             self._queue.add(uid)
@@ -265,19 +279,34 @@ class GarbageCollector:
         namespace = known.object.namespace if resource.namespaced else ""
         if (namespace, owner) in self._absent:  # an object that is gone never comes back with the same uid
             return "absent"
-        kind = Kind(resource, parse_owned, only_metadata=True)
-        try:
-            found = await self._client.get(kind, owner.name, namespace)
-        except ApiFailure as failure:
-            if not failure.is_not_found:
-                raise
-        else:
-            if found.uid == owner.uid:
-                return "waiting" if found.waits_for_dependents else "present"
+        found = await self._look_for(resource, owner.name, namespace, owner.uid)
+        if found is not None:
+            return "waiting" if found.waits_for_dependents else "present"
         self._absent[namespace, owner] = None
         if len(self._absent) > REMEMBERED_ABSENT:
             self._absent.popitem(last=False)
         return "absent"
+
+    async def _look_for(self, resource: Resource, name: str, namespace: str, uid: str) -> Owned | None:
+        """Read an owner that the caches don't have; None if it is proven to be gone (GARBAGE-7)."""
+        kind = Kind(resource, parse_owned, only_metadata=True)
+        if resource not in self._informers:
+            match await prove_gone(self._client, Kind(resource, parse_owned), name, namespace, uid=uid):
+                case Present(object=found):
+                    return found
+                case Gone():
+                    return None
+                case Unproven(why=why):
+                    raise OwnerUnproven(f"nobody knows whether {resource.qualified} {name!r} is gone: {why}")
+        try:
+            found = await self._client.get(kind, name, namespace)
+        except ApiFailure as failure:
+            if not failure.names_as_not_found(resource, name):
+                raise
+            return None
+        if not found.uid:
+            raise OwnerUnproven(f"{resource.qualified} {name!r} came without a uid")
+        return found if found.uid == uid else None
 
     # -- one object
 
@@ -289,7 +318,7 @@ class GarbageCollector:
         try:
             live = await self._client.get(kind, known.object.name, known.object.namespace)
         except ApiFailure as failure:
-            if failure.is_not_found:
+            if failure.names_as_not_found(known.resource, known.object.name):
                 return  # the watch tells
             raise
         obj = parse_owned(live.raw)
@@ -311,6 +340,8 @@ class GarbageCollector:
                 await self._delete(kind, live, action)
             case DropOwners(uids=uids):
                 await self._patch(kind, live, without_owners(live.document(), uids))
+            case ReleaseDependents() | Finish() if await self._overlooked(_Known(known.resource, obj)):
+                self._queue.add_after(uid, OVERLOOKED_SECONDS)  # they are known now
             case ReleaseDependents():
                 await self._release(dependents, uid)
                 await self._patch(kind, live, without_finalizer(live.document(), ORPHAN))
@@ -327,9 +358,16 @@ class GarbageCollector:
         if action.unblock:
             await self._patch(kind, obj, with_unblocked_owners(obj.document()))
         try:
-            await self._client.delete(kind, obj.name, obj.namespace, uid=obj.uid, propagation=action.propagation)
+            await self._client.delete(
+                kind,
+                obj.name,
+                obj.namespace,
+                uid=obj.uid,
+                resource_version="" if action.unblock else obj.resource_version,
+                propagation=action.propagation,
+            )
         except ApiFailure as failure:
-            if not failure.is_not_found:
+            if not failure.names_as_not_found(kind.resource, obj.name):
                 raise
             return
         self._deleted += 1
@@ -343,14 +381,39 @@ class GarbageCollector:
                 if live.uid == known.object.uid:
                     await self._patch(kind, live, without_owners(live.document(), [owner_uid]))
             except ApiFailure as failure:
-                if not failure.is_not_found:
+                if not failure.names_as_not_found(known.resource, known.object.name):
                     raise
+
+    async def _overlooked(self, owner: _Known) -> bool:
+        """List every kind that may have dependents of `owner`; take in those that the graph lacks (GARBAGE-8)."""
+        found = await discover(self._client)
+        if found.missing:
+            raise OwnerUnproven(f"kinds that can't be listed may have dependents: {', '.join(found.missing)}")
+        resources = {served.resource for served in found.kinds if served.allows("list", "delete")}
+        namespace = owner.object.namespace if owner.resource.namespaced else ""
+        news = False
+        for resource in sorted(resources | set(self._informers), key=lambda one: one.qualified):
+            if (resource.group, resource.plural) in IGNORED or (namespace and not resource.namespaced):
+                continue
+            kind = Kind(resource, parse_owned, only_metadata=True)
+            try:
+                listed = await read_whole_list(self._client, kind, namespace)
+            except ApiFailure as failure:
+                if failure.is_not_found and resource not in resources:
+                    continue  # its definition has been deleted, and its objects with it
+                raise
+            for one in listed.items:
+                is_dependent = any(reference.uid == owner.object.uid for reference in one.owners)
+                if is_dependent and one.uid not in self._dependents.get(owner.object.uid, ()):
+                    self._on_changed(resource, None, one)
+                    news = True
+        return news
 
     async def _patch(self, kind: Kind[Metadata], obj: Metadata, change: dict[str, object]) -> None:
         try:
             await self._client.patch(kind, obj.name, obj.namespace, change, patch_type="merge")
         except ApiFailure as failure:
-            if not failure.is_not_found:
+            if not failure.names_as_not_found(kind.resource, obj.name):
                 raise
 
 

@@ -19,9 +19,9 @@ from pvbinder import logs
 from pvbinder.controllers.context import Controller, ControllerContext, HasQueues
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, choose_controllers
-from pvbinder.kube.client import Client, ClientStatistics
+from pvbinder.kube.client import Client, ClientStatistics, KubernetesObject
 from pvbinder.kube.events import EventRecorder, RecorderStatistics
-from pvbinder.kube.informer import Informers, InformerStatistics
+from pvbinder.kube.informer import Informer, Informers, InformerStatistics
 from pvbinder.kube.queue import QueueStatistics
 from pvbinder.kube.transport import Transport
 from pvbinder.model.resources import Resource
@@ -63,13 +63,14 @@ class Manager:
         self._controllers: dict[str, Controller] = {}
         self._recorders: list[EventRecorder] = []
         self._ready = asyncio.Event()
+        also_kept: dict[Resource, Informer[KubernetesObject]] = {}
         for declaration in choose_controllers(self.options.controllers, known):
             if declaration.gate is not None and not self.options.feature_gates.is_on(declaration.gate):
                 log.info("controller left out", controller=declaration.name, gate=declaration.gate.name)
                 continue
             client = Client(transport_as(declaration.user)) if transport_as is not None else Client(transport)
             self._clients[declaration.user] = client
-            context = ControllerContext(client, self.informers, self.options, served)
+            context = ControllerContext(client, self.informers, self.options, served, also_kept=also_kept)
             self._controllers[declaration.name] = declaration.make(context)
             self._recorders += context.recorders
 

@@ -8,6 +8,11 @@ NAMESPACE-3  What is left waits for somebody's finalizer or for a pod to end: it
 NAMESPACE-4  Why a namespace isn't gone yet stands in its conditions, in the reference's words; one that goes at once
              costs no status write.
 NAMESPACE-5  A kind that can't be emptied, or a group that doesn't answer, stops the namespace, not the other kinds.
+NAMESPACE-6  Nothing in it is deleted before the namespace itself, read live, is the one that is being deleted.
+NAMESPACE-7  A kind is empty only by two witnesses: a list that counts as evidence (EVIDENCE-1), and the cache of that
+             kind, whoever keeps it; where nobody does, a second list after all others.
+NAMESPACE-8  A kind that was served is forgotten only when discovery doesn't tell of it and a list of it is answered
+             with a Status that says NotFound. A 404 for a kind that is told of is a failure.
 
 Everything belongs to the loop's thread.
 """
@@ -16,15 +21,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
+from pvbinder.kube.answers import check_is_object
+from pvbinder.kube.client import Kind, KubernetesObject
 from pvbinder.kube.discovery import Discovered, Served, discover
 from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.evidence import CATCH_UP_SECONDS, DoubtfulList, read_whole_list
 from pvbinder.kube.informer import Change, Deleted, Informer, Updated
 from pvbinder.kube.kinds import NAMESPACES, Metadata, only_metadata_of
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
@@ -58,6 +66,7 @@ class Round:
     """What one pass over a namespace came to."""
 
     left: list[Left] = field(default_factory=list)
+    empty: list[Served] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     undiscovered: tuple[str, ...] = ()
 
@@ -90,6 +99,9 @@ class Namespaces:
         self._client = context.client
         self._now = now
         self._namespaces = context.informers.of(NAMESPACES)
+        self._shared = context.informers
+        self._also_kept = context.also_kept
+        self._known: dict[tuple[str, str], Served] = {}  # kinds that were served, by group and plural (NAMESPACE-8)
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._finalized = 0
@@ -135,7 +147,12 @@ class Namespaces:
             return
         if FINALIZER not in (namespace.document().get("spec") or {}).get("finalizers", ()):
             return
-        result = await self._empty(name)
+        live = await self._client.get(NAMESPACES, name)
+        if live.uid != namespace.uid or not live.is_deleting:  # NAMESPACE-6
+            raise ContentDeletionFailed(f"namespace {name} is not the one that is being deleted: what is in it stays")
+        result = await self._empty(live)
+        if result.is_clean:
+            await self._ask_again(live, result)
         if result.is_clean:
             await self._finalize(namespace)
             return
@@ -147,53 +164,67 @@ class Namespaces:
 
     # -- one round
 
-    async def _empty(self, name: str) -> Round:
+    async def _empty(self, namespace: Metadata) -> Round:
         found: Discovered = await discover(self._client)
         result = Round(undiscovered=found.missing)
-        kinds = [
-            served
-            for served in found.kinds
-            if served.resource.namespaced and served.allows("list", "delete") and not _is_shown_twice(served.resource)
-        ]
-        pods = [served for served in kinds if (served.resource.group, served.resource.plural) == ("", PODS.plural)]
-        await self._empty_kinds(name, pods, result)
+        kinds = [served for served in found.kinds if _has_contents(served)]
+        told = {_name_of(served.resource) for served in found.kinds}
+        self._known |= {_name_of(served.resource): served for served in kinds}
+        kinds += [served for key, served in self._known.items() if key not in told]  # NAMESPACE-8
+        pods = [served for served in kinds if _name_of(served.resource) == _name_of(PODS)]
+        await self._empty_kinds(namespace, pods, result, told)
         if not result.left:
-            await self._empty_kinds(name, [served for served in kinds if served not in pods], result)
+            await self._empty_kinds(namespace, [served for served in kinds if served not in pods], result, told)
         return result
 
-    async def _empty_kinds(self, name: str, kinds: Iterable[Served], result: Round) -> None:
+    async def _empty_kinds(
+        self, namespace: Metadata, kinds: Iterable[Served], result: Round, told: Collection[tuple[str, str]]
+    ) -> None:
         turns = asyncio.Semaphore(KINDS_AT_ONCE)
 
         async def empty(served: Served) -> None:
+            resource = served.resource
             async with turns:
                 try:
-                    left = await self._empty_kind(name, served)
+                    left = await self._empty_kind(namespace, served)
                 except ApiFailure as failure:
-                    if failure.status not in (404, 405):  # the kind is gone, or can't be listed after all
-                        result.failures.append(f"{served.resource.qualified}: {failure.message}")
+                    if failure.is_not_found and _name_of(resource) not in told:
+                        self._known.pop(_name_of(resource), None)
+                    elif failure.status != 405 or failure.reason != "MethodNotAllowed":  # it can't be listed after all
+                        result.failures.append(f"{resource.qualified}: {failure.message}")
+                except DoubtfulList as doubt:
+                    result.failures.append(f"{resource.qualified}: {doubt.message}")
                 else:
                     if left is not None:
                         result.left.append(left)
+                    else:
+                        result.empty.append(served)
 
         async with asyncio.TaskGroup() as group:
             for served in kinds:
-                group.create_task(empty(served), name=f"empty {served.resource.qualified} in {name}")
+                group.create_task(empty(served), name=f"empty {served.resource.qualified} in {namespace.name}")
         result.left.sort(key=lambda left: left.resource.qualified)
 
-    async def _empty_kind(self, name: str, served: Served) -> Left | None:
+    async def _list(self, kind: Kind[Metadata], namespace: Metadata) -> tuple[Metadata, ...]:
+        not_before = (namespace.resource_version,) if _is_built_in(kind.resource) else ()
+        return (await read_whole_list(self._client, kind, namespace.name, not_before=not_before)).items
+
+    async def _empty_kind(self, namespace: Metadata, served: Served) -> Left | None:
         """Delete all objects of a kind and return what is still there."""
+        name = namespace.name
         kind = only_metadata_of(served.resource)
-        there = await self._client.list_all(kind, name)
+        there = await self._list(kind, namespace)
         if not there:
             return None
         if any(not one.is_deleting for one in there):
             if served.allows("deletecollection"):
                 options = b'{"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Background"}'
                 request = Request("DELETE", served.resource.path(name), body=options)
-                await self._client.request("deletecollection", served.resource, request)
+                answer = await self._client.request("deletecollection", served.resource, request)
+                check_is_object(answer, "the deletion of a collection")
             else:
                 await self._delete_each(name, served, there)
-            there = await self._client.list_all(kind, name)
+            there = await self._list(kind, namespace)
             if not there:
                 return None
         finalizers = Counter(finalizer for one in there for finalizer in one.finalizers)
@@ -206,8 +237,35 @@ class Namespaces:
                     only_metadata_of(served.resource), one.name, name, uid=one.uid, propagation="Background"
                 )
             except ApiFailure as failure:
-                if not failure.is_not_found:
+                if not failure.names_as_not_found(served.resource, one.name):
                     raise
+
+    # -- the second witness (NAMESPACE-7)
+
+    async def _ask_again(self, namespace: Metadata, result: Round) -> None:
+        """Confirm that the kinds of a clean round are empty; what isn't becomes a failure."""
+        turns = asyncio.Semaphore(KINDS_AT_ONCE)
+
+        async def confirm(served: Served) -> None:
+            resource = served.resource
+            async with turns:
+                try:
+                    cache = self._cache_of(resource)
+                    if cache is not None:
+                        await _wait_until_empty(cache, namespace.name)
+                    elif await self._list(only_metadata_of(resource), namespace):
+                        raise DoubtfulList("what a list didn't have the next one has")
+                except (ApiFailure, DoubtfulList) as error:
+                    result.failures.append(f"{resource.qualified}: {error.message}")
+
+        async with asyncio.TaskGroup() as group:
+            for served in result.empty:
+                group.create_task(confirm(served), name=f"confirm {served.resource.qualified} in {namespace.name}")
+
+    def _cache_of(self, resource: Resource) -> Informer[KubernetesObject] | None:
+        shared = next((one for one in self._shared if one.kind.resource == resource), None)
+        cache = shared or self._also_kept.get(resource)
+        return cache if cache is not None and cache.has_synced else None
 
     async def _finalize(self, namespace: Metadata) -> None:
         document = namespace.document()
@@ -215,7 +273,7 @@ class Namespaces:
         try:
             await self._client.replace(NAMESPACES, document, subresource="finalize")
         except ApiFailure as failure:
-            if not failure.is_not_found:
+            if not failure.names_as_not_found(NAMESPACES.resource, namespace.name):
                 raise
             return
         self._finalized += 1
@@ -282,13 +340,34 @@ class Namespaces:
         try:
             self._namespaces.put(await self._client.replace(NAMESPACES, document, subresource="status"))
         except ApiFailure as failure:
-            if not (failure.is_not_found or failure.is_conflict):  # the next round tells again
+            if not (
+                failure.names_as_not_found(NAMESPACES.resource, namespace.name) or failure.is_conflict
+            ):  # the next round tells again
                 raise
 
 
-def _is_shown_twice(resource: Resource) -> bool:
-    """Whether the objects are those of another kind: events are served in two groups."""
-    return (resource.group, resource.plural) == ("events.k8s.io", "events")
+async def _wait_until_empty(cache: Informer[KubernetesObject], namespace: str) -> None:
+    """Give a cache the time to hear of what has just been deleted; raise `DoubtfulList` if it still knows some."""
+    for pause_seconds in CATCH_UP_SECONDS:
+        await asyncio.sleep(pause_seconds)
+        if not any(one.namespace == namespace for one in cache):
+            return
+    raise DoubtfulList("a cache has objects that a list hasn't")
+
+
+def _has_contents(served: Served) -> bool:
+    """Whether a kind has objects in namespaces that can be deleted; events are served in two groups."""
+    is_shown_twice = _name_of(served.resource) == ("events.k8s.io", "events")
+    return served.resource.namespaced and served.allows("list", "delete") and not is_shown_twice
+
+
+def _name_of(resource: Resource) -> tuple[str, str]:
+    return resource.group, resource.plural
+
+
+def _is_built_in(resource: Resource) -> bool:
+    """Whether the API server itself keeps the kind: revisions of an aggregated API's own database mean nothing here."""
+    return "." not in resource.group or resource.group.endswith(".k8s.io")
 
 
 def with_conditions(before: list[Json], result: Round, now: datetime) -> list[Json]:

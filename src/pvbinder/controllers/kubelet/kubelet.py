@@ -3,7 +3,8 @@
 KUBELET-1  A pod runs only when every claim of its volumes is bound and its volume can be used on the node; until
            then it waits, with a ``FailedMount`` event for each new reason.
 KUBELET-2  A pod that starts costs one write, one that starts and ends at once too.
-KUBELET-3  A deleted pod goes at once: its containers need no time. One with finalizers is first told ended.
+KUBELET-3  A deleted pod goes at once: its containers need no time. One with finalizers is first told ended. The DELETE
+           names the uid that was seen being deleted, so it never meets a new pod of the same name.
 KUBELET-4  A node without a status of its own is made ready; nodes named at construction are created.
 KUBELET-5  A file system that waits to be grown is grown as soon as a pod runs with it.
 KUBELET-6  Nothing is asked while nothing happens; what time changes (``finish-after``, deadlines) has a timer.
@@ -219,7 +220,7 @@ class Kubelet:
         try:
             after = await self._client.replace(PODS, document, subresource="status")
         except ApiFailure as failure:
-            if failure.is_not_found:
+            if failure.names_as_not_found(POD_RESOURCE, pod.name):
                 return
             raise
         match action.phase:
@@ -247,7 +248,7 @@ class Kubelet:
         try:
             await self._client.delete(PODS, pod.name, pod.namespace, uid=pod.uid, grace_seconds=0)
         except ApiFailure as failure:
-            if not failure.is_not_found:
+            if not failure.names_as_not_found(POD_RESOURCE, pod.name):
                 raise
             return
         self._removed += 1

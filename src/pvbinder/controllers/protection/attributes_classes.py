@@ -1,6 +1,7 @@
 """The volumeattributesclass-protection-controller: a class stays while one names it (protection.md section 4).
 
-The caches are believed (VP-4): a claim made at the very moment may lose its class, as in the reference.
+CLASSES-1  A class loses its finalizer only while the caches of claims and volumes, both filled, know nobody who names
+           it. They are believed (VP-4): a claim made at the very moment may lose its class, as in the reference.
 """
 
 from __future__ import annotations

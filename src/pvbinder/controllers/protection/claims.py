@@ -1,6 +1,8 @@
 """The persistentvolumeclaim-protection-controller: a claim stays while a pod uses it (protection.md section 2).
 
-CLAIMS-1  A claim loses its finalizer only when the API server itself, asked for it, knows no pod that uses it (PC-15).
+CLAIMS-1  A claim loses its finalizer only when the API server itself, asked for it, knows no pod that uses it (PC-15):
+          by a list of pods that counts as evidence (EVIDENCE-1), no older than the claim as we know it, and that the
+          cache of pods doesn't contradict (EVIDENCE-3).
 CLAIMS-2  Claims of one namespace that wait together share one list of its pods, made only if one needs it (PC-7, PC-8).
 CLAIMS-3  A namespace is worked on by one task at a time, several namespaces side by side; what is written in one batch
           is written side by side, too.
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
 from pvbinder import logs
@@ -20,13 +22,15 @@ from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.protection.finalizers import FinalizerWrites
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
-from pvbinder.kube.informer import Added, Change, Deleted, Updated
+from pvbinder.kube.evidence import DoubtfulList, WholeList, check_against, read_whole_list
+from pvbinder.kube.informer import Added, Change, Deleted, Index, Informer, Updated
 from pvbinder.kube.kinds import CLAIMS, PODS
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.names import PVC_PROTECTION_FINALIZER
 from pvbinder.model.objects import Claim, ClaimKey, Pod
 from pvbinder.rules.protection import (
     AskPods,
+    Keep,
     MarkUsage,
     RemoveFinalizer,
     Settled,
@@ -40,6 +44,7 @@ from pvbinder.rules.protection import (
 
 NAMESPACES_AT_ONCE: Final = 8
 CLAIMS_AT_ONCE: Final = 16
+COUNTED_APART: Final = timedelta(minutes=10)
 
 log = logs.get(__name__)
 
@@ -55,6 +60,7 @@ class ClaimProtectionController:
         self._writes = FinalizerWrites(context.client, self._claims, CLAIMS, "PVC")
         self._pods = context.informers.of(PODS)
         self._pods_by_claim = self._pods.add_index("claim", lambda pod: pod.claim_keys)
+        self._pods_in = self._pods.add_index("namespace", lambda pod: (pod.namespace,))
         self._batches: dict[str, dict[ClaimKey, None]] = {}
         self._keys: WorkQueue[ClaimKey] = WorkQueue("pvcprotection", self._put_in_batch, forgets_after_success=False)
         self._namespaces: WorkQueue[str] = WorkQueue(
@@ -117,7 +123,7 @@ class ClaimProtectionController:
     async def _work_on_batch(self, namespace: str) -> None:
         batch = self._batches.pop(namespace, {})
         keys = iter(batch)
-        pods = _LivePods(self._client, namespace)
+        pods = _LivePods(self._client, self._pods, self._pods_in, namespace)
 
         async def work() -> None:
             for key in keys:  # shared by all of these tasks
@@ -136,7 +142,7 @@ class ClaimProtectionController:
         try:
             if claim is not None:  # PC-9
                 await self._bring_about(claim, pods)
-        except (ApiFailure, ConnectionFailed) as error:
+        except (ApiFailure, ConnectionFailed, DoubtfulList) as error:
             if not (isinstance(error, ApiFailure) and error.is_conflict):
                 log.error(f"PVC {key.partition('/')[2]}/{key.partition('/')[0]} failed with: {error.message}", pvc=key)
             self._keys.add_rate_limited(key)
@@ -149,16 +155,32 @@ class ClaimProtectionController:
             await self._mark_usage(claim, cached, pods)
         decision = decide_claim(claim, cached)
         if isinstance(decision, AskPods):
-            decision = decide_claim(claim, cached, await pods.get())
+            live = await pods.get(self._not_before(claim))
+            decision = decide_claim(claim, cached, live)
+            if isinstance(decision, Keep):  # the cache should have known
+                for pod in live:
+                    if pod.key == decision.user:
+                        self._pods.correct(pod)
         if isinstance(decision, RemoveFinalizer):
             log.debug("PVC is unused", pvc=claim.key)
         if not isinstance(decision, AskPods):
             await self._writes.carry_out(claim.key, decision)
 
+    def _not_before(self, claim: Claim) -> str:
+        """The revision that a list of pods must have reached to say something about `claim`.
+
+        Revisions of two kinds are counted apart only if the cluster keeps them in two databases; then the list never
+        gets there, and after `COUNTED_APART` it need no longer.
+        """
+        since = datetime.fromisoformat(claim.deletion_timestamp) if claim.deletion_timestamp else None
+        if since is not None and self._now() - since > COUNTED_APART:
+            return ""
+        return claim.resource_version
+
     async def _mark_usage(self, claim: Claim, cached: list[Pod], pods: _LivePods) -> None:
         usage = decide_usage(claim, cached)
         if isinstance(usage, AskPods):
-            usage = decide_usage(claim, cached, await pods.get())
+            usage = decide_usage(claim, cached, await pods.get())  # said anew with the next pod: no proof is needed
         match usage:
             case MarkUsage(is_used=is_used, rule=rule):
                 now = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -173,23 +195,33 @@ class ClaimProtectionController:
 
 
 class _LivePods:
-    """The pods of a namespace as the API server lists them, asked for at most once (PC-8)."""
+    """The pods of a namespace as the API server lists them, asked for at most once (PC-8), as evidence (CLAIMS-1)."""
 
-    def __init__(self, client: Client, namespace: str) -> None:
+    def __init__(self, client: Client, cache: Informer[Pod], cached_in: Index[Pod], namespace: str) -> None:
         self._client = client
+        self._cache = cache
+        self._cached_in = cached_in
         self._namespace = namespace
-        self._listed: list[Pod] | None = None
+        self._listed: WholeList[Pod] | None = None
         self._turn = asyncio.Lock()
 
-    async def get(self) -> list[Pod]:
-        """Return the pods; an empty list is an answer, too."""
+    async def get(self, not_before: str = "") -> tuple[Pod, ...]:
+        """Return the pods, none is an answer, too; raise `DoubtfulList` if they were listed before `not_before`."""
         async with self._turn:
-            if self._listed is None:
-                try:
-                    self._listed = await self._client.list_all(PODS, self._namespace)
-                except ApiFailure as failure:
-                    message = f"live list of pods failed: {failure.message}"
-                    raise ApiFailure(failure.status, failure.reason, message) from failure
-                except ConnectionFailed as failed:
-                    raise ConnectionFailed(f"live list of pods failed: {failed.message}") from failed
-            return self._listed
+            try:
+                if self._listed is None:
+                    known = (not_before, self._cache.statistics().resource_version)
+                    listed = await read_whole_list(self._client, PODS, self._namespace, not_before=known)
+                    await check_against(listed, self._client, PODS, lambda: self._cached_in[self._namespace])
+                    self._listed = listed
+                listed = self._listed
+                if not_before.isdecimal() and int(listed.resource_version) < int(not_before):
+                    raise DoubtfulList("it was made before the claim was as it is now")
+            except ApiFailure as failure:
+                message = f"live list of pods failed: {failure.message}"
+                raise ApiFailure(failure.status, failure.reason, message) from failure
+            except ConnectionFailed as failed:
+                raise ConnectionFailed(f"live list of pods failed: {failed.message}") from failed
+            except DoubtfulList as doubt:
+                raise DoubtfulList(f"live list of pods failed: {doubt.message}") from doubt
+            return listed.items

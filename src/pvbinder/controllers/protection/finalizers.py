@@ -36,7 +36,7 @@ class FinalizerWrites(Generic[T]):
                 try:
                     await self.client.replace(self.kind, document)  # not put in the cache: it is the object's end
                 except ApiFailure as failure:
-                    if not failure.is_not_found:
+                    if not failure.names_as_not_found(self.kind.resource, document["metadata"]["name"]):
                         log.debug(
                             f"Error removing protection finalizer from {self.short}", **fields, err=failure.message
                         )

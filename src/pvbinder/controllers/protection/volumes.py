@@ -1,4 +1,8 @@
-"""The persistentvolume-protection-controller: a volume stays while it is bound (protection.md section 3)."""
+"""The persistentvolume-protection-controller: a volume stays while it is bound (protection.md section 3).
+
+VOLUMES-1  A volume loses its finalizer only in the revision in which its phase was seen: had it been bound since, the
+           server would refuse the write (PP-2).
+"""
 
 from __future__ import annotations
 

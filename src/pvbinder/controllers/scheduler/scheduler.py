@@ -25,6 +25,7 @@ from typing import Final, TypeVar, assert_never
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.scheduler.caches import Promise, SchedulerCaches
+from pvbinder.kube.answers import check_is_object
 from pvbinder.kube.client import KubernetesObject
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.events import Subject
@@ -291,12 +292,13 @@ class Scheduler:
         }
         path = POD_RESOURCE.path(pod.namespace, pod.name, "binding")
         try:
-            await self._client.request("create", POD_RESOURCE, Request("POST", path, body=encode(body)), "binding")
+            request = Request("POST", path, body=encode(body))
+            check_is_object(await self._client.request("create", POD_RESOURCE, request, "binding"), "a binding")
         except ApiFailure as failure:
-            if failure.is_not_found:
+            if failure.names_as_not_found(POD_RESOURCE, pod.name):
                 return  # the pod is gone, and with the news of that its promise
-            if failure.is_transient:
-                raise
+            if failure.is_transient or failure.status in (200, 404):
+                raise  # who answered is not known: the next try finds out (`_has_node`)
             if failure.is_conflict and await self._has_node(pod):
                 return
             await self._give_up(pod, failure.message, prefix="Binding rejected: ")
@@ -312,7 +314,7 @@ class Scheduler:
         try:
             live = await self._client.get(PODS, pod.name, pod.namespace)
         except ApiFailure as failure:
-            if failure.is_not_found:
+            if failure.names_as_not_found(POD_RESOURCE, pod.name):
                 return True
             raise
         self._caches.pods.put(live)
@@ -348,7 +350,7 @@ class Scheduler:
                 PODS, pod.name, pod.namespace, change, patch_type="strategic", subresource="status"
             )
         except ApiFailure as failure:
-            if not failure.is_not_found:
+            if not failure.names_as_not_found(POD_RESOURCE, pod.name):
                 self._reported.pop(pod.key, None)
                 raise
 

@@ -7,6 +7,8 @@ SETS-2  OrderedReady: one pod at a time, up in order when the one before is read
 SETS-3  Claims belong to what the retention policy says before a pod goes, so that they go or stay with it.
 SETS-4  What we wrote counts before the watch tells it: no pod or claim is made twice.
 SETS-5  The status follows the pods and is written only when it changes; nothing is asked while nothing happens.
+SETS-6  Pods go, and claims are given to pods that go, only after the set itself, read live, is the one that was decided
+        about: an old one would take its newest pods, and their data, for unwanted.
 
 Everything belongs to the loop's thread.
 """
@@ -47,6 +49,10 @@ STATEFUL_SETS: Final[Kind[StatefulSet]] = Kind(RESOURCE, parse_stateful_set)
 CONCURRENCY: Final = 5  # --concurrent-statefulset-syncs
 
 log = logs.get(__name__)
+
+
+class SetHasChanged(PvbinderError):  # noqa: N818  (the queue brings the set back)
+    """What was decided about a set doesn't hold for the one that is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +142,30 @@ class StatefulSets:
             return
         problem: PvbinderError | None = None
         try:
-            for step in decide_set(stateful_set, self._members(stateful_set), self._claims):
+            steps = decide_set(stateful_set, self._members(stateful_set), self._claims)
+            if any(isinstance(step, DeletePod | OwnClaim) for step in steps):
+                await self._check_is_current(stateful_set)
+            for step in steps:
                 await self._take(stateful_set, step)
         except ApiFailure as failure:
             if failure.is_namespace_terminating:
                 log.debug("stateful set goes with its namespace", key=key)
             else:
                 problem = failure
-        except ConnectionFailed as failed:
+        except (ConnectionFailed, SetHasChanged) as failed:
             problem = failed
         await self._tell_status(stateful_set)  # what was reached is told, whatever came then
         if problem is not None:
             raise problem
+
+    async def _check_is_current(self, stateful_set: StatefulSet) -> None:
+        """SETS-6; raises what brings the set back, when the cache knows better."""
+        live = await self._client.get(STATEFUL_SETS, stateful_set.name, stateful_set.namespace)
+        if (live.uid, live.generation, live.is_deleting) != (stateful_set.uid, stateful_set.generation, False):
+            self._sets.correct(live)
+            raise SetHasChanged(
+                f"stateful set {stateful_set.key} is another than was decided about: it is looked at anew"
+            )
 
     def _members(self, stateful_set: StatefulSet) -> dict[int, Pod]:
         return members(stateful_set, self._pods_by_controller[stateful_set.uid])
@@ -184,7 +202,7 @@ class StatefulSets:
         try:
             await self._client.delete(PODS, pod.name, pod.namespace, uid=pod.uid)
         except ApiFailure as failure:
-            if failure.is_not_found:
+            if failure.names_as_not_found(PODS.resource, pod.name):
                 return  # somebody was quicker; the watch tells
             self._tell_failure(stateful_set, "FailedDelete", f"delete {what}", failure)
             raise
@@ -199,7 +217,7 @@ class StatefulSets:
         try:
             self._sets.put(await self._client.replace(STATEFUL_SETS, document, subresource="status"))
         except ApiFailure as failure:
-            if not failure.is_not_found:
+            if not failure.names_as_not_found(RESOURCE, stateful_set.name):
                 raise
 
     def _tell(self, stateful_set: StatefulSet, reason: str, message: str) -> None:
