@@ -12,8 +12,8 @@ GARBAGE-5  A kind that another controller watches is not watched again; of the o
 GARBAGE-6  Nothing is asked while nothing changes. New kinds are found when definitions of kinds change.
 GARBAGE-7  An owner is absent only by two witnesses: a read that is denied by name (or shows another uid), and the
            cache of its kind, which is filled and doesn't know it; where nobody keeps such a cache, a list (PROOF-1).
-GARBAGE-8  The finalizers of an owner (``orphan``, ``foregroundDeletion``) go only after all kinds have been listed live:
-           a dependent that the caches missed would be deleted later, or be late.
+GARBAGE-8  The finalizers of an owner (``orphan``, ``foregroundDeletion``) go only after all kinds have been listed
+           live: a dependent that the caches missed would be deleted later, or be late.
 
 Everything belongs to the loop's thread.
 """

@@ -4,8 +4,8 @@ What was not in a list is believed only of a list that deserves it, because fina
 go on the strength of it.
 
 EVIDENCE-1  A list counts only as what it is: answered 200, of this very kind (or of its metadata, where they were
-            asked for), with its items and a revision, read page by page to its end. An object in it that can't be read makes
-            it doubtful: it may be the one that matters.
+            asked for), with its items and a revision, read page by page to its end. An object in it that can't be read
+            makes it doubtful: it may be the one that matters.
 EVIDENCE-2  A list that is older than what the caller knows of already proves nothing.
 EVIDENCE-3  It must agree with the cache: what the cache has and the list has not is waited for, then asked for one by
             one. Each must be denied by name; one that is there shows that the list is false.
