@@ -25,10 +25,6 @@ PLURALS = {
     "Pod": "pods",
     "Node": "nodes",
 }
-_KINDS = {  # plural -> kind and version, as lists say it
-    plural: (kind, "storage.k8s.io/v1" if kind in ("StorageClass", "VolumeAttributesClass") else "v1")
-    for kind, plural in PLURALS.items()
-}
 Key = tuple[str, str, str]  # plural, namespace, name
 
 
