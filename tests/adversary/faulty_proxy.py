@@ -188,10 +188,12 @@ class Stage:
                 self.proxy.break_watches(self.random.choice(ways))
             self.controllers.see_to_it()
 
-    async def episode(self, names: tuple[str, ...], seconds: float) -> None:
-        """Live through some faults."""
+    async def episode(self, names: tuple[str, ...], seconds: float, share: float | None = None) -> None:
+        """Live through some faults: as many of the requests meet one as `share` says, else as it comes."""
         self.episodes += 1
         self.schedule.begin(names)
+        if share is not None:
+            self.schedule.chosen, self.schedule.share, self.schedule.only = names, share, ""
         before, began = self.proxy.requests, time.monotonic()
         self.proxy.by_target.clear()
         await self.live(seconds)
@@ -283,7 +285,7 @@ async def _lying(directory: Path, seconds: float, random: Random) -> Figures:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             await now.live(2, kills=False)
-            await now.episode((*LIES, "410", "truncated"), min(5, seconds))
+            await now.episode((*sorted(LIES), "410", "truncated"), min(5, seconds), share=0.7)
             await asyncio.to_thread(now.controllers.stop)
             now.schedule.generation += 1
             await now.settle()
