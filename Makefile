@@ -57,7 +57,7 @@ apicases: setup ## replay the recorded HTTP cases and kubectl transcripts, list 
 bench: setup ## measure every figure: one JSON line each
 	@$(PY) -m bench
 
-soak: setup ## hours of random histories and load; SECONDS_LONG=3600
+soak: setup ## hours of random histories, load and attacks (tests/adversary); SECONDS_LONG=3600
 	PVBINDER_SOAK_SECONDS=$(or $(SECONDS_LONG),3600) $(PY) -m pytest -m soak
 
 reference: setup ## write the generated pages anew (docs/reference, the README's output)

@@ -44,6 +44,15 @@ class Direct:
                     raise
                 await asyncio.sleep(0.1)
 
+    @asynccontextmanager
+    async def stream(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a watch, and give its lines."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        forever = aiohttp.ClientTimeout(total=None)
+        async with self._session.get(self._url + path, headers=headers, timeout=forever) as answer:
+            assert answer.status == 200, await answer.text()
+            yield aiter(answer.content)
+
     async def items(self, path: str) -> list[Json]:
         """Return the objects of a list."""
         status, found = await self.ask("GET", path)
