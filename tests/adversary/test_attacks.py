@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -21,11 +20,10 @@ HERE = Path(__file__).resolve().parent
 
 
 @pytest.fixture(autouse=True)
-def no_strange_clock_or_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_strange_clock_or_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the environment says of proxies is for others."""
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "PYTHONPATH"):
         monkeypatch.delenv(name, raising=False)
-    return
 
 
 def attacked(attack: Attack, directory: Path, seconds: float, seed: int) -> Figures:
