@@ -138,7 +138,7 @@ def slow_readers(directory: Path, seconds: float, random: Random) -> Figures:
 
 def _half_a_body(plane: RunningPlane) -> ssl.SSLSocket:
     connection = anonymous(plane, "http/1.1")
-    connection.settimeout(2.0)
+    connection.settimeout(0.3)
     connection.sendall(
         b"POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         b"Content-Length: 3000000\r\n\r\n"
@@ -150,7 +150,7 @@ def _half_a_body(plane: RunningPlane) -> ssl.SSLSocket:
 
 def _half_bodies(plane: RunningPlane, streams: int) -> ssl.SSLSocket:
     connection = anonymous(plane, "h2")
-    connection.settimeout(2.0)
+    connection.settimeout(0.3)
     fields = head("POST", MAPS, ("content-type", "application/json"))
     piece = b"x" * 16_000
     with suppress(OSError):
