@@ -35,6 +35,7 @@ from tools.plane import RunningPlane, running
 
 SETTLED_SECONDS_MAX = 60.0  # after the faults have ended
 REQUESTS_MAX_PER_SECOND = 120.0  # of the controllers in an episode; the user's acts alone cause 40
+SILENT_SECONDS_MAX = 200.0  # until it is noticed that a watch is silent for good; bookmarks come every minute
 SAME_MAX_PER_SECOND = 15.0  # of them for one method and path
 LOOK_SECONDS = 0.15
 STOP_SECONDS = 30.0
@@ -274,8 +275,13 @@ async def _faulty(directory: Path, seconds: float, random: Random) -> Figures:
     async with stage(directory, random) as now:
         await now.live(2, kills=False)
         until = time.monotonic() + seconds
+        await now.episode(TELLABLE, min(5, seconds / 2), share=0.4)
+        await now.settle()
+        if seconds > 2 * SILENT_SECONDS_MAX:
+            now.proxy.break_watches(Freeze(10 * SILENT_SECONDS_MAX))  # open, and silent for good
+            await now.settle(SILENT_SECONDS_MAX)
         while time.monotonic() < until:
-            await now.episode(TELLABLE, min(random.choice([3, 6, 12]), seconds))
+            await now.episode(TELLABLE, min(random.choice([3, 6, 12, 20]), seconds / 3))
             await now.settle()
         return now.figures()
 

@@ -130,7 +130,7 @@ class World:
             metadata = {"name": name, "labels": {"world": "chance"}}
             namespace = self._random.choice([*NAMESPACES, ""])
             where = f"{RBAC}/namespaces/{namespace}/" if namespace else f"{RBAC}/cluster"
-            rules = [self._rule() for _ in range(self._random.randint(1, 3))]
+            rules = [self._rule() for _ in range(self._random.randint(1, 5))]
             self._ask("POST", f"{where}roles", {"metadata": metadata, "rules": rules})
             reference = {"kind": "Role" if namespace else "ClusterRole", "name": name}
             reference["apiGroup"] = "rbac.authorization.k8s.io"
@@ -144,17 +144,20 @@ class World:
             resource = self._random.choice(["users", "groups", "serviceaccounts", "uids", "userextras/scope"])
             group = "authentication.k8s.io" if resource in ("uids", "userextras/scope") else ""
             return {"apiGroups": [group], "resources": [resource], "verbs": ["impersonate"]}
-        resource = self._random.choice(sorted(GROUP_OF))
-        rule: Json = {"apiGroups": [GROUP_OF[resource]], "resources": [resource]}
-        if resource in SUBRESOURCES and self._random.random() < 0.5:
-            rule["resources"].append(f"{resource}/{self._random.choice(SUBRESOURCES[resource])}")
-        rule["verbs"] = self._random.sample(VERBS, self._random.randint(1, 5))
+        resources = self._random.sample(sorted(GROUP_OF), self._random.randint(1, 4))
+        rule: Json = {"apiGroups": sorted({GROUP_OF[resource] for resource in resources}), "resources": list(resources)}
+        for resource in resources:
+            if resource in SUBRESOURCES and self._random.random() < 0.5:
+                rule["resources"].append(f"{resource}/{self._random.choice(SUBRESOURCES[resource])}")
+        rule["verbs"] = self._random.sample(VERBS, self._random.randint(1, len(VERBS)))
         if self._random.random() < 0.3:
             rule["resourceNames"] = [self._random.choice(NAMES)]
         return rule
 
     def _subject(self) -> Json:
-        kind, name = self._random.choice([("User", "ana"), ("User", "ben"), ("User", "dia"), ("Group", "ops")])
+        kind, name = self._random.choice(
+            [("User", "ana"), ("User", "ben"), ("User", "dia"), ("Group", "ops"), ("Group", "devs")]
+        )
         return {"kind": kind, "name": name, "apiGroup": "rbac.authorization.k8s.io"}
 
     def may(self, user: str, groups: tuple[str, ...], need: Need) -> bool:
