@@ -216,7 +216,7 @@ class Stage:
         while True:
             self.controllers.see_to_it()
             await self.witness.look()
-            left = await self.witness.unsettled()
+            left = self.witness.unsettled()
             took = time.monotonic() - began
             if not left:
                 self.settled_seconds = max(self.settled_seconds, took)
@@ -268,7 +268,10 @@ async def stage(directory: Path, random: Random) -> AsyncIterator[Stage]:
         witness = Witness(to_server, user)
         controllers.see_to_it()
         await user.prepare()
-        yield Stage(server, proxy, controllers, schedule, to_server, user, witness, random)
+        ready = Stage(server, proxy, controllers, schedule, to_server, user, witness, random)
+        await ready.settle()
+        ready.settled_seconds = 0.0
+        yield ready
 
 
 async def _faulty(directory: Path, seconds: float, random: Random) -> Figures:

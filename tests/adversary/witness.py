@@ -29,12 +29,15 @@ class Witness:
     user: User
     looks: int = 0
     excused: set[Path] = field(default_factory=set)  # gone for good reason before the past came back
+    _claims: list[Json] = field(default_factory=list)
+    _volumes: list[Json] = field(default_factory=list)
     _holders: dict[str, str] = field(default_factory=dict)  # name of a volume -> UID of the claim seen Bound to it
 
     async def look(self) -> None:
         """Look once at everything."""
-        claims = await self.direct.items(CLAIMS)
+        self._claims = claims = await self.direct.items(CLAIMS)
         volumes = {name_of(volume): volume for volume in await self.direct.items(VOLUMES)}
+        self._volumes = list(volumes.values())
         self.looks += 1
         self._learn(claims, volumes)
         self._check_pairs(claims, volumes)
@@ -142,10 +145,9 @@ class Witness:
                 if is_owner and claim.part not in there:
                     raise GaveIn(f"config map {claim.part} was collected, and its owner {claim.path} lives")
 
-    async def unsettled(self) -> list[str]:
-        """Say what is left to do, nothing if all is done."""
-        claims = await self.direct.items(CLAIMS)
-        volumes = await self.direct.items(VOLUMES)
+    def unsettled(self) -> list[str]:
+        """Say what was left to do at the last look, nothing if all was done."""
+        claims, volumes = self._claims, self._volumes
         left = []
         free = [volume for volume in volumes if volume["status"].get("phase") == "Available"]
         for obj in claims:
