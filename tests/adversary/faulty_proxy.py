@@ -38,6 +38,7 @@ REQUESTS_MAX_PER_SECOND = 120.0  # of the controllers in an episode; the user's 
 SILENT_SECONDS_MAX = 200.0  # until it is noticed that a watch is silent for good; bookmarks come every minute
 SAME_MAX_PER_SECOND = 15.0  # of them for one method and path
 LOOK_SECONDS = 0.15
+TOLD_LINES = 25  # of requests and of the log, about each object that a failure names
 STOP_SECONDS = 30.0
 CONTROLLERS = "*,namespace,garbagecollector"
 LIES = frozenset(name for name, fault in FAULTS.items() if isinstance(fault, Rewritten)) - {
@@ -67,6 +68,10 @@ class Controllers:
             self.starts += 1
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def said(self) -> list[str]:
+        """Return the lines of all logs so far."""
+        return self._log.read_text(errors="replace").splitlines()
 
     def kill(self) -> None:
         """End it as a power cut does."""
@@ -271,7 +276,14 @@ async def stage(directory: Path, random: Random) -> AsyncIterator[Stage]:
         ready = Stage(server, proxy, controllers, schedule, to_server, user, witness, random)
         await ready.settle()
         ready.settled_seconds = 0.0
-        yield ready
+        try:
+            yield ready
+        except AssertionError as error:
+            (directory / "requests.log").write_text("\n".join(proxy.told))
+            for name in set(re.findall(r"[a-z]+-[0-9a-f-]+", str(error))):
+                error.add_note("\n".join([line for line in proxy.told if name in line][-TOLD_LINES:]))
+                error.add_note("\n".join([line for line in controllers.said() if name in line][-TOLD_LINES:]))
+            raise
 
 
 async def _faulty(directory: Path, seconds: float, random: Random) -> Figures:

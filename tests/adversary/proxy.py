@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.adversary.faults import (
 
 HEAD_BYTES_MAX = 64 << 10
 PIECE_BYTES = 64 << 10
+TOLD_MAX = 20_000
 
 
 class _Ended(Exception):  # noqa: N818  (says what happened)
@@ -66,6 +68,8 @@ class Proxy:
     requests: int = 0
     by_target: Counter[str] = field(default_factory=Counter)
     by_fault: Counter[str] = field(default_factory=Counter)
+    told: deque[str] = field(default_factory=lambda: deque(maxlen=TOLD_MAX))  # the last requests and their faults
+    _began: float = field(default_factory=time.monotonic)
     _old: dict[str, bytes] = field(default_factory=dict)
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
     _breaks: Fault | None = None  # what happens to every watch that is open
@@ -122,9 +126,11 @@ class Proxy:
         self.by_target[f"{method} {target.partition('?')[0]}"] += 1
         chosen = self.decide(passing)
         fault: Fault | None = None
+        name = ""
         if chosen is not None:
             name, fault = chosen
             self.by_fault[name] += 1
+        self.told.append(f"{time.monotonic() - self._began:8.3f} {method} {target} {name}")
         match fault:
             case Instead():
                 writer.write(_answer(fault))
