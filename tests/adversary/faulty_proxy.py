@@ -141,7 +141,10 @@ class Schedule:
             return None
         name = self.random.choice(self.chosen)
         if name in LIES:
-            if passing.method != "GET" or passing.is_watch or (self.generation, plural) in self._lied:
+            if passing.is_watch:
+                name = "410"  # so that a list follows
+                return (name, FAULTS[name]) if self.random.random() < 0.3 else None
+            if passing.method != "GET" or (self.generation, plural) in self._lied:
                 return None
             self._lied.add((self.generation, plural))
         return name, FAULTS[name]
@@ -194,7 +197,9 @@ class Stage:
                 self.proxy.break_watches(self.random.choice(ways))
             self.controllers.see_to_it()
 
-    async def episode(self, names: tuple[str, ...], seconds: float, share: float | None = None) -> None:
+    async def episode(
+        self, names: tuple[str, ...], seconds: float, share: float | None = None, *, kills: bool = True
+    ) -> None:
         """Live through some faults: as many of the requests meet one as `share` says, else as it comes."""
         self.episodes += 1
         self.schedule.begin(names)
@@ -202,7 +207,7 @@ class Stage:
             self.schedule.chosen, self.schedule.share, self.schedule.only = names, share, ""
         before, began = self.proxy.requests, time.monotonic()
         self.proxy.by_target.clear()
-        await self.live(seconds)
+        await self.live(seconds, kills=kills)
         took = time.monotonic() - began
         rate, under = (self.proxy.requests - before) / took, f"requests a second under {self.described()}"
         self.busiest = max(self.busiest, rate)
@@ -306,7 +311,8 @@ async def _lying(directory: Path, seconds: float, random: Random) -> Figures:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             await now.live(2, kills=False)
-            await now.episode((*sorted(LIES), "410", "truncated"), min(5, seconds), share=0.7)
+            now.proxy.break_watches(Truncate())
+            await now.episode(tuple(sorted(LIES)), min(5, seconds), share=0.8, kills=False)
             await asyncio.to_thread(now.controllers.stop)
             now.schedule.generation += 1
             await now.settle()
