@@ -108,13 +108,13 @@ def inside(disk: Path, seconds: float, random: Random) -> dict[str, int]:
     until = time.monotonic() + seconds
     while time.monotonic() < until or not rounds:
         rounds += 1
-        with running(disk / "data", BARE) as plane:
+        with running(disk / "data", BARE, port=None if rounds > 1 else 0) as plane:
             client.check(plane)
             client.fill(plane)
             client.check(plane)
             plane.process.kill()
             plane.process.wait(60)
-        with running(disk / "data", BARE) as plane:  # full from the start
+        with running(disk / "data", BARE, port=None) as plane:  # full from the start
             client.check(plane)
             client.free(plane)
             client.check(plane)
@@ -122,13 +122,13 @@ def inside(disk: Path, seconds: float, random: Random) -> dict[str, int]:
             assert "Traceback" not in plane.log(), plane.log()
         if random.random() < 0.5 or rounds == 1:
             _fill(others)
-            with running(disk / "data", BARE) as plane:
+            with running(disk / "data", BARE, port=None) as plane:
                 client.check(plane)
                 others.unlink()
                 client.free(plane)
                 client.fill(plane)
             assert "Traceback" not in plane.log_file.name
-        with running(disk / "data", BARE) as plane:
+        with running(disk / "data", BARE, port=None) as plane:
             client.free(plane)
     return {"rounds": rounds, "acknowledged": client.acknowledged, "refused": client.refused}
 

@@ -236,8 +236,8 @@ def judge(directory: Path, expected: dict[str, str], written: Written, *, has_co
         found = contents(directory)
     except DamagedDataError:
         result = _recovered(directory, expected, written)
-        assert result != "not recoverable" or not has_copy, "there is a sound copy, and nothing was recovered"
-        return result
+        assert "not" not in result or not has_copy, f"there is a sound copy, and it is {result}"
+        return result.partition(":")[0]
     except DataDirectoryError:
         return "refused"
     assert found == expected, f"served wrongly: {_differences(found, expected)}"
@@ -247,7 +247,7 @@ def judge(directory: Path, expected: dict[str, str], written: Written, *, has_co
 def _recovered(directory: Path, expected: dict[str, str], written: Written) -> str:
     result = CliRunner().invoke(cli, ["recover", "--data-dir", str(directory)])
     if isinstance(result.exception, PvbinderError):  # which the command shows, and ends with 2
-        return "not recoverable"
+        return f"not recoverable: {result.exception}"
     assert result.exit_code in (0, 1), result.exc_info
     found = contents(directory)
     invented = [name for name, value in found.items() if value not in written.states.get(name, ())]
