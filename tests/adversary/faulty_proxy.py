@@ -295,7 +295,7 @@ async def _faulty(directory: Path, seconds: float, random: Random) -> Figures:
     async with stage(directory, random) as now:
         await now.live(2, kills=False)
         until = time.monotonic() + seconds
-        await now.episode(TELLABLE, min(5, seconds / 2), share=0.4)
+        await now.episode(TELLABLE, min(5, seconds / 2), share=0.4, kills=False)
         await now.settle()
         if seconds > 2 * SILENT_SECONDS_MAX:
             now.proxy.break_watches(Freeze(10 * SILENT_SECONDS_MAX))  # open, and silent for good

@@ -119,16 +119,24 @@ class Witness:
             if disk.directory in self.excused:
                 continue
             holder = next((claim for claim in self.user.claims.values() if claim.volume == name), None)
-            if disk.directory.is_dir():
-                kept = disk.directory / "volume"
-                if name.startswith("disk-") and not (kept.is_file() and kept.read_text() == name):
-                    raise GaveIn(f"the data of volume {name} is not what was written to it")
-            elif disk.policy == "Retain":
+            if self._has_data(disk):
+                continue
+            if disk.policy == "Retain":
                 raise GaveIn(f"the directory of volume {name} is gone, which is to be retained")
-            elif holder is not None and not holder.is_deleted:
+            if holder is not None and not holder.is_deleted:
                 raise GaveIn(f"the directory of volume {name} is gone, and claim {holder.path} is Bound to it")
-            elif name.startswith("disk-") and not self._was_released(disk):
+            if name.startswith("disk-") and not self._was_released(disk):
                 raise GaveIn(f"the directory of volume {name} is gone, which nobody has given up")
+
+    @staticmethod
+    def _has_data(disk: Disk) -> bool:
+        """Whether all is there; while a directory is deleted, its files go first."""
+        if not disk.name.startswith("disk-"):
+            return disk.directory.is_dir()
+        try:
+            return (disk.directory / "volume").read_text() == disk.name
+        except FileNotFoundError:
+            return False
 
     def _was_released(self, disk: Disk) -> bool:
         """Whether a claim that had the volume was to be deleted; a pair may live too shortly to be seen."""
