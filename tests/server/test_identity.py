@@ -254,3 +254,15 @@ async def test_a_certificate_of_another_authority_ends_the_connection(tmp_path: 
             answer = await ask(listener.port, context)
         assert answer == b""
         assert await ask(listener.port, trusting(identity)) == b"None"
+
+
+def test_a_kubeconfig_that_says_the_same_is_not_written_again(tmp_path: Path) -> None:
+    identity = Identity.load_or_make(tmp_path / "pki")
+    path = tmp_path / "kubeconfig"
+    identity.write_kubeconfig(path, "https://127.0.0.1:1")
+    before = path.stat().st_ino
+    identity.write_kubeconfig(path, "https://127.0.0.1:1")
+    assert path.stat().st_ino == before, "a full disk is no reason not to start"
+    identity.write_kubeconfig(path, "https://127.0.0.1:2")
+    assert path.stat().st_ino != before
+    assert ":2" in path.read_text()

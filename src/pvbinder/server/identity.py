@@ -28,6 +28,7 @@ from pathlib import Path
 
 from pvbinder.server.authentication import MASTERS
 from pvbinder.server.private_files import (
+    PrivateFileError,
     cannot_write,
     check_file,
     check_secret,
@@ -105,8 +106,15 @@ class Identity:
         return server_context(self.path("server.crt"), self.path("server.key"), self.authority)
 
     def write_kubeconfig(self, path: Path, url: str, *, token: str | None = None) -> None:
-        """Write a kubeconfig for the server at `url` (mode 0600), for the administrator or for whose `token` it is."""
-        write_private(path, kubeconfig(self, url, token).encode())
+        """Write a kubeconfig for the server at `url` (mode 0600), for the administrator or for whose `token` it is.
+
+        One that says the same already stays: a full disk is no reason not to start.
+        """
+        text = kubeconfig(self, url, token).encode()
+        with suppress(OSError, PrivateFileError):
+            if read_secret(path) == text:
+                return
+        write_private(path, text)
 
     def _read_token(self) -> str | None:
         """Return the token that is kept; None where there is none, or what can't be one."""

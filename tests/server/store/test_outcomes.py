@@ -399,3 +399,21 @@ def test_acknowledged_1_it_begins_after_the_copy_and_goes_on(tmp_path: Path) -> 
     assert known is not None
     assert (known.since, known.revision, known.is_whole) == (209, 211, True)
     assert {key for _, key in known.newest} == {"late", "later"}
+
+
+@pytest.mark.parametrize("when", ["in the log", "in the database"])
+def test_recovery_2_a_database_of_another_directory_is_no_reason_to_leave_out_the_copy(
+    tmp_path: Path, written: dict[str, Path], when: str
+) -> None:
+    path = copied(written[when], tmp_path / "data")
+    other = tmp_path / "other"
+    Database(other).close()
+    path.write_bytes((other / FILE_NAME).read_bytes())
+    with pytest.raises(DamagedDataError):
+        Database(tmp_path / "data")
+
+    done = recover(tmp_path / "data")
+
+    assert done is not None
+    assert set(stored_in(tmp_path / "data")) >= FIRST.keys() - DELETED
+    assert not done.is_complete or stored_in(tmp_path / "data") == LAST

@@ -101,7 +101,7 @@ def recover(directory: Path) -> Recovery | None:
 def _recover(directory: Path, path: Path, why: DamagedDataError) -> Recovery:
     kept = _keep(directory, path)
     known = read_acknowledged(directory)
-    found = _salvage(path, known)
+    found = _salvage(path, known, _identity_of_file(directory / LAST_GOOD_NAME))
     identity = found.identity or (known.identity if known is not None else "")
     copy, copy_time = _read_copy(directory / LAST_GOOD_NAME, identity)
     if known is not None and found.identity != known.identity:
@@ -238,14 +238,19 @@ def _totals_of(rows: dict[Where, tuple[Stored, Source]]) -> Totals:
     return Totals(len(rows), sum(checksum_of(*where, stored) for where, (stored, _) in rows.items()))
 
 
-def _salvage(path: Path, known: Acknowledged | None) -> _Salvage:
-    """Return what is in the database and its log.
+def _salvage(path: Path, known: Acknowledged | None, identity_of_copy: str) -> _Salvage:
+    """Return what is in the database and its log; nothing of a database that is of another directory.
+
+    That it is one is believed when the copy and the list of acknowledged writes agree on whose the directory is.
 
     Three states are looked at: with all frames of the log that are sound, with those before its damage, with none. If
     one of the first two is whole, and the last that was acknowledged, it alone counts.
     """
     database = path.read_bytes() if path.exists() else b""
-    identity = _identity_of(with_frames(database, [])) or (known.identity if known is not None else "")
+    identity = _identity_of(with_frames(database, []))
+    if identity and known is not None and known.identity == identity_of_copy != identity:
+        database, identity = b"", ""
+    identity = identity or (known.identity if known is not None else "")
     log = read_log(path)
     sound = [frame for frame in log.frames if frame.is_sound]
     if identity and _is_of_another(sound, identity):
@@ -305,6 +310,13 @@ def _identity_of(image: bytes) -> str:
             connection.deserialize(image)
             return identity_in(connection)
     except (sqlite3.Error, ValueError, OverflowError):
+        return ""
+
+
+def _identity_of_file(path: Path) -> str:
+    try:
+        return _identity_of(path.read_bytes())
+    except OSError:
         return ""
 
 
