@@ -34,8 +34,10 @@ class MockPlugin:
     def __init__(self, calls: Json) -> None:
         self._results: dict[str, list[Any]] = {kind: list(calls.get(kind) or []) for kind in KINDS}
         self._used: dict[str, int] = dict.fromkeys(KINDS, 0)
-        unavailable = None if self._results["provision"] else "Mock plugin error: no provisionCalls configured"
-        self.identity = Identity(NAME, SOURCES, unavailable=unavailable)
+        lacking = {
+            kind: None if self._results[kind] else f"Mock plugin error: no {kind}Calls configured" for kind in KINDS
+        }
+        self.identity = Identity(NAME, SOURCES, unavailable=lacking["provision"], undeletable=lacking["delete"])
 
     @property
     def used(self) -> dict[str, int]:

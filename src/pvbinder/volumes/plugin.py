@@ -40,6 +40,7 @@ class Identity:
     sources: frozenset[str]  # the fields of a volume's spec that hold its storage: {"hostPath"}
     mount_options: bool = False  # whether volumes can have mount options (PR-10)
     unavailable: str | None = None  # why it doesn't provision as it's configured, though it could (PR-11)
+    undeletable: str | None = None  # why it doesn't delete as it's configured, though it could (DL-5)
 
 
 class VolumePlugin(Protocol):

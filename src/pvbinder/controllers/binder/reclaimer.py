@@ -97,6 +97,11 @@ class VolumeReclaimer:
                 assert_never(deleter)
 
     async def _delete(self, volume: Volume, plugin: PluginAbilities) -> None:
+        undeletable = self._calls.catalogue.identity(plugin.name).undeletable
+        if undeletable is not None:
+            why = f'failed to create deleter for volume "{volume.name}": {undeletable}'
+            await self._try_to_fail(volume, events.delete_failed(why))
+            raise OperationError(why)
         outcome = await self._calls.delete(plugin.name, volume)
         match outcome:
             case InUse(reason=reason):

@@ -26,8 +26,9 @@ from pvbinder.kube.evidence import DoubtfulList, WholeList, check_against, read_
 from pvbinder.kube.informer import Added, Change, Deleted, Index, Informer, Updated
 from pvbinder.kube.kinds import CLAIMS, PODS
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model.json import encode
 from pvbinder.model.names import PVC_PROTECTION_FINALIZER
-from pvbinder.model.objects import Claim, ClaimKey, Pod
+from pvbinder.model.objects import Claim, ClaimKey, Pod, parse_claim
 from pvbinder.rules.protection import (
     AskPods,
     Keep,
@@ -152,7 +153,7 @@ class ClaimProtectionController:
     async def _bring_about(self, claim: Claim, pods: _LivePods) -> None:
         cached = self._pods_by_claim[claim.key]  # PC-14
         if self._tracks_usage:
-            await self._mark_usage(claim, cached, pods)
+            claim = await self._mark_usage(claim, cached, pods)
         decision = decide_claim(claim, cached)
         if isinstance(decision, AskPods):
             live = await pods.get(self._not_before(claim))
@@ -177,21 +178,31 @@ class ClaimProtectionController:
             return ""
         return claim.resource_version
 
-    async def _mark_usage(self, claim: Claim, cached: list[Pod], pods: _LivePods) -> None:
+    async def _mark_usage(self, claim: Claim, cached: list[Pod], pods: _LivePods) -> Claim:
+        """Say in the status whether `claim` is used; return it as it was read, at the revision that it has now.
+
+        The status was written from the revision that was read, so nothing but the status has changed since.
+        """
         usage = decide_usage(claim, cached)
         if isinstance(usage, AskPods):
             usage = decide_usage(claim, cached, await pods.get())  # said anew with the next pod: no proof is needed
         match usage:
             case MarkUsage(is_used=is_used, rule=rule):
                 now = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                self._claims.put(
-                    await self._client.replace(CLAIMS, with_usage(claim, usage, now), subresource="status")
-                )
+                marked = await self._client.replace(CLAIMS, with_usage(claim, usage, now), subresource="status")
+                self._claims.put(marked)
                 log.info("PVC usage marked", pvc=claim.key, used=is_used, rule=rule)
+                return _at_revision(claim, marked.resource_version)
             case Settled() | AskPods():
-                pass
+                return claim
             case _:
                 assert_never(usage)
+
+
+def _at_revision(claim: Claim, resource_version: str) -> Claim:
+    document = claim.document()
+    document["metadata"]["resourceVersion"] = resource_version
+    return parse_claim(encode(document))
 
 
 class _LivePods:
