@@ -13,14 +13,12 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, TypeAlias
 
-import jsonpatch
-import jsonpointer
 import msgspec
 
-from pvbinder.model.errors import PvbinderError
 from pvbinder.server import strategic
 from pvbinder.server.errors import ApiError, bad_request, entity_too_large
 from pvbinder.server.go_text import go_plain
+from pvbinder.server.json_patch import JsonPatchError, apply_operations
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.schema import CATALOGUE, FieldValidation, check_object
 from pvbinder.server.schema.decode import has_every_key_once
@@ -57,6 +55,8 @@ def apply_patch(
     except TooManyValuesError as error:
         raise entity_too_large(error.message) from error
     if patch_type == "application/json-patch+json":
+        if strict:
+            _check_types(patch)
         found = [f"json patch {error}" for error in _duplicates(patch, list)] if strict else []
         return check_object(json_patch(doc, patch), kind, field_validation, found=found)
     found = _duplicates(patch, dict) if strict else []
@@ -70,12 +70,28 @@ def apply_patch(
     )
 
 
-def json_patch(doc: Json, patch: bytes) -> Json:
-    """Apply a JSON patch (RFC 6902)."""
+def _check_types(patch: bytes) -> None:
+    """Refuse what is no list of operations, in the words of the reference when it looks for unknown fields."""
     operations = _parsed(patch, "error decoding patch: ")
+    wrong = "error decoding patch: json: cannot unmarshal {} into Go "
+    if operations is not None and not isinstance(operations, list):
+        raise bad_request(f"{wrong.format(_json_type(operations))}value of type []handlers.jsonPatchOp")
+    for operation in operations or ():
+        if operation is not None and not isinstance(operation, dict):
+            raise bad_request(f"{wrong.format(_json_type(operation))}value of type handlers.jsonPatchOp")
+        for name in ("op", "from", "path"):
+            value = (operation or {}).get(name)
+            if value is not None and not isinstance(value, str):
+                raise bad_request(f"{wrong.format(_json_type(value))}struct field jsonPatchOp.{name} of type string")
+
+
+def json_patch(doc: Json, patch: bytes) -> Json:
+    """Apply a JSON patch, as `json_patch` has it."""
+    operations = _parsed(patch, "error decoding patch: ")
+    if operations is None:
+        return _copied(doc)
     if not isinstance(operations, list):
-        wrong = "object" if isinstance(operations, dict) else _json_type(operations)
-        raise bad_request(f"json: cannot unmarshal {wrong} into Go value of type jsonpatch.Patch")
+        raise bad_request(f"json: cannot unmarshal {_json_type(operations)} into Go value of type jsonpatch.Patch")
     if len(operations) > MAX_OPERATIONS:
         raise ApiError(
             413,
@@ -83,24 +99,30 @@ def json_patch(doc: Json, patch: bytes) -> Json:
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}",
         )
     for operation in operations:
-        if not isinstance(operation, dict):
+        if operation is not None and not isinstance(operation, dict):
             raise bad_request(
                 f"json: cannot unmarshal {_json_type(operation)} into Go value of type jsonpatch.Operation"
             )
+    patched = _copied(doc)
     try:
-        patched = _apply_operations(_copied(doc), operations)
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, _CopyLimitError) as error:
+        apply_operations(patched, operations, _texts_of(patch, operations), copied_bytes_max=MAX_COPIED)
+    except JsonPatchError as error:
         raise _does_not_fit() from error
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-        # The library trusts the types in the document more than it should: a path through a string, for one.
-        raise _does_not_fit() from error
-    if not isinstance(patched, dict):  # the whole document was replaced
-        raise _does_not_fit()
     return _of_bounded_depth(patched)
+
+
+def _texts_of(patch: bytes, operations: list[Any]) -> list[msgspec.Raw]:
+    """Return the operations as they were written; what only our own reader understands is written anew."""
+    try:
+        return msgspec.json.decode(patch, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return [msgspec.Raw(msgspec.json.encode(operation)) for operation in operations]
 
 
 def merge_patch(doc: Json, patch: bytes) -> Json:
     """Apply a JSON merge patch (RFC 7386)."""
+    if patch.strip() == b"null":
+        raise bad_request("Invalid JSON Patch")
     return _of_bounded_depth(_merged(_copied(doc), _object_of(patch, "error decoding patch: ")))
 
 
@@ -112,22 +134,6 @@ def strategic_patch(doc: Json, patch: bytes, schema_name: str) -> Json:
         raise bad_request(error.message) from error
     except strategic.StrategicMergeError as error:
         raise ApiError(500, "", error.message) from error
-
-
-def _apply_operations(doc: Json, operations: list[Json]) -> Json:
-    copied = 0
-    for operation in operations:
-        if operation.get("op") == "copy":
-            source = jsonpointer.resolve_pointer(doc, str(operation.get("from", "")))
-            copied += len(msgspec.json.encode(source))
-            if copied > MAX_COPIED:
-                raise _CopyLimitError("the patch copies too much")
-        doc = jsonpatch.JsonPatch([operation]).apply(doc, in_place=True)
-    return doc
-
-
-class _CopyLimitError(PvbinderError):
-    """A patch that would grow the document by copying."""
 
 
 def _merged(target: Any, patch: Any) -> Any:

@@ -89,7 +89,9 @@ async def patch(
     )
     writer.warnings += warnings
     new = shelf.kind.to_storage(patched)
-    new.setdefault("metadata", {})
+    metadata = new.setdefault("metadata", {})
+    _check_name(metadata, attributes.name)
+    _check_namespace(metadata, _namespace(shelf, attributes))
     data = await writer.update(stored, shelf.decode(stored.data), new, key, sub)
     return _answer(writer, data, form, 200)
 

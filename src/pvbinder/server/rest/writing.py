@@ -218,7 +218,7 @@ class Writer:
         before = old["metadata"]
         name = before["name"]
         sent_uid = new["metadata"].get("uid")
-        if sent_uid and sent_uid != before["uid"]:
+        if sent_uid and sent_uid != before["uid"] and self.request.method != "PATCH":  # a patch can't change it
             raise self._other_uid(name, before, sent_uid)
         await self.aside(lambda: self._fill_in(new, old, sub, record=record))
         admission.admit(self.api, self._admission(before, sub), new, old)
@@ -271,10 +271,11 @@ class Writer:
     def _other_uid(self, name: str, before: Json, sent: str) -> ApiError:
         resource = self.shelf.kind.resource
         where = self.shelf.key(before.get("namespace", ""), name)
+        root = "" if self.options.dry_run else "/registry"
         return conflict(
             resource,
             name,
-            f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{where}, ResourceVersion: 0, "
+            f"StorageError: invalid object, Code: 4, Key: {root}/{resource.plural}/{where}, ResourceVersion: 0, "
             f"AdditionalErrorMsg: Precondition failed: UID in precondition: {sent}, "
             f"UID in object meta: {before['uid']}",
         )
@@ -323,9 +324,9 @@ def generate_name(base: str) -> str:
 
 def _keep_what_is_fixed(metadata: Json, before: Json) -> None:
     """Put back what an update leaves out or never changes (GW-7)."""
-    metadata["uid"] = before["uid"]
+    metadata["uid"] = metadata.get("uid") or before["uid"]
     metadata["resourceVersion"] = before["resourceVersion"]
-    metadata.setdefault("creationTimestamp", before["creationTimestamp"])
+    metadata["creationTimestamp"] = before["creationTimestamp"]
     metadata.pop("selfLink", None)
     if "deletionTimestamp" in before:
         metadata["deletionTimestamp"] = before["deletionTimestamp"]
