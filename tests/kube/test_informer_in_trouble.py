@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from tests.kube.informers import VOLUME, informer_of, running, running_any, settle
@@ -16,6 +19,8 @@ from pvbinder.kube.kinds import metadata_of
 from pvbinder.kube.transport import Answer, Request
 from pvbinder.model.objects import parse_volume
 from pvbinder.model.resources import Resource
+
+MOST_REQUESTS = 400  # of an informer in a minute, while every watch ends at once
 
 
 @on_virtual_time
@@ -59,6 +64,47 @@ async def test_informer_1_a_watch_that_goes_back_lists_anew(sign: str) -> None:
 
         assert heard[1:] == ["+disk-2@41", "-disk-1@101"]
         assert informer.statistics().resource_version == "41"
+
+
+LIES_IN_A_WATCH = {
+    "an object that is deleted, at a later revision": {"type": "DELETED", "object": {"kind": "PersistentVolume"}},
+    "a bookmark of a revision to come": {"type": "BOOKMARK", "object": {"kind": "PersistentVolume"}},
+    "a bookmark of nowhere": {"type": "BOOKMARK", "object": {"kind": "PersistentVolume"}, "at": ""},
+    "an object that can't be read": {"type": "MODIFIED", "object": {"kind": "PersistentVolume", "spec": 3}},
+}
+
+
+@pytest.mark.parametrize("lie", LIES_IN_A_WATCH.values(), ids=LIES_IN_A_WATCH.keys())
+@on_virtual_time
+async def test_informer_8_news_in_each_watch_that_ends_at_once_is_no_hot_loop(lie: dict[str, Any]) -> None:
+    class Liar(SmallServer):
+        asked = 0
+
+        async def send(self, request: Request) -> Answer:
+            self.asked += 1
+            assert self.asked < 10 * MOST_REQUESTS, "a hot loop: time doesn't go on"
+            return await super().send(request)
+
+        @asynccontextmanager
+        async def watch(self, request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
+            self.asked += 1
+            assert self.asked < 10 * MOST_REQUESTS, "a hot loop: time doesn't go on"
+            metadata = {"name": "disk-1", "uid": "uid-1", "resourceVersion": lie.get("at", str(1000 + self.asked))}
+            event = {"type": lie["type"], "object": {"apiVersion": "v1", "metadata": metadata, **lie["object"]}}
+
+            async def lines() -> AsyncIterator[bytes]:
+                yield json.dumps(event).encode()
+
+            yield lines()
+
+    server = Liar(revision=100)
+    server.apply(f"{VOLUME}/disk-1")
+    informer, _ = informer_of(server)
+    async with running(informer):
+        await asyncio.sleep(60)
+
+        assert 30 < server.asked < MOST_REQUESTS
+        assert informer.has_synced
 
 
 @on_virtual_time

@@ -12,6 +12,7 @@ INFORMER-7  One broken object hides no other: it is logged and counted, and the 
 INFORMER-8  It survives the server: a broken watch goes on from its revision; one that has expired (410), that the
             server is behind (504, as after a restored backup) or that goes back itself lists anew; every failure in a
             row doubles a jittered wait, from under a second to 30, or to 5 where somebody answers, but not as asked.
+            Watches that end at once count as failures; with news in each of them the wait stays at a second.
 INFORMER-9  The loop gets its turn: long lists and bursts of events are taken in by pieces.
 INFORMER-10 An idle kind costs no request but the renewal of its watch every 5 to 10 minutes; from a server that never
             sends a bookmark, every 2.5 minutes.
@@ -62,6 +63,7 @@ SEEK_SECONDS = 30.0  # then twice as long at most: how often a kind that isn't s
 EVENTS_PER_TURN = 100
 HEARD_STEP_SECONDS = 1.0  # that something came is noted this often, not with each event of a burst
 HEALTHY_WATCH_SECONDS = 1.0  # one that lived as long counts as a success, event or not
+LAST_FAILURE_WITH_NEWS = 2  # whoever tells something in each short watch is asked again within a second
 
 log = logs.get(__name__)
 
@@ -97,7 +99,8 @@ class Informer(Generic[T]):
         self._was_served = False
         self._had_bookmark = False
         self._deadline: asyncio.Timeout | None = None  # of the watch that is open
-        self._progress = False
+        self._progress = False  # the watch lived; its news alone are no progress: a liar has news each time
+        self._had_news = False
         self._synced = asyncio.Event()
         self._counts = Counts()
 
@@ -186,7 +189,7 @@ class Informer(Generic[T]):
         """List and watch until cancelled (INFORMER-8)."""
         failures = 0
         while True:
-            self._progress = False
+            self._progress = self._had_news = False
             problem: PvbinderError | None = None
             listed_now = self._must_list
             try:
@@ -210,7 +213,7 @@ class Informer(Generic[T]):
                 failures = 0
                 if problem is None:
                     continue
-            failures += 1
+            failures = min(failures + 1, LAST_FAILURE_WITH_NEWS) if self._had_news else failures + 1
             if problem is None and failures == 1:
                 continue
             if self._must_list and not listed_now:
@@ -365,7 +368,7 @@ class Informer(Generic[T]):
                 raise ConnectionFailed(f"the watch went back from revision {self._highest} to {revision}")
             self._resource_version = event.resource_version
             self._highest = revision
-        self._progress = True
+        self._had_news = True
         if event.type == "BOOKMARK":
             self._had_bookmark = True
             return
