@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.controllers.cluster import DEADLINE_SECONDS, Cluster, claim, cluster, fails, namespace, pod
 
 from pvbinder.controllers.garbage_collector import GarbageCollector
@@ -199,14 +200,15 @@ async def test_garbage_5_what_others_watch_is_not_watched_again() -> None:
         assert collector(c).statistics().owned == 0
 
 
-async def test_garbage_6_kinds_that_are_defined_later_are_collected_too() -> None:
+@pytest.mark.parametrize("list_kind", ["ShopList", "Mall"])
+async def test_garbage_6_kinds_that_are_defined_later_are_collected_too(list_kind: str) -> None:
     shops = Resource("example.com", "v1", "Shop", "shops", True)
     definition: Json = {
         "metadata": {"name": "shops.example.com"},
         "spec": {
             "group": "example.com",
             "scope": "Namespaced",
-            "names": {"plural": "shops", "singular": "shop", "kind": "Shop", "listKind": "ShopList"},
+            "names": {"plural": "shops", "singular": "shop", "kind": "Shop", "listKind": list_kind},
             "versions": [
                 {
                     "name": "v1",

@@ -26,6 +26,13 @@ LISTS = {  # the list, of which resource, and whether it is one
         WIDGETS,
         True,
     ),
+    "a list whose name its definition made up": (
+        VOLUME_LIST | {"kind": "Stock", "apiVersion": "example.com/v1"},
+        WIDGETS,
+        True,
+    ),
+    "a single object": (VOLUME_LIST | {"kind": "Widget", "apiVersion": "example.com/v1"}, WIDGETS, False),
+    "a made-up name for a built-in kind": (VOLUME_LIST | {"kind": "Stock"}, PERSISTENT_VOLUMES, False),
     "metadata that nobody asked for": (
         VOLUME_LIST | {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"},
         PERSISTENT_VOLUMES,

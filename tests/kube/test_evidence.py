@@ -12,6 +12,7 @@ from pvbinder.kube.client import Client, Kind, Retries
 from pvbinder.kube.evidence import DoubtfulList, WholeList, check_against, read_whole_list
 from pvbinder.kube.kinds import PODS, Metadata, metadata_of, only_metadata_of
 from pvbinder.kube.transport import Answer, Request
+from pvbinder.model.resources import Resource
 
 KIND: Kind[Metadata] = metadata_of(PODS.resource)
 
@@ -75,6 +76,14 @@ DOUBTFUL: dict[str, tuple[dict[str, Any] | bytes, str]] = {
 async def test_evidence_1_a_list_counts_only_as_what_it_is(answer: dict[str, Any] | bytes, why: str) -> None:
     with pytest.raises(DoubtfulList, match=why):
         await read_whole_list(client(answer), KIND, "shop")
+
+
+async def test_evidence_1_a_list_goes_by_the_name_that_its_definition_gives_it() -> None:
+    shops = metadata_of(Resource("example.com", "v1", "Shop", "shops", True))
+
+    found = await read_whole_list(client(listed(item("a"), kind="Mall", version="example.com/v1")), shops, "shop")
+
+    assert [one.name for one in found.items] == ["a"]
 
 
 async def test_evidence_1_a_list_is_read_to_its_end() -> None:

@@ -12,10 +12,11 @@ from tests.virtual_time import on_virtual_time
 
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ConnectionFailed
-from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
+from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES, metadata_of
 from pvbinder.kube.proof import Gone, Present, Unproven, prove_gone
 from pvbinder.kube.transport import Answer, Request
 from pvbinder.model.objects import Claim
+from pvbinder.model.resources import Resource
 
 CLAIM = {
     "kind": "PersistentVolumeClaim",
@@ -94,6 +95,22 @@ async def test_proof_1_groups_and_kinds_without_namespace() -> None:
     told = Told(answer(404, not_found(details=details)), answer(200, listed | {"items": None}))
 
     assert await prove_gone(Client(told), STORAGE_CLASSES, "fast") == Gone()
+
+
+@on_virtual_time
+async def test_proof_1_a_list_goes_by_the_name_that_its_definition_gives_it() -> None:
+    details = {"name": "one", "group": "example.com", "kind": "shops"}
+    listed = {"kind": "Mall", "apiVersion": "example.com/v1", "metadata": {"resourceVersion": "9"}, "items": []}
+    shops = metadata_of(Resource("example.com", "v1", "Shop", "shops", True))
+
+    async def asked(**changes: object) -> object:
+        told = Told(answer(404, not_found(details=details)), answer(200, listed | changes))
+        return await prove_gone(Client(told), shops, "one", "shop", uid="u1")
+
+    assert await asked() == Gone()
+    assert isinstance(await asked(apiVersion="example.com/v2"), Unproven)
+    assert isinstance(await asked(kind=""), Unproven)
+    assert isinstance(await asked(kind="Shop"), Unproven)
 
 
 @on_virtual_time

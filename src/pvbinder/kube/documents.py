@@ -5,7 +5,8 @@ DOCUMENTS-1  A list is refused when it says that it is one of another kind, when
 DOCUMENTS-2  A single object is refused when it says that it is of another kind. One that says nothing is believed:
              items of a list don't carry their kind.
 
-The generic ``List``, and for groups of custom kinds whatever list their definition names, count as lists of the kind.
+The generic ``List``, and for groups of custom kinds whatever name their definition gives lists, count as lists of the
+kind.
 """
 
 from __future__ import annotations
@@ -86,9 +87,14 @@ def _is_list_of(resource: Resource, found: ListBody, *, as_metadata: bool) -> bo
         return True
     if kind in (None, "List"):  # it doesn't say of which kind; its items do, where they can
         return api_version in (None, "v1")
-    if api_version != resource.api_version or kind is None:
+    return names_list_of(resource, kind or "", api_version or "")
+
+
+def names_list_of(resource: Resource, kind: str, api_version: str) -> bool:
+    """Whether a document of this kind is a list of `resource`; a definition may call its lists anything."""
+    if api_version != resource.api_version:
         return False
-    return kind == f"{resource.kind}List" or (is_custom(resource) and kind.endswith("List"))
+    return kind == f"{resource.kind}List" or (is_custom(resource) and kind not in ("", resource.kind))
 
 
 def is_custom(resource: Resource) -> bool:

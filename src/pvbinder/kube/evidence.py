@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from pvbinder.kube.client import PAGE_LIMIT, UNREADABLE, Client, Kind, KubernetesObject
+from pvbinder.kube.documents import names_list_of
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.transport import Request
 from pvbinder.model.errors import PvbinderError
@@ -135,8 +136,7 @@ def _decoded(kind: Kind[T], data: bytes, namespace: str) -> _Body:
     except UNREADABLE as error:
         raise _doubt(kind, f"is no list: {error}") from error
     named = (body.kind, body.api_version)
-    own = (f"{kind.resource.kind}List", kind.resource.api_version)
-    if named != own and not (kind.only_metadata and named == METADATA_LIST):
+    if not names_list_of(kind.resource, *named) and not (kind.only_metadata and named == METADATA_LIST):
         raise _doubt(kind, f"is a {body.kind or 'document without a kind'} of {body.api_version or 'no version'}")
     if body.items is msgspec.UNSET:
         raise _doubt(kind, "has no items, not even an empty list of them")

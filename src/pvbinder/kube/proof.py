@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from pvbinder.kube.client import UNREADABLE, Client, Kind, KubernetesObject
+from pvbinder.kube.documents import names_list_of
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.transport import Answer, Request
 from pvbinder.model.resources import Resource
@@ -147,7 +148,7 @@ async def _confirm(
         listed = _lists.decode(answer.body)
     except UNREADABLE as error:
         return Unproven(f"{what} is no list: {error}")
-    if (listed.kind, listed.api_version) != (f"{resource.kind}List", resource.api_version):
+    if not names_list_of(resource, listed.kind, listed.api_version):
         return Unproven(f"{what} is {_kind_of(listed.kind, listed.api_version)}")
     problem = _problem_of(listed, resource, name, namespace, uid, known_revision)
     return Unproven(f"{what} {problem}") if problem is not None else None
