@@ -42,6 +42,13 @@ class DropAfter:
 
 
 @dataclass(frozen=True, slots=True)
+class DoneBut:
+    """The server carries out the request, and the proxy gives an answer of its own."""
+
+    answer: Instead
+
+
+@dataclass(frozen=True, slots=True)
 class Duplicate:
     """The server gets the request twice; the first answer is passed on."""
 
@@ -72,7 +79,7 @@ class Freeze:
     seconds: float
 
 
-Fault: TypeAlias = Instead | Rewritten | DropBefore | DropAfter | Duplicate | Truncate | Delay | Hang | Freeze
+Fault: TypeAlias = Instead | Rewritten | DropBefore | DropAfter | DoneBut | Duplicate | Truncate | Delay | Hang | Freeze
 
 
 def status(code: int, reason: str, message: str, **details: Any) -> bytes:
@@ -126,6 +133,13 @@ FAULTS: dict[str, Fault] = {
     "a list without its end": Rewritten("unfinished"),
     "dropped before": DropBefore(),
     "dropped after": DropAfter(),
+    "done, but 404 as text": DoneBut(Instead(404, b"404 page not found\n", TEXT)),
+    "done, but 409": DoneBut(_refusal(409, "Conflict")),
+    "done, but 500": DoneBut(_refusal(500, "InternalError")),
+    "done, but 502": DoneBut(Instead(502, _PAGE, "text/html")),
+    "done, but 503": DoneBut(_refusal(503, "ServiceUnavailable")),
+    "done, but 504": DoneBut(_refusal(504, "Timeout")),
+    "done, but a page": DoneBut(Instead(200, b"<html>welcome</html>", "text/html")),
     "twice": Duplicate(),
     "truncated": Truncate(),
     "late": Delay(0.4),

@@ -18,6 +18,7 @@ from typing import assert_never
 
 from tests.adversary.faults import (
     Delay,
+    DoneBut,
     DropAfter,
     DropBefore,
     Duplicate,
@@ -151,7 +152,7 @@ class Proxy:
                         await _swallow(await upstream.ask(passing))
                         upstream.close()
                         return True
-            case DropAfter() | Truncate() | Freeze() | Rewritten() | None:
+            case DropAfter() | DoneBut() | Truncate() | Freeze() | Rewritten() | None:
                 pass
             case _:
                 assert_never(fault)
@@ -179,6 +180,8 @@ class Proxy:
                 writer.write(head + body[: len(body) // 2])
                 await writer.drain()
                 raise _Ended
+            case DoneBut(answer=said) if passing.method != "GET":
+                head, body = _answer(said), b""
             case Freeze(seconds=seconds):
                 writer.write(head)
                 await writer.drain()
@@ -217,7 +220,7 @@ class Proxy:
                         writer.write(piece[: len(piece) // 2])
                         await writer.drain()
                         raise _Ended
-                    case None | Duplicate() | Delay():
+                    case None | Duplicate() | Delay() | DoneBut():
                         writer.write(piece)
                         await writer.drain()
                         if piece.endswith(b"0\r\n\r\n"):
