@@ -23,6 +23,7 @@ TURNS = 5  # of a tale's requests, in make test
 
 # Where cache and question are answered by the same lie, all the time: `docs/irreversible.md` says so.
 SAME_LIE = {
+    ("an attributes class is let go", During("persistentvolumeclaims", from_start=True)),
     ("a claim is let go", During("pods", from_start=True)),
     ("dependents are orphaned", During("configmaps", from_start=True)),
     ("an owner goes last", During("configmaps", from_start=True)),
@@ -30,7 +31,6 @@ SAME_LIE = {
     ("a namespace is emptied", During("configmaps", from_start=False)),  # nobody keeps a cache of them there
     ("a namespace is emptied, with the garbage collector beside", During("configmaps", from_start=True)),
 }
-BELIEVES_ITS_CACHE = "an attributes class is let go"  # VP-4
 
 _undisturbed: dict[str, End] = {}
 
@@ -62,12 +62,9 @@ def turns(name: str, fault: str, requests: int, *, every: bool) -> Iterator[When
         yield During(resource, from_start=False)
 
 
-def is_beyond(name: str, fault: str, when: When, false: FalseLine) -> bool:
+def is_beyond(name: str, fault: str, when: When) -> bool:
     """Whether nobody could tell: the one witness whom the controller may ask is the one who lies."""
-    if fault not in SEEMS_TRUE:
-        return False
-    is_only_cache = name == BELIEVES_ITS_CACHE and any("/persistentvolumeclaims" in r.path for r in false.given)
-    return is_only_cache or (name, when) in SAME_LIE
+    return fault in SEEMS_TRUE and (name, when) in SAME_LIE
 
 
 def problems(name: str, fault: str, root: Path, *, every: bool) -> list[str]:
@@ -76,7 +73,7 @@ def problems(name: str, fault: str, root: Path, *, every: bool) -> list[str]:
     found = []
     for when in turns(name, fault, expected.requests, every=every):
         end, false = told(name, root, fault, when)
-        if is_beyond(name, fault, when, false):
+        if is_beyond(name, fault, when):
             continue
         met = " ".join(f"{one.method} {one.path}" for one in false.given[:1])
         found += [f"{when} ({met}): {crime}" for crime in dict.fromkeys(end.crimes)]

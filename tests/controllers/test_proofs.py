@@ -375,3 +375,57 @@ async def test_classes_1_a_class_that_the_caches_know_a_user_of_stays() -> None:
         await c.settle()
 
         assert "gold" in c.of(ATTRIBUTES_CLASSES)
+
+
+CSI = {"driver": "disk.example", "volumeHandle": "1"}
+USERS_OF_A_CLASS: dict[str, tuple[Kind[Metadata], Json]] = {
+    "claim": (CLAIMS, claim("it", volumeAttributesClassName="gold", storageClassName="x")),  # type: ignore[dict-item]
+    "volume": (
+        VOLUMES,  # type: ignore[dict-item]
+        volume("it", hostPath=None, csi=CSI, volumeAttributesClassName="gold", storageClassName="x"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "user"), USERS_OF_A_CLASS.values(), ids=USERS_OF_A_CLASS.keys())
+@on_virtual_time
+async def test_classes_1_a_user_that_the_caches_missed_keeps_its_class(kind: Kind[Metadata], user: Json) -> None:
+    async with cluster(PROTECTION) as c:
+        await c.create(attributes_class("gold"), user)
+        await c.until(lambda: "gold" in c.of(ATTRIBUTES_CLASSES) and len(c.of(kind)) == 1)
+        await c.settle()
+        cache = c.manager.informers.of(kind)
+        [key] = cache.keys()
+        cache._remove(key)  # as if the first list had been without it
+        await c.client.delete(ATTRIBUTES_CLASSES, "gold")
+        await c.until(lambda: c.of(ATTRIBUTES_CLASSES)["gold"].is_deleting)
+        await c.settle()
+
+        assert "gold" in c.of(ATTRIBUTES_CLASSES)
+        assert key in cache, "what was found is known from now on"
+        await c.client.delete(kind, user["metadata"]["name"], user["metadata"].get("namespace", ""))
+        await c.until(lambda: "gold" not in c.of(ATTRIBUTES_CLASSES))
+
+
+FALSE_LISTS = {
+    "a page": text(404, "404 page not found"),
+    "a Status": status(404, "NotFound", "the server could not find the requested resource"),
+    "a refusal": status(403, "Forbidden", "no"),
+    "another kind": list_of("SecretList", "99999"),
+    "nothing of nothing": list_of("List", ""),
+    "an old list": list_of("PersistentVolumeClaimList", "1"),
+}
+
+
+@pytest.mark.parametrize("answer", FALSE_LISTS.values(), ids=FALSE_LISTS.keys())
+@on_virtual_time
+async def test_classes_1_a_false_list_of_claims_releases_no_class(answer: Answer) -> None:
+    async with cluster(PROTECTION) as c:
+        await c.create(attributes_class("gold"))
+        await c.until(lambda: "gold" in c.of(ATTRIBUTES_CLASSES))
+        await c.settle()
+        given = falsify(c, answer, method="GET", ending="/persistentvolumeclaims", times=3)
+        await c.client.delete(ATTRIBUTES_CLASSES, "gold")
+        await c.until(lambda: "gold" not in c.of(ATTRIBUTES_CLASSES))
+
+        assert len(given) == 3, "each false answer was asked for again"

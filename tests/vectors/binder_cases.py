@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeVar
 
-from tests.vectors.compare import differences, missing_events
+from tests.vectors.compare import differences, missing_events, without_reads_beside
 from tests.vectors.functions import claim_of, settings_of, unequal, volume_of
 from tests.vectors.plugin import MockPlugin
 from tests.vectors.runner import Case
@@ -314,18 +314,6 @@ def _cached(it: BinderCase, target: Json) -> str | None:
 def _as_reference(seen: SeenRequest) -> Json:
     request = {"verb": seen.verb, "resource": seen.resource, "subresource": seen.subresource, "name": seen.name}
     return {field: value for field, value in request.items() if value}
-
-
-def without_reads_beside(wanted: list[Json], found: list[Json]) -> list[Json]:
-    """Leave out of `found` the reads that stand between those of `wanted`."""
-    left, place = [], 0
-    for request in found:
-        if place < len(wanted) and request == wanted[place]:
-            place += 1
-        elif request["verb"] in ("get", "list"):
-            continue
-        left.append(request)
-    return left
 
 
 def _timer_key(target: Json) -> str:

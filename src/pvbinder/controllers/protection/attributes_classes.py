@@ -1,25 +1,32 @@
 """The volumeattributesclass-protection-controller: a class stays while one names it (protection.md section 4).
 
-CLASSES-1  A class loses its finalizer only while the caches of claims and volumes, both filled, know nobody who names
-           it. They are believed (VP-4): a claim made at the very moment may lose its class, as in the reference.
+CLASSES-1  A class loses its finalizer only when nobody names it: neither the caches of claims and volumes, both filled,
+           nor lists of them that the server makes now, that count as evidence (EVIDENCE-1) and that the caches don't
+           contradict (EVIDENCE-3). The reference believes its caches (VP-4); here they may only say no.
+
+Not promised: a claim made between its list and the write may lose its class, as in the reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.protection.finalizers import FinalizerWrites
-from pvbinder.kube.informer import Added, Change, Deleted, Updated
+from pvbinder.kube.client import Kind
+from pvbinder.kube.evidence import check_against, read_whole_list
+from pvbinder.kube.informer import Added, Change, Deleted, Informer, Updated
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, VOLUMES
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.names import VAC_PROTECTION_FINALIZER
 from pvbinder.model.objects import AttributesClassName, Claim, Volume, VolumeAttributesClass
-from pvbinder.rules.protection import attributes_classes_of, decide_attributes_class, needs_attention
+from pvbinder.rules.protection import RemoveFinalizer, attributes_classes_of, decide_attributes_class, needs_attention
 
 CONCURRENCY: Final = 4
+
+T = TypeVar("T", Claim, Volume)
 
 log = logs.get(__name__)
 
@@ -28,6 +35,7 @@ class AttributesClassProtectionController:
     """Adds and removes ``kubernetes.io/vac-protection``."""
 
     def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
         self._classes = context.informers.of(ATTRIBUTES_CLASSES)
         self._writes = FinalizerWrites(context.client, self._classes, ATTRIBUTES_CLASSES, "VAC")
         self._volumes = context.informers.of(VOLUMES)
@@ -93,4 +101,20 @@ class AttributesClassProtectionController:
         attributes_class = self._classes.get(name)
         if attributes_class is None:
             return
-        await self._writes.carry_out(name, decide_attributes_class(attributes_class, self._user_of(name)))
+        decision = decide_attributes_class(attributes_class, self._user_of(name))
+        if isinstance(decision, RemoveFinalizer):
+            user = await self._find_user(name, VOLUMES, self._volumes) or await self._find_user(
+                name, CLAIMS, self._claims
+            )
+            decision = decide_attributes_class(attributes_class, user)
+        await self._writes.carry_out(name, decision)
+
+    async def _find_user(self, name: str, kind: Kind[T], cache: Informer[T]) -> str | None:
+        """Return an object that names the class, as the server lists them now; raise if the list proves nothing."""
+        listed = await read_whole_list(self._client, kind, not_before=(cache.resource_version,))
+        await check_against(listed, self._client, kind, lambda: list(cache))
+        for one in listed.items:
+            if name in attributes_classes_of(one):
+                cache.correct(one)  # it should have known
+                return one.key
+        return None
