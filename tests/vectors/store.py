@@ -73,6 +73,8 @@ class Store:
         """Have `obj` as it is; one without a resource version gets the first."""
         obj = copy.deepcopy(obj)
         obj["metadata"].setdefault("resourceVersion", "1")
+        if obj["kind"] == "Pod":  # no API server has one without, so no list of them would be believed
+            obj["metadata"].setdefault("uid", f"uid of {obj['metadata']['name']}")
         revision = obj["metadata"]["resourceVersion"]
         self.revision = max(self.revision, int(revision) if str(revision).isdecimal() else 0)
         self.objects[key_of(obj)] = obj

@@ -10,9 +10,11 @@ from tests.controllers.binder.test_recycler_pods import delete_claim
 from tests.controllers.cluster import Cluster, claim, cluster, volume
 
 from pvbinder.kube.errors import ConnectionFailed
+from pvbinder.kube.informer import Updated
 from pvbinder.kube.kinds import VOLUMES
 from pvbinder.kube.transport import Request
-from pvbinder.model.json import Json
+from pvbinder.model.json import Json, encode
+from pvbinder.model.objects import parse_volume
 
 
 def hosted(root: Path, **spec: object) -> Json:
@@ -123,3 +125,20 @@ async def test_reclaimer_3_what_is_deleted_is_not_asked_for_again(tmp_path: Path
         assert c.line.asked("DELETE", "/persistentvolumes/disk") == 1
         calls = binder_of(c).measures.calls
         assert calls["kubernetes.io/host-path", "volume_delete", "success"].count == 1
+
+
+async def test_reclaimer_3_a_volume_that_a_backup_brought_back_is_deleted_again(tmp_path: Path) -> None:
+    async with cluster(options(tmp_path)) as c:
+        await bind_and_delete_claim(c, hosted(tmp_path))
+        await c.until(lambda: c.of(VOLUMES)["disk"].is_deleting)
+        await operations_done(c)
+        before = binder_of(c).binder.caches.volumes["disk"]
+        older = before.document()
+        older["metadata"]["resourceVersion"] = "1"
+        (tmp_path / "disk").mkdir()  # the backup brought it back, too
+
+        binder_of(c).binder._volume_changed(Updated(before, parse_volume(encode(older))))
+        await operations_done(c)
+
+        assert c.line.asked("DELETE", "/persistentvolumes/disk") == 2
+        assert not (tmp_path / "disk").exists()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.controllers.binder.test_controller import binder_of, events_about, until_claim, until_volume
 from tests.controllers.cluster import Cluster, claim, cluster, pod, using, volume
+from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.errors import ConnectionFailed
 from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS
-from pvbinder.kube.transport import Request
-from pvbinder.model.json import Json
+from pvbinder.kube.transport import Answer, Request
+from pvbinder.model.json import Json, encode
 from pvbinder.model.objects import Pod
 
 ONLY = ControllerOptions(controllers="persistentvolume-binder", pvclaimbinder_sync_period=3600)
@@ -148,3 +150,37 @@ async def test_a_pod_that_cant_be_deleted_is_an_error_only_if_all_else_went_well
 
         failed = await until_volume(c, "disk", "Failed")
         assert failed.message == "Recycle failed: failed to delete recycler pod: nobody there"
+
+
+FALSE_LISTS_OF_PODS: dict[str, Json] = {
+    "empty": {"kind": "PodList", "metadata": {"resourceVersion": "99999"}},
+    "of another kind": {"kind": "SecretList", "metadata": {"resourceVersion": "99999"}},
+    "of nothing": {"kind": "List", "metadata": {"resourceVersion": ""}},
+    "old": {"kind": "PodList", "metadata": {"resourceVersion": "1"}},
+}
+
+
+@pytest.mark.parametrize("listed", FALSE_LISTS_OF_PODS.values(), ids=FALSE_LISTS_OF_PODS.keys())
+@on_virtual_time
+async def test_reclaimer_1_a_false_list_of_pods_scrubs_nothing(listed: Json) -> None:  # RY-2
+    async with cluster(ONLY) as c:
+        await c.create(volume("disk", persistentVolumeReclaimPolicy="Recycle"), claim("orders"))
+        await until_claim(c, "orders", "Bound")
+        await c.create(pod("web", using("orders")), pod("other"))
+        await c.settle()
+        binder_of(c).binder.caches.pods._remove("default/web")  # as if the first list had been without it
+        answer = Answer(200, encode({"apiVersion": "v1", "items": [], **listed}))
+
+        def instead(request: Request) -> Answer | None:
+            if request.method != "GET" or not request.path.endswith("/namespaces/default/pods"):
+                return None
+            c.news.set()
+            return answer
+
+        c.line.before = instead
+        await delete_claim(c)
+        await c.until(lambda: c.line.asked("GET", "/namespaces/default/pods") > 0)
+        await binder_of(c).operations.wait_idle()
+
+        assert RECYCLER not in c.of(PODS)
+        assert c.line.asked("POST", "/pods") == 0

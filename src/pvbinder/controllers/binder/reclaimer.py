@@ -1,8 +1,8 @@
 """The operations on volumes whose claim is gone: delete the storage, or scrub it (sections 9.1 and 9.2).
 
 RECLAIMER-1  Storage is touched only after the volume has been read live and its claim has been proven to be gone, or
-             to use another volume (RC-6); pods that use a claim are read live before a volume is scrubbed. In doubt it
-             is kept, and tried again with back-off.
+             to use another volume (RC-6); before a scrub a live list of the pods that counts as evidence, and agrees
+             with the cache of pods, has none that uses the claim (RY-2). In doubt it is kept, and tried again.
 RECLAIMER-2  A volume is deleted only after its storage is; whatever was interrupted is done again from the start.
 RECLAIMER-3  Once both are deleted nothing is asked again, however long others' finalizers keep the volume.
 RECLAIMER-4  What is deleted is this volume and no other of its name.
@@ -19,6 +19,7 @@ from pvbinder.controllers.binder.reporter import Reporter
 from pvbinder.controllers.binder.writes import Writes
 from pvbinder.controllers.operations import aside
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.evidence import DoubtfulList
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 from pvbinder.model.names import PV_CONTROLLER_FINALIZER
@@ -215,7 +216,7 @@ class VolumeReclaimer:
             return False
         try:
             pods = await self._writes.pods_using(volume.claim_ref.key)
-        except (ApiFailure, ConnectionFailed) as error:
+        except (ApiFailure, ConnectionFailed, DoubtfulList) as error:
             raise OperationError(f"storage is kept: pods that may use it can't be read: {error.message}") from error
         if pods:
             self._reporter.on_volume(volume, events.volume_in_use(pods))

@@ -16,6 +16,7 @@ from pvbinder import logs
 from pvbinder.controllers.binder.caches import Caches
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.evidence import check_against, read_whole_list
 from pvbinder.kube.kinds import CLAIMS, PODS, VOLUMES
 from pvbinder.kube.proof import Gone, Present, Proof, Unproven, prove_gone
 from pvbinder.model.json import Json
@@ -121,6 +122,8 @@ class Writes:
         await self._client.delete(VOLUMES, volume.name, uid=volume.uid)
 
     async def pods_using(self, key: ClaimKey) -> list[str]:
-        """Read live which pods use the claim and haven't ended (RY-2)."""
-        pods = await self._client.list_all(PODS, key.partition("/")[0])
-        return sorted(pod.key for pod in pods if key in pod.claim_keys and not pod.is_terminated)
+        """Read live which pods use the claim and haven't ended (RY-2); raise `DoubtfulList` if that proves nothing."""
+        namespace, cache = key.partition("/")[0], self._caches.pods
+        listed = await read_whole_list(self._client, PODS, namespace, not_before=(cache.resource_version,))
+        await check_against(listed, self._client, PODS, lambda: [pod for pod in cache if pod.namespace == namespace])
+        return sorted(pod.key for pod in listed.items if key in pod.claim_keys and not pod.is_terminated)
