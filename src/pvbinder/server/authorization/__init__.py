@@ -7,13 +7,15 @@ asked about (as in the reference, so that nobody can lock themselves out).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from pvbinder.server.authentication import MASTERS
 from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.requests import UserInfo
 from pvbinder.server.rest.attributes import Attributes
+
+RULES_SHOWN_MAX: Final = 10_000  # in one review
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,10 @@ class Authorizer(Protocol):
         ...
 
     def rules(self, user: UserInfo, namespace: str) -> tuple[list[Json], list[Json]]:
-        """Return what `user` may do in `namespace`: rules about resources and rules about paths."""
+        """Return what `user` may do in `namespace`: rules about resources and rules about paths.
+
+        More than `RULES_SHOWN_MAX` together say that there may be others.
+        """
         ...
 
 

@@ -13,12 +13,15 @@ Rules are compiled once and kept until one of the four kinds changes, which a cu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.authentication import MASTERS, SERVICE_ACCOUNT
-from pvbinder.server.authorization import DENIED, Decision
+from pvbinder.server.authorization import DENIED, RULES_SHOWN_MAX, Decision
+from pvbinder.server.authorization.rules import Rule, TooManyRightsError, lacking, parse_rules
 from pvbinder.server.errors import is_forbidden, not_found
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.kinds.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, GROUP, ROLE_BINDINGS, ROLES
@@ -27,70 +30,12 @@ from pvbinder.server.rest.api import Api
 from pvbinder.server.rest.attributes import Attributes
 from pvbinder.server.store import Cursor, HistoryLost
 
+USERS_KEPT_MAX: Final = 1_000
+GROUPS_KEPT_MAX: Final = 100  # of a user whose grants are kept
+
+T = TypeVar("T")
+
 _KINDS = (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule of a role."""
-
-    verbs: frozenset[str]
-    groups: frozenset[str]
-    resources: frozenset[str]
-    names: frozenset[str]
-    paths: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, rule: Json) -> Rule:
-        """Read a rule as it stands in a role."""
-        return cls(
-            frozenset(rule.get("verbs") or ()),
-            frozenset(rule.get("apiGroups") or ()),
-            frozenset(rule.get("resources") or ()),
-            frozenset(rule.get("resourceNames") or ()),
-            tuple(rule.get("nonResourceURLs") or ()),
-        )
-
-    def allows(self, attributes: Attributes) -> bool:
-        """Tell whether this rule allows what `attributes` say."""
-        if not (attributes.verb in self.verbs or "*" in self.verbs):
-            return False
-        if not attributes.is_resource:
-            return any(_path_matches(pattern, attributes.path) for pattern in self.paths)
-        if not (attributes.group in self.groups or "*" in self.groups):
-            return False
-        if self.names and attributes.about_name not in self.names:
-            return False
-        if "*" in self.resources:
-            return True
-        if not attributes.subresource:
-            return attributes.resource in self.resources
-        return (
-            f"{attributes.resource}/{attributes.subresource}" in self.resources
-            or f"*/{attributes.subresource}" in self.resources
-        )
-
-    def atoms(self) -> Iterator[Attributes]:
-        """Give what this rule allows, piece by piece, as what must be allowed to somebody who gives it away."""
-        for verb in self.verbs:
-            for path in self.paths:
-                yield Attributes(verb, path)
-            for group in self.groups:
-                for whole in self.resources:
-                    resource, _, subresource = whole.partition("/")
-                    for name in self.names or {""}:
-                        yield Attributes(verb, "", True, group, "", resource, name=name, subresource=subresource)
-
-    def shown(self) -> Json:
-        """Return the rule as a SelfSubjectRulesReview shows it."""
-        shown: Json = {"verbs": sorted(self.verbs)}
-        if self.paths:
-            return {**shown, "nonResourceURLs": list(self.paths)}
-        shown["apiGroups"] = sorted(self.groups)
-        shown["resources"] = sorted(self.resources)
-        if self.names:
-            shown["resourceNames"] = sorted(self.names)
-        return shown
 
 
 _EVERYTHING = (
@@ -104,13 +49,15 @@ class Grant:
     """A role bound to somebody, in one namespace or (namespace "") everywhere."""
 
     namespace: str
-    subjects: tuple[tuple[str, str], ...]  # (kind, name), a service account by its user name
-    rules: tuple[Rule, ...]
+    users: frozenset[str]  # a service account by its user name
+    groups: frozenset[str]
+    role: tuple[str, str]  # namespace, name
     reason: str
+    rules: tuple[Rule, ...] = ()
 
-    def is_for(self, user: UserInfo) -> bool:
-        """Tell whether `user` is among the subjects."""
-        return any(name == user.name if kind == "User" else name in user.groups for kind, name in self.subjects)
+    def is_for(self, name: str, groups: frozenset[str]) -> bool:
+        """Tell whether a user of this name, in these groups, is among the subjects."""
+        return name in self.users or not self.groups.isdisjoint(groups)
 
 
 class Rbac:
@@ -122,6 +69,7 @@ class Rbac:
         self._read_at = -1  # the store's revision when the cursors were last asked
         self._grants: tuple[Grant, ...] = ()
         self._of_user: dict[tuple[str, tuple[str, ...]], tuple[Grant, ...]] = {}
+        self._kept: dict[str, dict[str, tuple[int, Any]]] = {}  # by resource and key: at which revision, what it says
 
     def authorize(self, user: UserInfo, attributes: Attributes) -> Decision:
         """Decide whether a role bound to `user` allows what `attributes` say (RBAC-1, RBAC-2)."""
@@ -134,8 +82,8 @@ class Rbac:
         return DENIED
 
     def rules(self, user: UserInfo, namespace: str) -> tuple[list[Json], list[Json]]:
-        """Return what `user` may do in `namespace`."""
-        found = [rule for grant in self._grants_of(user) if grant.namespace in ("", namespace) for rule in grant.rules]
+        """Return what `user` may do in `namespace`, of very many rules the first ones."""
+        found = list(islice(self._held(user, namespace), RULES_SHOWN_MAX + 1))
         return [rule.shown() for rule in found if not rule.paths], [rule.shown() for rule in found if rule.paths]
 
     def guard(self, user: UserInfo, kind: ServedKind, new: Json, old: Json | None) -> None:
@@ -156,41 +104,47 @@ class Rbac:
             # as in the reference, a new role has no name yet when it is asked who may escalate
             if self._may(user, "escalate", resource, namespace, "" if old is None else name):
                 return
-            rules = [Rule.parse(rule) for rule in new.get("rules") or ()]
-        lacking = self._lacking(user, namespace, rules)
-        if lacking:
+            rules = parse_rules(new.get("rules"))
+        try:
+            missing = lacking(self._held(user, namespace), rules)
+        except TooManyRightsError:
+            why = (
+                "its rules stand for too many rights (each verb with each group, resource and name) to look whether"
+                " you have them all: make several roles of it"
+            )
+            raise is_forbidden(resource, name, why) from None
+        if missing:
             groups = " ".join(f'"{group}"' for group in user.groups)
-            shown = "\n".join(sorted(map(_go_form, _compacted(lacking))))
+            shown = "\n".join(sorted(map(_go_form, _compacted(missing))))
             why = (
                 f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:'
                 f"\n{shown}"
             )
             raise is_forbidden(resource, name, why)
-        if (_aggregates(new) or (old is not None and _aggregates(old))) and self._lacking(user, "", _EVERYTHING):
+        if (_aggregates(new) or (old is not None and _aggregates(old))) and self._lacks_anything(user):
             raise is_forbidden(resource, name, "must have cluster-admin privileges to use the aggregationRule")
 
-    def _lacking(self, user: UserInfo, namespace: str, rules: Iterable[Rule]) -> list[Attributes]:
-        """Return what of `rules` isn't `user`'s, piece by piece."""
-        return [atom for rule in rules for atom in rule.atoms() if not self._has(user, namespace, atom)]
+    def _lacks_anything(self, user: UserInfo) -> bool:
+        try:
+            return bool(lacking(self._held(user, ""), _EVERYTHING))
+        except TooManyRightsError:
+            return True
+
+    def _held(self, user: UserInfo, namespace: str) -> Iterator[Rule]:
+        """Give the rules that `user` has in `namespace`."""
+        for grant in self._grants_of(user):
+            if not grant.namespace or grant.namespace == namespace:
+                yield from grant.rules
 
     def _may(self, user: UserInfo, verb: str, resource: Resource, namespace: str, name: str) -> bool:
         attributes = Attributes(verb, "", True, GROUP, resource.version, resource.plural, namespace, name)
         return self.authorize(user, attributes).allowed
 
-    def _rules_of(self, resource: Resource, namespace: str, name: str) -> list[Rule]:
+    def _rules_of(self, resource: Resource, namespace: str, name: str) -> tuple[Rule, ...]:
         role = self._api.get(resource, namespace if resource.namespaced else None, name)
         if role is None:
             raise not_found(resource, name)
-        return [Rule.parse(rule) for rule in role.get("rules") or ()]
-
-    def _has(self, user: UserInfo, namespace: str, atom: Attributes) -> bool:
-        atom.namespace = namespace
-        for grant in self._grants_of(user):
-            if grant.namespace and grant.namespace != namespace:
-                continue
-            if any(_covers(rule, atom) for rule in grant.rules):
-                return True
-        return False
+        return parse_rules(role.get("rules"))
 
     def _grants_of(self, user: UserInfo) -> tuple[Grant, ...]:
         if self._is_stale():
@@ -199,9 +153,12 @@ class Rbac:
         who = (user.name, tuple(user.groups))
         grants = self._of_user.get(who)
         if grants is None:
-            if len(self._of_user) > 1000:
-                self._of_user.clear()
-            grants = self._of_user[who] = tuple(grant for grant in self._grants if grant.is_for(user))
+            groups = frozenset(user.groups)
+            grants = tuple(grant for grant in self._grants if grant.is_for(user.name, groups))
+            if len(groups) <= GROUPS_KEPT_MAX:  # a review may ask about somebody in 100 000 groups
+                if len(self._of_user) >= USERS_KEPT_MAX:
+                    self._of_user.clear()
+                self._of_user[who] = grants
         return grants
 
     def _is_stale(self) -> bool:
@@ -224,27 +181,42 @@ class Rbac:
         return stale
 
     def _read_grants(self) -> Iterator[Grant]:
+        """Give what all bindings grant; only what has changed is read anew."""
         roles: dict[tuple[str, str], tuple[Rule, ...]] = {}
         for resource in (ROLES, CLUSTER_ROLES):
-            for role in self._api.list(resource):
-                metadata = role["metadata"]
-                where = (metadata.get("namespace", ""), metadata["name"])
-                roles[where] = tuple(Rule.parse(rule) for rule in role.get("rules") or ())
+            for key, role in self._parsed(resource, lambda role: parse_rules(role.get("rules"))).items():
+                namespace, _, name = key.rpartition("/")
+                roles[namespace, name] = role
         for resource in (CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS):
-            for binding in self._api.list(resource):
-                yield _grant(binding, roles)
+            for grant in self._parsed(resource, _grant).values():
+                yield replace(grant, rules=roles.get(grant.role, ()))
+
+    def _parsed(self, resource: Resource, parse: Callable[[Json], T]) -> dict[str, T]:
+        """Return what `parse` makes of each object of a kind, by its key."""
+        shelf = self._api.shelf(resource.group, resource.version, resource.plural)
+        assert shelf is not None, f"{resource.qualified} is served"
+        before, now = self._kept.get(resource.plural, {}), {}
+        for key, stored in self._api.store.objects(shelf.store_name):
+            kept = before.get(key)
+            if kept is None or kept[0] != stored.revision:
+                kept = (stored.revision, parse(shelf.served(stored.data)))
+            now[key] = kept
+        self._kept[resource.plural] = now
+        return {key: parsed for key, (_, parsed) in now.items()}
 
 
-def _grant(binding: Json, roles: dict[tuple[str, str], tuple[Rule, ...]]) -> Grant:
+def _grant(binding: Json) -> Grant:
     metadata, reference = binding["metadata"], binding["roleRef"]
     namespace = metadata.get("namespace", "")
-    role = ("" if reference["kind"] == "ClusterRole" else namespace, reference["name"])
-    subjects = []
+    users, groups = [], []
     for subject in binding.get("subjects") or ():
-        if subject["kind"] == "ServiceAccount":
-            subjects.append(("User", f"{SERVICE_ACCOUNT}{subject.get('namespace') or namespace}:{subject['name']}"))
-        else:
-            subjects.append((subject["kind"], subject["name"]))
+        match subject["kind"]:
+            case "ServiceAccount":
+                users.append(f"{SERVICE_ACCOUNT}{subject.get('namespace') or namespace}:{subject['name']}")
+            case "User":
+                users.append(subject["name"])
+            case _:
+                groups.append(subject["name"])
     kind = "RoleBinding" if namespace else "ClusterRoleBinding"
     shown = f"{metadata['name']}/{namespace}" if namespace else metadata["name"]
     first = (binding.get("subjects") or [{}])[0]
@@ -252,7 +224,8 @@ def _grant(binding: Json, roles: dict[tuple[str, str], tuple[Rule, ...]]) -> Gra
         f'RBAC: allowed by {kind} "{shown}" of {reference["kind"]} "{reference["name"]}" '
         f'to {first.get("kind", "")} "{first.get("name", "")}"'
     )
-    return Grant(namespace, tuple(subjects), roles.get(role, ()), reason)
+    role = ("" if reference["kind"] == "ClusterRole" else namespace, reference["name"])
+    return Grant(namespace, frozenset(users), frozenset(groups), role, reason)
 
 
 def _differs_for_deletion_only(new: Json, old: Json) -> bool:
@@ -296,22 +269,3 @@ def _go_form(rule: Rule) -> str:
         f"{name}:[{' '.join(json.dumps(value) for value in values)}]" for name, values in parts.items() if values
     )
     return f"{{{shown}}}"
-
-
-def _path_matches(pattern: str, path: str) -> bool:
-    if pattern.endswith("*"):
-        return path.startswith(pattern.rstrip("*"))
-    return pattern == path
-
-
-def _covers(rule: Rule, atom: Attributes) -> bool:
-    """Tell whether `rule` allows all that `atom` stands for: a ``*`` in it is covered only by a ``*``."""
-    if not atom.is_resource:
-        has_verb = atom.verb in rule.verbs or "*" in rule.verbs
-        return has_verb and any(
-            pattern == atom.path or (pattern.endswith("*") and atom.path.startswith(pattern[:-1]))
-            for pattern in rule.paths
-        )
-    if not atom.name and rule.names:
-        return False
-    return rule.allows(atom)

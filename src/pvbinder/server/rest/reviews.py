@@ -18,7 +18,7 @@ from pvbinder.server.authentication import (
     TokenRefused,
     read_bearer,
 )
-from pvbinder.server.authorization import AlwaysAllow, Authorizer, Decision, decide
+from pvbinder.server.authorization import RULES_SHOWN_MAX, AlwaysAllow, Authorizer, Decision, decide
 from pvbinder.server.errors import ApiError, FieldError, bad_request, invalid, is_invalid, required
 from pvbinder.server.kinds.kind import Json, ServedKind
 from pvbinder.server.kinds.reviews import (
@@ -129,7 +129,11 @@ class Reviews:
             raise _refused(SELF_SUBJECT_RULES_REVIEW, [required("spec.namespace")])
         authorizer = AlwaysAllow() if MASTERS in user.groups else self.authorizer
         resource_rules, path_rules = authorizer.rules(user, namespace)
-        review["status"] = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": False}
+        status: Json = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": False}
+        if len(resource_rules) + len(path_rules) > RULES_SHOWN_MAX:
+            status["incomplete"] = True
+            status["evaluationError"] = f"there are more than {RULES_SHOWN_MAX} rules, of which these are the first"
+        review["status"] = status
 
 
 _GROUPS = ("authentication.k8s.io", "authorization.k8s.io")
