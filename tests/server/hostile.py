@@ -146,6 +146,37 @@ def _nested_any_of(levels: int) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": {"type": "string", **schema}}
 
 
+def with_columns(
+    path: str, spec: Mapping[str, Any], type_: str = "string", count: int = 1_000
+) -> Callable[[Serving], Any]:
+    """What defines widgets with many columns that show the same, and makes a few with this spec."""
+
+    async def prepare(server: Serving) -> None:
+        from pvbinder.server.definitions.establisher import Establisher
+
+        establisher = Establisher(server.store, server.api.registry, server.dispatcher, server.api.now)
+        establisher.load()
+        widgets = definition(OPEN)
+        columns = [{"name": f"c{number}", "type": type_, "jsonPath": path} for number in range(count)]
+        widgets["spec"]["versions"][0]["additionalPrinterColumns"] = columns
+        reply = await server.send("POST", DEFINITIONS, widgets)
+        assert reply.status == 201, reply.body
+        establisher.accept(reply.body)
+        for number in range(20):
+            one = msgspec.json.decode(_widget(**spec))
+            one["metadata"]["name"] = f"a{number}"
+            assert (await server.send("POST", WIDGETS, one)).status == 201
+
+    return prepare
+
+
+def _as_table(prepare: Callable[[Serving], Any], one: str = "") -> Hostile:
+    headers = {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}
+    return Hostile("GET", WIDGETS + one, lambda: b"", prepare=prepare, headers=headers)
+
+
+_WIDE: dict[str, Any] = {"a": [{"b": [1] * 100}] * 300}
+
 PODS = "/api/v1/namespaces/shop/pods"
 ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 _OWNER = {"apiVersion": "v1", "kind": "ConfigMap"}
@@ -356,6 +387,16 @@ HOSTILE: dict[str, Hostile] = {
         with_map(data=_keys(40_000)),
         {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"},
     ),
+    "columns: wildcards that multiply": _as_table(with_columns(".spec.a[*].b[*]", _WIDE)),
+    "columns: the same of one object": _as_table(with_columns(".spec.a[*].b[*]", _WIDE), "/a1"),
+    "columns: five with wildcards": _as_table(with_columns(".spec.a[*].b[*]", _WIDE, count=5)),
+    "columns: numbers": _as_table(with_columns(".spec.a[*].b[*]", _WIDE, "integer")),
+    "columns: filters that refuse": _as_table(with_columns(".spec.a[*].b[?(@.c==1)]", _WIDE)),
+    "columns: filters with wildcards": _as_table(with_columns(".spec.a[?(@.b[*]==1)].b", _WIDE)),
+    "columns: whole specs": _as_table(with_columns(".spec", _WIDE)),
+    "columns: long texts": _as_table(with_columns(".spec", {"a": "x" * 1_000_000})),
+    "columns: one long text": _as_table(with_columns(".spec.a", {"a": "x" * 1_000_000}, count=3)),
+    "columns: a long date": _as_table(with_columns(".spec.a", {"a": "2" * 1_000_000}, "date")),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pvbinder.server.definitions.json_path import JsonPathError, read_json_path
+from pvbinder.server.definitions.json_path import JsonPathError, TooManyStepsError, read_json_path
 
 OBJ = {
     "spec": {"a.b": 1, "list": [{"n": "x", "v": 1}, {"n": "y", "v": 2}], "replicas": 3},
@@ -37,3 +37,15 @@ def test_a_path_finds(path: str, found: list[Any]) -> None:
 def test_what_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(JsonPathError):
         read_json_path(path)
+
+
+ENDLESS = (".a[*].b[*]", ".a[*].b[?(@.c==1)]", ".a[?(@.b[*]==1)].b")
+
+
+@pytest.mark.parametrize("text", ENDLESS)
+def test_json_path_1_a_search_ends(text: str) -> None:
+    path = read_json_path(text)
+    obj = {"a": [{"b": list(range(100))}] * 100}
+    with pytest.raises(TooManyStepsError):
+        path.find(obj)
+    assert path.find({"a": [{"b": [1, 2]}] * 100}) is not None

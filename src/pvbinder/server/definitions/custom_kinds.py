@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.definitions.custom_schema import CustomSchema
-from pvbinder.server.definitions.json_path import JsonPathError, read_json_path
+from pvbinder.server.definitions.json_path import JsonPathError, TooManyStepsError, read_json_path
 from pvbinder.server.errors import FieldError, invalid, is_invalid
 from pvbinder.server.kinds.columns import AGE, NAME, age_of
 from pvbinder.server.kinds.kind import (
@@ -25,6 +25,12 @@ from pvbinder.server.kinds.kind import (
 )
 from pvbinder.server.kinds.scale import COLUMNS, SCALE
 from pvbinder.server.kinds.status import drop_status, keep_status
+
+ROW_STEPS_MAX: Final = 5_000  # values that all columns of a row look at
+CELL_STEPS_MIN: Final = 20
+ROW_LETTERS_MAX: Final = 16_384  # of the texts in all columns of a row
+CELL_LETTERS_MIN: Final = 64
+_MORE: Final = "..."
 
 
 def custom_schemas(definition: Json) -> list[CustomSchema]:
@@ -209,7 +215,10 @@ def _reader(text: str) -> FieldReader:
     path = read_json_path(text)
 
     def read(obj: Json) -> str:
-        found = path.find(obj)
+        try:
+            found = path.find(obj)
+        except TooManyStepsError:
+            return ""
         return _shown(found[0]) if found else ""
 
     return read
@@ -219,14 +228,14 @@ def _columns(version: Json) -> list[Column]:
     declared = version.get("additionalPrinterColumns") or []
     if not declared:
         return [NAME, Column(AGE.name, AGE.cell, "date", description=AGE.description)]
-    return [NAME, *map(_column, declared)]
+    return [NAME, *(_column(column, len(declared)) for column in declared)]
 
 
-def _column(declared: Json) -> Column:
+def _column(declared: Json, count: int) -> Column:
     path = declared.get("jsonPath", "")
     return Column(
         declared["name"],
-        _cell(path, declared.get("type", "string")),
+        _cell(path, declared.get("type", "string"), count),
         type=declared.get("type", "string"),
         format=declared.get("format", ""),
         description=declared.get("description") or f"Custom resource definition column (in JSONPath format): {path}",
@@ -234,24 +243,32 @@ def _column(declared: Json) -> Column:
     )
 
 
-def _cell(text: str, type_: str) -> Callable[[Json, datetime], object]:
-    """What a column shows; nothing where the path finds nothing, or something of another type."""
+def _cell(text: str, type_: str, count: int) -> Callable[[Json, datetime], object]:
+    """What one of `count` columns shows; nothing where the path finds nothing, or something of another type.
+
+    A row has its bounds, which columns share; a text that goes beyond ends with dots.
+    """
     try:
         path = read_json_path(text)
     except JsonPathError:
         return lambda _obj, _now: None
+    steps_max = max(CELL_STEPS_MIN, ROW_STEPS_MAX // count)
+    room = max(CELL_LETTERS_MIN, ROW_LETTERS_MAX // count)
 
     def cell(obj: Json, now: datetime) -> object:
-        found = path.find(obj)
+        try:
+            found = path.find(obj, steps_max)
+        except TooManyStepsError:
+            return _MORE if type_ == "string" else None
         if not found or found[0] is None:
             return None
         value = found[0]
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         match type_:
             case "string":
-                return ",".join(map(_shown, found))
+                return _joined(found, room)
             case "date" if isinstance(value, str):
-                return age_of(value, now)
+                return age_of(value[:room], now)
             case "integer" if is_number:
                 return int(value)
             case "number" if is_number:
@@ -264,5 +281,44 @@ def _cell(text: str, type_: str) -> Callable[[Json, datetime], object]:
     return cell
 
 
+def _joined(values: list[Any], room: int) -> str:
+    """Return values as a cell of a column shows them, of more than `room` letters the first ones."""
+    parts: list[str] = []
+    length = 0
+    for value in values:
+        for piece in (value[: room + 1],) if isinstance(value, str) else _pieces(value, room):
+            parts.append(piece)
+            length += len(piece)
+            if length > room:
+                return f"{''.join(parts)[:room]}{_MORE}"
+        parts.append(",")
+        length += 1
+    return "".join(parts[:-1])
+
+
+def _pieces(value: Any, room: int) -> Iterator[str]:
+    """Give the JSON of a value piece by piece, so that nobody makes more of it than is shown."""
+    if isinstance(value, dict):
+        before = "{"
+        for name, inner in value.items():
+            yield f"{before}{_encoded(name[: room + 1])}:"
+            yield from _pieces(inner, room)
+            before = ","
+        yield "}" if value else "{}"
+    elif isinstance(value, list):
+        before = "["
+        for inner in value:
+            yield before
+            yield from _pieces(inner, room)
+            before = ","
+        yield "]" if value else "[]"
+    else:
+        yield _encoded(value[: room + 1] if isinstance(value, str) else value)
+
+
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return value if isinstance(value, str) else _encoded(value)
+
+
+def _encoded(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

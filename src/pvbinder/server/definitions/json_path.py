@@ -1,13 +1,16 @@
 """The JSON paths of printer columns and scales: fields, indexes, wildcards, one comparison in a filter.
 
 ``.spec.replicas``, ``.status.conditions[?(@.type=="Ready")].status``, ``.spec['a.b'][0].c``, ``.items[*].name``.
+
+JSON_PATH-1  A search looks at `steps_max` values and no more: wildcards multiply, and each row searches anew.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from pvbinder.model.errors import PvbinderError
@@ -22,11 +25,18 @@ _STEP: Final = re.compile(
     """,
     re.VERBOSE,
 )
+STEPS_MAX: Final = 5_000
+_STEPS_OF_A_FILTER: Final = 20  # for each value that it looks at
+_REFUSED: Final = object()  # by a filter
 _WORDS: Final = {"true": True, "false": False}
 
 
 class JsonPathError(PvbinderError):
     """A text that is no JSON path, or one of a kind that isn't understood."""
+
+
+class TooManyStepsError(Exception):
+    """There is more at the path than may be looked at (JSON_PATH-1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +45,20 @@ class JsonPath:
 
     steps: tuple[re.Match[str], ...]
 
-    def find(self, value: Any) -> list[Any]:
-        """All values at the path."""
-        values = [value]
+    def find(self, value: Any, steps_max: int = STEPS_MAX) -> list[Any]:
+        """All values at the path; TooManyStepsError if `steps_max` values don't do (JSON_PATH-1)."""
+        values, steps = [value], 0
         for step in self.steps:
-            values = [inner for outer in values for inner in _follow(outer, step)]
+            found = []
+            for outer in values:
+                steps += 1
+                for inner in _follow(outer, step):
+                    steps += 1
+                    if steps > steps_max:
+                        raise TooManyStepsError
+                    if inner is not _REFUSED:
+                        found.append(inner)
+            values = found
         return values
 
     def field_names(self) -> list[str] | None:
@@ -69,21 +88,30 @@ def read_json_path(text: str) -> JsonPath:
     return JsonPath(tuple(steps))
 
 
-def _follow(value: Any, step: re.Match[str]) -> Iterable[Any]:
+def _follow(value: Any, step: re.Match[str]) -> Iterator[Any]:
     name = step["name"] or step["quoted"]
     if name is not None:
-        return [value[name]] if isinstance(value, dict) and name in value else []
-    if step["all"]:
-        return value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    if not isinstance(value, list):
-        return []
-    if step["index"] is not None:
-        index = int(step["index"])
-        return [value[index]] if -len(value) <= index < len(value) else []
-    left = read_json_path(step["left"])
-    right = _literal(step["right"])
-    wanted = step["operator"] == "=="
-    return [inner for inner in value if (right in left.find(inner)) == wanted]
+        if isinstance(value, dict) and name in value:
+            yield value[name]
+    elif step["all"]:
+        if isinstance(value, dict | list):
+            yield from value.values() if isinstance(value, dict) else value
+    elif isinstance(value, list):
+        if step["index"] is not None:
+            index = int(step["index"])
+            if -len(value) <= index < len(value):
+                yield value[index]
+            return
+        left = _left_of(step["left"])
+        right = _literal(step["right"])
+        wanted = step["operator"] == "=="
+        for inner in value:
+            yield inner if (right in left.find(inner, _STEPS_OF_A_FILTER)) == wanted else _REFUSED
+
+
+@lru_cache(1024)
+def _left_of(text: str) -> JsonPath:
+    return read_json_path(text)
 
 
 def _literal(text: str) -> Any:

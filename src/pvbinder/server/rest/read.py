@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
+from time import perf_counter
 
 from pvbinder.server.errors import ApiError, bad_request, not_found
 from pvbinder.server.kinds.kind import Json, Subresource
@@ -32,6 +33,7 @@ JOINED_BYTES_MAX = 1 << 20
 YAML_BYTES_MAX = 4 << 20
 CHUNK_BYTES = 64 << 10  # of a list that is sent in chunks
 CHUNKS_A_TURN = 4
+SHOWN_SECONDS = 0.01  # of making rows, in one turn
 
 
 def get(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None) -> ApiResponse:
@@ -132,23 +134,32 @@ async def _list_chunks(shelf: Shelf, stored: list[Stored], head: bytes, end: byt
     yield b"".join(parts)
 
 
+def _objects_of_a_turn(shelf: Shelf, left: Iterator[Stored]) -> Iterator[Json]:
+    """Give objects until one turn has shown enough: what showing one costs is up to its kind's columns (READ-2)."""
+    until = perf_counter() + SHOWN_SECONDS
+    size = 0
+    for count, one in enumerate(left, 1):
+        size += len(one.data)
+        yield shelf.decode(one.data)
+        if count == OBJECTS_PER_TURN or size >= BYTES_PER_TURN or perf_counter() > until:
+            return
+
+
 async def _shown_chunks(shown: Shown, stored: list[Stored], metadata: Json) -> AsyncIterator[bytes]:
     """Give the bytes of a list in another form than the objects' own; its rows or items come last (READ-2)."""
     start = encode(shown.list([], metadata))
     yield start[:-2]
-    objects: list[Json] = []
-    size = 0
+    left = iter(stored)
     before = b""
-    for position, one in enumerate(stored, 1):
-        objects.append(shown.shelf.decode(one.data))
-        size += len(one.data)
-        if len(objects) == OBJECTS_PER_TURN or size >= BYTES_PER_TURN or position == len(stored):
-            *_, last = shown.list(objects, metadata).values()
-            rows = before + encode(last)[1:-1]
-            objects, size, before = [], 0, b","
-            for piece in pieces_of(rows, CHUNK_BYTES):
-                yield piece
-            await asyncio.sleep(0)
+    while True:
+        *_, last = shown.list(_objects_of_a_turn(shown.shelf, left), metadata).values()
+        if not last:
+            break
+        rows = before + encode(last)[1:-1]
+        before = b","
+        for piece in pieces_of(rows, CHUNK_BYTES):
+            yield piece
+        await asyncio.sleep(0)
     yield start[-2:] + b"\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pvbinder.server.kinds.kind import Json, Subresource, same
@@ -47,13 +47,13 @@ class Shown:
         kind = replace(self.shelf.kind, columns=sub.columns, from_storage=same)
         return replace(self, shelf=Shelf(kind, kind)).object(body)
 
-    def list(self, objects: Sequence[Json], metadata: Json) -> Json:
+    def list(self, objects: Iterable[Json], metadata: Json) -> Json:
         """Return a list of objects, in the form in which they are stored, in the agreed form."""
         if self.form.shape == "metadata":
             return partial_object_metadata_list(objects, metadata, self.form.version)
         return self._table(objects, metadata, with_columns=True)
 
-    def _table(self, objects: Sequence[Json], metadata: Json, *, with_columns: bool) -> Json:
+    def _table(self, objects: Iterable[Json], metadata: Json, *, with_columns: bool) -> Json:
         return render_table(
             self.shelf.kind,
             objects,
