@@ -120,6 +120,18 @@ def with_many_maps(count: int) -> Callable[[Serving], Any]:
     return prepare
 
 
+def with_quotas(objects: int, quotas: int) -> Callable[[Serving], Any]:
+    """What makes many config maps, and quotas that count them."""
+
+    async def prepare(server: Serving) -> None:
+        await with_many_maps(objects)(server)
+        for number in range(quotas):
+            quota = {"metadata": {"name": f"q{number}"}, "spec": {"hard": {"configmaps": "100000"}}}
+            assert (await server.send("POST", "/api/v1/namespaces/shop/resourcequotas", quota)).status == 201
+
+    return prepare
+
+
 def with_pod(count: int) -> Callable[[Serving], Any]:
     """What makes a pod of many environment variables."""
 
@@ -387,6 +399,10 @@ HOSTILE: dict[str, Hostile] = {
         with_map(data=_keys(40_000)),
         {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"},
     ),
+    "quotas: 15 000 objects": Hostile(
+        "POST", MAPS, lambda: _map(metadata={"name": "b"}), prepare=with_quotas(15_000, 1)
+    ),
+    "quotas: 30 of them": Hostile("POST", MAPS, lambda: _map(metadata={"name": "b"}), prepare=with_quotas(5_000, 30)),
     "columns: wildcards that multiply": _as_table(with_columns(".spec.a[*].b[*]", _WIDE)),
     "columns: the same of one object": _as_table(with_columns(".spec.a[*].b[*]", _WIDE), "/a1"),
     "columns: five with wildcards": _as_table(with_columns(".spec.a[*].b[*]", _WIDE, count=5)),

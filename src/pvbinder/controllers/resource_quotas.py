@@ -35,6 +35,7 @@ from pvbinder.server.kinds.services import SERVICES
 
 CONCURRENCY: Final = 5  # --concurrent-resource-quota-syncs
 LONGEST_WAIT_SECONDS: Final = 30.0  # for a cache to be filled
+COUNTED_A_TURN: Final = 1_000  # objects, of one turn of the loop
 COUNTED_WHOLE: Final = (PODS, SERVICES)
 _QUOTAS: Final = metadata_of(RESOURCE_QUOTAS)
 
@@ -129,7 +130,9 @@ class ResourceQuotas:
     async def _usage_in(self, resource: Resource, namespace: str, spec: Json) -> Amounts:
         """Return what the objects of a kind that a quota is about count for together."""
         total: Amounts = {}
-        for obj in await self._objects_in(resource, namespace):
+        for position, obj in enumerate(await self._objects_in(resource, namespace), 1):
+            if position % COUNTED_A_TURN == 0:
+                await asyncio.sleep(0)  # the loop is everybody's
             if is_about(spec, resource, obj):
                 for name, amount in usage_of(resource, obj).items():
                     total[name] = total.get(name, ZERO) + amount

@@ -36,6 +36,10 @@ class Objects:
         """Return the objects of a resource."""
         return self.list(resource, namespace)
 
+    def count(self, resource: Resource, namespace: str | None = None) -> int:
+        """Return how many objects of a resource there are."""
+        return len(list(self.list(resource, namespace)))
+
     def list(self, resource: Resource, namespace: str | None = None) -> Iterable[Json]:
         """Return the objects of a resource."""
         return [

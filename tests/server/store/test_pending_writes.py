@@ -105,3 +105,19 @@ async def test_history_3_a_cursor_at_the_oldest_change_that_is_kept_sees_what_fo
             pass
         else:
             raise AssertionError(f"the change at {oldest_kept} was left out silently: {taken}")
+
+
+async def test_what_is_counted_is_what_the_next_write_sees(tmp_path: Path) -> None:
+    async with Store(tmp_path) as store:
+        for key in ("n/a", "n/b", "n/c", "o/a"):
+            await put(store, key, "zero")
+        slow = SlowCommits(store)
+        with slow.patch:
+            futures = [store.put(KIND, key, encoder("one"))[1] for key in ("n/a", "n/d", "o/b")]
+            futures += [store.delete(KIND, key)[1] for key in ("n/b", "n/d")]
+            for prefix in ("", "n/", "o/", "p/"):
+                assert store.count_heads(KIND, prefix) == len(list(store.heads(KIND, prefix)))
+            assert store.count_heads(KIND, "n/") == 2
+            slow.let_one_go()
+            await asyncio.gather(*futures)
+        assert store.count_heads(KIND, "n/") == 2

@@ -28,6 +28,10 @@ class Reader(Protocol):
         """Return the objects with all writes under way counted, which costs more than `list`."""
         ...
 
+    def count(self, resource: Resource, namespace: str | None = None) -> int:
+        """Return how many objects `latest` would give, which costs little."""
+        ...
+
 
 class Attributes(Struct, frozen=True):
     """Which write is asked for, and by whom; `namespace` and `subresource` are empty where there is none."""

@@ -1,7 +1,7 @@
 """ResourceQuota: how much of everything a namespace may hold (section 6, quota keys for claims).
 
 What is used is counted from the stored objects at each write (`quota_usage`), so a quota holds from the moment it is
-there; its status is for people to read.
+there; its status is for people to read. Objects that count the same whatever is in them aren't gone through.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from pvbinder.model.quantity import ZERO, Quantity
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS
 from pvbinder.server.admission.plugin import Attributes, Plugin, Reader
 from pvbinder.server.admission.pod_amounts import Amounts
-from pvbinder.server.admission.quota_usage import is_about, is_counted_by, unsaid, usage_of
+from pvbinder.server.admission.quota_usage import is_about, is_counted_by, names_of, unsaid, usage_of
 from pvbinder.server.errors import is_forbidden
 from pvbinder.server.kinds.kind import Json
 from pvbinder.server.kinds.quotas import RESOURCE_QUOTAS
 from pvbinder.server.kinds.services import SERVICES
 from pvbinder.server.validation.quantities import quantity_of
+
+_COUNTED_BY_WHAT_THEY_SAY = (PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES)
 
 
 def check_quotas(reader: Reader, on: Attributes, new: Json, old: Json | None) -> None:
@@ -37,14 +39,15 @@ def check_quotas(reader: Reader, on: Attributes, new: Json, old: Json | None) ->
     if not concerned:
         return
     usage = usage_of(on.resource, new)
-    there: list[Json] | None = None
+    used_by: dict[str, Amounts] = {}  # what is counted depends on the scopes alone
     for quota, names in concerned:
         wanted = _wanted(usage, on, quota["spec"], old)
         if wanted.keys().isdisjoint(names):
             continue
-        if there is None:
-            there = list(reader.latest(on.resource, on.namespace))
-        used = _used_by(there, on, quota["spec"])
+        scopes = repr((quota["spec"].get("scopes"), quota["spec"].get("scopeSelector")))
+        if scopes not in used_by:
+            used_by[scopes] = _used_by(reader, on, quota["spec"])
+        used = used_by[scopes]
         hard = quota["spec"]["hard"]
         over = [n for n in names if n in wanted and used.get(n, ZERO) + wanted[n] > quantity_of(hard[n])]
         if over:
@@ -69,10 +72,12 @@ def _wanted(usage: Amounts, on: Attributes, spec: Json, old: Json | None) -> Amo
     return {name: amount for name, amount in wanted.items() if amount > ZERO}
 
 
-def _used_by(there: list[Json], on: Attributes, spec: Json) -> Amounts:
-    """Return what those of the objects that a quota is about count for together."""
+def _used_by(reader: Reader, on: Attributes, spec: Json) -> Amounts:
+    """Return what those of the stored objects that a quota is about count for together."""
+    if on.resource not in _COUNTED_BY_WHAT_THEY_SAY:  # each counts the same, and no scope is about them
+        return {name: Quantity(reader.count(on.resource, on.namespace) * 10**9) for name in names_of(on.resource)}
     used: Amounts = {}
-    for obj in there:
+    for obj in reader.latest(on.resource, on.namespace):
         if is_about(spec, on.resource, obj):
             for name, amount in usage_of(on.resource, obj).items():
                 used[name] = used.get(name, ZERO) + amount

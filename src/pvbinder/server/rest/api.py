@@ -90,6 +90,11 @@ class Api:
             for _, stored in self.store.heads(shelf.store_name, shelf.prefix(namespace or "")):
                 yield shelf.served(stored.data)
 
+    def count(self, resource: Resource, namespace: str | None = None) -> int:
+        """Return how many objects `latest` would give."""
+        shelf = self.shelf(resource.group, resource.version, resource.plural)
+        return 0 if shelf is None else self.store.count_heads(shelf.store_name, shelf.prefix(namespace or ""))
+
     def list(self, resource: Resource, namespace: str | None = None) -> Iterator[Json]:
         """Give the objects of a kind, in a namespace or in all."""
         shelf = self.shelf(resource.group, resource.version, resource.plural)

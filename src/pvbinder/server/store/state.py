@@ -58,6 +58,11 @@ class Collection:
         first, end = self._span(prefix, after)
         return self._order[first:end]
 
+    def count(self, prefix: str) -> int:
+        """Return how many keys begin with `prefix`."""
+        first, end = self._span(prefix, "")
+        return end - first
+
     def first_keys(self, prefix: str, after: str, limit: int) -> tuple[list[str], int, str]:
         """Return the first `limit` of `keys` (0: all), how many come after them, and the first of those ("": none)."""
         first, end = self._span(prefix, after)

@@ -253,6 +253,15 @@ class Store:
             if head is not None:
                 yield key, head
 
+    def count_heads(self, kind: str, prefix: str = "") -> int:
+        """Return how many objects `heads` would give, without going through them."""
+        collection = self._collections.get(kind) or _EMPTY
+        count = collection.count(prefix)
+        for (of, key), stored in self._head.items():
+            if of == kind and key.startswith(prefix):
+                count += (stored is not None) - (collection.get(key) is not None)
+        return count
+
     async def settled(self, kind: str, key: str) -> None:
         """Wait until what `head` shows at `key` is durable; raises WriteFailed if it comes to nothing.
 
