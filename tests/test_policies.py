@@ -72,6 +72,58 @@ def test_every_rule_that_code_cites_is_cited_by_a_test() -> None:
     assert not untested, "\n".join(sorted(untested))
 
 
+def branches_on_a_rule(tree: ast.AST) -> list[int]:
+    """Return the lines where a rule ID or a reason decides something that mypy can't see is complete."""
+    lines = []
+    for node in ast.walk(tree):
+        parts: list[ast.AST] = []
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+            parts += [each for part in parts if isinstance(part, ast.Tuple | ast.Set | ast.List) for each in part.elts]
+        elif isinstance(node, ast.Match):
+            parts = [node.subject]
+        elif isinstance(node, ast.MatchValue) and isinstance(node.value, ast.Constant):
+            parts = [node.value]
+        if any(map(_names_a_rule, parts)):
+            lines.append(node.lineno if isinstance(node, ast.expr | ast.stmt | ast.pattern) else 0)
+    return lines
+
+
+def _names_a_rule(part: ast.AST) -> bool:
+    match part:
+        case ast.Constant(value=str(text)):
+            return text in RULES
+        case ast.Attribute(attr="rule"):
+            return True
+        case ast.Attribute(value=ast.Name(id=owner)):
+            return owner.endswith("Reason")
+        case _:
+            return False
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'if action.rule == "SC-U7": pass',
+        'if "SC-U3" == rule: pass',
+        'if rule in ("SC-P2", "SC-P5"): pass',
+        "if action.reason is WaitReason.NO_CONSUMER: pass",
+        "match action.rule:\n    case found: pass",
+        'match name:\n    case "SC-U5": pass',
+        'match name:\n    case "SC-P2" | "SC-P5": pass',
+        'match action:\n    case Wait(rule="SC-U5"): pass',
+    ],
+)
+def test_a_branch_on_a_rule_is_found(code: str) -> None:
+    assert branches_on_a_rule(ast.parse(code))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(TOP)))
+def test_nothing_is_decided_by_a_rule(path: Path) -> None:
+    """What depends on a reason matches on its members with assert_never, so that mypy finds who forgot a new one."""
+    assert not branches_on_a_rule(ast.parse(path.read_text()))
+
+
 def test_every_numbered_guarantee_has_its_test() -> None:
     names = {
         node.name

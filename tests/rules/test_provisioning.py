@@ -8,7 +8,13 @@ from tests.rules.test_reclaim import HOST_PATH, NFS, Plugins
 
 from pvbinder.rules import provisioning
 from pvbinder.rules.plugins import PluginAbilities
-from pvbinder.rules.provisioning import CannotProvision, Provisioning, ProvisionInTree, ProvisionOutside
+from pvbinder.rules.provisioning import (
+    CannotProvision,
+    NoProvisionerReason,
+    Provisioning,
+    ProvisionInTree,
+    ProvisionOutside,
+)
 from pvbinder.rules.settings import DEFAULTS, Migrations, Settings
 
 WANTING = claim(storage_class="fast")
@@ -21,7 +27,8 @@ def decide(provisioner: str, settings: Settings = DEFAULTS) -> Provisioning:
 
 
 def test_switched_off_nothing_is_said() -> None:  # PR-1
-    assert decide("csi.example.com", Settings(dynamic_provisioning=False)) == CannotProvision(None, "PR-1")
+    found = decide("csi.example.com", Settings(dynamic_provisioning=False))
+    assert found == CannotProvision(None, NoProvisionerReason.SWITCHED_OFF)
 
 
 def test_a_missing_class_is_told() -> None:  # PR-2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from pvbinder.insight.explanation import ClaimExplanation
 from pvbinder.insight.snapshot import Snapshot
@@ -78,8 +79,16 @@ def _advice(
             yield "delete the pods that use it, finished ones too"
         case "HeldByFinalizers":
             yield "see why whoever put the finalizer there hasn't removed it; removing it by hand skips its clean-up"
-        case _:
+        case "Bound" | "WillBind" | "DefaultClassComes" | "IsGoingAway":
             return
+        case "WaitsForFirstConsumer" | "WaitsForPodToBeScheduled":
+            return
+        case "VolumeIsBeingProvisioned" | "WaitsForExternalProvisioner":
+            return
+        case "ClaimMissing" | "ClaimIsAnothers":  # said of a pod; there is no claim to give advice for
+            return
+        case _:
+            assert_never(explanation.reason)
 
 
 def _for_want_of_a_volume(

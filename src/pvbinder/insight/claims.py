@@ -39,14 +39,33 @@ from pvbinder.rules.claims import (
     Bind,
     ClaimAction,
     Fail,
+    FailReason,
     Lose,
+    LoseReason,
     Provision,
     Wait,
+    WaitReason,
     decide_claim,
 )
-from pvbinder.rules.expansion import HandToDriver, WaitForExternal, decide_expansion
+from pvbinder.rules.expansion import (
+    ForgetOldCapacity,
+    Grow,
+    HandToDriver,
+    MarkForNode,
+    NotBoundToEachOther,
+    NoteOldCapacity,
+    NothingToExpand,
+    WaitForExternal,
+    decide_expansion,
+)
 from pvbinder.rules.matching import is_bound_to, modes_differ
-from pvbinder.rules.provisioning import CannotProvision, ProvisionInTree, ProvisionOutside, volume_name_for
+from pvbinder.rules.provisioning import (
+    CannotProvision,
+    NoProvisionerReason,
+    ProvisionInTree,
+    ProvisionOutside,
+    volume_name_for,
+)
 
 
 def explain_claim(claim: Claim, snapshot: Snapshot) -> ClaimExplanation:
@@ -118,15 +137,20 @@ def _explain_bind(claim: Claim, volume: Volume, rule: str, snapshot: Snapshot) -
 
 def _growth(claim: Claim, volume: Volume, snapshot: Snapshot) -> tuple[str, str]:
     """Say who has to grow the volume of `claim`, and by which rule."""
-    match decide_expansion(claim, volume, snapshot.settings.migrations):
+    decision = decide_expansion(claim, volume, snapshot.settings.migrations)
+    match decision:
         case HandToDriver(driver=driver):
             return f"the resizer of {driver} grows it, if it is running", "EX-5"
         case WaitForExternal() if volume.csi is not None:
             return f"the resizer of {volume.csi.driver} grows it, if it is running", "EX-6"
         case WaitForExternal():
             return f"nothing: nobody grows {volume.source or 'such'} volumes", "EX-6"
-        case _:
+        case (
+            NotBoundToEachOther() | NothingToExpand() | ForgetOldCapacity() | Grow() | MarkForNode() | NoteOldCapacity()
+        ):
             return "it grows when the controllers and its node have done their part", "EX-9"
+        case _:
+            assert_never(decision)
 
 
 def _explain_provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -> ClaimExplanation:
@@ -139,33 +163,8 @@ def _explain_provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -
             reason = "VolumeIsBeingProvisioned"
             summary = f"no volume fits it; {plugin.name} makes one"
             then = f"a volume is provisioned by {plugin.name} and bound"
-        case CannotProvision(event=None, rule=rule):
-            return _explained(
-                claim,
-                snapshot,
-                "Stuck",
-                "ProvisioningDisabled",
-                (action.rule, rule),
-                "no volume fits it and dynamic provisioning is switched off",
-                "nothing, until a volume that fits appears",
-            )
-        case CannotProvision(event=event, rule=rule):
-            missing = snapshot.storage_class(claim.storage_class) is None
-            assert event is not None
-            summary = (
-                f'no volume fits it and there is no StorageClass "{claim.storage_class}"'
-                if missing
-                else f"no volume fits it and nothing will provision one: {event.message}"
-            )
-            return _explained(
-                claim,
-                snapshot,
-                "Stuck",
-                "ClassMissing" if missing else "NothingProvisions",
-                (action.rule, rule),
-                summary,
-                "nothing, until one of the things below is done",
-            )
+        case CannotProvision():
+            return _explain_no_provisioner(claim, action, action.by, snapshot)
         case _:
             assert_never(action.by)
     made = snapshot.volume(volume_name_for(claim))
@@ -194,14 +193,44 @@ def _explain_provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -
     return _explained(claim, snapshot, "OnItsWay", reason, (action.rule, rule), summary, then)
 
 
+def _explain_no_provisioner(
+    claim: Claim, action: Provision, by: CannotProvision, snapshot: Snapshot
+) -> ClaimExplanation:
+    rules = (action.rule, by.rule)
+    match by.reason:
+        case NoProvisionerReason.SWITCHED_OFF:
+            return _explained(
+                claim,
+                snapshot,
+                "Stuck",
+                "ProvisioningDisabled",
+                rules,
+                "no volume fits it and dynamic provisioning is switched off",
+                "nothing, until a volume that fits appears",
+            )
+        case NoProvisionerReason.CLASS_MISSING:
+            reason: ReasonCode = "ClassMissing"
+            summary = f'no volume fits it and there is no StorageClass "{claim.storage_class}"'
+        case NoProvisionerReason.NO_PLUGIN:
+            reason = "NothingProvisions"
+            summary = "no volume fits it and nothing will provision one"
+            if by.event is not None:
+                summary += f": {by.event.message}"
+        case _:
+            assert_never(by.reason)
+    return _explained(
+        claim, snapshot, "Stuck", reason, rules, summary, "nothing, until one of the things below is done"
+    )
+
+
 # ------------------------------------------------------------------------------------------------ waiting
 
 
 def _explain_wait(claim: Claim, action: Wait, snapshot: Snapshot) -> ClaimExplanation:
-    match action.rule:
-        case "SC-U5":
+    match action.reason:
+        case WaitReason.NO_CONSUMER:
             return _explain_first_consumer(claim, snapshot)
-        case "SC-P1":
+        case WaitReason.NAMED_VOLUME_MISSING:
             return _explained(
                 claim,
                 snapshot,
@@ -213,20 +242,22 @@ def _explain_wait(claim: Claim, action: Wait, snapshot: Snapshot) -> ClaimExplan
                 volume=claim.volume_name,
                 with_volumes=False,
             )
-        case "SC-P2" | "SC-P5":
-            reason: ReasonCode = "NamedVolumeUnsuitable" if action.rule == "SC-P2" else "NamedVolumeTaken"
-            return _explain_named(claim, action.rule, reason, snapshot)
-        case _:
-            rules = (action.rule, "PR-2") if claim.storage_class else (action.rule,)
+        case WaitReason.NAMED_VOLUME_UNSUITABLE:
+            return _explain_unsuitable(claim, action, snapshot)
+        case WaitReason.NAMED_VOLUME_TAKEN:
+            return _explain_taken(claim, action, snapshot)
+        case WaitReason.NOTHING_FITS:
             return _explained(
                 claim,
                 snapshot,
                 "Stuck",
                 "NoVolumeFits",
-                rules,
+                (action.rule,),
                 "no volume fits it and nothing will provision one, as it has no class",
                 "it binds as soon as a volume without a class that fits appears",
             )
+        case _:
+            assert_never(action.reason)
 
 
 def _explain_first_consumer(claim: Claim, snapshot: Snapshot) -> ClaimExplanation:
@@ -264,24 +295,34 @@ def _explain_first_consumer(claim: Claim, snapshot: Snapshot) -> ClaimExplanatio
     )
 
 
-def _explain_named(claim: Claim, rule: str, reason: ReasonCode, snapshot: Snapshot) -> ClaimExplanation:
+def _explain_unsuitable(claim: Claim, action: Wait, snapshot: Snapshot) -> ClaimExplanation:
     volume = snapshot.volume(claim.volume_name)
     assert volume is not None
-    if reason == "NamedVolumeTaken":
-        rules: tuple[str, ...] = (rule,)
-        why = f"is bound to or reserved for {volume.claim_key}"
-    else:
-        unsuitable = advice.unsuitability(volume, claim, snapshot.settings)
-        rules, why = (rule, unsuitable.rule), f"won't do: {unsuitable.message}"
+    unsuitable = advice.unsuitability(volume, claim, snapshot.settings)
+    rules = (action.rule, unsuitable.rule)
+    return _explain_named(claim, "NamedVolumeUnsuitable", rules, f"won't do: {unsuitable.message}", snapshot)
+
+
+def _explain_taken(claim: Claim, action: Wait | Fail, snapshot: Snapshot) -> ClaimExplanation:
+    volume = snapshot.volume(claim.volume_name)
+    assert volume is not None
+    why = f"is bound to or reserved for {volume.claim_key}"
+    return _explain_named(claim, "NamedVolumeTaken", (action.rule,), why, snapshot)
+
+
+def _explain_named(
+    claim: Claim, reason: ReasonCode, rules: tuple[str, ...], why: str, snapshot: Snapshot
+) -> ClaimExplanation:
+    name = claim.volume_name
     return _explained(
         claim,
         snapshot,
         "Stuck",
         reason,
         rules,
-        f"it names volume {volume.name}, which {why}",
-        f"it binds as soon as volume {volume.name} is free and fits",
-        volume=volume.name,
+        f"it names volume {name}, which {why}",
+        f"it binds as soon as volume {name} is free and fits",
+        volume=name,
     )
 
 
@@ -289,15 +330,15 @@ def _explain_named(claim: Claim, rule: str, reason: ReasonCode, snapshot: Snapsh
 
 
 def _explain_loss(claim: Claim, action: Lose, snapshot: Snapshot) -> ClaimExplanation:
-    match action.rule:
-        case "SC-B1":
+    match action.reason:
+        case LoseReason.REFERENCE_REMOVED:
             reason: ReasonCode = "LostReference"
             summary, then = "it was bound, and its volumeName was removed", "nothing: what it was bound to is unknown"
-        case "SC-B2":
+        case LoseReason.VOLUME_GONE:
             reason = "LostVolume"
             summary = f"it was bound to volume {claim.volume_name}, which is gone"
             then = f"it is bound again if a volume called {claim.volume_name} comes back"
-        case _:
+        case LoseReason.VOLUME_IS_ANOTHERS:
             reason = "Misbound"
             volume = snapshot.volume(claim.volume_name)
             holder = volume.claim_ref if volume is not None else None
@@ -307,6 +348,8 @@ def _explain_loss(claim: Claim, action: Lose, snapshot: Snapshot) -> ClaimExplan
                 f"{holder.key if holder else 'nobody'} {whose}"
             )
             then = "nothing: the volume stays with the claim in its claimRef"
+        case _:
+            assert_never(action.reason)
     return _explained(
         claim,
         snapshot,
@@ -321,13 +364,15 @@ def _explain_loss(claim: Claim, action: Lose, snapshot: Snapshot) -> ClaimExplan
 
 
 def _explain_failure(claim: Claim, action: Fail, snapshot: Snapshot) -> ClaimExplanation:
-    match action.rule:
-        case "SC-U1":
+    match action.reason:
+        case FailReason.CLASS_IS_BROKEN:
             reason: ReasonCode = "ClassIsBroken"
-        case "SC-U2":
+        case FailReason.SELECTOR_IS_BROKEN:
             reason = "SelectorIsBroken"
+        case FailReason.BOUND_VOLUME_TAKEN:
+            return _explain_taken(claim, action, snapshot)
         case _:
-            return _explain_named(claim, action.rule, "NamedVolumeTaken", snapshot)
+            assert_never(action.reason)
     return _explained(
         claim, snapshot, "Stuck", reason, (action.rule,), action.message, "the same again", with_volumes=False
     )
@@ -349,7 +394,7 @@ def _explain_deletion(claim: Claim, snapshot: Snapshot) -> ClaimExplanation:
                 "it goes away when no pod that has a node refers to it any more, finished pods included",
                 with_volumes=False,
             )
-        case _:
+        case protection.AddFinalizer() | protection.RemoveFinalizer() | protection.AskPods() | protection.Settled():
             others = [finalizer for finalizer in claim.finalizers if finalizer != PVC_PROTECTION_FINALIZER]
             if others:
                 return _explained(
@@ -372,6 +417,8 @@ def _explain_deletion(claim: Claim, snapshot: Snapshot) -> ClaimExplanation:
                 "its protection finalizer is removed and it goes away",
                 with_volumes=False,
             )
+        case _:
+            assert_never(decision)
 
 
 # ------------------------------------------------------------------------------------------------ the evidence

@@ -8,7 +8,7 @@ of the namespace's pods and the decision is made again with it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -25,27 +25,27 @@ class AddFinalizer(Struct, frozen=True):
     """The object lacks its finalizer: write `document`."""
 
     document: Json
-    rule: str
+    rule: Literal["PC-12", "PP-3", "VP-5"]
 
 
 class RemoveFinalizer(Struct, frozen=True):
     """The object is being deleted and nothing needs it any more: write `document`."""
 
     document: Json
-    rule: str
+    rule: Literal["PC-11", "PP-2", "VP-5"]
 
 
 class Keep(Struct, frozen=True):
     """The object is being deleted, but `user` still needs it."""
 
     user: str
-    rule: str
+    rule: Literal["PC-11", "PP-2", "VP-4"]
 
 
 class AskPods(Struct, frozen=True):
     """No pod in the cache needs the claim; list the pods of its namespace live and decide again (PC-15)."""
 
-    rule: str
+    rule: Literal["PC-15", "PC-18"]
 
 
 class Settled(Struct, frozen=True):
@@ -60,7 +60,7 @@ class MarkUsage(Struct, frozen=True):
     """Write the ``Unused`` condition to the status of the claim (PC-19, PC-20)."""
 
     is_used: bool
-    rule: str
+    rule: Literal["PC-19", "PC-20"]
 
 
 Usage: TypeAlias = MarkUsage | AskPods | Settled

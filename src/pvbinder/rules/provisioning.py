@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -23,8 +23,17 @@ from pvbinder.rules import events, migration
 from pvbinder.rules.binding import reference_to
 from pvbinder.rules.events import Event
 from pvbinder.rules.plugins import PluginAbilities
+from pvbinder.rules.reasons import Reason
 from pvbinder.rules.settings import Migrations, Settings
 from pvbinder.rules.world import World
+
+
+class NoProvisionerReason(Reason):
+    """Why nobody makes a volume."""
+
+    SWITCHED_OFF = "PR-1"
+    CLASS_MISSING = "PR-2"
+    NO_PLUGIN = "PR-4"  # none that is loaded and can make volumes has the name of an in-tree provisioner
 
 
 class ProvisionInTree(Struct, frozen=True):
@@ -32,21 +41,26 @@ class ProvisionInTree(Struct, frozen=True):
 
     storage_class: StorageClass
     plugin: PluginAbilities
-    rule: str
+    rule: Literal["PR-4"] = "PR-4"
 
 
 class ProvisionOutside(Struct, frozen=True):
     """Ask an external provisioner through annotations and tell the user (PR-18 to PR-20)."""
 
     provisioner: str
-    rule: str
+    rule: Literal["PR-3", "PR-4"]
 
 
 class CannotProvision(Struct, frozen=True):
     """Nobody will make a volume; `event` of None says nothing about it, because it is switched off (PR-1)."""
 
     event: Event | None
-    rule: str
+    reason: NoProvisionerReason
+
+    @property
+    def rule(self) -> str:
+        """The rule that the reason stands for."""
+        return self.reason.rule
 
 
 Provisioning: TypeAlias = ProvisionInTree | ProvisionOutside | CannotProvision
@@ -55,24 +69,24 @@ Provisioning: TypeAlias = ProvisionInTree | ProvisionOutside | CannotProvision
 def decide_provisioning(claim: Claim, world: World, settings: Settings) -> Provisioning:
     """Say who makes a volume for `claim`, which has a class and no volume (PR-1 to PR-5)."""
     if not settings.dynamic_provisioning:
-        return CannotProvision(None, "PR-1")
+        return CannotProvision(None, NoProvisionerReason.SWITCHED_OFF)
     storage_class = world.storage_class(claim.storage_class)
     if storage_class is None:
         why = f'storageclass.storage.k8s.io "{claim.storage_class}" not found'
-        return CannotProvision(events.provisioning_failed(why), "PR-2")
+        return CannotProvision(events.provisioning_failed(why), NoProvisionerReason.CLASS_MISSING)
     provisioner = storage_class.provisioner
     driver = settings.migrations.driver_of(provisioner)
     if driver is not None:
         return ProvisionOutside(driver, "PR-3")
     plugin = world.plugins.named(provisioner)
     if plugin is not None and plugin.can_provision:
-        return ProvisionInTree(storage_class, plugin, "PR-4")
+        return ProvisionInTree(storage_class, plugin)
     if not provisioner.startswith(IN_TREE_PREFIX):
         return ProvisionOutside(provisioner, "PR-4")
     why = (
         f"no volume plugin matched name: {provisioner}" if plugin is None else "no provisionable volume plugin matched"
     )
-    return CannotProvision(events.provisioning_failed(why), "PR-4")
+    return CannotProvision(events.provisioning_failed(why), NoProvisionerReason.NO_PLUGIN)
 
 
 class Refusal(Struct, frozen=True):
@@ -80,7 +94,7 @@ class Refusal(Struct, frozen=True):
 
     event: Event
     error: str
-    rule: str
+    rule: Literal["PR-7", "PR-10"]
 
 
 def refuse_data_source(claim: Claim, plugin: PluginAbilities) -> Refusal | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -18,26 +18,26 @@ from pvbinder.rules.world import World
 class Leave(Struct, frozen=True):
     """Leave the volume as it is, for the CSI side or for a person."""
 
-    rule: str
+    rule: Literal["RC-1", "RC-2"]
 
 
 class StartRecycling(Struct, frozen=True):
     """Start the operation that scrubs the volume (RY)."""
 
-    rule: str
+    rule: Literal["RC-3"]
 
 
 class StartDeleting(Struct, frozen=True):
     """Start the operation that deletes the storage and the volume (DL)."""
 
-    rule: str
+    rule: Literal["RC-4"]
 
 
 class RefusePolicy(Struct, frozen=True):
     """The volume fails: nobody knows its reclaim policy."""
 
     event: Event
-    rule: str
+    rule: Literal["RC-5"]
 
 
 Reclaim: TypeAlias = Leave | StartRecycling | StartDeleting | RefusePolicy
@@ -79,21 +79,21 @@ def lets_go(claim: Claim | None, volume: Volume) -> bool:
 class DeleteOutside(Struct, frozen=True):
     """An external provisioner deletes it, once its phase is `Released`; nothing to do here, ever (DL-2)."""
 
-    rule: str
+    rule: Literal["DL-2"]
 
 
 class DeleteWith(Struct, frozen=True):
     """Let `plugin` delete the storage."""
 
     plugin: PluginAbilities
-    rule: str
+    rule: Literal["DL-1"]
 
 
 class CannotDelete(Struct, frozen=True):
     """The volume fails: nothing can delete its storage; `why` is the reference's text (DL-3)."""
 
     why: str
-    rule: str
+    rule: Literal["DL-3"]
 
 
 Deleter: TypeAlias = DeleteOutside | DeleteWith | CannotDelete
@@ -132,21 +132,21 @@ class NotYet(Struct, frozen=True):
     """Nothing now: it isn't released (no event), or pods still use it (RY-2)."""
 
     event: Event | None
-    rule: str
+    rule: Literal["RY-1", "RY-2"]
 
 
 class RecycleWith(Struct, frozen=True):
     """Let `plugin` scrub the storage."""
 
     plugin: PluginAbilities
-    rule: str
+    rule: Literal["RY-4"]
 
 
 class CannotRecycle(Struct, frozen=True):
     """The volume fails: nothing can scrub its storage (RY-3)."""
 
     event: Event
-    rule: str
+    rule: Literal["RY-3"]
 
 
 Recycling: TypeAlias = NotYet | RecycleWith | CannotRecycle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -34,28 +34,28 @@ class AnnealVolume(Struct, frozen=True):
     """Write `document`, whose annotations and finalizers are right, and decide again with the answer (MG-2, FZ)."""
 
     document: Json
-    rule: str
+    rule: Literal["MG-2"]
 
 
 class AskServer(Struct, frozen=True):
     """Read the claim live and decide again with the `Answer` (SV-3, SV-4)."""
 
     claim: ClaimKey
-    rule: str
+    rule: Literal["SV-3", "SV-4"]
 
 
 class SetPhase(Struct, frozen=True):
     """See that the volume is in `phase`, without a message (ST-1)."""
 
     phase: VolumePhase
-    rule: str
+    rule: Literal["SV-1", "SV-2", "SV-8"]
 
 
 class Release(Struct, frozen=True):
     """The claim is gone: see that the phase is `Released` or stays `Failed`, then do what `then` says."""
 
     then: Reclaim
-    rule: str
+    rule: Literal["SV-5", "SV-9"]
 
 
 class ReportModes(Struct, frozen=True):
@@ -64,20 +64,20 @@ class ReportModes(Struct, frozen=True):
     claim: Claim
     on_volume: Event
     on_claim: Event
-    rule: str
+    rule: Literal["SV-6"]
 
 
 class AwaitClaim(Struct, frozen=True):
     """The claim has to finish the bind: look at it (SV-7)."""
 
     claim: ClaimKey
-    rule: str
+    rule: Literal["SV-7"]
 
 
 class Unbind(Struct, frozen=True):
     """The claim is bound elsewhere: let the volume go (UB)."""
 
-    rule: str
+    rule: Literal["SV-10"]
 
 
 class Keep(Struct, frozen=True):
@@ -85,7 +85,7 @@ class Keep(Struct, frozen=True):
 
     claim: ClaimKey
     why: str
-    rule: str
+    rule: Literal["SV-3"]
 
 
 VolumeAction: TypeAlias = Keep | AnnealVolume | AskServer | SetPhase | Release | ReportModes | AwaitClaim | Unbind

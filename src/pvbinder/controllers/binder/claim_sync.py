@@ -24,10 +24,12 @@ from pvbinder.rules.claims import (
     AnnealClaim,
     AssignClass,
     Bind,
+    BindReason,
     Fail,
     Lose,
     Provision,
     Wait,
+    WaitReason,
     decide_bound,
     decide_claim,
 )
@@ -86,10 +88,10 @@ class ClaimSync:
             action = decide_claim(claim, self._caches, self._settings)
         self.decisions[type(action).__name__, action.rule] += 1
         match action:
-            case Bind(volume=volume, rule=rule):
-                await self._bind(claim, volume, rule)
-            case Wait(event=event):
-                self._waiting.add(claim, takes_free_volume=action.rule == "SC-U7")
+            case Bind(volume=volume, reason=reason):
+                await self._bind(claim, volume, reason)
+            case Wait(event=event, reason=reason):
+                self._waiting.add(claim, takes_free_volume=_takes_free_volume(reason))
                 if event is not None:
                     self._reporter.on_claim(claim, event)
                 document = binding.with_unbound_status(claim, "Pending")
@@ -118,12 +120,14 @@ class ClaimSync:
                 return not _is_complete(claim, volume, self._settings)
             case Lose():
                 return claim.phase != "Lost"
-            case Wait(event=None):
-                return binding.with_unbound_status(claim, "Pending") is not None
-            case _:
+            case Wait(event=event):
+                return event is not None or binding.with_unbound_status(claim, "Pending") is not None
+            case AnnealClaim() | AssignClass() | Provision() | Fail():
                 return True
+            case _:
+                assert_never(action)
 
-    async def _bind(self, claim: Claim, volume: Volume, rule: str) -> None:
+    async def _bind(self, claim: Claim, volume: Volume, reason: BindReason) -> None:
         """Make the writes BN-1 to BN-4, each from the answer to the one before."""
         if _is_complete(claim, volume, self._settings):
             return
@@ -144,14 +148,14 @@ class ClaimSync:
                 if document is not None:
                     claim = await self._writes.claim_status(document)
             except (ApiFailure, ConnectionFailed, binding.NoCapacityError):
-                if rule == "SC-U3":
+                if _may_be_provisioned(reason):
                     self._timers.fail("provision", key)
                 raise
-        if rule == "SC-U3":
+        if _may_be_provisioned(reason):
             self._timers.finish("provision", key)
         if is_new:
             self.binds += 1
-            log.info("volume bound", pvc=key, pv=volume.name, rule=rule)
+            log.info("volume bound", pvc=key, pv=volume.name, rule=reason.rule)
 
     def _provision(self, claim: Claim, by: Provisioning) -> None:
         """SC-U6: start the operation, or say why not; the status stays as it is."""
@@ -219,6 +223,32 @@ class ClaimSync:
                 raise SyncError(f"{text}: {why}")
             case _:
                 assert_never(proof)
+
+
+def _takes_free_volume(reason: WaitReason) -> bool:
+    """Whether a claim that waits for `reason` is helped by any volume that becomes free (WAITING-1)."""
+    match reason:
+        case WaitReason.NOTHING_FITS:
+            return True
+        case WaitReason.NO_CONSUMER:
+            return False  # FM-11
+        case WaitReason.NAMED_VOLUME_MISSING | WaitReason.NAMED_VOLUME_UNSUITABLE | WaitReason.NAMED_VOLUME_TAKEN:
+            return False  # no other volume will do
+        case _:
+            assert_never(reason)
+
+
+def _may_be_provisioned(reason: BindReason) -> bool:
+    """Whether the volume of a new pair may be the one that was provisioned for the claim: its timer ends (MT-4)."""
+    match reason:
+        case BindReason.CHOSEN:
+            return True
+        case BindReason.NAMED_AND_FREE | BindReason.NAMED_AND_RESERVED:
+            return False
+        case BindReason.CLAIM_REF_MISSING | BindReason.BOUND_TO_EACH_OTHER:
+            return False
+        case _:
+            assert_never(reason)
 
 
 def _is_complete(claim: Claim, volume: Volume, settings: Settings) -> bool:

@@ -46,8 +46,23 @@ def _needs_proof(action: VolumeAction, volume: Volume) -> bool:
             return True
         case Release():
             return not volume.is_released
-        case _:
+        case AnnealVolume() | SetPhase() | ReportModes() | AwaitClaim() | Keep():
             return False
+        case _:
+            assert_never(action)
+
+
+def _has_to_act(then: Reclaim, volume: Volume) -> bool:
+    """Whether `then` does or says anything for `volume`, which is released."""
+    match then:
+        case Leave():
+            return False
+        case RefusePolicy():
+            return volume.phase != "Failed"
+        case StartRecycling() | StartDeleting():
+            return True
+        case _:
+            assert_never(then)
 
 
 class VolumeSync:
@@ -94,12 +109,12 @@ class VolumeSync:
         match action:
             case SetPhase(phase=phase):
                 return phase != volume.phase
-            case Release(then=Leave()):
-                return not volume.is_released
-            case Release(then=RefusePolicy()):
-                return volume.phase != "Failed"
-            case _:
+            case Release(then=then):
+                return not volume.is_released or _has_to_act(then, volume)
+            case AnnealVolume() | AskServer() | ReportModes() | AwaitClaim() | Unbind() | Keep():
                 return True
+            case _:
+                assert_never(action)
 
     async def _carry_out(self, volume: Volume, action: VolumeAction) -> None:
         if isinstance(action, AnnealVolume):
