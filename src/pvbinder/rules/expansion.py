@@ -153,29 +153,29 @@ def resizer_patch(claim: Claim, driver: str) -> Json:
 
 def in_progress_patch(claim: Claim, size: Quantity, plugin: str, now: str) -> Json:
     """Mark the expansion of `claim` to `size` as begun (EX-10; a patch of the status)."""
-    change: Json = {
-        "metadata": {"annotations": {STORAGE_RESIZER: plugin}},
-        "status": {
-            "allocatedResourceStatuses": {"storage": "ControllerResizeInProgress"},
-            "allocatedResources": {"storage": str(size)},
-        },
+    status: Json = {
+        "allocatedResourceStatuses": {"storage": "ControllerResizeInProgress"},
+        "allocatedResources": {"storage": str(size)},
+        **_conditions(claim, [_condition(RESIZING, now)], keep_old=False),
     }
-    _put_conditions(change, claim, [_condition(RESIZING, now)], keep_old=False)
-    return _with_revision(claim, change)
+    return _with_revision(claim, {"metadata": {"annotations": {STORAGE_RESIZER: plugin}}, "status": status})
 
 
 def node_pending_patch(claim: Claim, now: str) -> Json:
     """Leave the rest of the expansion of `claim` to its node (EX-11; a patch of the status)."""
-    change: Json = {"status": {"allocatedResourceStatuses": {"storage": "NodeResizePending"}}}
-    _put_conditions(change, claim, [_condition(FILE_SYSTEM_RESIZE_PENDING, now, ON_NODE)], keep_old=True)
-    return _with_revision(claim, change)
+    conditions = _conditions(claim, [_condition(FILE_SYSTEM_RESIZE_PENDING, now, ON_NODE)], keep_old=True)
+    status: Json = {"allocatedResourceStatuses": {"storage": "NodeResizePending"}, **conditions}
+    return _with_revision(claim, {"status": status})
 
 
 def finished_patch(claim: Claim, size: Quantity) -> Json:
     """Give `claim` its new capacity: a block volume needs nothing from its node (EX-11; a patch of the status)."""
-    change: Json = {"status": {"capacity": {"storage": str(size)}, "allocatedResourceStatuses": {"storage": None}}}
-    _put_conditions(change, claim, [], keep_old=False)
-    return _with_revision(claim, change)
+    status: Json = {
+        "capacity": {"storage": str(size)},
+        "allocatedResourceStatuses": {"storage": None},
+        **_conditions(claim, [], keep_old=False),
+    }
+    return _with_revision(claim, {"status": status})
 
 
 def volume_size_patch(size: Quantity) -> Json:
@@ -189,8 +189,7 @@ def old_capacity_patch(capacity: Quantity | None) -> Json:
 
 
 def _with_revision(claim: Claim, change: Json) -> Json:
-    change.setdefault("metadata", {})["resourceVersion"] = claim.resource_version
-    return change
+    return {**change, "metadata": {**change.get("metadata", {}), "resourceVersion": claim.resource_version}}
 
 
 def _condition(type_: str, now: str, message: str | None = None) -> Json:
@@ -200,8 +199,11 @@ def _condition(type_: str, now: str, message: str | None = None) -> Json:
     return condition
 
 
-def _put_conditions(change: Json, claim: Claim, wanted: list[Json], *, keep_old: bool) -> None:
-    """Have the patch bring the resize conditions to `wanted`; those that are there already keep their times."""
+def _conditions(claim: Claim, wanted: list[Json], *, keep_old: bool) -> Json:
+    """Return what in a patch brings the resize conditions to `wanted`; those that are there already keep their times.
+
+    It is empty where nothing changes: an empty list would be a change.
+    """
     status = claim.document().get("status") or {}
     old: dict[str, Json] = {
         one["type"]: one for one in status.get("conditions") or [] if one["type"] in RESIZE_CONDITIONS
@@ -210,8 +212,7 @@ def _put_conditions(change: Json, claim: Claim, wanted: list[Json], *, keep_old:
     if not keep_old:
         kept = {one["type"] for one in wanted}
         entries += [{"$patch": "delete", "type": type_} for type_ in old if type_ not in kept]
-    if entries:
-        change["status"]["conditions"] = entries
+    return {"conditions": entries} if entries else {}
 
 
 def _capacity(claim: Claim) -> Quantity:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, assert_never
 
 from msgspec import Struct
 
@@ -69,6 +69,19 @@ class Pairing(Struct, frozen=True):
 
     claim: ClaimKey
     volume: VolumeName
+
+
+class ProvisionThere(Struct, frozen=True):
+    """No volume is free for the claim, and one can be made for it on the node (DB-4)."""
+
+
+class NoStorage(Struct, frozen=True):
+    """The claim can't have a volume on the node, and why."""
+
+    reason: NodeReason
+
+
+Storage: TypeAlias = Pairing | ProvisionThere | NoStorage
 
 
 class NodeFit(Struct, frozen=True):
@@ -183,16 +196,16 @@ def decide_pod(pod: Pod, nodes: Sequence[Node], cluster: Cluster, scheduler: str
         return LeaveAlone()
     if not nodes:
         return Unschedulable("no nodes available to schedule pods")
-    sorted_claims = _sort_claims(pod, cluster)
-    if isinstance(sorted_claims, str):
-        return Unschedulable(_message(len(nodes), f"{sorted_claims}.", _no_help(len(nodes))))
+    claims = _sort_claims(pod, cluster)
+    if isinstance(claims, _NotReady):
+        return Unschedulable(_message(len(nodes), f"{claims.why}.", _no_help(len(nodes))))
     demands = demands_of(pod)
-    answers = [_look_at(node, pod, demands, sorted_claims, cluster) for node in nodes]
+    answers = [_look_at(node, pod, demands, claims, cluster) for node in nodes]
     fits = [answer for answer in answers if isinstance(answer, NodeFit)]
     if fits:
         return Place(min(fits, key=lambda fit: _rank(fit, pod, cluster)))
     misfits = tuple(answer for answer in answers if isinstance(answer, NodeMisfit))
-    waits_for = frozenset(claim.storage_class for claim in sorted_claims.delayed)
+    waits_for = frozenset(claim.storage_class for claim in claims.delayed)
     return Unschedulable(_no_fit_message(misfits), misfits, waits_for)
 
 
@@ -208,12 +221,16 @@ class _Claims(Struct, frozen=True):
     delayed: tuple[Claim, ...]  # smallest request first, so that the smallest volumes that do are taken
 
 
+class _NotReady(Struct, frozen=True):
+    why: str  # in the reference's words, without a full stop
+
+
 def is_fully_bound(claim: Claim) -> bool:
     """Tell whether the bind of `claim` is completed."""
     return claim.volume_name != "" and claim.bind_completed
 
 
-def _sort_claims(pod: Pod, cluster: Cluster) -> _Claims | str:
+def _sort_claims(pod: Pod, cluster: Cluster) -> _Claims | _NotReady:
     """The claims of `pod` by what they need of a node, or why the pod can't run on any."""
     bound: dict[ClaimKey, Claim] = {}
     delayed: dict[ClaimKey, Claim] = {}
@@ -222,29 +239,31 @@ def _sort_claims(pod: Pod, cluster: Cluster) -> _Claims | str:
         claim = cluster.claim(key)
         if claim is None:
             if volume.is_ephemeral:
-                return (
+                return _NotReady(
                     f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{volume.claim_name}"'
                 )
-            return f'persistentvolumeclaim "{volume.claim_name}" not found'
+            return _NotReady(f'persistentvolumeclaim "{volume.claim_name}" not found')
         if claim.phase == "Lost":
-            return f'persistentvolumeclaim "{claim.name}" bound to non-existent persistentvolume "{claim.volume_name}"'
+            return _NotReady(
+                f'persistentvolumeclaim "{claim.name}" bound to non-existent persistentvolume "{claim.volume_name}"'
+            )
         if claim.is_deleting:
-            return f'persistentvolumeclaim "{claim.name}" is being deleted'
+            return _NotReady(f'persistentvolumeclaim "{claim.name}" is being deleted')
         if volume.is_ephemeral and not owns_claim(pod, claim):
-            return f"PVC {claim.key} was not created for pod {pod.key} (pod is not owner)"
+            return _NotReady(f"PVC {claim.key} was not created for pod {pod.key} (pod is not owner)")
         if is_fully_bound(claim):
             bound[key] = claim
             continue
         try:
             waits = claim.volume_name == "" and is_delayed(cluster.storage_class(claim.storage_class))
         except BindingModeError as error:
-            return error.message
+            return _NotReady(error.message)
         if waits:
             delayed[key] = claim
         else:
             has_unbound_immediate = True
     if has_unbound_immediate:
-        return "pod has unbound immediate PersistentVolumeClaims"
+        return _NotReady("pod has unbound immediate PersistentVolumeClaims")
     by_size = sorted(delayed.values(), key=lambda claim: (claim.request.nano, claim.name))
     return _Claims(tuple(bound.values()), tuple(by_size))
 
@@ -302,22 +321,24 @@ def _look_at_volumes(node: Node, claims: _Claims, cluster: Cluster) -> NodeFit |
             case Pairing(volume=name):
                 taken.add(name)
                 pairings.append(found)
-            case None:
+            case ProvisionThere():
                 provisions.append(claim.key)
-            case reason:
+            case NoStorage(reason=reason):
                 reasons.append(reason)
                 break
+            case _:
+                assert_never(found)
     if reasons:
         return NodeMisfit(node.key, tuple(reasons))
     return NodeFit(node.key, tuple(pairings), tuple(provisions))
 
 
-def _storage_on(node: Node, claim: Claim, taken: frozenset[str], cluster: Cluster) -> Pairing | NodeReason | None:
-    """The volume for `claim` on `node` (FM-16), None to have one provisioned there (DB-4), or why neither works."""
+def _storage_on(node: Node, claim: Claim, taken: frozenset[str], cluster: Cluster) -> Storage:
+    """The volume for `claim` on `node` (FM-16), or that one is to be provisioned there (DB-4), or why neither works."""
     plan = cluster.plan_for(claim.key)
     chosen_node = claim.selected_node if claim.selected_node is not None else plan.node if plan is not None else None
     if chosen_node is not None and chosen_node != node.name:
-        return "NoVolumeToBind"
+        return NoStorage("NoVolumeToBind")
     if plan is not None and plan.volume is not None:
         return Pairing(claim.key, plan.volume)
     if claim.selected_node is None and plan is None:
@@ -326,11 +347,13 @@ def _storage_on(node: Node, claim: Claim, taken: frozenset[str], cluster: Cluste
             return Pairing(claim.key, volume.key)
     storage_class = cluster.storage_class(claim.storage_class)
     if storage_class is None or storage_class.provisioner in ("", NO_PROVISIONER):
-        return "NoVolumeToBind"
+        return NoStorage("NoVolumeToBind")
     terms = allowed_topologies(storage_class)
     if terms and not any(term.matches(node.labels) for term in terms):
-        return "NoVolumeToBind"
-    return None if _has_room(node, claim, storage_class, cluster) else "NotEnoughStorage"
+        return NoStorage("NoVolumeToBind")
+    if not _has_room(node, claim, storage_class, cluster):
+        return NoStorage("NotEnoughStorage")
+    return ProvisionThere()
 
 
 def _free_volume(node: Node, claim: Claim, taken: frozenset[str], cluster: Cluster) -> Volume | None:

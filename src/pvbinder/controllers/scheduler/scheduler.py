@@ -20,7 +20,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, TypeVar, assert_never
+from typing import Final, NoReturn, TypeVar, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
@@ -55,6 +55,7 @@ from pvbinder.rules.scheduling import (
 EVENT_SOURCE: Final = DEFAULT_SCHEDULER
 BIND_TIMEOUT_SECONDS: Final = 600.0  # as the reference's VolumeBinding plugin waits
 CONCURRENCY: Final = 16
+BINDING_VOLUMES: Final = 'running PreBind plugin "VolumeBinding": binding volumes: '  # how the reference begins
 LIMITS: Final = RateLimits(first_seconds=0.1, most_seconds=10.0)
 
 T = TypeVar("T", bound=KubernetesObject)
@@ -244,7 +245,7 @@ class Scheduler:
             try:
                 await self._write_choice(promise)
             except ApiFailure as failure:
-                await self._give_up(pod, failure.message)
+                await self._give_up(pod, BINDING_VOLUMES + failure.message)
             promise.is_written = True
         if self._caches.promise_to(pod.key) is not promise:
             return  # while we wrote, the pod went or got a node from somebody else
@@ -255,11 +256,11 @@ class Scheduler:
             case WaitForClaims(claims=claims):
                 left_seconds = promise.deadline - asyncio.get_running_loop().time()
                 if left_seconds <= 0:
-                    await self._give_up(pod, "context deadline exceeded")
+                    await self._give_up(pod, f"{BINDING_VOLUMES}context deadline exceeded")
                 log.debug("pod waits for its claims", pod=pod.key, pvc=",".join(claims))
                 self._queue.add_after(pod.key, left_seconds)
             case ChooseAgain(why=why):
-                await self._give_up(pod, why)
+                await self._give_up(pod, BINDING_VOLUMES + why)
             case _:
                 assert_never(progress)
 
@@ -301,7 +302,7 @@ class Scheduler:
                 raise  # who answered is not known: the next try finds out (`_has_node`)
             if failure.is_conflict and await self._has_node(pod):
                 return
-            await self._give_up(pod, failure.message, prefix="Binding rejected: ")
+            await self._give_up(pod, f"Binding rejected: {failure.message}")
         promise.is_bound = True  # the watch tells when it shows; until then the promise holds the volumes
         self._placed += 1
         self._recorder.event(
@@ -320,11 +321,10 @@ class Scheduler:
         self._caches.pods.put(live)
         return live.is_scheduled or live.uid != pod.uid
 
-    async def _give_up(self, pod: Pod, why: str, *, prefix: str = 'running PreBind plugin "VolumeBinding": ') -> None:
+    async def _give_up(self, pod: Pod, message: str) -> NoReturn:
         """End the promise, tell why and come back later (SCHEDULER-4)."""
         self._caches.end_promise(pod.key, in_vain=True)
         self._waiting[pod.key] = _Waiting("", frozenset())
-        message = f"{prefix}binding volumes: {why}" if prefix.startswith("running") else f"{prefix}{why}"
         await self._report(pod, "SchedulerError", message)
         raise PlacementFailed(message)
 
