@@ -9,7 +9,6 @@ from typing import Any
 from pvbinder.model.json import Json, encode
 from pvbinder.model.objects import (
     Claim,
-    ClaimKey,
     Node,
     Pod,
     StorageClass,
@@ -25,6 +24,7 @@ from pvbinder.model.objects import (
 from pvbinder.rules.plugins import NoPlugins, Plugins
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.rules.volume_index import VolumeIndex
+from pvbinder.rules.world import ObjectsByKey, Sources, World
 
 NAMESPACE = "shop"
 DELETED_AT = "2026-01-01T00:00:00Z"
@@ -206,7 +206,7 @@ def _encoded(api_version: str, kind: str, metadata: Json, **parts: Any) -> bytes
 
 
 @dataclass
-class SmallWorld:
+class SmallWorld(World):
     """A `World` of a few objects."""
 
     volumes: list[Volume] = field(default_factory=list)
@@ -217,23 +217,15 @@ class SmallWorld:
     plugins: Plugins = field(default_factory=NoPlugins)
     settings: Settings = DEFAULTS
 
-    def volume(self, name: str) -> Volume | None:
-        return next((each for each in self.volumes if each.name == name), None)
-
-    def claim(self, key: ClaimKey) -> Claim | None:
-        return next((each for each in self.claims if each.key == key), None)
-
-    def storage_class(self, name: str) -> StorageClass | None:
-        return next((each for each in self.classes if each.name == name), None)
-
-    def storage_classes(self) -> list[StorageClass]:
-        return self.classes
-
-    def node(self, name: str) -> Node | None:
-        return next((each for each in self.nodes if each.name == name), None)
-
-    def pods_of(self, key: ClaimKey) -> list[Pod]:
-        return [each for each in self.pods if key in each.claim_keys]
-
-    def choose_volume(self, claim: Claim, *, is_delayed: bool) -> Volume | None:
-        return VolumeIndex(self.volumes, self.settings).choose(claim, is_delayed=is_delayed)
+    def __post_init__(self) -> None:
+        super().__init__(
+            Sources(
+                volumes=ObjectsByKey(self.volumes),
+                claims=ObjectsByKey(self.claims),
+                classes=ObjectsByKey(self.classes),
+                nodes=ObjectsByKey(self.nodes),
+                pods_of=lambda key: [each for each in self.pods if key in each.claim_keys],
+                index=VolumeIndex(self.volumes, self.settings),
+            ),
+            self.plugins,
+        )

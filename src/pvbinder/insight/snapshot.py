@@ -21,7 +21,6 @@ from pvbinder.model.objects import (
     Node,
     Pod,
     StorageClass,
-    Volume,
     parse_claim,
     parse_node,
     parse_pod,
@@ -31,6 +30,7 @@ from pvbinder.model.objects import (
 from pvbinder.rules.plugins import NoPlugins, Plugins
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.rules.volume_index import VolumeIndex
+from pvbinder.rules.world import ObjectsByKey, Sources, World
 
 
 class _Involved(Struct, frozen=True):
@@ -57,7 +57,7 @@ class ObservedEvent(Struct, frozen=True, rename="camel"):
         return self.last_timestamp or self.event_time or ""
 
 
-class Snapshot:
+class Snapshot(World):
     """Volumes, claims and what decides about them."""
 
     def __init__(
@@ -74,67 +74,42 @@ class Snapshot:
         self.knows_drivers = knows_drivers
         self.unreadable: list[PvbinderError] = []
         self.drivers: set[str] = set()
-        self._plugins: Plugins = plugins if plugins is not None else NoPlugins()
-        self._claims: dict[ClaimKey, Claim] = {}
-        self._classes: dict[str, StorageClass] = {}
-        self._pods: dict[str, Pod] = {}
+        self._claims = ObjectsByKey[Claim]()
+        self._classes = ObjectsByKey[StorageClass]()
+        self._pods = ObjectsByKey[Pod]()
         self._pods_of: dict[ClaimKey, list[Pod]] = {}
-        self._nodes: dict[str, Node] = {}
+        self._nodes = ObjectsByKey[Node]()
         self._events: dict[tuple[str, str, str], list[ObservedEvent]] = {}
+        super().__init__(
+            Sources(
+                volumes=self.volumes,
+                claims=self._claims,
+                classes=self._classes,
+                nodes=self._nodes,
+                pods_of=lambda key: self._pods_of.get(key, ()),
+                index=self.volumes,
+            ),
+            plugins if plugins is not None else NoPlugins(),
+        )
         for document in documents:
             try:
                 self._add(document)
             except PvbinderError as error:
                 self.unreadable.append(error)
 
-    # -- the World of the rules ----------------------------------------------------------------------------------
-
-    @property
-    def plugins(self) -> Plugins:
-        """The in-tree plugins that count as loaded."""
-        return self._plugins
-
-    def volume(self, name: str) -> Volume | None:
-        """Return the volume called `name`."""
-        return self.volumes.get(name)
-
-    def claim(self, key: ClaimKey) -> Claim | None:
-        """Return the claim with `key`."""
-        return self._claims.get(key)
-
-    def storage_class(self, name: str) -> StorageClass | None:
-        """Return the storage class called `name`."""
-        return self._classes.get(name)
-
-    def storage_classes(self) -> Iterable[StorageClass]:
-        """Return all storage classes."""
-        return self._classes.values()
-
-    def node(self, name: str) -> Node | None:
-        """Return the node called `name`."""
-        return self._nodes.get(name)
-
-    def pods_of(self, key: ClaimKey) -> Iterable[Pod]:
-        """Return the pods that refer to the claim with `key`."""
-        return self._pods_of.get(key, ())
-
-    def choose_volume(self, claim: Claim, *, is_delayed: bool) -> Volume | None:
-        """Return the volume that the binder would choose for `claim`."""
-        return self.volumes.choose(claim, is_delayed=is_delayed)
-
     # -- what only explanations ask ------------------------------------------------------------------------------
 
     def claims(self) -> Iterable[Claim]:
         """Return all claims."""
-        return self._claims.values()
+        return self._claims
 
     def nodes(self) -> Iterable[Node]:
         """Return all nodes."""
-        return self._nodes.values()
+        return self._nodes
 
     def pods(self) -> Iterable[Pod]:
         """Return all pods."""
-        return self._pods.values()
+        return self._pods
 
     def pod(self, key: str) -> Pod | None:
         """Return the pod ``namespace/name``."""
@@ -153,19 +128,16 @@ class Snapshot:
             case "PersistentVolume":
                 self.volumes.add(parse_volume(encode(document)))
             case "PersistentVolumeClaim":
-                claim = parse_claim(encode(_in_a_namespace(document)))
-                self._claims[claim.key] = claim
+                self._claims.add(parse_claim(encode(_in_a_namespace(document))))
             case "StorageClass":
-                storage_class = parse_storage_class(encode(document))
-                self._classes[storage_class.name] = storage_class
+                self._classes.add(parse_storage_class(encode(document)))
             case "Pod":
                 pod = parse_pod(encode(_in_a_namespace(document)))
-                self._pods[pod.key] = pod
+                self._pods.add(pod)
                 for key in pod.claim_keys:
                     self._pods_of.setdefault(key, []).append(pod)
             case "Node":
-                node = parse_node(encode(document))
-                self._nodes[node.name] = node
+                self._nodes.add(parse_node(encode(document)))
             case "CSIDriver":
                 self.drivers.add(str((document.get("metadata") or {}).get("name", "")))
             case "Event":

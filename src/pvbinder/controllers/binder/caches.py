@@ -11,17 +11,17 @@ Everything belongs to the loop's thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeVar
 
 from pvbinder.kube.client import KubernetesObject
 from pvbinder.kube.informer import Added, Change, Deleted, Informer, Informers, Updated
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.model.errors import PvbinderError
-from pvbinder.model.objects import Claim, ClaimKey, Node, Pod, StorageClass, Volume
+from pvbinder.model.objects import Claim, Volume
 from pvbinder.rules.plugins import Plugins
 from pvbinder.rules.settings import Settings
 from pvbinder.rules.volume_index import VolumeIndex
+from pvbinder.rules.world import Sources, World
 
 T = TypeVar("T", bound=KubernetesObject)
 
@@ -30,7 +30,7 @@ class RevisionError(PvbinderError):
     """A resource version that is no number can't be compared (B-10)."""
 
 
-class Caches:
+class Caches(World):
     """The informers that the binder needs (B-3), and what is derived from them."""
 
     def __init__(self, informers: Informers, plugins: Plugins, settings: Settings) -> None:
@@ -40,46 +40,21 @@ class Caches:
         self.pods = informers.of(PODS)
         self.nodes = informers.of(NODES)
         self.index = VolumeIndex(settings=settings)
-        self._plugins = plugins
-        self._pods_by_claim = self.pods.add_index("claim", lambda pod: pod.claim_keys)
+        pods_by_claim = self.pods.add_index("claim", lambda pod: pod.claim_keys)
+        super().__init__(
+            Sources(
+                volumes=self.volumes,
+                claims=self.claims,
+                classes=self.classes,
+                nodes=self.nodes,
+                pods_of=pods_by_claim.__getitem__,
+                index=self.index,
+            ),
+            plugins,
+        )
         self._claims_by_volume = self.claims.add_index("unsettled by volume", _volume_of_unsettled)
         self._own_writes = 0
         self.volumes.add_handler(self._index_volume)
-
-    # -- the world of the decisions
-
-    @property
-    def plugins(self) -> Plugins:
-        """The in-tree plugins that are loaded."""
-        return self._plugins
-
-    def volume(self, name: str) -> Volume | None:
-        """Return the volume called `name`."""
-        return self.volumes.get(name)
-
-    def claim(self, key: ClaimKey) -> Claim | None:
-        """Return the claim with `key`."""
-        return self.claims.get(key)
-
-    def storage_class(self, name: str) -> StorageClass | None:
-        """Return the storage class called `name`."""
-        return self.classes.get(name)
-
-    def storage_classes(self) -> Iterable[StorageClass]:
-        """Return all storage classes."""
-        return self.classes
-
-    def node(self, name: str) -> Node | None:
-        """Return the node called `name`."""
-        return self.nodes.get(name)
-
-    def pods_of(self, key: ClaimKey) -> Iterable[Pod]:
-        """Return the pods that refer to the claim with `key` (PC-6)."""
-        return self._pods_by_claim[key]
-
-    def choose_volume(self, claim: Claim, *, is_delayed: bool) -> Volume | None:
-        """Return the best volume for `claim`; raise `SelectorError` for a malformed selector (FM-2 to FM-14)."""
-        return self.index.choose(claim, is_delayed=is_delayed)
 
     def claims_naming(self, volume_name: str) -> list[Claim]:
         """Return the claims that name the volume and whose phase isn't `Bound`."""
