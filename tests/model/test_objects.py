@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from tests.rules.objects import claim, pod, storage_class, volume
 
 from pvbinder.model.json import Json, JsonError, decode, encode
 from pvbinder.model.objects import (
+    ClaimRef,
+    Condition,
+    CsiSource,
+    HostPathSource,
     MalformedObjectError,
+    NfsSource,
+    OwnerReference,
+    View,
     claim_key,
     parse_claim,
     parse_node,
@@ -17,6 +25,7 @@ from pvbinder.model.objects import (
     parse_volume_attributes_class,
 )
 from pvbinder.model.quantity import ZERO, parse_quantity
+from pvbinder.model.selectors import LabelSelector, NodeSelector
 
 BETA = "volume.beta.kubernetes.io/storage-class"
 
@@ -41,6 +50,132 @@ def test_objects_2_absent_and_null_are_the_same(parse) -> None:  # type: ignore[
     ]
     assert absent.labels == {}
     assert absent.deletion_timestamp is None
+
+
+VOLUME: Json = {
+    "metadata": {
+        "name": "disk",
+        "uid": "u-1",
+        "resourceVersion": "7",
+        "labels": {"label": "l"},
+        "annotations": {BETA: "from the annotation"},
+        "finalizers": ["finalizer"],
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "deletionTimestamp": "2026-01-02T00:00:00Z",
+    },
+    "spec": {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["mode"],
+        "claimRef": {"namespace": "shop", "name": "orders", "uid": "u-2"},
+        "persistentVolumeReclaimPolicy": "policy",
+        "storageClassName": "from the field",
+        "volumeMode": "volume mode",
+        "nodeAffinity": {"required": {"nodeSelectorTerms": []}},
+        "volumeAttributesClassName": "attributes class",
+        "csi": {"driver": "driver", "volumeHandle": "handle"},
+        "hostPath": {"path": "/host"},
+        "nfs": {"server": "nfs", "path": "/nfs"},
+    },
+    "status": {"phase": "phase", "message": "message"},
+}
+CLAIM: Json = {
+    "metadata": {
+        "name": "orders",
+        "namespace": "shop",
+        "uid": "u-2",
+        "resourceVersion": "8",
+        "labels": {"label": "l"},
+        "annotations": {BETA: "class"},
+        "finalizers": ["finalizer"],
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "deletionTimestamp": "2026-01-02T00:00:00Z",
+        "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": "u-3", "controller": True}],
+    },
+    "spec": {
+        "accessModes": ["mode"],
+        "selector": {"matchLabels": {"a": "b"}},
+        "resources": {"requests": {"storage": "1Gi"}},
+        "volumeName": "disk",
+        "volumeMode": "volume mode",
+        "volumeAttributesClassName": "wanted",
+    },
+    "status": {
+        "phase": "phase",
+        "accessModes": ["status mode"],
+        "capacity": {"storage": "2Gi"},
+        "conditions": [{"type": "Unused", "status": "True"}],
+        "currentVolumeAttributesClassName": "current",
+        "modifyVolumeStatus": {"targetVolumeAttributesClassName": "target"},
+    },
+}
+FIELDS = {
+    "volume": (
+        parse_volume(encode(VOLUME)),
+        {
+            "raw": encode(VOLUME),
+            "name": "disk",
+            "namespace": "",
+            "uid": "u-1",
+            "resource_version": "7",
+            "labels": {"label": "l"},
+            "annotations": {BETA: "from the annotation"},
+            "finalizers": ("finalizer",),
+            "created": "2026-01-01T00:00:00Z",
+            "deletion_timestamp": "2026-01-02T00:00:00Z",
+            "capacity": parse_quantity("1Gi"),
+            "access_modes": ("mode",),
+            "claim_ref": ClaimRef("shop", "orders", "u-2"),
+            "reclaim_policy": "policy",
+            "storage_class": "from the annotation",
+            "class_field": "from the field",
+            "volume_mode": "volume mode",
+            "attributes_class": "attributes class",
+            "node_affinity": NodeSelector(()),
+            "csi": CsiSource("driver", "handle"),
+            "host_path": HostPathSource("/host"),
+            "nfs": NfsSource("nfs", "/nfs"),
+            "phase": "phase",
+            "message": "message",
+        },
+    ),
+    "claim": (
+        parse_claim(encode(CLAIM)),
+        {
+            "raw": encode(CLAIM),
+            "name": "orders",
+            "namespace": "shop",
+            "uid": "u-2",
+            "resource_version": "8",
+            "labels": {"label": "l"},
+            "annotations": {BETA: "class"},
+            "finalizers": ("finalizer",),
+            "created": "2026-01-01T00:00:00Z",
+            "deletion_timestamp": "2026-01-02T00:00:00Z",
+            "owner_references": (OwnerReference("Pod", "web", "u-3", True, "v1"),),
+            "access_modes": ("mode",),
+            "selector": LabelSelector({"a": "b"}),
+            "request": parse_quantity("1Gi"),
+            "volume_name": "disk",
+            "storage_class": "class",
+            "has_class": True,
+            "volume_mode": "volume mode",
+            "attributes_class": "wanted",
+            "has_data_source": False,
+            "phase": "phase",
+            "status_access_modes": ("status mode",),
+            "status_capacity": parse_quantity("2Gi"),
+            "conditions": (Condition("Unused", "True"),),
+            "current_attributes_class": "current",
+            "target_attributes_class": "target",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("view", "fields"), FIELDS.values(), ids=FIELDS.keys())
+def test_each_field_has_what_belongs_there(view: View, fields: dict[str, object]) -> None:
+    """The two views of which there are the most are made by position."""
+    assert msgspec.structs.asdict(view) == fields
 
 
 MALFORMED: dict[str, tuple[Json, str]] = {

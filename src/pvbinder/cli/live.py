@@ -32,7 +32,7 @@ from pvbinder.kube.informer import Added, Deleted, Informer, Updated
 from pvbinder.kube.informer import Change as Seen
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
 from pvbinder.model.errors import PvbinderError
-from pvbinder.model.objects import Claim, Volume
+from pvbinder.model.objects import Claim, IdentityMeta, Volume
 from pvbinder.model.printable import printable
 from pvbinder.model.resources import EVENTS
 
@@ -77,20 +77,13 @@ class View(Protocol):
         """Show the board after `change`, or because it has settled or time has passed."""
 
 
-class _Meta(msgspec.Struct, frozen=True, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-
-
 class _Involved(msgspec.Struct, frozen=True):
     name: str = ""
     namespace: str = ""
 
 
 class _EventObject(msgspec.Struct, frozen=True, rename="camel"):
-    metadata: _Meta = _Meta()
+    metadata: IdentityMeta = IdentityMeta()
     involved_object: _Involved = _Involved()
     type: str = ""
     reason: str = ""
@@ -129,15 +122,15 @@ def parse_claim_event(data: bytes) -> ClaimEvent:
     meta, involved = found.metadata, found.involved_object
     claim_key = f"{involved.namespace}/{involved.name}"
     return ClaimEvent(
-        data,
-        meta.name,
-        meta.namespace,
-        meta.uid,
-        meta.resource_version,
-        claim_key,
-        found.type,
-        found.reason,
-        found.message,
+        raw=data,
+        name=meta.name or "",
+        namespace=meta.namespace or "",
+        uid=meta.uid or "",
+        resource_version=meta.resource_version or "",
+        claim_key=claim_key,
+        type=found.type,
+        reason=found.reason,
+        message=found.message,
     )
 
 

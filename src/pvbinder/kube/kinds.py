@@ -15,6 +15,7 @@ from pvbinder.model import resources
 from pvbinder.model.json import Json, decode
 from pvbinder.model.objects import (
     Claim,
+    IdentityMeta,
     Node,
     OwnerReference,
     Pod,
@@ -58,11 +59,7 @@ class Metadata(Struct, frozen=True, gc=False):
         return decode(self.raw)
 
 
-class _Meta(Struct, rename="camel"):
-    name: str | None = None
-    namespace: str | None = None
-    uid: str | None = None
-    resource_version: str | None = None
+class _Meta(IdentityMeta, frozen=True):
     finalizers: tuple[str, ...] | None = None
     owner_references: tuple[OwnerReference, ...] | None = None
     deletion_timestamp: str | None = None

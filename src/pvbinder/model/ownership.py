@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from pvbinder.model.objects import IdentityMeta
+
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
 
@@ -59,11 +61,7 @@ class Owned(Struct, frozen=True):
         return self.is_deleting and FOREGROUND in self.finalizers
 
 
-class _Meta(Struct, rename="camel"):
-    name: str | None = None
-    namespace: str | None = None
-    uid: str | None = None
-    resource_version: str | None = None
+class _Meta(IdentityMeta, frozen=True):
     owner_references: tuple[Owner, ...] | None = None
     finalizers: tuple[str, ...] | None = None
     deletion_timestamp: str | None = None

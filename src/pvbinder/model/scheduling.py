@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from pvbinder.model.json import Json
-from pvbinder.model.objects import MalformedObjectError, Node, Pod, StorageClass
+from pvbinder.model.objects import IdentityMeta, MalformedObjectError, Node, Pod, StorageClass
 from pvbinder.model.quantity import Quantity, QuantityError, parse_quantity
 from pvbinder.model.selectors import Labels, LabelSelector, NodeSelector, SelectorError
 
@@ -179,24 +179,17 @@ class _ClassObject(Struct, frozen=True, rename="camel"):
     allowed_topologies: tuple[TopologyTerm, ...] | None = None
 
 
-class _Meta(Struct, frozen=True, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-
-
 class _DriverSpec(Struct, frozen=True, rename="camel"):
     storage_capacity: bool | None = None
 
 
 class _DriverObject(Struct, frozen=True):
-    metadata: _Meta = msgspec.field(default_factory=_Meta)
+    metadata: IdentityMeta = msgspec.field(default_factory=IdentityMeta)
     spec: _DriverSpec | None = None
 
 
 class _CapacityObject(Struct, frozen=True, rename="camel"):
-    metadata: _Meta = msgspec.field(default_factory=_Meta)
+    metadata: IdentityMeta = msgspec.field(default_factory=IdentityMeta)
     storage_class_name: str = ""
     node_topology: LabelSelector | None = None
     capacity: str | int | float | None = None
@@ -250,7 +243,14 @@ def parse_csi_driver(data: bytes) -> CsiDriver:
     """Return the CSIDriver in `data`, or raise `MalformedObjectError`."""
     found = _decoded(_drivers, data, "CSIDriver")
     reports = found.spec is not None and found.spec.storage_capacity is True
-    return CsiDriver(data, found.metadata.name, found.metadata.uid, found.metadata.resource_version, reports)
+    meta = found.metadata
+    return CsiDriver(
+        raw=data,
+        name=meta.name or "",
+        uid=meta.uid or "",
+        resource_version=meta.resource_version or "",
+        reports_capacity=reports,
+    )
 
 
 def parse_csi_storage_capacity(data: bytes) -> CsiStorageCapacity:
@@ -258,15 +258,15 @@ def parse_csi_storage_capacity(data: bytes) -> CsiStorageCapacity:
     found = _decoded(_capacities, data, "CSIStorageCapacity")
     meta = found.metadata
     return CsiStorageCapacity(
-        data,
-        meta.name,
-        meta.namespace,
-        meta.uid,
-        meta.resource_version,
-        found.storage_class_name,
-        found.node_topology,
-        _amount(found.capacity),
-        _amount(found.maximum_volume_size),
+        raw=data,
+        name=meta.name or "",
+        namespace=meta.namespace or "",
+        uid=meta.uid or "",
+        resource_version=meta.resource_version or "",
+        storage_class=found.storage_class_name,
+        topology=found.node_topology,
+        capacity=_amount(found.capacity),
+        maximum_volume_size=_amount(found.maximum_volume_size),
     )
 
 

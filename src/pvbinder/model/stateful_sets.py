@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from pvbinder.model.json import Json
-from pvbinder.model.objects import MalformedObjectError, OwnerReference, View
+from pvbinder.model.objects import MalformedObjectError, ObjectMeta, OwnerReference, View
 from pvbinder.model.selectors import LabelSelector
 
 StatefulSetKey = NewType("StatefulSetKey", str)  # namespace/name
@@ -21,7 +21,7 @@ _ORDINAL: Final = re.compile(r"(.+)-([0-9]{1,10})", re.ASCII)
 _SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"  # what the reference's hashes are spelled with: no words by accident
 
 
-class StatefulSet(View, frozen=True):
+class StatefulSet(View, frozen=True, kw_only=True):
     """A StatefulSet; templates are JSON, since what is made of them is."""
 
     owner_references: tuple[OwnerReference, ...]
@@ -61,17 +61,7 @@ class StatefulSet(View, frozen=True):
         return f"{self.name}-{''.join(_SAFE[byte % len(_SAFE)] for byte in digest[:10])}"
 
 
-class _Meta(Struct, rename="camel"):
-    name: str | None = None
-    namespace: str | None = None
-    uid: str | None = None
-    resource_version: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    finalizers: tuple[str, ...] | None = None
-    creation_timestamp: str | None = None
-    deletion_timestamp: str | None = None
-    owner_references: tuple[OwnerReference, ...] | None = None
+class _Meta(ObjectMeta, frozen=True):
     generation: int | None = None
 
 
@@ -123,27 +113,27 @@ def parse_stateful_set(data: bytes) -> StatefulSet:
     strategy = spec.update_strategy or _UpdateStrategy()
     retention = spec.persistent_volume_claim_retention_policy or _Retention()
     return StatefulSet(
-        data,
-        meta.name or "",
-        meta.namespace or "",
-        meta.uid or "",
-        meta.resource_version or "",
-        meta.labels or {},
-        meta.annotations or {},
-        meta.finalizers or (),
-        meta.creation_timestamp or "",
-        meta.deletion_timestamp,
-        meta.owner_references or (),
-        meta.generation or 0,
-        1 if spec.replicas is None else spec.replicas,
-        (spec.ordinals.start or 0) if spec.ordinals is not None else 0,
-        spec.pod_management_policy == "Parallel",
-        strategy.type == "OnDelete",
-        (strategy.rolling_update.partition or 0) if strategy.rolling_update is not None else 0,
-        spec.selector or LabelSelector(),
-        spec.service_name or "",
-        spec.template or {},
-        spec.volume_claim_templates or (),
-        retention.when_deleted != "Delete",
-        retention.when_scaled != "Delete",
+        raw=data,
+        name=meta.name or "",
+        namespace=meta.namespace or "",
+        uid=meta.uid or "",
+        resource_version=meta.resource_version or "",
+        labels=meta.labels or {},
+        annotations=meta.annotations or {},
+        finalizers=meta.finalizers or (),
+        created=meta.creation_timestamp or "",
+        deletion_timestamp=meta.deletion_timestamp,
+        owner_references=meta.owner_references or (),
+        generation=meta.generation or 0,
+        replicas=1 if spec.replicas is None else spec.replicas,
+        first_ordinal=(spec.ordinals.start or 0) if spec.ordinals is not None else 0,
+        is_parallel=spec.pod_management_policy == "Parallel",
+        updates_on_delete=strategy.type == "OnDelete",
+        partition=(strategy.rolling_update.partition or 0) if strategy.rolling_update is not None else 0,
+        selector=spec.selector or LabelSelector(),
+        service_name=spec.service_name or "",
+        template=spec.template or {},
+        claim_templates=spec.volume_claim_templates or (),
+        retain_when_deleted=retention.when_deleted != "Delete",
+        retain_when_scaled=retention.when_scaled != "Delete",
     )

@@ -21,7 +21,7 @@ from pvbinder.kube.client import Client, Kind, WatchEvent
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.kinds import PODS
 from pvbinder.model.json import Json
-from pvbinder.model.objects import Pod, Volume
+from pvbinder.model.objects import IdentityMeta, Pod, Volume
 from pvbinder.model.resources import EVENTS
 from pvbinder.rules import events
 
@@ -47,15 +47,8 @@ class PodEvent(Struct, frozen=True):
         return f"{self.namespace}/{self.name}"
 
 
-class _Meta(Struct, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-
-
 class _EventObject(Struct):
-    metadata: _Meta = msgspec.field(default_factory=_Meta)
+    metadata: IdentityMeta = msgspec.field(default_factory=IdentityMeta)
     type: str | None = None
     message: str | None = None
 
@@ -67,7 +60,13 @@ def _parse_event(data: bytes) -> PodEvent:
     found = _decoder.decode(data)
     meta = found.metadata
     return PodEvent(
-        data, meta.name, meta.namespace, meta.uid, meta.resource_version, found.type or "Normal", found.message or ""
+        raw=data,
+        name=meta.name or "",
+        namespace=meta.namespace or "",
+        uid=meta.uid or "",
+        resource_version=meta.resource_version or "",
+        type=found.type or "Normal",
+        message=found.message or "",
     )
 
 

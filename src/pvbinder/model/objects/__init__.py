@@ -30,7 +30,7 @@ from pvbinder.model.objects.keys import (
 from pvbinder.model.objects.node import Node, parse_node
 from pvbinder.model.objects.pod import Pod, PodVolume, parse_pod
 from pvbinder.model.objects.storage_class import StorageClass, parse_storage_class
-from pvbinder.model.objects.view import MalformedObjectError, ObjectMeta, OwnerReference, View
+from pvbinder.model.objects.view import IdentityMeta, MalformedObjectError, ObjectMeta, OwnerReference, View
 from pvbinder.model.objects.volume import ClaimRef, CsiSource, HostPathSource, NfsSource, Volume, parse_volume
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Condition",
     "CsiSource",
     "HostPathSource",
+    "IdentityMeta",
     "MalformedObjectError",
     "NfsSource",
     "Node",

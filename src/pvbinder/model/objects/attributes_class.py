@@ -16,7 +16,7 @@ class _AttributesClassObject(Struct, frozen=True, gc=False, rename="camel"):
     parameters: dict[str, str] | None = None
 
 
-class VolumeAttributesClass(View, frozen=True):
+class VolumeAttributesClass(View, frozen=True, kw_only=True):
     """A VolumeAttributesClass."""
 
     driver_name: str
@@ -35,4 +35,4 @@ def parse_volume_attributes_class(data: bytes) -> VolumeAttributesClass:
     """Return the VolumeAttributesClass in `data`, or raise `MalformedObjectError` (OBJECTS-3)."""
     found = parsed(_attributes_classes, data, "VolumeAttributesClass")
     common = view_fields(data, found.metadata or NO_META)
-    return VolumeAttributesClass(*common, found.driver_name or "", found.parameters or NOTHING)
+    return VolumeAttributesClass(*common, driver_name=found.driver_name or "", parameters=found.parameters or NOTHING)

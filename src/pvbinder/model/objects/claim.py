@@ -123,6 +123,7 @@ def parse_claim(data: bytes) -> Claim:
     requests = spec.resources.requests if spec.resources is not None else None
     request = amount(requests, "PersistentVolumeClaim", meta, "spec.resources.requests")
     modify = status.modify_volume_status
+    # In the order of the fields, which a test compares one by one: by keyword it would take a third longer.
     return Claim(
         data,
         meta.name or "",

@@ -66,7 +66,7 @@ class PodVolume(Struct, frozen=True, gc=False):
     is_ephemeral: bool
 
 
-class Pod(View, frozen=True):
+class Pod(View, frozen=True, kw_only=True):
     """A Pod; `volumes` holds only those that need a claim, an ephemeral one with the claim name that P-5 gives it."""
 
     owner_references: tuple[OwnerReference, ...]
@@ -121,11 +121,11 @@ def parse_pod(data: bytes) -> Pod:
             volumes.append(PodVolume(name, f"{meta.name or ''}-{name}", is_ephemeral=True))
     return Pod(
         *view_fields(data, meta),
-        meta.owner_references or (),
-        meta.deletion_grace_period_seconds,
-        spec.node_name or "",
-        tuple(volumes),
-        status.phase or "",
-        status.message or "",
-        status.has_running_container,
+        owner_references=meta.owner_references or (),
+        deletion_grace_period_seconds=meta.deletion_grace_period_seconds,
+        node_name=spec.node_name or "",
+        volumes=tuple(volumes),
+        phase=status.phase or "",
+        message=status.message or "",
+        has_running_container=status.has_running_container,
     )

@@ -21,7 +21,7 @@ class _ClassObject(Struct, frozen=True, gc=False, rename="camel"):
     volume_binding_mode: str | None = None
 
 
-class StorageClass(View, frozen=True):
+class StorageClass(View, frozen=True, kw_only=True):
     """A StorageClass; `volume_binding_mode` of None is an error when it is used (SC-U1)."""
 
     provisioner: str
@@ -50,10 +50,10 @@ def parse_storage_class(data: bytes) -> StorageClass:
     found = parsed(_classes, data, "StorageClass")
     return StorageClass(
         *view_fields(data, found.metadata or NO_META),
-        found.provisioner or "",
-        found.parameters or NOTHING,
-        found.reclaim_policy,
-        found.mount_options or (),
-        found.allow_volume_expansion,
-        found.volume_binding_mode,
+        provisioner=found.provisioner or "",
+        parameters=found.parameters or NOTHING,
+        reclaim_policy=found.reclaim_policy,
+        mount_options=found.mount_options or (),
+        allow_volume_expansion=found.allow_volume_expansion,
+        volume_binding_mode=found.volume_binding_mode,
     )

@@ -30,13 +30,18 @@ class OwnerReference(Struct, frozen=True, gc=False, rename="camel"):
     api_version: str | None = None
 
 
-class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
-    """The metadata of any object, as it is read."""
+class IdentityMeta(Struct, frozen=True, gc=False, rename="camel"):
+    """Metadata as JSON has them, as far as they say which object it is; what reads more of them extends it."""
 
     name: str | None = None
     namespace: str | None = None
     uid: str | None = None
     resource_version: str | None = None
+
+
+class ObjectMeta(IdentityMeta, frozen=True):
+    """The metadata that views have."""
+
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     finalizers: tuple[str, ...] | None = None

@@ -154,6 +154,7 @@ def parse_volume(data: bytes) -> Volume:
     meta, spec, status = found.metadata or NO_META, found.spec or _NO_SPEC, found.status or _NO_STATUS
     annotations = meta.annotations or NOTHING
     class_field = spec.storage_class_name or ""
+    # In the order of the fields, which a test compares one by one: by keyword it would take a third longer.
     return Volume(
         data,
         meta.name or "",
