@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pvbinder.server.kinds.kind import Json
 
-Structure: TypeAlias = Mapping[
-    str, tuple[str, Any]
-]  # inner name: (API field, its structure, how to show it, or its zero value)
+Show: TypeAlias = Callable[[Any], Any]
+Zero: TypeAlias = str | bool | int | None  # what stands for a field that isn't set
+Form: TypeAlias = "Inner | Show | Zero"
+Structure: TypeAlias = Mapping[str, tuple[str, Form]]  # inner name: (API field, how it is shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ _FS_TYPE = ("fsType", "")
 _CONTEXT = 3  # lines shown around what differs
 _MOST_LINES = 2000  # of both sides together, up to which the shortest diff is looked for
 
-PERSISTENT_VOLUME_SOURCE: Structure = {
+PERSISTENT_VOLUME_SOURCE: Mapping[str, tuple[str, Inner]] = {
     "GCEPersistentDisk": (
         "gcePersistentDisk",
         Inner({"PDName": ("pdName", ""), "FSType": _FS_TYPE, "Partition": ("partition", 0), "ReadOnly": _READ_ONLY}),
