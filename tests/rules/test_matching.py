@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from tests.rules.objects import claim, claim_ref, node, volume
@@ -10,6 +10,7 @@ from tests.rules.objects import claim, claim_ref, node, volume
 from pvbinder.model.json import Json
 from pvbinder.model.selectors import SelectorError
 from pvbinder.rules.matching import (
+    Misfit,
     MisfitReason,
     check_fit,
     choose_for_node,
@@ -179,3 +180,8 @@ def test_for_a_node_access_modes_are_checked_again() -> None:  # FM-16
 def test_without_a_node_a_delayed_claim_gets_only_what_is_reserved() -> None:  # FM-11
     assert choose_for_node([volume()], CLAIM, None, is_delayed=True) is None
     assert choose_for_node([volume()], CLAIM, node(), is_delayed=True) is not None
+
+
+@pytest.mark.parametrize("reason", get_args(MisfitReason))
+def test_every_misfit_has_its_rule(reason: MisfitReason) -> None:
+    assert Misfit(reason, "", "").rule.startswith("FM-")

@@ -30,8 +30,6 @@ def why_not(misfit: Misfit) -> str:
             return f"class is {named(misfit.found)}, not {named(misfit.wanted)}"
         case "AccessModesMissing":
             return f"offers {misfit.found or 'no access mode'}, not {misfit.wanted}"
-        case "NodeDoesntMatch":
-            return f"can't be used on node {misfit.wanted}"
         case _:
             assert_never(misfit.reason)
 

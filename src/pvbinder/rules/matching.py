@@ -7,8 +7,8 @@ at the first one (`check_fit`), whoever explains wants them all (`misfits`). The
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -28,21 +28,36 @@ MisfitReason = Literal[
     "LabelsDontMatch",
     "ClassDiffers",
     "AccessModesMissing",
-    "NodeDoesntMatch",
 ]
 
 ACCESS_MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")  # in the order of FM-1
 _SHORT = dict(zip(ACCESS_MODES, ("RWO", "ROX", "RWX", "RWOP"), strict=True))
 _ORDER = {mode: place for place, mode in enumerate(ACCESS_MODES)}
+_RULES: Final[Mapping[MisfitReason, str]] = {
+    "AccessModesMissing": "FM-2",
+    "ClaimedByAnother": "FM-6",
+    "TooSmall": "FM-6a",
+    "VolumeModeDiffers": "FM-7a",
+    "AttributesClassDiffers": "FM-8",
+    "BeingDeleted": "FM-9",
+    "WaitsForConsumer": "FM-11",
+    "NotAvailable": "FM-12",
+    "LabelsDontMatch": "FM-13",
+    "ClassDiffers": "FM-14",
+}
 
 
 class Misfit(Struct, frozen=True):
     """Why a volume can't serve a claim."""
 
-    rule: str
     reason: MisfitReason
     wanted: str
     found: str
+
+    @property
+    def rule(self) -> str:
+        """The rule that it fails."""
+        return _RULES[self.reason]
 
 
 def is_bound_to(volume: Volume, claim: Claim) -> bool:
@@ -127,28 +142,28 @@ def nearest_misses(
 def _misfits(volume: Volume, claim: Claim, is_delayed: bool, settings: Settings) -> Iterator[Misfit]:
     selector = selector_of(claim)
     if not offers_modes(volume, claim):
-        yield Misfit("FM-2", "AccessModesMissing", short_modes(claim.access_modes), short_modes(volume.access_modes))
+        yield Misfit("AccessModesMissing", short_modes(claim.access_modes), short_modes(volume.access_modes))
     is_bound = is_bound_to(volume, claim)
     if volume.claim_ref is not None and not is_bound:
-        yield Misfit("FM-6", "ClaimedByAnother", *_claimants(volume, claim))
+        yield Misfit("ClaimedByAnother", *_claimants(volume, claim))
     if volume.size < claim.request:
-        yield Misfit("FM-6a", "TooSmall", str(claim.request), str(volume.size))
+        yield Misfit("TooSmall", str(claim.request), str(volume.size))
     if modes_differ(volume, claim):
-        yield Misfit("FM-7a", "VolumeModeDiffers", claim.volume_mode, volume.volume_mode)
+        yield Misfit("VolumeModeDiffers", claim.volume_mode, volume.volume_mode)
     if attributes_classes_differ(volume, claim, settings):
-        yield Misfit("FM-8", "AttributesClassDiffers", claim.attributes_class, volume.attributes_class)
+        yield Misfit("AttributesClassDiffers", claim.attributes_class, volume.attributes_class)
     if volume.deletion_timestamp is not None:
-        yield Misfit("FM-9", "BeingDeleted", "", volume.deletion_timestamp)
+        yield Misfit("BeingDeleted", "", volume.deletion_timestamp)
     if is_bound:
         return  # FM-10: whoever reserves a volume overrules class, selector and phase
     if is_delayed:
-        yield Misfit("FM-11", "WaitsForConsumer", SELECTED_NODE, "")
+        yield Misfit("WaitsForConsumer", SELECTED_NODE, "")
     if volume.phase != "Available":
-        yield Misfit("FM-12", "NotAvailable", "Available", volume.phase)
+        yield Misfit("NotAvailable", "Available", volume.phase)
     if selector is not None and not selector.matches(volume.labels):
-        yield Misfit("FM-13", "LabelsDontMatch", _shown_selector(selector), _shown_labels(volume.labels))
+        yield Misfit("LabelsDontMatch", _shown_selector(selector), _shown_labels(volume.labels))
     if volume.storage_class != claim.storage_class:
-        yield Misfit("FM-14", "ClassDiffers", claim.storage_class, volume.storage_class)
+        yield Misfit("ClassDiffers", claim.storage_class, volume.storage_class)
 
 
 def _claimants(volume: Volume, claim: Claim) -> tuple[str, str]:
