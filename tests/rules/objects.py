@@ -223,9 +223,9 @@ class SmallWorld(World):
                 volumes=ObjectsByKey(self.volumes),
                 claims=ObjectsByKey(self.claims),
                 classes=ObjectsByKey(self.classes),
-                nodes=ObjectsByKey(self.nodes),
                 pods_of=lambda key: [each for each in self.pods if key in each.claim_keys],
-                index=VolumeIndex(self.volumes, self.settings),
             ),
-            self.plugins,
+            nodes=ObjectsByKey(self.nodes),
+            index=VolumeIndex(self.volumes, self.settings),
+            plugins=self.plugins,
         )

@@ -33,6 +33,7 @@ from pvbinder.model.scheduling import (
 from pvbinder.rules.scheduling import (
     BindPod,
     ChooseAgain,
+    Cluster,
     LeaveAlone,
     NodeFit,
     Pairing,
@@ -44,6 +45,7 @@ from pvbinder.rules.scheduling import (
     decide_pod,
     decide_progress,
 )
+from pvbinder.rules.world import ObjectsByKey, Sources
 
 PREEMPTION = (
     " no new claims to deallocate, preemption: 0/{n} nodes are available: {n} Preemption is not helpful for scheduling."
@@ -54,7 +56,7 @@ BOUND = {"pv.kubernetes.io/bind-completed": "yes"}
 
 
 @dataclass
-class SmallCluster:
+class SmallCluster(Cluster):
     """A `Cluster` of a few objects."""
 
     claims: list[Claim] = field(default_factory=list)
@@ -68,26 +70,24 @@ class SmallCluster:
     crowd: dict[NodeName, int] = field(default_factory=dict)
     failures: dict[NodeName, int] = field(default_factory=dict)
 
-    def claim(self, key: ClaimKey) -> Claim | None:
-        return next((each for each in self.claims if each.key == key), None)
-
-    def volume(self, name: str) -> Volume | None:
-        return next((each for each in self.volumes if each.name == name), None)
+    def __post_init__(self) -> None:
+        super().__init__(
+            Sources(
+                volumes=ObjectsByKey(self.volumes),
+                claims=ObjectsByKey(self.claims),
+                classes=ObjectsByKey(self.classes),
+                pods_of=lambda key: [each for each in self.pods if key in each.claim_keys],
+            )
+        )
 
     def candidates(self, claim: Claim) -> list[Volume]:
         return [each for each in self.volumes if each.storage_class == claim.storage_class]
-
-    def storage_class(self, name: str) -> StorageClass | None:
-        return next((each for each in self.classes if each.name == name), None)
 
     def csi_driver(self, name: str) -> CsiDriver | None:
         return next((each for each in self.drivers if each.name == name), None)
 
     def capacities_of_class(self, name: str) -> list[CsiStorageCapacity]:
         return [each for each in self.capacities if each.storage_class == name]
-
-    def users_of(self, key: ClaimKey) -> list[Pod]:
-        return [each for each in self.pods if key in each.claim_keys]
 
     def plan_for(self, key: ClaimKey) -> Plan | None:
         return self.plans.get(key)

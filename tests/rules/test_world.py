@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.rules.objects import claim
 
 from pvbinder.controllers.binder.caches import Caches
+from pvbinder.controllers.scheduler.caches import SchedulerCaches
 from pvbinder.insight.snapshot import Snapshot
-from pvbinder.rules.world import ObjectsByKey, World
+from pvbinder.rules.world import Lookups, ObjectsByKey, World
 
 
-def test_world_1_a_snapshot_and_the_binders_caches_look_things_up_the_same_way() -> None:
-    lookups = [name for name in vars(World) if not name.startswith("_")]
+@pytest.mark.parametrize(
+    ("kept", "shape"), [(Caches, World), (Snapshot, World), (SchedulerCaches, Lookups)], ids=lambda each: each.__name__
+)
+def test_world_1_whoever_keeps_the_objects_they_are_looked_up_the_same_way(kept: type, shape: type) -> None:
+    lookups = {name for each in (Lookups, shape) for name in vars(each) if not name.startswith("_")}
 
-    assert {"volume", "claim", "storage_class", "storage_classes", "node", "pods_of", "choose_volume"} <= set(lookups)
-    for kept in (Caches, Snapshot):
-        assert issubclass(kept, World)
-        assert not set(lookups) & set(vars(kept)), "nothing is looked up in a way of its own"
+    assert {"volume", "claim", "storage_class", "pods_of"} <= lookups
+    assert issubclass(kept, shape)
+    assert not lookups & set(vars(kept)), "nothing is looked up in a way of its own"
 
 
 def test_of_two_objects_with_the_same_key_the_later_one_counts() -> None:

@@ -85,11 +85,11 @@ class Snapshot(World):
                 volumes=self.volumes,
                 claims=self._claims,
                 classes=self._classes,
-                nodes=self._nodes,
                 pods_of=lambda key: self._pods_of.get(key, ()),
-                index=self.volumes,
             ),
-            plugins if plugins is not None else NoPlugins(),
+            nodes=self._nodes,
+            index=self.volumes,
+            plugins=plugins if plugins is not None else NoPlugins(),
         )
         for document in documents:
             try:

@@ -12,9 +12,10 @@ claims to provision, then with the fewest pods, then the first by name is taken.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, Protocol, TypeAlias, assert_never
+from typing import Final, Literal, TypeAlias, assert_never
 
 from msgspec import Struct
 
@@ -34,6 +35,7 @@ from pvbinder.model.selectors import SelectorError
 from pvbinder.rules.classes import BindingModeError, is_delayed
 from pvbinder.rules.matching import choose_for_node, is_bound_to, is_usable_on
 from pvbinder.rules.protection import owns_claim
+from pvbinder.rules.world import Lookups
 
 READ_WRITE_ONCE_POD: Final = "ReadWriteOncePod"
 _CORDON: Final = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
@@ -127,56 +129,44 @@ class Plan(Struct, frozen=True):
     volume: VolumeName | None = None
 
 
-class Cluster(Protocol):
+class Cluster(Lookups, ABC):
     """What placing a pod may look at: the caches, read only, and what other pods have been promised."""
 
-    def claim(self, key: ClaimKey) -> Claim | None:
-        """Return the claim with `key`."""
-        ...
+    def users_of(self, key: ClaimKey) -> Iterable[Pod]:
+        """Return the pods that refer to the claim with `key`, the one to be placed among them."""
+        return self.pods_of(key)
 
-    def volume(self, name: str) -> Volume | None:
-        """Return the volume called `name`."""
-        ...
-
+    @abstractmethod
     def candidates(self, claim: Claim) -> Iterable[Volume]:
         """Return the volumes of the claim's class that are free or reserved for it; others may be among them."""
-        ...
 
-    def storage_class(self, name: str) -> StorageClass | None:
-        """Return the storage class called `name`."""
-        ...
-
+    @abstractmethod
     def csi_driver(self, name: str) -> CsiDriver | None:
         """Return the CSIDriver called `name`."""
-        ...
 
+    @abstractmethod
     def capacities_of_class(self, name: str) -> Iterable[CsiStorageCapacity]:
         """Return what is left of the class called `name`."""
-        ...
 
-    def users_of(self, key: ClaimKey) -> Iterable[Pod]:
-        """Return the pods that refer to the claim with `key`."""
-        ...
-
+    @abstractmethod
     def plan_for(self, key: ClaimKey) -> Plan | None:
         """Return what has been chosen for the claim with `key`, for whichever pod."""
-        ...
 
+    @abstractmethod
     def promised(self, name: VolumeName) -> ClaimKey | None:
         """Return the claim that the volume called `name` has been chosen for."""
-        ...
 
+    @abstractmethod
     def is_placed(self, pod: Pod) -> bool:
         """Tell whether `pod` has a node, or has been promised one."""
-        ...
 
+    @abstractmethod
     def pods_on(self, node: NodeName) -> int:
         """Return how many pods `node` has or has been promised."""
-        ...
 
+    @abstractmethod
     def failures_on(self, pod: PodKey, node: NodeName) -> int:
         """Return how often `pod` was promised `node` in vain."""
-        ...
 
 
 def is_ours(pod: Pod, scheduler: str = DEFAULT_SCHEDULER) -> bool:

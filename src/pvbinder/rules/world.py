@@ -1,7 +1,8 @@
 """What decisions may look at: the objects as somebody knows them, read only.
 
 WORLD-1  There is one way to look things up, whoever keeps the objects: the binder's caches and the snapshot that
-         `explain` reads are both a `World`, so that the same objects give the same answers.
+         `explain` reads are both a `World`, so that the same objects give the same answers. What the scheduler knows
+         (`rules.scheduling.Cluster`) shares the lookups, too.
 """
 
 from __future__ import annotations
@@ -61,26 +62,23 @@ class ObjectsByKey(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where a `World` looks things up; whoever makes one keeps them current."""
+    """Where things are looked up; whoever makes one keeps them current."""
 
     volumes: Objects[Volume]
     claims: Objects[Claim]
     classes: Objects[StorageClass]
-    nodes: Objects[Node]
     pods_of: Callable[[ClaimKey], Iterable[Pod]]  # those that refer to a claim
-    index: VolumeIndex  # of `volumes`
 
 
-class World:
+class Lookups:
     """The objects as we know them, which may be older than what the API server has.
 
     A decision that can't live with that returns an action that asks the server and is made again with the answer.
     """
 
-    def __init__(self, sources: Sources, plugins: Plugins) -> None:
-        """Look up objects in `sources`; `plugins` are the in-tree plugins that count as loaded."""
+    def __init__(self, sources: Sources) -> None:
+        """Look up objects in `sources`."""
         self._sources = sources
-        self.plugins = plugins
 
     def volume(self, name: str) -> Volume | None:
         """Return the volume called `name`."""
@@ -94,18 +92,29 @@ class World:
         """Return the storage class called `name`."""
         return self._sources.classes.get(name)
 
+    def pods_of(self, key: ClaimKey) -> Iterable[Pod]:
+        """Return the pods that refer to the claim with `key` (PC-6)."""
+        return self._sources.pods_of(key)
+
+
+class World(Lookups):
+    """What the decisions about claims and volumes look at."""
+
+    def __init__(self, sources: Sources, *, nodes: Objects[Node], index: VolumeIndex, plugins: Plugins) -> None:
+        """Choose from `index`, which holds the volumes of `sources`; `plugins` count as loaded."""
+        super().__init__(sources)
+        self._nodes_by_name = nodes
+        self._index = index
+        self.plugins = plugins
+
     def storage_classes(self) -> Iterable[StorageClass]:
         """Return all storage classes."""
         return self._sources.classes
 
     def node(self, name: str) -> Node | None:
         """Return the node called `name`."""
-        return self._sources.nodes.get(name)
-
-    def pods_of(self, key: ClaimKey) -> Iterable[Pod]:
-        """Return the pods that refer to the claim with `key` (PC-6)."""
-        return self._sources.pods_of(key)
+        return self._nodes_by_name.get(name)
 
     def choose_volume(self, claim: Claim, *, is_delayed: bool) -> Volume | None:
         """Return the best volume for `claim` (FM-2 to FM-14); raise `SelectorError` for a malformed selector."""
-        return self._sources.index.choose(claim, is_delayed=is_delayed)
+        return self._index.choose(claim, is_delayed=is_delayed)

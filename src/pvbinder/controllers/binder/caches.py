@@ -46,11 +46,11 @@ class Caches(World):
                 volumes=self.volumes,
                 claims=self.claims,
                 classes=self.classes,
-                nodes=self.nodes,
                 pods_of=pods_by_claim.__getitem__,
-                index=self.index,
             ),
-            plugins,
+            nodes=self.nodes,
+            index=self.index,
+            plugins=plugins,
         )
         self._claims_by_volume = self.claims.add_index("unsettled by volume", _volume_of_unsettled)
         self._own_writes = 0

@@ -16,14 +16,15 @@ from pvbinder.kube.client import Kind
 from pvbinder.kube.informer import Added, Change, Deleted, Informers, Updated
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.model import resources
-from pvbinder.model.objects import Claim, ClaimKey, NodeName, Pod, PodKey, StorageClass, Volume, VolumeName
+from pvbinder.model.objects import Claim, ClaimKey, NodeName, Pod, PodKey, Volume, VolumeName
 from pvbinder.model.scheduling import (
     CsiDriver,
     CsiStorageCapacity,
     parse_csi_driver,
     parse_csi_storage_capacity,
 )
-from pvbinder.rules.scheduling import NodeFit, Plan
+from pvbinder.rules.scheduling import Cluster, NodeFit, Plan
+from pvbinder.rules.world import Sources
 
 DRIVERS: Final[Kind[CsiDriver]] = Kind(resources.CSI_DRIVERS, parse_csi_driver)
 CAPACITIES: Final[Kind[CsiStorageCapacity]] = Kind(resources.CSI_STORAGE_CAPACITIES, parse_csi_storage_capacity)
@@ -40,7 +41,7 @@ class Promise:
     is_bound: bool = False
 
 
-class SchedulerCaches:
+class SchedulerCaches(Cluster):
     """The `Cluster` of the scheduling rules."""
 
     def __init__(self, informers: Informers) -> None:
@@ -51,7 +52,15 @@ class SchedulerCaches:
         self.classes = informers.of(STORAGE_CLASSES)
         self.drivers = informers.of(DRIVERS)
         self.capacities = informers.of(CAPACITIES)
-        self._pods_by_claim = self.pods.add_index("claim", lambda pod: pod.claim_keys)
+        pods_by_claim = self.pods.add_index("claim", lambda pod: pod.claim_keys)
+        super().__init__(
+            Sources(
+                volumes=self.volumes,
+                claims=self.claims,
+                classes=self.classes,
+                pods_of=pods_by_claim.__getitem__,
+            )
+        )
         self._crowd: Counter[NodeName] = Counter()  # pods that nodes have or have been promised
         self.pods.add_handler(self._count)
         self._free_by_class = self.volumes.add_index("free by class", _class_of_free)
@@ -64,22 +73,10 @@ class SchedulerCaches:
 
     # -- what the rules ask
 
-    def claim(self, key: ClaimKey) -> Claim | None:
-        """Return the claim with `key`."""
-        return self.claims.get(key)
-
-    def volume(self, name: str) -> Volume | None:
-        """Return the volume called `name`."""
-        return self.volumes.get(name)
-
     def candidates(self, claim: Claim) -> Iterable[Volume]:
         """Return the volumes of the claim's class that are free or reserved for it."""
         reserved = (volume for volume in self._reserved[claim.key] if volume.storage_class == claim.storage_class)
         return chain(reserved, self._free_by_class[claim.storage_class])
-
-    def storage_class(self, name: str) -> StorageClass | None:
-        """Return the storage class called `name`."""
-        return self.classes.get(name)
 
     def csi_driver(self, name: str) -> CsiDriver | None:
         """Return the CSIDriver called `name`."""
@@ -88,10 +85,6 @@ class SchedulerCaches:
     def capacities_of_class(self, name: str) -> Iterable[CsiStorageCapacity]:
         """Return what is left of the class called `name`."""
         return self._capacities_by_class[name]
-
-    def users_of(self, key: ClaimKey) -> list[Pod]:
-        """Return the pods that refer to the claim with `key`."""
-        return self._pods_by_claim[key]
 
     def plan_for(self, key: ClaimKey) -> Plan | None:
         """Return what has been chosen for the claim with `key`, for whichever pod."""
