@@ -38,10 +38,18 @@ def volume_note(volume: Volume, reasons: tuple[Misfit, ...], snapshot: Snapshot,
         why = "fits" + where + ("; a pod must use the claim first" if claim.storage_class else "")
         if volume.node_affinity is not None and not nodes:
             why = "would fit, but no node matches its node affinity"
-        return VolumeNote(volume.name, "FM-11", "WaitsForConsumer", why, "", "")
+        return VolumeNote(name=volume.name, rule="FM-11", reason="WaitsForConsumer", why=why, wanted="", found="")
     first = reasons[0]
     codes = tuple(reason.reason for reason in reasons)
-    return VolumeNote(volume.name, first.rule, first.reason, why_not(first), first.wanted, first.found, codes)
+    return VolumeNote(
+        name=volume.name,
+        rule=first.rule,
+        reason=first.reason,
+        why=why_not(first),
+        wanted=first.wanted,
+        found=first.found,
+        all_reasons=codes,
+    )
 
 
 def _usable(volume: Volume, node: str, labels: dict[str, str]) -> bool:

@@ -46,7 +46,7 @@ ReasonCode = Literal[
 ]
 
 
-class VolumeNote(Struct, frozen=True, rename="camel"):
+class VolumeNote(Struct, frozen=True, rename="camel", kw_only=True):
     """Why one volume is not the claim's: the first rule it fails, and the reasons of all."""
 
     name: str
