@@ -18,11 +18,11 @@ BARE = ["--bare", "--controllers="]
 DISK_BYTES = 6 << 20
 
 
-def mounted(directory: Path) -> bool:
+def mounted(directory: Path, size: int = DISK_BYTES) -> bool:
     """Mount a small disk of its own, if we may."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         return False
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "none", str(directory)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "none", str(directory)]
     return subprocess.run(mount, capture_output=True, check=False).returncode == 0
 
 
@@ -48,6 +48,18 @@ def fill(disk: Path) -> Path:
                     file.write(bytes(size))
             except OSError:
                 pass
+    return path
+
+
+def room(disk: Path) -> int:
+    found = os.statvfs(disk)
+    return found.f_bavail * found.f_frsize
+
+
+def leave(disk: Path, size: int) -> Path:
+    """Take all the room that is left but `size` bytes."""
+    path = fill(disk)
+    os.truncate(path, max(0, path.stat().st_size - size))
     return path
 
 
@@ -142,3 +154,43 @@ def test_database_6_a_recovery_on_a_full_disk_says_that_it_is_full_and_can_be_re
     assert (done.returncode, said["complete"]) in ((0, True), (1, False))
     with running(disk / "data", BARE) as plane:
         assert names(plane) == made
+
+
+@pytest.mark.parametrize("left", [0, 4096, 40_000, 200_000, 500_000])
+def test_database_6_killed_again_and_again_on_a_full_disk_it_deletes_all_that_there_is(disk: Path, left: int) -> None:
+    with running(disk / "data", BARE) as plane:
+        made = {name for n in range(200) if create(plane, name := f"c{n}", 8000) == 201}
+        filler = leave(disk, left)
+        made |= {name for n in range(100) if create(plane, name := f"full{n}", 8000) == 201}
+        refused(plane, "refused", 60_000)
+        plane.process.kill()
+        plane.process.wait()
+    while made:
+        fill(disk)
+        with running(disk / "data", BARE) as plane:
+            assert names(plane) == made
+            for name in sorted(made)[:60]:
+                assert delete(plane, name) == 200
+                made.discard(name)
+            plane.process.kill()
+            plane.process.wait()
+    with running(disk / "data", BARE) as plane:
+        assert names(plane) == set()
+        assert "Traceback" not in plane.log()
+        filler.unlink()
+        assert create(plane, "after", 8000) == 201
+        assert ask(plane, "/readyz")[0] == 200
+
+
+def test_reserve_1_the_reserve_is_there_again_when_less_than_twice_of_it_was_free(disk: Path) -> None:
+    (disk / "data").mkdir(mode=0o700)
+    filler = leave(disk, 2_500_000)
+    with running(disk / "data", BARE) as plane:
+        assert create(plane, "one") == 201
+    leave(disk, 300_000)
+    with running(disk / "data", BARE) as plane:
+        fill(disk)
+        assert delete(plane, "one") == 200
+        assert (disk / "data" / "reserve").stat().st_size >= 128 << 10
+        filler.unlink()
+        assert create(plane, "two") == 201

@@ -170,6 +170,7 @@ class EmbeddedServer:
         except PrivateFileError:
             self.store.give_up_reserve()  # on a full disk: without it, nobody can delete anything
             self.identity.write_kubeconfig(path, self.url, token=token)
+            self.store.hold_reserve()
 
     async def _bootstrap(self) -> None:
         """Create what an empty Kubernetes has and is missing here."""

@@ -105,6 +105,15 @@ class AcknowledgedWriter:
         self._lines += 1
         writes = [(revision, *where, 0) if at is None else (at, *where) for where, at in written.items()]
         self._pending += _encoded([self._lines, writes])
+        self.catch_up()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits for room on the disk."""
+        return bool(self._pending)
+
+    def catch_up(self) -> None:
+        """Write what was noted and is not in the file yet, as far as there is room."""
         try:
             while self._pending:
                 count = os.pwrite(self._handle, self._pending, self.size)

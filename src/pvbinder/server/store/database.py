@@ -7,7 +7,7 @@ DATABASE-4  Private: the directory is ours and 0700, its files are 0600, and non
 DATABASE-5  Sound: when it is open, every row was read and is what was written, and none is missing. Anything else is
             refused, and nothing is changed: not even what SQLite would tidy up by itself when it opens a file.
 DATABASE-6  A full disk is no damage: what is stored is served, what is deleted is stored in the room that is kept for
-            that, and other writes fail until there is room again, by itself.
+            that (`room.py`), and other writes fail until there is room again, by itself.
 
 `commit` may be called from any thread, one call at a time; everything else belongs to the thread that opens and closes.
 """
@@ -17,24 +17,23 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from types import MappingProxyType
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.disk import Trouble, in_words, trouble_of, way_out
-from pvbinder.server.private_files import PrivateFileError, create_private, sync_directory
+from pvbinder.server.private_files import PrivateFileError, sync_directory
 from pvbinder.server.store.acknowledged import Acknowledged, AcknowledgedWriter, begin, read_acknowledged
 from pvbinder.server.store.ceiling import BLOCK, read_ceiling, write_ceiling
 from pvbinder.server.store.checksums import Totals, checksum_of, checksum_of_totals
 from pvbinder.server.store.directory import FILE_NAME, LAST_GOOD_NAME, LOCK_NAME, RECOVERED_NAME, lock_directory
 from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, UnusableError, WriteFailed
-from pvbinder.server.store.pages import PAGE_BYTES
+from pvbinder.server.store.making import add_checksums, connect, create_empty, put_rows, row_of, store_identity
 from pvbinder.server.store.reserve import Reserve, makes_room
+from pvbinder.server.store.room import PAGES_AHEAD, PAGES_KEPT_FREE, Room, frames_for, pages_for
 from pvbinder.server.store.sound import (
-    APPLICATION_ID,
-    SCHEMA_VERSION,
     Sound,
     check_acknowledged,
     identity_in,
@@ -52,23 +51,11 @@ __all__ = [
     "DataDirectoryError",
     "Database",
     "WriteFailed",
+    "connect",
 ]
 
-# The revision of an empty store. Not 0 or 1: those mean something else, or too little, to clients, and whoever asks for
-# changes since then must hear that they are expired.
-BEFORE_ANYTHING = 100
-
-# The row with kind and key "" holds the revision of the last commit and the totals: in the same table, so that a batch
-# without deletions is one statement.
-_SCHEMA = """
-CREATE TABLE object (kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, data BLOB NOT NULL,
-                     checksum INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID
-"""
-# Which directory the file is of, so that a file or log of another one isn't taken for ours.
-_IDENTITY_SCHEMA = "CREATE TABLE IF NOT EXISTS directory (identity TEXT NOT NULL)"
-GROWN_BYTES_MAX = 64 << 10  # as pages, with what their splits waste, less than the reserve
-PLENTY_BYTES = 64 << 20
-PAGES_KEPT_FREE = 8  # what the tree may need besides the rows themselves
+FRAMES_MAX = 4000  # of the log, before it is emptied
+LIST_RESERVE_BYTES = 128 << 10  # of the reserve, which the list of acknowledged writes doesn't get
 _ROWS_AT_ONCE = 1000  # SQLite takes 32 766 parameters in a statement
 
 
@@ -82,10 +69,12 @@ class Database:
         self._keeps_list = keeps_list
         self._lock = lock_directory(directory)
         self._connection: sqlite3.Connection | None = None
+        self._anchor: sqlite3.Connection | None = None
+        self._room: Room | None = None
         self._acknowledged: AcknowledgedWriter | None = None
-        self.began_full = False
-        self._room_bytes = 0
-        self._grown_bytes = GROWN_BYTES_MAX  # what a killed process left in the log
+        self.is_full = False
+        self._pages = 0  # by how many the file may grow, at least, in the room that it has
+        self._frames = 0  # how many the log has, at most
         self._used = 0
         try:
             self._reserve = Reserve(directory)
@@ -95,9 +84,10 @@ class Database:
                 if _trouble(error, directory) != "full":
                     raise
                 self._reserve.give_up()
-                self.began_full = True
+                self.is_full = True
                 self._open()
             self._prepare()
+            self._hold_room()
         except sqlite3.Error as error:
             self._close_files()
             raise UnusableError(self._path, error) from error
@@ -117,11 +107,12 @@ class Database:
             was_there = (directory / LAST_GOOD_NAME).exists() or (known is not None and known.lines)
             if self._ceiling is not None or was_there:
                 raise DamagedDataError(path, "there is nothing in it any more" if path.exists() else "it is gone")
-            _create_empty(path, keeps_list=self._keeps_list)
+            create_empty(path, keeps_list=self._keeps_list)
             known = read_acknowledged(directory)
         sound = read_sound(path)
         check_acknowledged(path, sound, known)
         self._found, self._revision, self._totals = sound.objects, sound.revision, sound.totals
+        self._largest = max((len(stored.data) for _, _, stored in sound.objects), default=0)
         self._identity = sound.identity
         self._known = known
         if self._ceiling is None and known is not None and known.lines:
@@ -131,16 +122,46 @@ class Database:
         """Open the files for writing; on a full disk what is stored is served, and this is tried again by a write."""
         for _ in range(2):
             try:
-                self._connection = connect(self._path)
-                self._keep_list(self._connection)
+                self._keep_list(self._connected())
                 break
             except (UnusableError, PrivateFileError, sqlite3.Error, OSError) as error:
                 if _trouble(error, self.directory) != "full":
                     raise
                 self._drop_connection()
                 self._reserve.give_up()
-                self.began_full = True
-        self.began_full = not self._reserve.take() and self.began_full
+                self.is_full = True
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = connect(self._path)
+        if self._anchor is None:
+            # it keeps SQLite from removing the log, and with it the log's room, when the other one is closed
+            self._anchor = anchor = open_for_reading(self._path)
+            anchor.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if self._room is None:
+            self._room = Room(self._path)
+            self._frames = self._room.frames  # what a killed process left in the log
+        return connection
+
+    def _hold_room(self) -> None:
+        """Hold what a full disk needs, as far as there is room; it is full if there isn't."""
+        if self._room is None:
+            return
+        try:
+            self._room.hold_log(0, self._largest)
+            self._hold_pages(0)
+        except OSError as error:
+            if trouble_of(error, self.directory) != "full":
+                raise
+            self.is_full = True
+        if self.is_full:
+            self._reserve.doubt()
+        if self._reserve.take():
+            self.is_full = False
+        else:
+            self.is_full = True
+            self._reserve.hold()
 
     def _keep_list(self, connection: sqlite3.Connection) -> None:
         """Go on with the list of acknowledged writes, or begin one (ACKNOWLEDGED-1)."""
@@ -150,7 +171,7 @@ class Database:
         if not self._identity:
             self._identity = secrets.token_hex(16)
             begin(self.directory, self._identity, self._revision)
-            _store_identity(connection, self._identity)
+            store_identity(connection, self._identity)
             known = None
         elif known is None or known.revision < self._revision:
             begin(self.directory, self._identity, self._revision)
@@ -169,24 +190,18 @@ class Database:
         """Return a revision that all those that were ever given out are not above (CEILING-1)."""
         return max(self._revision, self._ceiling or 0)
 
-    def room_for(self, size: int) -> bool:
-        """Whether a write of `size` bytes more may be tried: not while the reserve is given up (DATABASE-6)."""
-        if self._reserve.is_held or self._reserve.take():
-            return True
-        needed = 2 * size + PAGE_BYTES
-        if self._room_bytes < needed:
-            return False
-        self._room_bytes -= needed
-        return True
-
-    @property
-    def has_reserve(self) -> bool:
-        """Whether writes that grow are taken again."""
-        return self._reserve.is_held or self._reserve.take()
+    def room_for(self, pages: int) -> bool:
+        """Whether a write that takes so many pages, with those that wait, may be tried (DATABASE-6)."""
+        return not self.is_full or self._reserve.take() or self._pages >= pages + PAGES_KEPT_FREE
 
     def give_up_reserve(self) -> None:
         """Give room to what must be written beside the database, such as the kubeconfig of this start."""
         self._reserve.give_up()
+        self.is_full = True
+
+    def hold_reserve(self) -> None:
+        """Hold what is left of the reserve."""
+        self._reserve.hold()
 
     @property
     def noted_bytes(self) -> int:
@@ -218,54 +233,125 @@ class Database:
             if stored is None:
                 deletes += (kind, key)
             else:
-                puts += _row(kind, key, stored)
+                puts += row_of(kind, key, stored)
         # As few statements as can be: before and after each of them this thread needs the interpreter, for which it
         # waits up to 5 ms while the event loop is busy.
-        statements = [*_statements(_put, 5, puts), *_statements(_delete, 2, deletes)]
+        statements = [*_statements(put_rows, 5, puts), *_statements(_delete, 2, deletes)]
         self._used = max(self._used, revision)
-        try:
-            self._write(statements, revision)
-        except (OSError, PrivateFileError, UnusableError, sqlite3.Error) as error:
-            failure = self._failure(error)
-            if failure.trouble == "read-only" or not all(makes_room(*each, replaced) for each in written.items()):
-                if failure.trouble == "full":
-                    self._reserve.give_up()
-                raise failure from error
-            self._make_room()
+        frees = all(makes_room(*each, replaced) for each in written.items())
+        largest = max((len(stored.data) for stored in written.values() if stored is not None), default=0)
+        pages = sum(pages_for(stored, replaced.get(at)) for at, stored in written.items() if stored is not None)
+        frames = frames_for(written)
+        for turn in range(3):
             try:
-                self._write(statements, revision)
-            except (OSError, PrivateFileError, UnusableError, sqlite3.Error) as again:
-                raise self._failure(again) from again
+                connection = self._connected()
+                if not frees:
+                    self._hold_for(pages, frames, largest)
+                self._write(connection, statements, revision)
+                break
+            except (OSError, PrivateFileError, UnusableError, sqlite3.Error) as error:
+                failure = self._failure(error)
+                if failure.trouble == "full":
+                    self.is_full = True
+                    self._reserve.doubt()
+                if failure.trouble == "read-only" or not frees or turn == 2:
+                    self._reserve.hold()
+                    raise failure from error
+                with suppress(OSError, sqlite3.Error):
+                    self._empty_log(cut=True)
+                if turn == 1:
+                    self._reserve.give_up()
+        self._pages -= pages
         self._totals = totals
         self._revision = revision
-        if self._acknowledged is not None:
-            revisions = {where: None if stored is None else stored.revision for where, stored in written.items()}
-            self._acknowledged.note(revisions, revision)
-        if not self._reserve.is_held:
-            self._make_room()
-        else:
-            self._grow(written, replaced)
+        self._frames += frames
+        self._note({where: None if stored is None else stored.revision for where, stored in written.items()}, revision)
+        if self.is_full:
+            self._see_room()
+        elif self._frames > FRAMES_MAX:
+            with suppress(OSError, sqlite3.Error):
+                self._empty_log()
+                self._hold_pages(0)
 
-    def _grow(
-        self, written: Mapping[tuple[str, str], Stored | None], replaced: Mapping[tuple[str, str], Stored]
-    ) -> None:
-        """Let the file grow while there is room for it, where there is little: to empty the log needs it (DATABASE-6).
+    def _note(self, revisions: Mapping[tuple[str, str], int | None], revision: int) -> None:
+        """Note a batch in the list of acknowledged writes, if need be in a part of the reserve."""
+        if self._acknowledged is None:
+            return
+        self._acknowledged.note(revisions, revision)
+        if self._acknowledged.is_behind and self._reserve.size > LIST_RESERVE_BYTES:
+            self._reserve.give_up()
+            self._acknowledged.catch_up()
+            self._reserve.hold()
 
-        Otherwise the log, which may be much larger than the reserve, couldn't be emptied on a full disk.
+    def _see_room(self) -> None:
+        """See after a write to a full disk what room there is, and whether the disk is full still."""
+        if self._reserve.take():
+            with suppress(OSError, sqlite3.Error):
+                if self._room is not None:
+                    self._room.hold_log(0, self._largest)
+                self._hold_pages(0)
+                self.is_full = False
+                return
+        self._reserve.hold()
+        self._pages = 0
+        with suppress(OSError, sqlite3.Error):
+            self._hold_pages(0)
+
+    def _hold_for(self, pages: int, frames: int, largest: int) -> None:
+        """Hold room for a batch that grows by `pages` at most; raises OSError when the disk is full (ROOM-1)."""
+        for last in (False, True):
+            try:
+                if self._room is not None:
+                    self._room.hold_log(self._frames + frames, max(largest, self._largest))
+                if self._pages < pages + PAGES_KEPT_FREE:
+                    self._hold_pages(pages)
+                self._largest = max(largest, self._largest)
+                return
+            except OSError:
+                if last:
+                    raise
+                self._empty_log(cut=True)
+
+    def _hold_pages(self, pages: int) -> None:
+        """Hold room for the pages that there are and `pages` more, besides those that are kept free.
+
+        When it raises OSError, the free pages within the file are all that there is.
         """
-        self._grown_bytes += sum(len(stored.data) for stored in written.values() if stored is not None)
-        self._grown_bytes -= sum(len(stored.data) for stored in replaced.values())
-        if self._grown_bytes > GROWN_BYTES_MAX:
-            disk = os.statvfs(self.directory)
-            if disk.f_bavail * disk.f_frsize < PLENTY_BYTES and self._connection is not None:
-                with suppress(sqlite3.Error):
-                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            self._grown_bytes = 0
+        connection, room = self._connection, self._room
+        if connection is None or room is None:
+            return
+        (count,) = connection.execute("PRAGMA page_count").fetchone()
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        self._pages = free
+        for ahead in (PAGES_AHEAD, 0):
+            wanted = max(free, pages + PAGES_KEPT_FREE + ahead)
+            try:
+                room.hold_pages(count + wanted - free)
+            except OSError:
+                if not ahead:
+                    raise
+            else:
+                self._pages = wanted
+                return
 
-    def _write(self, statements: list[tuple[str, list[str | int | bytes]]], revision: int) -> None:
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = connect(self._path)
+    def _empty_log(self, *, cut: bool = False) -> None:
+        """Bring what the log holds into the database, so that it begins anew in the room that it has (ROOM-1).
+
+        `cut` where the disk is full: then it keeps no more room than deletions need. Raises sqlite3.Error or OSError.
+        """
+        connection, room = self._connection, self._room
+        if connection is None or room is None or connection.in_transaction:
+            return
+        cut = cut and room.log_is_large
+        mode = "TRUNCATE" if cut else "RESTART" if self.is_full else "PASSIVE"
+        busy, frames, emptied = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        self._frames = frames - emptied + busy
+        if cut and not busy:
+            room.log_was_cut()
+
+    def _write(
+        self, connection: sqlite3.Connection, statements: list[tuple[str, list[str | int | bytes]]], revision: int
+    ) -> None:
         try:
             self._keep_list(connection)
             if revision > (self._ceiling or 0):
@@ -295,16 +381,6 @@ class Database:
             trouble=trouble,
         )
 
-    def _make_room(self) -> None:
-        """Give up the reserve and what the log holds, and see how much room there is inside the file (DATABASE-6)."""
-        self._reserve.give_up()
-        self._room_bytes = 0
-        with suppress(sqlite3.Error):
-            if self._connection is not None and not self._connection.in_transaction:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                (free_pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-                self._room_bytes = max(0, free_pages - PAGES_KEPT_FREE) * PAGE_BYTES
-
     def limit_size(self, pages: int) -> None:
         """Let the file grow to `pages` pages only, as a disk of that size would (0: no limit)."""
         if self._connection is not None:
@@ -312,12 +388,25 @@ class Database:
 
     def close(self) -> None:
         """Close the file and give up the lock."""
-        self._drop_connection()
+        self._end_log()
         if self._used:
             # without it the next start skips the rest of the block, which is as good
             with suppress(OSError, PrivateFileError):
                 write_ceiling(self.directory, self._used)
         self._close_files()
+
+    def _end_log(self) -> None:
+        """Leave a log without frames, and its room (ROOM-2): what it held is in the database."""
+        is_empty = False
+        if self._connection is not None and not self._connection.in_transaction:
+            with suppress(sqlite3.Error, OSError):
+                self.is_full = True  # as if it were: whoever comes next may need the room
+                self._empty_log(cut=True)
+                is_empty = not self._frames
+        self._drop_connection()
+        if is_empty and self._room is not None:
+            with suppress(OSError):  # the frames are in both then, which is as good
+                self._room.end_log()
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
@@ -327,6 +416,12 @@ class Database:
 
     def _close_files(self) -> None:
         self._drop_connection()
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
+        if self._room is not None:
+            self._room.close()
+            self._room = None
         if self._acknowledged is not None:
             self._acknowledged.close()
             self._acknowledged = None
@@ -341,10 +436,6 @@ def _trouble(error: BaseException, directory: Path) -> Trouble:
     return trouble_of(error, directory) or "failing"
 
 
-def _row(kind: str, key: str, stored: Stored) -> tuple[str, str, int, bytes, int]:
-    return kind, key, stored.revision, stored.data, checksum_of(kind, key, stored)
-
-
 def _totals_after(
     totals: Totals, written: Mapping[tuple[str, str], Stored | None], replaced: Mapping[tuple[str, str], Stored]
 ) -> Totals:
@@ -352,10 +443,6 @@ def _totals_after(
     grown = sum(checksum_of(*where, stored) for where, stored in now.items())
     shrunk = sum(checksum_of(*where, stored) for where, stored in replaced.items())
     return totals.changed(added=len(now), removed=len(replaced), checksums=grown - shrunk)
-
-
-def _put(rows: int) -> str:
-    return "INSERT OR REPLACE INTO object VALUES " + ",".join(["(?,?,?,?,?)"] * rows)  # noqa: S608  (no values in it)
 
 
 def _delete(rows: int) -> str:
@@ -378,74 +465,6 @@ def _is_there(path: Path) -> bool:
         return False
     except OSError as error:
         raise UnusableError(path, error) from error
-
-
-def create(
-    path: Path,
-    objects: Iterable[tuple[str, str, Stored]] = (),
-    revision: int = BEFORE_ANYTHING,
-    identity: str = "",
-) -> None:
-    """Make a new file with `objects` in it, at `revision`."""
-    try:
-        os.close(create_private(path))
-        with closing(connect(path)) as connection:
-            _fill(connection, objects, revision)
-            if identity:
-                _store_identity(connection, identity)
-    except (OSError, sqlite3.Error) as error:
-        raise UnusableError(path, error) from error
-
-
-def _store_identity(connection: sqlite3.Connection, identity: str) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(_IDENTITY_SCHEMA)
-    connection.execute("DELETE FROM directory")
-    connection.execute("INSERT INTO directory VALUES (?)", (identity,))
-    row = connection.execute("SELECT revision, data FROM object WHERE kind = '' AND key = ''").fetchone()
-    checksum = checksum_of_totals(Stored(*row), identity)
-    connection.execute("UPDATE object SET checksum = ? WHERE kind = '' AND key = ''", (checksum,))
-    connection.execute("COMMIT")
-
-
-def _create_empty(path: Path, *, keeps_list: bool) -> None:
-    """Make the file of a new directory in one step: one that was made by half would be taken for somebody else's."""
-    new = path.with_name("new.db")
-    for leftover in (new, new.with_name("new.db-wal"), new.with_name("new.db-shm")):
-        leftover.unlink(missing_ok=True)
-    identity = secrets.token_hex(16) if keeps_list else ""
-    if keeps_list:
-        begin(path.parent, identity, BEFORE_ANYTHING)
-    create(new, identity=identity)
-    new.replace(path)
-    sync_directory(path.parent)
-
-
-def _fill(connection: sqlite3.Connection, objects: Iterable[tuple[str, str, Stored]], revision: int) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(_SCHEMA)
-    totals = Totals()
-    for kind, key, stored in objects:
-        row = _row(kind, key, stored)
-        connection.execute(_put(1), row)
-        totals = totals.changed(added=1, removed=0, checksums=row[-1])
-    connection.execute(_put(1), _row("", "", Stored(revision, totals.encode())))
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.execute("COMMIT")
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the file for writing."""
-    try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-        # NORMAL would be enough against kill -9, FULL also holds against a power cut (DATABASE-1)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    except sqlite3.Error as error:
-        raise UnusableError(path, error) from error
-    return connection
 
 
 def finish_recovery(directory: Path) -> None:
@@ -471,26 +490,6 @@ def read_sound(path: Path) -> Sound:
     """
     found = read_file(path)
     if found is None:
-        _add_checksums(path)
+        add_checksums(path)
         return read_sound(path)
     return found
-
-
-def _add_checksums(path: Path) -> None:
-    """Bring a file of version 1, which had no checksums, to version 2: all of it or, if interrupted, nothing."""
-    with closing(connect(path)) as connection:
-        rows = connection.execute("SELECT kind, key, revision, data FROM object").fetchall()
-        objects = [(kind, key, Stored(revision, data)) for kind, key, revision, data in rows if kind]
-        revisions = [revision for kind, _, revision, _ in rows if not kind]
-        if not revisions:
-            raise DamagedDataError(path, "its revision is missing")
-        totals = Totals(len(objects), sum(checksum_of(*row) for row in objects))
-        meta = ("", "", Stored(revisions[0], totals.encode()))
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ALTER TABLE object ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
-            connection.executemany(_put(1), (_row(*row) for row in [*objects, meta]))
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:  # closing takes back what was begun
-            raise UnusableError(path, error) from error

@@ -17,7 +17,7 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,11 +29,12 @@ from pvbinder.server.store.acknowledged import Acknowledged, read_acknowledged
 from pvbinder.server.store.ceiling import FILE_NAME as CEILING_NAME
 from pvbinder.server.store.ceiling import read_ceiling, write_ceiling
 from pvbinder.server.store.checksums import Totals, checksum_of
-from pvbinder.server.store.database import BEFORE_ANYTHING, create, finish_recovery, read_sound
+from pvbinder.server.store.database import finish_recovery, read_sound
 from pvbinder.server.store.directory import FILE_NAME, LAST_GOOD_NAME, RECOVERED_NAME, lock_directory
 from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, UnusableError
 from pvbinder.server.store.findings import Current, Lost, MaybeDeleted, Older, Outcome, Recovery, Source, Unproven
 from pvbinder.server.store.log_file import Frame, read_log
+from pvbinder.server.store.making import BEFORE_ANYTHING, create
 from pvbinder.server.store.pages import PAGE_BYTES, rows_in, with_frames
 from pvbinder.server.store.reserve import Reserve
 from pvbinder.server.store.sound import check_acknowledged, checked_rows, identity_in, open_for_reading
@@ -100,6 +101,16 @@ def recover(directory: Path) -> Recovery | None:
 
 def _recover(directory: Path, path: Path, why: DamagedDataError) -> Recovery:
     kept = _keep(directory, path)
+    try:
+        return _replace(directory, path, kept, why)
+    except (OSError, sqlite3.Error, UnusableError):
+        with suppress(OSError):
+            if path.samefile(kept / path.name) and not (directory / RECOVERED_NAME).exists():
+                shutil.rmtree(kept)  # nothing was replaced: what it keeps is where it was
+        raise
+
+
+def _replace(directory: Path, path: Path, kept: Path, why: DamagedDataError) -> Recovery:
     known = read_acknowledged(directory)
     found = _salvage(path, known, _identity_of_file(directory / LAST_GOOD_NAME))
     identity = found.identity or (known.identity if known is not None else "")
@@ -337,7 +348,10 @@ def _read_copy(path: Path, identity: str) -> tuple[_Salvage, str]:
 
 
 def _keep(directory: Path, path: Path) -> Path:
-    """Copy the files as they were found to a directory of their own (RECOVERY-1)."""
+    """Keep the files as they were found in a directory of their own (RECOVERY-1).
+
+    Under another name, not copied, where that can be: it needs no room, and they aren't changed any more, but replaced.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     kept = next(
         place
@@ -345,13 +359,25 @@ def _keep(directory: Path, path: Path) -> Path:
         if not place.exists()
     )
     kept.mkdir(mode=0o700)
-    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", CEILING_NAME, ACKNOWLEDGED_NAME):
-        if (directory / name).exists():
-            shutil.copy2(directory / name, kept / name)
-            _sync(kept / name)
-    sync_directory(kept)
-    sync_directory(directory)
+    try:
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", CEILING_NAME, ACKNOWLEDGED_NAME):
+            if (directory / name).exists():
+                _keep_file(directory / name, kept / name)
+        sync_directory(kept)
+        sync_directory(directory)
+    except OSError:
+        shutil.rmtree(kept, ignore_errors=True)
+        raise
     return kept
+
+
+def _keep_file(path: Path, kept: Path) -> None:
+    if not path.name.endswith("-shm"):  # SQLite makes that one anew in its place
+        with suppress(OSError):
+            kept.hardlink_to(path)
+            return
+    shutil.copy2(path, kept)
+    _sync(kept)
 
 
 def _sync(path: Path) -> None:

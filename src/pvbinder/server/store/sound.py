@@ -87,7 +87,9 @@ def open_for_reading(path: Path, *, alone: bool = False) -> sqlite3.Connection:
     """Open the file so that nothing in it is changed, not even by closing it; `alone` if nobody writes to it."""
     how = "?mode=ro&immutable=1" if alone else "?mode=ro"
     try:
-        return sqlite3.connect(f"{path.absolute().as_uri()}{how}", uri=True, isolation_level=None)
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}{how}", uri=True, isolation_level=None, check_same_thread=False
+        )
     except sqlite3.Error as error:
         raise UnusableError(path, error) from error
 

@@ -6,6 +6,8 @@ STORE-3  Reads see committed states only: `get`, `list` and watches never show a
 STORE-4  A watch shows exactly the changes after its revision, in order; a list is a state that existed at its revision.
 STORE-5  A batch that can't be committed fails as a whole, with every write made after it; the head goes back to what
          is committed, reads go on, and the next write tries the disk again.
+STORE-6  On a full disk a batch is committed in parts that the log has room for, so what is deleted doesn't fail with
+         what grows after it.
 
 A write is read-check-modify with no `await` in between, against the *head* (committed plus pending writes), so no write
 is lost and no lock is needed. It gets its revision at once and joins the batch; one batch at a time is with the
@@ -33,8 +35,10 @@ from pvbinder.server.store.errors import WriteFailed
 from pvbinder.server.store.history import Change, Cursor, History, HistoryLost
 from pvbinder.server.store.last_good import keep_copy
 from pvbinder.server.store.reserve import makes_room
+from pvbinder.server.store.room import LOG_BYTES, pages_for
 from pvbinder.server.store.state import Collection, Stored
 
+PART_BYTES = LOG_BYTES  # of a part of a batch on a full disk; a deletion counts as an eighth
 NOTED_BYTES_MAX = 16 << 20  # of the list of acknowledged writes, before a new copy is made
 
 log = logging.getLogger(__name__)
@@ -76,6 +80,25 @@ class StoreStatistics:
 class _Batch:
     writes: list[tuple[str, Change, asyncio.Future[None]]] = field(default_factory=list)
 
+    @property
+    def can_be_parted(self) -> bool:
+        """Whether it is more than a part."""
+        return bool(self.parted()[1].writes)
+
+    def parted(self) -> tuple[_Batch, _Batch]:
+        """Return its first writes, as many as a full disk takes at once, and the others (STORE-6)."""
+        size = count = 0
+        for kind, change, _ in self.writes:
+            where, stored = (kind, change.key), None if change.deleted else change.now
+            before = {} if change.previous is None else {where: change.previous}
+            size += PART_BYTES // 8 + (len(stored.data) if stored is not None else 0)
+            if count and (size > PART_BYTES or not makes_room(where, stored, before)):
+                break
+            count += 1
+            if not makes_room(where, stored, before):
+                break
+        return _Batch(self.writes[:count]), _Batch(self.writes[count:])
+
 
 class Store:
     """An open data directory. Construct, then ``async with``."""
@@ -107,7 +130,7 @@ class Store:
         self._began = 0.0
         try:
             self._load()
-            if self._database.began_full:
+            if self._database.is_full:
                 self._say_full()
         except BaseException:
             self._database.close()
@@ -209,7 +232,12 @@ class Store:
     def give_up_reserve(self) -> None:
         """Give room on a full disk to what must be written beside the database (RESERVE-1)."""
         self._database.give_up_reserve()
-        self._say_full()
+        if self._why_not_writable is None:
+            self._say_full()
+
+    def hold_reserve(self) -> None:
+        """Hold what that left of it."""
+        self._database.hold_reserve()
 
     def _say_full(self) -> None:
         self._why_not_writable = "the disk is full"
@@ -300,7 +328,11 @@ class Store:
     def _check_room(self, where: tuple[str, str], stored: Stored, previous: Stored | None) -> None:
         """Refuse at once what a full disk wouldn't take, so that deletions in the same batch don't fail with it."""
         before = {} if previous is None else {where: previous}
-        if not makes_room(where, stored, before) and not self._database.room_for(len(stored.data)):
+        if makes_room(where, stored, before):
+            return
+        waiting = [*self._batch.writes, *(self._committing.writes if self._committing is not None else ())]
+        pages = sum(pages_for(change.now, change.previous) for _, change, _ in waiting if not change.deleted)
+        if not self._database.room_for(pages + pages_for(stored, previous)):
             raise WriteFailed(self._why_not_writable or "", trouble="full")
 
     def delete(self, kind: str, key: str) -> tuple[Stored, asyncio.Future[None]]:
@@ -326,6 +358,8 @@ class Store:
     def _commit(self) -> None:
         self._gathering = False
         batch, self._batch = self._batch, _Batch()
+        if self._database.is_full:
+            batch, self._batch = batch.parted()
         self._committing = batch
         self._began = perf_counter()
         written = {(kind, change.key): None if change.deleted else change.now for kind, change, _ in batch.writes}
@@ -341,6 +375,8 @@ class Store:
         error = commit.exception()
         if error is None:
             self._advance(batch)
+        elif isinstance(error, WriteFailed) and error.trouble == "full" and batch.can_be_parted:
+            self._batch.writes[:0] = batch.writes  # in parts
         else:
             self._rewind(batch, error)
         if self._batch.writes:
@@ -370,7 +406,7 @@ class Store:
                 future.set_result(None)
         self.revision = batch.writes[-1][1].revision
         self._commits += 1
-        if self._why_not_writable is not None and self._database.has_reserve:
+        if self._why_not_writable is not None and not self._database.is_full:
             log.warning("writes are stored again revision=%d", self.revision)
             self._why_not_writable = None
         if self._keeps_copy and self._database.noted_bytes > self._noted_bytes_max:
