@@ -7,6 +7,7 @@ noticed when the file is read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -36,6 +37,15 @@ class Totals:
     def changed(self, *, added: int, removed: int, checksums: int) -> Totals:
         """Return the totals after a batch; `checksums` is by how much their sum grew."""
         return Totals(self.objects + added - removed, self.checksums + checksums)
+
+    def after(
+        self, written: Mapping[tuple[str, str], Stored | None], replaced: Mapping[tuple[str, str], Stored]
+    ) -> Totals:
+        """Return the totals after a batch: what is there now, None for nothing, and what was there before."""
+        now = {where: stored for where, stored in written.items() if stored is not None}
+        grown = sum(checksum_of(*where, stored) for where, stored in now.items())
+        shrunk = sum(checksum_of(*where, stored) for where, stored in replaced.items())
+        return self.changed(added=len(now), removed=len(replaced), checksums=grown - shrunk)
 
     def encode(self) -> bytes:
         """Return the bytes that the row of the revision holds."""

@@ -17,23 +17,32 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from types import MappingProxyType
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.disk import Trouble, in_words, trouble_of, way_out
+from pvbinder.server.disk import in_words, trouble_of, way_out
 from pvbinder.server.private_files import PrivateFileError, sync_directory
 from pvbinder.server.store.acknowledged import Acknowledged, AcknowledgedWriter, begin, read_acknowledged
 from pvbinder.server.store.ceiling import BLOCK, read_ceiling, write_ceiling
 from pvbinder.server.store.checksums import Totals, checksum_of, checksum_of_totals
 from pvbinder.server.store.directory import FILE_NAME, LAST_GOOD_NAME, LOCK_NAME, RECOVERED_NAME, lock_directory
-from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, UnusableError, WriteFailed
-from pvbinder.server.store.making import add_checksums, connect, create_empty, put_rows, row_of, store_identity
+from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, UnusableError, WriteFailed, trouble_in
+from pvbinder.server.store.making import (
+    connect,
+    create_empty,
+    delete_rows,
+    put_rows,
+    row_of,
+    statements_of,
+    store_identity,
+)
 from pvbinder.server.store.reserve import Reserve, makes_room
 from pvbinder.server.store.room import PAGES_AHEAD, PAGES_KEPT_FREE, Room, frames_for, pages_for
 from pvbinder.server.store.sound import (
+    SCHEMA_VERSION,
     Sound,
     check_acknowledged,
     identity_in,
@@ -56,7 +65,6 @@ __all__ = [
 
 FRAMES_MAX = 4000  # of the log, before it is emptied
 LIST_RESERVE_BYTES = 128 << 10  # of the reserve, which the list of acknowledged writes doesn't get
-_ROWS_AT_ONCE = 1000  # SQLite takes 32 766 parameters in a statement
 
 
 class Database:
@@ -81,7 +89,7 @@ class Database:
             try:
                 self._open()
             except (UnusableError, PrivateFileError, sqlite3.Error, OSError) as error:
-                if _trouble(error, directory) != "full":
+                if trouble_in(error, directory) != "full":
                     raise
                 self._reserve.give_up()
                 self.is_full = True
@@ -125,7 +133,7 @@ class Database:
                 self._keep_list(self._connected())
                 break
             except (UnusableError, PrivateFileError, sqlite3.Error, OSError) as error:
-                if _trouble(error, self.directory) != "full":
+                if trouble_in(error, self.directory) != "full":
                     raise
                 self._drop_connection()
                 self._reserve.give_up()
@@ -225,7 +233,7 @@ class Database:
         `replaced` is what was there before, where something was. Raises WriteFailed, and then nothing of the batch is
         stored.
         """
-        totals = _totals_after(self._totals, written, replaced)
+        totals = self._totals.after(written, replaced)
         meta = Stored(revision, totals.encode())
         puts: list[str | int | bytes] = ["", "", revision, meta.data, checksum_of_totals(meta, self._identity)]
         deletes: list[str | int | bytes] = []
@@ -236,7 +244,7 @@ class Database:
                 puts += row_of(kind, key, stored)
         # As few statements as can be: before and after each of them this thread needs the interpreter, for which it
         # waits up to 5 ms while the event loop is busy.
-        statements = [*_statements(put_rows, 5, puts), *_statements(_delete, 2, deletes)]
+        statements = [*statements_of(put_rows, 5, puts), *statements_of(delete_rows, 2, deletes)]
         self._used = max(self._used, revision)
         frees = all(makes_room(*each, replaced) for each in written.items())
         largest = max((len(stored.data) for stored in written.values() if stored is not None), default=0)
@@ -271,7 +279,6 @@ class Database:
         elif self._frames > FRAMES_MAX:
             with suppress(OSError, sqlite3.Error):
                 self._empty_log()
-                self._hold_pages(0)
 
     def _note(self, revisions: Mapping[tuple[str, str], int | None], revision: int) -> None:
         """Note a batch in the list of acknowledged writes, if need be in a part of the reserve."""
@@ -301,14 +308,14 @@ class Database:
         """Hold room for a batch that grows by `pages` at most; raises OSError when the disk is full (ROOM-1)."""
         for last in (False, True):
             try:
-                if self._room is not None:
-                    self._room.hold_log(self._frames + frames, max(largest, self._largest))
                 if self._pages < pages + PAGES_KEPT_FREE:
                     self._hold_pages(pages)
+                if self._room is not None:
+                    self._room.hold_log(self._frames + frames, max(largest, self._largest))
                 self._largest = max(largest, self._largest)
                 return
-            except OSError:
-                if last:
+            except OSError as error:
+                if last or trouble_in(error, self.directory) != "full":
                     raise
                 self._empty_log(cut=True)
 
@@ -346,6 +353,8 @@ class Database:
         mode = "TRUNCATE" if cut else "RESTART" if self.is_full else "PASSIVE"
         busy, frames, emptied = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         self._frames = frames - emptied + busy
+        with suppress(OSError):
+            self._hold_pages(0)  # SQLite gave back what the file had beyond its pages
         if cut and not busy:
             room.log_was_cut()
 
@@ -373,7 +382,7 @@ class Database:
             raise
 
     def _failure(self, error: Exception) -> WriteFailed:
-        trouble = _trouble(error, self.directory)
+        trouble = trouble_in(error, self.directory)
         cause = error.__cause__ if isinstance(error, PvbinderError) and error.__cause__ is not None else error
         return WriteFailed(
             f"can't write to {self.directory}: {in_words(trouble, cause)}",
@@ -428,36 +437,6 @@ class Database:
         os.close(self._lock)
 
 
-def _trouble(error: BaseException, directory: Path) -> Trouble:
-    if isinstance(error, UnusableError):
-        return error.trouble
-    if isinstance(error, PrivateFileError) and error.__cause__ is not None:
-        error = error.__cause__
-    return trouble_of(error, directory) or "failing"
-
-
-def _totals_after(
-    totals: Totals, written: Mapping[tuple[str, str], Stored | None], replaced: Mapping[tuple[str, str], Stored]
-) -> Totals:
-    now = {where: stored for where, stored in written.items() if stored is not None}
-    grown = sum(checksum_of(*where, stored) for where, stored in now.items())
-    shrunk = sum(checksum_of(*where, stored) for where, stored in replaced.items())
-    return totals.changed(added=len(now), removed=len(replaced), checksums=grown - shrunk)
-
-
-def _delete(rows: int) -> str:
-    return f"DELETE FROM object WHERE (kind, key) IN (VALUES {','.join(['(?,?)'] * rows)})"  # noqa: S608
-
-
-def _statements(
-    text_for: Callable[[int], str], width: int, values: list[str | int | bytes]
-) -> Iterator[tuple[str, list[str | int | bytes]]]:
-    """Give the statements, with their parameters, for rows of `width` values."""
-    for start in range(0, len(values), _ROWS_AT_ONCE * width):
-        part = values[start : start + _ROWS_AT_ONCE * width]
-        yield text_for(len(part) // width), part
-
-
 def _is_there(path: Path) -> bool:
     try:
         return path.stat().st_size > 0
@@ -490,6 +469,26 @@ def read_sound(path: Path) -> Sound:
     """
     found = read_file(path)
     if found is None:
-        add_checksums(path)
+        _add_checksums(path)
         return read_sound(path)
     return found
+
+
+def _add_checksums(path: Path) -> None:
+    """Bring a file of version 1, which had no checksums, to version 2: all of it or, if interrupted, nothing."""
+    with closing(connect(path)) as connection:
+        rows = connection.execute("SELECT kind, key, revision, data FROM object").fetchall()
+        objects = [(kind, key, Stored(revision, data)) for kind, key, revision, data in rows if kind]
+        revisions = [revision for kind, _, revision, _ in rows if not kind]
+        if not revisions:
+            raise DamagedDataError(path, "its revision is missing")
+        totals = Totals(len(objects), sum(checksum_of(*row) for row in objects))
+        meta = ("", "", Stored(revisions[0], totals.encode()))
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ALTER TABLE object ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+            connection.executemany(put_rows(1), (row_of(*row) for row in [*objects, meta]))
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:  # closing takes back what was begun
+            raise UnusableError(path, error) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.disk import Trouble, in_words, trouble_of, way_out
+from pvbinder.server.private_files import PrivateFileError
 
 
 class DataDirectoryError(PvbinderError):
@@ -38,3 +39,12 @@ class WriteFailed(PvbinderError):  # noqa: N818  (says what happened)
     def __init__(self, message: str, *, hint: str | None = None, trouble: Trouble = "failing") -> None:
         super().__init__(message, hint=hint)
         self.trouble: Trouble = trouble
+
+
+def trouble_in(error: BaseException, directory: Path) -> Trouble:
+    """Return what the disk of `directory` means by `error`, which may be one of ours."""
+    if isinstance(error, UnusableError):
+        return error.trouble
+    if isinstance(error, PrivateFileError) and error.__cause__ is not None:
+        error = error.__cause__
+    return trouble_of(error, directory) or "failing"

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from pvbinder.server.private_files import create_private, sync_directory
 from pvbinder.server.store.acknowledged import begin
 from pvbinder.server.store.checksums import Totals, checksum_of, checksum_of_totals
-from pvbinder.server.store.errors import DamagedDataError, UnusableError
+from pvbinder.server.store.errors import UnusableError
 from pvbinder.server.store.sound import APPLICATION_ID, SCHEMA_VERSION
 from pvbinder.server.store.state import Stored
 
@@ -31,6 +31,8 @@ CREATE TABLE object (kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT
 """
 # Which directory the file is of, so that a file or log of another one isn't taken for ours.
 _IDENTITY_SCHEMA = "CREATE TABLE IF NOT EXISTS directory (identity TEXT NOT NULL)"
+
+_ROWS_AT_ONCE = 1000  # SQLite takes 32 766 parameters in a statement
 
 
 def create(
@@ -101,29 +103,22 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def add_checksums(path: Path) -> None:
-    """Bring a file of version 1, which had no checksums, to version 2: all of it or, if interrupted, nothing."""
-    with closing(connect(path)) as connection:
-        rows = connection.execute("SELECT kind, key, revision, data FROM object").fetchall()
-        objects = [(kind, key, Stored(revision, data)) for kind, key, revision, data in rows if kind]
-        revisions = [revision for kind, _, revision, _ in rows if not kind]
-        if not revisions:
-            raise DamagedDataError(path, "its revision is missing")
-        totals = Totals(len(objects), sum(checksum_of(*row) for row in objects))
-        meta = ("", "", Stored(revisions[0], totals.encode()))
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ALTER TABLE object ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
-            connection.executemany(put_rows(1), (row_of(*row) for row in [*objects, meta]))
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:  # closing takes back what was begun
-            raise UnusableError(path, error) from error
-
-
 def row_of(kind: str, key: str, stored: Stored) -> tuple[str, str, int, bytes, int]:
     return kind, key, stored.revision, stored.data, checksum_of(kind, key, stored)
 
 
 def put_rows(rows: int) -> str:
     return "INSERT OR REPLACE INTO object VALUES " + ",".join(["(?,?,?,?,?)"] * rows)  # noqa: S608  (no values in it)
+
+
+def delete_rows(rows: int) -> str:
+    return f"DELETE FROM object WHERE (kind, key) IN (VALUES {','.join(['(?,?)'] * rows)})"  # noqa: S608
+
+
+def statements_of(
+    text_for: Callable[[int], str], width: int, values: list[str | int | bytes]
+) -> Iterator[tuple[str, list[str | int | bytes]]]:
+    """Give the statements, with their parameters, for rows of `width` values."""
+    for start in range(0, len(values), _ROWS_AT_ONCE * width):
+        part = values[start : start + _ROWS_AT_ONCE * width]
+        yield text_for(len(part) // width), part

@@ -62,13 +62,14 @@ class Room:
 
     def hold_log(self, frames: int, largest: int) -> None:
         """Hold room for a log of `frames`, and for any deletion with an object of `largest` bytes; raises OSError."""
-        self.least_log_bytes = max(self.least_log_bytes, LOG_BYTES + largest + largest // 16)
-        size = max(self.least_log_bytes, _LOG_HEADER_BYTES + frames * _FRAME_BYTES)
+        least = max(self.least_log_bytes, LOG_BYTES + largest + largest // 16)
+        size = max(least, _LOG_HEADER_BYTES + frames * _FRAME_BYTES)
         if size > self._log_bytes:
-            if size > self.least_log_bytes:
+            if size > least:
                 size += LOG_BYTES
             _hold(self._log, size)
             self._log_bytes = size
+        self.least_log_bytes = least
 
     @property
     def frames(self) -> int:
@@ -83,7 +84,8 @@ class Room:
     def log_was_cut(self) -> None:
         """Hold what deletions need after SQLite has given back the log's room; raises OSError."""
         self._log_bytes = 0
-        self.hold_log(0, 0)
+        _hold(self._log, self.least_log_bytes)
+        self._log_bytes = self.least_log_bytes
 
     def end_log(self) -> None:
         """Let the next start find no frames in the log, all of which must be in the database (ROOM-2)."""
