@@ -87,9 +87,8 @@ async def test_store_6_many_deletions_at_once_are_stored_on_a_full_disk_and_what
     disk: Path,
 ) -> None:
     async with Store(disk / "data") as store:
-        for n in range(3000):
-            future = store.put(KIND, f"k{n:04}", lambda _: os.urandom(2000))[1]
-        await future
+        for future in [store.put(KIND, f"k{n:04}", lambda _: os.urandom(2000))[1] for n in range(3000)]:
+            await future
         fill(disk)
         futures = [store.delete(KIND, f"k{n:04}")[1] for n in range(2000)]
         grows = store.put(KIND, "grows", lambda _: b"x" * 30_000_000)[1]

@@ -330,7 +330,7 @@ class Database:
         (count,) = connection.execute("PRAGMA page_count").fetchone()
         (free,) = connection.execute("PRAGMA freelist_count").fetchone()
         self._pages = free
-        for ahead in (PAGES_AHEAD, 0):
+        for ahead in (PAGES_AHEAD, min(free, PAGES_AHEAD), 0):
             wanted = max(free, pages + PAGES_KEPT_FREE + ahead)
             try:
                 room.hold_pages(count + wanted - free)
@@ -353,10 +353,10 @@ class Database:
         mode = "TRUNCATE" if cut else "RESTART" if self.is_full else "PASSIVE"
         busy, frames, emptied = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         self._frames = frames - emptied + busy
+        if cut and not busy:
+            room.log_was_cut()  # first: nothing can be deleted without it
         with suppress(OSError):
             self._hold_pages(0)  # SQLite gave back what the file had beyond its pages
-        if cut and not busy:
-            room.log_was_cut()
 
     def _write(
         self, connection: sqlite3.Connection, statements: list[tuple[str, list[str | int | bytes]]], revision: int

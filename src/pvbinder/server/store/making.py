@@ -1,6 +1,6 @@
 """Making the file of a directory, and opening it for writing.
 
-MAKING-1  The file of a new directory is there whole, with its identity, or not at all.
+The file of a new directory is there whole, with its identity, or not at all.
 """
 
 from __future__ import annotations
