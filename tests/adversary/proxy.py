@@ -98,10 +98,14 @@ class Proxy:
         self._broken = asyncio.Event()
         broken.set()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection in a task; it is closed even when the task is cancelled before its first step."""
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream = _Upstream(self.pki, self.upstream_port)
         try:
             while await self._pass_one(reader, writer, upstream):
@@ -111,9 +115,7 @@ class Proxy:
         except asyncio.CancelledError:
             pass  # the end of the proxy; a callback of asyncio would report it otherwise
         finally:
-            self._connections.discard(task)
             upstream.close()
-            writer.transport.abort()
 
     async def _pass_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upstream: _Upstream) -> bool:
         """Pass on one request and its answer; False if the client has closed the connection."""
@@ -148,9 +150,11 @@ class Proxy:
                 with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                     if not passing.is_watch:
                         await self._forward(passing, writer, upstream, None)
-                        upstream = _Upstream(self.pki, self.upstream_port)
-                        await _swallow(await upstream.ask(passing))
-                        upstream.close()
+                        again = _Upstream(self.pki, self.upstream_port)
+                        try:
+                            await _swallow(await again.ask(passing))
+                        finally:
+                            again.close()
                         return True
             case DropAfter() | DoneBut() | Truncate() | Freeze() | Rewritten() | None:
                 pass

@@ -5,6 +5,7 @@ In a soak, all of them together take about as long as `PVBINDER_SOAK_SECONDS` sa
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from pathlib import Path
@@ -35,6 +36,8 @@ def attacked(attack: Attack, directory: Path, seconds: float, seed: int) -> Figu
     except BaseException as error:
         error.add_note(f"python -m tests.adversary {attack.name} --seconds {seconds:.0f} --seed {seed}")
         raise
+    finally:
+        gc.collect()  # a connection that an attack has forgotten is reported here, not in whatever test comes next
     print(shown(attack.name, {"seed": seed, **figures}))
     return figures
 

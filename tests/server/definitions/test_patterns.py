@@ -18,7 +18,7 @@ from pvbinder.server.definitions.patterns import MOST_STEPS, TooLongToMatch, mat
 from pvbinder.server.definitions.structure import check_structural, read_structure
 from pvbinder.server.definitions.validate import check_value
 
-LONGEST_SECONDS = 5.0  # what `re` needs for any of these is more than a lifetime
+PROCESSOR_SECONDS_MAX = 5.0  # what `re` needs for any of these is more than a lifetime
 
 IN_GOS_WORDS = {
     "nothing to repeat": ("+", "missing argument to repetition operator: `+`"),
@@ -67,10 +67,10 @@ HOSTILE = ["(a+)+$", "(a|aa)+$", "(a|a?)+!", "(.*a){12}[^?]$", "([a-z]+)*!", "^(
 
 @pytest.mark.parametrize("pattern", HOSTILE)
 def test_patterns_2_no_pattern_takes_for_ever(pattern: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     for length in (40, 30_000):
         assert not matches(pattern, "a" * length + "?")
-    assert time.monotonic() - started < LONGEST_SECONDS
+    assert time.thread_time() - started < PROCESSOR_SECONDS_MAX
 
 
 def test_patterns_2_a_text_may_be_too_long_for_its_pattern() -> None:
@@ -83,9 +83,9 @@ def test_patterns_2_a_text_may_be_too_long_for_its_pattern() -> None:
 
 def test_a_host_name_with_an_exclamation_mark_is_refused_at_once() -> None:
     structure = read_structure({"properties": {"v": {"type": "string", "format": "hostname"}}})
-    started = time.monotonic()
+    started = time.thread_time()
     assert list(check_value({"v": "a" * 200 + "!"}, structure, ""))
-    assert time.monotonic() - started < LONGEST_SECONDS
+    assert time.thread_time() - started < PROCESSOR_SECONDS_MAX
 
 
 @pytest.mark.parametrize("name", ["a", "a.b", "a-b.c.", "A1", "1.2.3.4"])
@@ -112,10 +112,10 @@ def test_what_is_no_host_name_is_refused(name: str) -> None:
     ids=["blanks", "words", "digits", "a path in a filter", "no number"],
 )
 def test_a_path_that_is_none_is_refused_at_once(text: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     with pytest.raises(JsonPathError):
         read_json_path(text)
-    assert time.monotonic() - started < LONGEST_SECONDS
+    assert time.thread_time() - started < PROCESSOR_SECONDS_MAX
 
 
 def test_a_pattern_is_checked_wherever_it_stands() -> None:

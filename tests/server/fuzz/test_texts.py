@@ -1,4 +1,4 @@
-"""What reads texts and bytes of users either understands them or refuses them in the way it should, in bounded time.
+"""What reads texts and bytes of users either understands them or refuses them in the way it should, in bounded time of the processor.
 
 The same mutations as in `traffic`, straight at the functions: patches of all kinds, owners of fields, selectors,
 tokens, quantities, protobuf, YAML with aliases, JSON as nobody writes it. A long run: ``FUZZ_EXAMPLES=5000``.
@@ -38,7 +38,7 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 QUICK = settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-LONGEST_SECONDS = 5.0  # the slowest needs some 50 ms; others may share the processor
+PROCESSOR_SECONDS_MAX = 5.0  # the slowest needs some 50 ms
 NOW = "2024-01-01T00:00:00Z"
 RANDOMS = st.randoms(use_true_random=False)
 METADATA: Json = {"name": "a", "namespace": "shop", "labels": {"a": "b"}, "finalizers": ["x/y"]}
@@ -72,13 +72,13 @@ def whole(kind: ServedKind, obj: Json) -> Json:
 
 def code_of(call: Callable[[], Any]) -> int:
     """200, or the code of a refusal; anything else that is raised fails the test, as does a call that takes long."""
-    started = time.monotonic()
+    started = time.thread_time()
     try:
         call()
     except ApiError as error:
         return error.code
     finally:
-        assert time.monotonic() - started < LONGEST_SECONDS
+        assert time.thread_time() - started < PROCESSOR_SECONDS_MAX
     return 200
 
 
@@ -177,30 +177,29 @@ def test_continue_tokens_are_read_or_refused(token: str, raw: bytes, key: str) -
 )
 @settings(QUICK, max_examples=5 * EXAMPLES)
 def test_quantities_are_read_or_refused_at_once(text: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     with contextlib.suppress(QuantityError):
         assert parse_quantity(str(parse_quantity(text))) == parse_quantity(text)
-    assert time.monotonic() - started < LONGEST_SECONDS
+    assert time.thread_time() - started < PROCESSOR_SECONDS_MAX
 
 
-DEEP = {
-    "lists": b"[" * 1_000_000,
-    "objects": b'{"a":' * 500_000,
-    "closed": b'{"metadata":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "quotes": b'{"a":"' + b'\\"' * 500_000,
-    "a number": b'{"a":' + b"1" * 1_000_000 + b"}",
-    "an exponent": b'{"a":1e' + b"9" * 1_000_000 + b"}",
-    "the same key": b"{" + b'"a":1,' * 200_000 + b'"a":1}',
-    "many keys": b"{" + b",".join(b'"%d":1' % number for number in range(100_000)) + b"}",
-    "blanks": b" " * 3_000_000 + b"]",
-    "escapes": b'{"a":"' + b"\\ud800" * 300_000 + b'"}',
+DEEP = {  # the body, the code as JSON, and as YAML: 413 is for more parts than are taken, and comes before the text ends
+    "lists": (b"[" * 1_000_000, 413, 400),
+    "objects": (b'{"a":' * 500_000, 413, 400),
+    "closed": (b'{"metadata":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, 400),
+    "quotes": (b'{"a":"' + b'\\"' * 500_000, 400, 400),
+    "a number": (b'{"a":' + b"1" * 1_000_000 + b"}", 400, 400),
+    "an exponent": (b'{"a":1e' + b"9" * 1_000_000 + b"}", 400, 400),
+    "the same key": (b"{" + b'"a":1,' * 200_000 + b'"a":1}', 400, 413),
+    "many keys": (b"{" + b",".join(b'"%d":1' % number for number in range(100_000)) + b"}", 400, 400),
+    "blanks": (b" " * 3_000_000 + b"]", 400, 400),
+    "escapes": (b'{"a":"' + b"\\ud800" * 300_000 + b'"}', 400, 400),
 }
 
 
-@pytest.mark.parametrize("media_type", ["application/json", "application/yaml"])
-@pytest.mark.parametrize("body", DEEP.values(), ids=DEEP)
-def test_megabytes_of_nonsense_are_refused_soon(body: bytes, media_type: str) -> None:
-    assert code_of(partial(decode_body, body, media_type, CONFIG_MAP, "Strict")) == 400
-    if media_type.endswith("json"):
-        for patch in (json_patch, merge_patch):
-            assert code_of(partial(patch, {"metadata": {}}, body)) in (200, 400)
+@pytest.mark.parametrize(("body", "as_json", "as_yaml"), DEEP.values(), ids=DEEP)
+def test_megabytes_of_nonsense_are_refused_soon(body: bytes, as_json: int, as_yaml: int) -> None:
+    assert code_of(partial(decode_body, body, "application/yaml", CONFIG_MAP, "Strict")) == as_yaml
+    assert code_of(partial(decode_body, body, "application/json", CONFIG_MAP, "Strict")) == as_json
+    for patch in (json_patch, merge_patch):
+        assert code_of(partial(patch, {"metadata": {}}, body)) in (200, 400)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 from pvbinder.server.kinds.internal_form import (
     PERSISTENT_VOLUME_CLAIM_SPEC,
@@ -47,9 +47,9 @@ def test_nothing_differs() -> None:
 def test_large_objects_are_compared_in_the_time_that_reading_them_takes() -> None:
     old = {"csi": {"volumeAttributes": {f"k{number:05}": "old" for number in range(20_000)}}}
     new = {"csi": {"volumeAttributes": {f"k{number:05}": "new" for number in range(0, 20_000, 2)}}}
-    start = perf_counter()
+    start = thread_time()
     diff = diff_of(PERSISTENT_VOLUME_SOURCE, old, new)
-    assert perf_counter() - start < 2
+    assert thread_time() - start < 2  # a watchdog, in processor time
     assert diff.startswith("@@ -26,20006 +26,10006 @@\n")
 
 
