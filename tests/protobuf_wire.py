@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pvbinder.server.protobuf import MAGIC
+from pvbinder.server.objects.protobuf import MAGIC
 
 
 def field(number: int, value: bytes | str | int) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.insight.test_export import by_name
-from tests.server.test_loading import BACKUP, CLAIM, DEFINITION, VOLUME, changed, without_revision
+from tests.server.api.test_loading import BACKUP, CLAIM, DEFINITION, VOLUME, changed, without_revision
 from tools.plane import running
 
 DEADLINE_SECONDS = 60

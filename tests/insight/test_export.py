@@ -11,16 +11,16 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.server.api.test_loading import BACKUP, CLAIM, DEFINITION, VOLUME, loading
 from tests.server.strategies import texts
-from tests.server.test_loading import BACKUP, CLAIM, DEFINITION, VOLUME, loading
 
 from pvbinder.insight.dump import read_dumps
 from pvbinder.insight.export import Format, objects_of_cluster, objects_of_directory, write_dump
 from pvbinder.kube.client import Client
 from pvbinder.kube.in_process import InProcessTransport
-from pvbinder.server.authentication import AUTHENTICATED, MASTERS
+from pvbinder.server.identity.authentication import AUTHENTICATED, MASTERS
+from pvbinder.server.objects.schema.yaml_text import parse_yaml
 from pvbinder.server.requests import UserInfo
-from pvbinder.server.schema.yaml_text import parse_yaml
 from pvbinder.server.store import DataDirectoryError
 
 ADMIN = UserInfo("admin", groups=(MASTERS, AUTHENTICATED))

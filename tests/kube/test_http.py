@@ -20,7 +20,7 @@ from pvbinder.kube.errors import ApiFailure, ConfigError, ConnectionFailed
 from pvbinder.kube.http import HttpTransport, probed_socket
 from pvbinder.kube.kinds import VOLUMES
 from pvbinder.kube.transport import Request
-from pvbinder.server.identity import Identity
+from pvbinder.server.identity.certificates import Identity
 
 GET = Request("GET", "/api/v1/persistentvolumes/disk-1")
 WATCH = Request("GET", "/api/v1/persistentvolumes", {"watch": "true", "timeoutSeconds": "60"})

@@ -102,7 +102,7 @@ def running_server(directory: Path, **timeouts: float) -> Iterator[ServerProcess
 
 async def _serve(data_dir: Path, timeouts: dict[str, float], stdin: IO[str]) -> None:
     from pvbinder.server.embedded import EmbeddedServer
-    from pvbinder.server.messages import Timeouts
+    from pvbinder.server.wire.messages import Timeouts
 
     with watching_loop() as watchdog:
         async with EmbeddedServer(data_dir, timeouts=Timeouts(**timeouts)) as server:

@@ -88,7 +88,7 @@ def with_widgets(spec: Mapping[str, Any] = OPEN) -> Callable[[Serving], Any]:
     """What defines widgets."""
 
     async def prepare(server: Serving) -> None:
-        from pvbinder.server.definitions.establisher import Establisher
+        from pvbinder.server.api.establisher import Establisher
 
         establisher = Establisher(server.store, server.api.registry, server.dispatcher, server.api.now)
         establisher.load()
@@ -164,7 +164,7 @@ def with_columns(
     """What defines widgets with many columns that show the same, and makes a few with this spec."""
 
     async def prepare(server: Serving) -> None:
-        from pvbinder.server.definitions.establisher import Establisher
+        from pvbinder.server.api.establisher import Establisher
 
         establisher = Establisher(server.store, server.api.registry, server.dispatcher, server.api.now)
         establisher.load()

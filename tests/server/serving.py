@@ -12,13 +12,13 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from pvbinder.server.authentication import MASTERS, Authenticator
-from pvbinder.server.authorization import AlwaysAllow, Authorizer
-from pvbinder.server.authorization.rbac import Rbac
-from pvbinder.server.dispatch import Dispatcher
+from pvbinder.server.api.dispatch import Dispatcher
+from pvbinder.server.api.rest.api import Api
+from pvbinder.server.identity.authentication import MASTERS, Authenticator
+from pvbinder.server.identity.authorization import AlwaysAllow, Authorizer
+from pvbinder.server.identity.authorization.rbac import Rbac
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
-from pvbinder.server.rest.api import Api
 from pvbinder.server.store import Store
 
 ADMIN = UserInfo("admin", groups=(MASTERS, "system:authenticated"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pvbinder.server.schema.types import CATALOGUE, Field
+from pvbinder.server.objects.schema.types import CATALOGUE, Field
 
 texts = st.text(max_size=8) | st.sampled_from(["a", "b", "name", "", "\u2028", "x" * 40, "\ud7ff"])
 numbers = st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False)

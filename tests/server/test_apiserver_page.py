@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pvbinder.server.kinds.kind import ALL_VERBS
 from pvbinder.server.kinds.registry import Registry
+from pvbinder.server.objects.kind import ALL_VERBS
 
 PAGE = Path(__file__).parents[2] / "docs/apiserver.md"
 HEAD = "| resource | group and version | scope | short | subresources | verbs |\n|---|---|---|---|---|---|\n"

@@ -17,20 +17,20 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.server.schema.kinds import CLAIM, CONFIG_MAP, POD, SECRET, VOLUME
+from tests.server.objects.schema.kinds import CLAIM, CONFIG_MAP, POD, SECRET, VOLUME
 from tests.server.strategies import disturbed, json_values, objects_of, texts
 
-from pvbinder.server.apply import apply
 from pvbinder.server.errors import ApiError
-from pvbinder.server.field_sets import difference, intersection, is_valid, of_paths, paths, union
-from pvbinder.server.kinds.kind import Json, ServedKind
-from pvbinder.server.managed_fields import record_update
-from pvbinder.server.patches import PatchType, apply_patch, json_patch, merge_patch, strategic_patch
-from pvbinder.server.schema import check_object, decode_body
-from pvbinder.server.schema.convert import Conversion
-from pvbinder.server.schema.json_text import JsonTextError, parse, plain
-from pvbinder.server.schema.structs import build_shape
-from pvbinder.server.typed import compare
+from pvbinder.server.objects.apply import apply
+from pvbinder.server.objects.field_sets import difference, intersection, is_valid, of_paths, paths, union
+from pvbinder.server.objects.kind import Json, ServedKind
+from pvbinder.server.objects.managed_fields import record_update
+from pvbinder.server.objects.patches import PatchType, apply_patch, json_patch, merge_patch, strategic_patch
+from pvbinder.server.objects.schema import check_object, decode_body
+from pvbinder.server.objects.schema.convert import Conversion
+from pvbinder.server.objects.schema.json_text import JsonTextError, parse, plain
+from pvbinder.server.objects.schema.structs import build_shape
+from pvbinder.server.objects.typed import compare
 
 T = TypeVar("T")
 

@@ -28,8 +28,8 @@ from hypothesis import strategies as st
 from tests.server.serving import ADMIN, Serving, serving
 from tests.server.strategies import disturbed, json_values, objects_of, texts
 
+from pvbinder.server.api.openapi import OpenApi
 from pvbinder.server.kinds.registry import Registry
-from pvbinder.server.openapi import OpenApi
 from pvbinder.server.requests import ApiRequest
 
 PATCHES = (
@@ -206,7 +206,7 @@ class _Bugs(logging.Handler):
 @contextmanager
 def no_bug() -> Iterator[None]:
     """Fail with the first exception that the server has logged."""
-    bugs, log = _Bugs(), logging.getLogger("pvbinder.server.dispatch")
+    bugs, log = _Bugs(), logging.getLogger("pvbinder.server.api.dispatch")
     log.addHandler(bugs)
     try:
         yield

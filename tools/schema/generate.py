@@ -1,6 +1,6 @@
 """Write the schema data that the API server ships: what `lightkube-models` knows, completed by `facts.py`.
 
-    python tools/schema/generate.py            write src/pvbinder/server/schema/data/
+    python tools/schema/generate.py            write src/pvbinder/server/objects/schema/data/
     python tools/schema/generate.py --check    exit 1 when what is there is not what would be written
 
 The models are read as source, never imported: they need a package that we don't use, and parsing them takes a second.
@@ -23,7 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tools.schema import facts
 
-TARGET = Path(__file__).parents[2] / "src/pvbinder/server/schema/data"
+TARGET = Path(__file__).parents[2] / "src/pvbinder/server/objects/schema/data"
 WRAPPED_AT = 78  # the models' texts are re-wrapped; a line that breaks earlier had a line break of its own
 
 
@@ -198,7 +198,7 @@ def unknown_facts(models: dict[str, Model]) -> list[str]:
 
 
 def build(models: dict[str, Model]) -> dict[str, dict[str, Any]]:
-    """The types as `pvbinder.server.schema.types` reads them."""
+    """The types as `pvbinder.server.objects.schema.types` reads them."""
     known = Facts()
     types = {}
     for key, model in models.items():

@@ -1,6 +1,6 @@
 """Write the numbers of protobuf fields that the API server ships, from the `.proto` files of a Kubernetes source tree.
 
-    python tools/schema/messages.py DIR            write src/pvbinder/server/schema/data/messages.json
+    python tools/schema/messages.py DIR            write src/pvbinder/server/objects/schema/data/messages.json
     python tools/schema/messages.py DIR --check    exit 1 when what is there is not what would be written
 
 DIR holds `k8s.io/api`, `k8s.io/apimachinery`, `k8s.io/apiextensions-apiserver` and `k8s.io/kube-aggregator` (as the
@@ -22,7 +22,7 @@ from typing import Any
 
 from pvbinder.server.kinds.registry import BUILT_IN
 
-DATA = Path(__file__).parents[2] / "src/pvbinder/server/schema/data"
+DATA = Path(__file__).parents[2] / "src/pvbinder/server/objects/schema/data"
 META = "k8s.io.apimachinery.pkg.apis.meta.v1"
 EXTENSIONS = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pvbinder.insight.dump import check_dump, read_contents
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.scratch import scratch_directory
+from pvbinder.server.files.scratch import scratch_directory
 
 
 class ApplyFailed(PvbinderError):  # noqa: N818  (says what happened)

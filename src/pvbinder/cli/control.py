@@ -32,7 +32,7 @@ from pvbinder.kube.discovery import Discovered, discover
 from pvbinder.kube.errors import ApiFailure, ConfigError, ConnectionFailed
 from pvbinder.kube.http import HttpTransport
 from pvbinder.kube.transport import Transport
-from pvbinder.server.http import ListenError
+from pvbinder.server.wire.http import ListenError
 
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 15.0

@@ -23,10 +23,10 @@ def exit_code_of(error: PvbinderError) -> int:
     from pvbinder.files import UnreadableFileError
     from pvbinder.insight.dump import DumpFileError
     from pvbinder.kube.errors import ConfigError
-    from pvbinder.server.authentication import TokenFileError
-    from pvbinder.server.http import ListenError
-    from pvbinder.server.private_files import PrivateFileError
+    from pvbinder.server.files.private_files import PrivateFileError
+    from pvbinder.server.identity.authentication import TokenFileError
     from pvbinder.server.store import DataDirectoryError
+    from pvbinder.server.wire.http import ListenError
 
     by_asking_differently = (
         WrongUsageError,

@@ -99,7 +99,7 @@ def _refuse_what_is_no_file(file: Path) -> None:
 
 def _replace(file: Path, objects: list[Json], form: str) -> None:
     """Write `file` entirely or not at all, for its owner alone."""
-    from pvbinder.server.private_files import replacing
+    from pvbinder.server.files.private_files import replacing
 
     try:
         with replacing(file) as raw:

@@ -13,7 +13,7 @@ from pvbinder.controllers.options import ControllerOptions
 from pvbinder.files import UnreadableFileError, read_file
 from pvbinder.kube.config import FILE_BYTES_MAX
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml
+from pvbinder.server.objects.schema.yaml_text import YamlTextError, parse_yaml
 
 LogFormat = Literal["text", "json"]
 AuthorizationMode = Literal["RBAC", "AlwaysAllow"]

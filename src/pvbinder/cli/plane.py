@@ -32,10 +32,10 @@ from pvbinder.kube.client import Client
 from pvbinder.kube.discovery import discover
 from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.transport import Transport
-from pvbinder.server.authentication import AUTHENTICATED, MASTERS, SERVICE_ACCOUNT, read_token_file
 from pvbinder.server.embedded import EmbeddedServer
+from pvbinder.server.files.scratch import sweep
+from pvbinder.server.identity.authentication import AUTHENTICATED, MASTERS, SERVICE_ACCOUNT, read_token_file
 from pvbinder.server.requests import UserInfo
-from pvbinder.server.scratch import sweep
 
 KUBECONFIG = "kubeconfig"
 USUAL_PORT = 6443

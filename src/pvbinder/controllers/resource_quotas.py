@@ -1,7 +1,7 @@
 """The resourcequota-controller in small: the status of quotas says what is used of them.
 
 QUOTA_STATUS-1  ``hard`` is what the spec says; ``used`` has each amount of it that admission enforces, counted as
-                admission counts (`server.admission.quotas`).
+                admission counts (`server.api.admission.quotas`).
 QUOTA_STATUS-2  A status is written when what it says has changed, and only then; an idle cluster costs no request.
 QUOTA_STATUS-3  A kind is watched while a quota counts its objects, and claims always, as everybody does. Of pods and
                 services it takes the whole object to count them, of other kinds the metadata.
@@ -28,10 +28,10 @@ from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim
 from pvbinder.model.quantity import ZERO
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, Resource
-from pvbinder.server.admission.pod_amounts import Amounts
-from pvbinder.server.admission.quota_usage import COUNTED_BY_NAME, is_about, is_counted_by, names_of, usage_of
-from pvbinder.server.kinds.quotas import RESOURCE_QUOTAS
-from pvbinder.server.kinds.services import SERVICES
+from pvbinder.server.api.admission.pod_amounts import Amounts
+from pvbinder.server.api.admission.quota_usage import COUNTED_BY_NAME, is_about, is_counted_by, names_of, usage_of
+from pvbinder.server.kinds.built_in.quotas import RESOURCE_QUOTAS
+from pvbinder.server.kinds.built_in.services import SERVICES
 
 CONCURRENCY: Final = 5  # --concurrent-resource-quota-syncs
 LONGEST_WAIT_SECONDS: Final = 30.0  # for a cache to be filled

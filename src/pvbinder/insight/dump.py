@@ -7,7 +7,7 @@ DUMP-3  YAML can't make objects or run anything. What comes into memory is bound
 DUMP-4  Text stays text: times are kept to the last digit, and words and numbers are read as kubectl reads them.
 DUMP-5  Only files are read (`files`): a pipe, a device, a socket, and a link that leads out of a directory are refused.
 
-The YAML reader is the server's (`server.schema.yaml_text`), so that a file means here what it means as a body.
+The YAML reader is the server's (`server.objects.schema.yaml_text`), so that a file means here what it means as a body.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, Final
 from pvbinder.files import UnreadableFileError, files_in, read_file
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
-from pvbinder.server.schema.json_text import MAX_DEPTH, object_depth_within
+from pvbinder.server.objects.schema.json_text import MAX_DEPTH, object_depth_within
 
 MOST_BYTES = 512 * 1024 * 1024
 NODES_MAX: Final = 40_000_000  # of a file of that size: real dumps have a value in 15 to 30 bytes
@@ -119,7 +119,7 @@ def _documents(source: str, content: bytes) -> Iterator[Any]:
 
 
 def _yaml_documents(source: str, text: str) -> Iterator[Any]:
-    from pvbinder.server.schema.yaml_text import YamlDepthError, YamlLimits, YamlTextError, parse_yaml_documents
+    from pvbinder.server.objects.schema.yaml_text import YamlDepthError, YamlLimits, YamlTextError, parse_yaml_documents
 
     limits = YamlLimits(
         depth_max=MAX_DEPTH + 2 * LISTS_MAX,

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from pvbinder.files import UnreadableFileError, read_file
 from pvbinder.kube.errors import ConfigError
 from pvbinder.model.json import Json
-from pvbinder.server.schema.yaml_text import YamlTextError, YamlTooLargeError, parse_yaml
+from pvbinder.server.objects.schema.yaml_text import YamlTextError, YamlTooLargeError, parse_yaml
 
 FILE_BYTES_MAX = 16 << 20
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

@@ -2,4 +2,17 @@
 
 Promise: kubectl and client-go can't tell it from kube-apiserver for the kinds it serves, and an acknowledged write
 survives ``kill -9``. It knows `model` only, nothing of the controllers.
+
+Its floors, each of which knows only those below it; the tour of each is in its own ``__init__``:
+
+    embedded.py   puts the floors together
+    wire          connections, HTTP/1.1 and HTTP/2
+    api           dispatch, the verbs, admission, discovery, OpenAPI, tables
+    identity      who asks, and what they may do
+    kinds         the kinds that are served, and what makes an object valid
+    objects       an object of any kind as a value: schema, patches, apply, managed fields
+    store         revisions, history, and the disk
+    files         files and directories on this machine
+
+All floors share `errors.py` (how the API says no) and `requests.py` (a request and its answer, free of any transport).
 """

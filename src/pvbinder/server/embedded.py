@@ -24,29 +24,29 @@ import msgspec
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import EVENTS, SERVICE_ACCOUNTS
-from pvbinder.server.authentication import MASTERS, Authenticator
-from pvbinder.server.authorization import AlwaysAllow, Authorizer
-from pvbinder.server.authorization.default_roles import default_objects
-from pvbinder.server.authorization.rbac import Rbac
-from pvbinder.server.definitions.establisher import Establisher
-from pvbinder.server.discovery import Discovery
-from pvbinder.server.dispatch import Dispatcher
-from pvbinder.server.expiry import Expiry
-from pvbinder.server.http import Listener
-from pvbinder.server.identity import ADMIN, Identity
-from pvbinder.server.kinds.kind import Json
-from pvbinder.server.kinds.quotas import PRIORITY_CLASSES, system_priority_classes
+from pvbinder.server.api.discovery import Discovery
+from pvbinder.server.api.dispatch import Dispatcher
+from pvbinder.server.api.establisher import Establisher
+from pvbinder.server.api.expiry import Expiry
+from pvbinder.server.api.health import Health
+from pvbinder.server.api.loading import load
+from pvbinder.server.api.openapi import OpenApi
+from pvbinder.server.api.rest.api import Api
+from pvbinder.server.files.private_files import PrivateFileError
+from pvbinder.server.files.scratch import scratch_directory
+from pvbinder.server.identity.authentication import MASTERS, Authenticator
+from pvbinder.server.identity.authorization import AlwaysAllow, Authorizer
+from pvbinder.server.identity.authorization.default_roles import default_objects
+from pvbinder.server.identity.authorization.rbac import Rbac
+from pvbinder.server.identity.certificates import ADMIN, Identity
+from pvbinder.server.identity.service_account_tokens import ServiceAccountTokens, load_or_make_secret
+from pvbinder.server.kinds.built_in.quotas import PRIORITY_CLASSES, system_priority_classes
 from pvbinder.server.kinds.registry import Registry
-from pvbinder.server.loading import load
-from pvbinder.server.messages import Timeouts
-from pvbinder.server.openapi import OpenApi
-from pvbinder.server.private_files import PrivateFileError
+from pvbinder.server.objects.kind import Json
 from pvbinder.server.requests import ApiRequest, UserInfo
-from pvbinder.server.rest.api import Api
-from pvbinder.server.rest.health import Health
-from pvbinder.server.scratch import scratch_directory
-from pvbinder.server.service_account_tokens import ServiceAccountTokens, load_or_make_secret
 from pvbinder.server.store import Store
+from pvbinder.server.wire.http import Listener
+from pvbinder.server.wire.messages import Timeouts
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 SYSTEM_USER = UserInfo("system:apiserver", groups=(MASTERS,))
@@ -61,7 +61,7 @@ class EmbeddedServer:
 
     Without a `data_dir` it is ephemeral: it writes to a temporary directory, as durably as otherwise, which is gone at
     the end. `listen` False leaves out the socket and its certificates. `load` gives objects to begin with, each with
-    the name of its source (`server.loading`).
+    the name of its source (`server.api.loading`).
     """
 
     def __init__(

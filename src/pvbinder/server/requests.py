@@ -1,7 +1,7 @@
 """One request to the API server and its answer, free of any transport.
 
-`server.http` makes these from sockets, `kube.in_process` from calls in the same process: everything behind
-`server.dispatch` sees only these values, so both ways take the same path.
+`server.wire.http` makes these from sockets, `kube.in_process` from calls in the same process: everything behind
+`server.api.dispatch` sees only these values, so both ways take the same path.
 """
 
 from __future__ import annotations

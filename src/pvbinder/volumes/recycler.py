@@ -17,7 +17,7 @@ from pvbinder.files import UnreadableFileError, read_file
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Volume
-from pvbinder.server.schema.yaml_text import YamlTextError, parse_yaml
+from pvbinder.server.objects.schema.yaml_text import YamlTextError, parse_yaml
 from pvbinder.volumes.plugin import RunPod
 
 IMAGE: Final = "registry.k8s.io/build-image/debian-base:bookworm-v1.0.6"

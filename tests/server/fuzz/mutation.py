@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from pvbinder.server.kinds.kind import Json
+from pvbinder.server.objects.kind import Json
 
 ODD: Sequence[Any] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, -(2**63) - 1, 10**40, 0.5, -0.0, 1e308, "", "a", "0", "é", "\0",

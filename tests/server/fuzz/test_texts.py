@@ -21,18 +21,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.server.fuzz import mutation
 from tests.server.fuzz.traffic import SELECTORS, TOKENS
-from tests.server.schema.kinds import CLAIM, CONFIG_MAP, NAMESPACE, POD, SECRET
+from tests.server.objects.schema.kinds import CLAIM, CONFIG_MAP, NAMESPACE, POD, SECRET
 
 from pvbinder.model.quantity import QuantityError, parse_quantity
 from pvbinder.model.selectors import SelectorError, parse_selector
-from pvbinder.server.apply import apply
+from pvbinder.server.api.rest.continue_token import make_token, read_token
 from pvbinder.server.errors import ApiError
-from pvbinder.server.kinds.fields import parse_field_selector
-from pvbinder.server.kinds.kind import Json, ServedKind
-from pvbinder.server.managed_fields import record_update
-from pvbinder.server.patches import json_patch, merge_patch, strategic_patch
-from pvbinder.server.rest.continue_token import make_token, read_token
-from pvbinder.server.schema import check_object, decode_body
+from pvbinder.server.kinds.parts.fields import parse_field_selector
+from pvbinder.server.objects.apply import apply
+from pvbinder.server.objects.kind import Json, ServedKind
+from pvbinder.server.objects.managed_fields import record_update
+from pvbinder.server.objects.patches import json_patch, merge_patch, strategic_patch
+from pvbinder.server.objects.schema import check_object, decode_body
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 QUICK = settings(

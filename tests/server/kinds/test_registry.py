@@ -9,8 +9,8 @@ import pkgutil
 import lightkube.resources
 
 from pvbinder.model.resources import EVENTS, EVENTS_EVENTS, Resource
+from pvbinder.server.kinds.built_in.secrets import CONFIG_MAP
 from pvbinder.server.kinds.registry import Registry
-from pvbinder.server.kinds.secrets import CONFIG_MAP
 
 
 def made_up(group: str, version: str = "v1", plural: str = "books") -> Resource:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from pvbinder.model.resources import Resource
-from pvbinder.server import admission
-from pvbinder.server.kinds.kind import Json, ServedKind
+from pvbinder.server.api import admission
+from pvbinder.server.kinds.validation.metadata import validate_metadata_create, validate_metadata_update
+from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import UserInfo
-from pvbinder.server.validation.metadata import validate_metadata_create, validate_metadata_update
 
 NOW = "2026-01-31T12:00:00Z"
 LATER = "2026-01-31T13:00:00Z"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pvbinder.server.private_files import PrivateFileError
+from pvbinder.server.files.private_files import PrivateFileError
 from pvbinder.server.store.database import FILE_NAME, LOCK_NAME, Database, DataDirectoryError, WriteFailed
 from pvbinder.server.store.directory import OWN_FILES
 from pvbinder.server.store.recovery import recover

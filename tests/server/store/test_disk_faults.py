@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pvbinder.server import disk
+from pvbinder.server.files import disk
 from pvbinder.server.store import Store, WriteFailed
 from pvbinder.server.store.database import Database
 from pvbinder.server.store.reserve import FILE_NAME, RESERVE_BYTES, Reserve, makes_room

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from pvbinder.controllers.metrics.metrics import CONTENT_TYPE, Metrics
-from pvbinder.server.http import Listener
+from pvbinder.server.api.health import TEXT, Check, Health, plain_not_found
 from pvbinder.server.requests import ApiRequest, ApiResponse
-from pvbinder.server.rest.health import TEXT, Check, Health, plain_not_found
+from pvbinder.server.wire.http import Listener
 
 PATH: Final = "/metrics"
 

@@ -10,23 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pvbinder.model.resources import Resource
-from pvbinder.server.definitions.definition import CUSTOM_RESOURCE_DEFINITION
-from pvbinder.server.kinds.autoscalers import AUTOSCALER, AUTOSCALER_V1
-from pvbinder.server.kinds.csi_drivers import CSI_DRIVER, CSI_NODE
-from pvbinder.server.kinds.csi_volumes import CSI_STORAGE_CAPACITY, VOLUME_ATTACHMENT
-from pvbinder.server.kinds.events import EVENT, EVENT_OF_EVENTS
-from pvbinder.server.kinds.jobs import BATCH
-from pvbinder.server.kinds.kind import ServedKind
-from pvbinder.server.kinds.leases import LEASE
-from pvbinder.server.kinds.namespaces import NAMESPACE
-from pvbinder.server.kinds.nodes import NODE
-from pvbinder.server.kinds.persistent_volume_claims import PERSISTENT_VOLUME_CLAIM
-from pvbinder.server.kinds.persistent_volumes import PERSISTENT_VOLUME
-from pvbinder.server.kinds.plain import PLAIN_KINDS
-from pvbinder.server.kinds.pods import POD
-from pvbinder.server.kinds.quotas import QUOTA_KINDS
-from pvbinder.server.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
-from pvbinder.server.kinds.reviews import (
+from pvbinder.server.kinds.built_in.autoscalers import AUTOSCALER, AUTOSCALER_V1
+from pvbinder.server.kinds.built_in.csi_drivers import CSI_DRIVER, CSI_NODE
+from pvbinder.server.kinds.built_in.csi_volumes import CSI_STORAGE_CAPACITY, VOLUME_ATTACHMENT
+from pvbinder.server.kinds.built_in.events import EVENT, EVENT_OF_EVENTS
+from pvbinder.server.kinds.built_in.jobs import BATCH
+from pvbinder.server.kinds.built_in.leases import LEASE
+from pvbinder.server.kinds.built_in.namespaces import NAMESPACE
+from pvbinder.server.kinds.built_in.nodes import NODE
+from pvbinder.server.kinds.built_in.persistent_volume_claims import PERSISTENT_VOLUME_CLAIM
+from pvbinder.server.kinds.built_in.persistent_volumes import PERSISTENT_VOLUME
+from pvbinder.server.kinds.built_in.plain import PLAIN_KINDS
+from pvbinder.server.kinds.built_in.pods import POD
+from pvbinder.server.kinds.built_in.quotas import QUOTA_KINDS
+from pvbinder.server.kinds.built_in.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
+from pvbinder.server.kinds.built_in.reviews import (
     LOCAL_SUBJECT_ACCESS_REVIEW,
     SELF_SUBJECT_ACCESS_REVIEW,
     SELF_SUBJECT_REVIEW,
@@ -34,12 +32,14 @@ from pvbinder.server.kinds.reviews import (
     SUBJECT_ACCESS_REVIEW,
     TOKEN_REVIEW,
 )
-from pvbinder.server.kinds.secrets import CONFIG_MAP, SECRET
-from pvbinder.server.kinds.service_accounts import SERVICE_ACCOUNT
-from pvbinder.server.kinds.services import SERVICE_KINDS
-from pvbinder.server.kinds.snapshots import SNAPSHOT_KINDS
-from pvbinder.server.kinds.storage_classes import STORAGE_CLASS, VOLUME_ATTRIBUTES_CLASS
-from pvbinder.server.kinds.workloads import WORKLOADS
+from pvbinder.server.kinds.built_in.secrets import CONFIG_MAP, SECRET
+from pvbinder.server.kinds.built_in.service_accounts import SERVICE_ACCOUNT
+from pvbinder.server.kinds.built_in.services import SERVICE_KINDS
+from pvbinder.server.kinds.built_in.snapshots import SNAPSHOT_KINDS
+from pvbinder.server.kinds.built_in.storage_classes import STORAGE_CLASS, VOLUME_ATTRIBUTES_CLASS
+from pvbinder.server.kinds.built_in.workloads import WORKLOADS
+from pvbinder.server.kinds.definitions.definition import CUSTOM_RESOURCE_DEFINITION
+from pvbinder.server.objects.kind import ServedKind
 
 BUILT_IN: tuple[ServedKind, ...] = (
     CONFIG_MAP,

@@ -24,7 +24,7 @@ from zlib import crc32
 
 import msgspec
 
-from pvbinder.server.private_files import replacing
+from pvbinder.server.files.private_files import replacing
 
 FILE_NAME = "acknowledged"
 _TITLE = "pvbinder acknowledged writes 1"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pvbinder.server.private_files import replacing
+from pvbinder.server.files.private_files import replacing
 
 FILE_NAME = "ceiling"
 BLOCK = 100_000

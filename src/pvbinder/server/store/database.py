@@ -23,8 +23,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.disk import in_words, trouble_of, way_out
-from pvbinder.server.private_files import PrivateFileError, sync_directory
+from pvbinder.server.files.disk import in_words, trouble_of, way_out
+from pvbinder.server.files.private_files import PrivateFileError, sync_directory
 from pvbinder.server.store.acknowledged import Acknowledged, AcknowledgedWriter, begin, read_acknowledged
 from pvbinder.server.store.ceiling import BLOCK, read_ceiling, write_ceiling
 from pvbinder.server.store.checksums import Totals, checksum_of, checksum_of_totals

@@ -6,9 +6,9 @@ import fcntl
 import os
 from pathlib import Path
 
-from pvbinder.server.disk import trouble_of
-from pvbinder.server.private_files import check_file, private_directory
-from pvbinder.server.scratch import OWNER_FILE
+from pvbinder.server.files.disk import trouble_of
+from pvbinder.server.files.private_files import check_file, private_directory
+from pvbinder.server.files.scratch import OWNER_FILE
 from pvbinder.server.store.acknowledged import FILE_NAME as ACKNOWLEDGED_NAME
 from pvbinder.server.store.ceiling import FILE_NAME as CEILING_NAME
 from pvbinder.server.store.errors import DataDirectoryError, UnusableError

@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.disk import Trouble, in_words, trouble_of, way_out
-from pvbinder.server.private_files import PrivateFileError
+from pvbinder.server.files.disk import Trouble, in_words, trouble_of, way_out
+from pvbinder.server.files.private_files import PrivateFileError
 
 
 class DataDirectoryError(PvbinderError):

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.private_files import create_private, sync_directory
+from pvbinder.server.files.private_files import create_private, sync_directory
 from pvbinder.server.store.directory import FILE_NAME, LAST_GOOD_NAME
 from pvbinder.server.store.reserve import RESERVE_BYTES
 from pvbinder.server.store.sound import checked_rows, identity_in, open_for_reading

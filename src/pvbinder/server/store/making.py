@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from pvbinder.server.private_files import create_private, sync_directory
+from pvbinder.server.files.private_files import create_private, sync_directory
 from pvbinder.server.store.acknowledged import begin
 from pvbinder.server.store.checksums import Totals, checksum_of, checksum_of_totals
 from pvbinder.server.store.errors import UnusableError

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.private_files import sync_directory
+from pvbinder.server.files.private_files import sync_directory
 from pvbinder.server.store.acknowledged import FILE_NAME as ACKNOWLEDGED_NAME
 from pvbinder.server.store.acknowledged import Acknowledged, read_acknowledged
 from pvbinder.server.store.ceiling import FILE_NAME as CEILING_NAME

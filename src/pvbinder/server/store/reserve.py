@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pvbinder.server.private_files import create_private
+from pvbinder.server.files.private_files import create_private
 from pvbinder.server.store.state import Stored
 
 FILE_NAME = "reserve"

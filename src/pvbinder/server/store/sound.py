@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from pvbinder.server.disk import trouble_of
+from pvbinder.server.files.disk import trouble_of
 from pvbinder.server.store.acknowledged import Acknowledged
 from pvbinder.server.store.checksums import Totals, checksum_of, checksum_of_totals
 from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, UnusableError

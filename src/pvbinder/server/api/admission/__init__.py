@@ -1,0 +1,10 @@
+"""Admission: what decides about a write by looking at other objects, after decoding and around validation (GW-3).
+
+Promise: synchronous, reads only through a `Reader`, changes only the new object, and says no with an `ApiError` in the
+reference's words. The plugins and their order are the reference's default ones that matter here (section 6).
+"""
+
+from pvbinder.server.api.admission.chain import admit, admit_delete, validate
+from pvbinder.server.api.admission.plugin import Attributes, Reader
+
+__all__ = ["Attributes", "Reader", "admit", "admit_delete", "validate"]

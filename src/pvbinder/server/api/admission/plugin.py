@@ -1,0 +1,69 @@
+"""What an admission plugin gets and is: two optional functions, one that changes and one that only looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from pvbinder.model.resources import Resource
+from pvbinder.server.objects.kind import Json, ServedKind
+from pvbinder.server.requests import UserInfo
+
+
+class Reader(Protocol):
+    """The stored objects, as admission may see them; what it returns is never changed."""
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
+        """Return the object, or None if there is none."""
+        ...
+
+    def list(self, resource: Resource, namespace: str | None = None) -> Iterable[Json]:
+        """Return the objects of `namespace`, or of all namespaces; writes under way may be missing."""
+        ...
+
+    def latest(self, resource: Resource, namespace: str | None = None) -> Iterable[Json]:
+        """Return the objects with all writes under way counted, which costs more than `list`."""
+        ...
+
+    def count(self, resource: Resource, namespace: str | None = None) -> int:
+        """Return how many objects `latest` would give, which costs little."""
+        ...
+
+
+class Attributes(Struct, frozen=True):
+    """Which write is asked for, and by whom; `namespace` and `subresource` are empty where there is none."""
+
+    kind: ServedKind
+    namespace: str
+    name: str  # may be empty for a create with a generateName that has not been filled in
+    user: UserInfo
+    subresource: str = ""
+
+    @property
+    def resource(self) -> Resource:
+        """The resource that is written."""
+        return self.kind.resource
+
+
+Step: TypeAlias = Callable[[Reader, Attributes, Json, Json | None], None]  # the new object and the stored one, if any
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One rule of admission.
+
+    `resources` are the ones it looks at; None means all. `admits` changes objects before validation, `validates` looks
+    at them after it. The stored object is None for a create; `on_update` says whether updates are of interest at
+    all, and `on_subresources` whether writes to subresources are.
+    """
+
+    name: str
+    resources: tuple[Resource, ...] | None
+    admits: Step | None = None
+    validates: Step | None = None
+    on_create: bool = True
+    on_update: bool = False
+    on_subresources: bool = False

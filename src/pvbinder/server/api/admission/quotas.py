@@ -1,0 +1,91 @@
+"""ResourceQuota: how much of everything a namespace may hold (section 6, quota keys for claims).
+
+What is used is counted from the stored objects at each write (`quota_usage`), so a quota holds from the moment it is
+there; its status is for people to read. Objects that count the same whatever is in them aren't gone through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pvbinder.model.quantity import ZERO, Quantity
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS
+from pvbinder.server.api.admission.plugin import Attributes, Plugin, Reader
+from pvbinder.server.api.admission.pod_amounts import Amounts
+from pvbinder.server.api.admission.quota_usage import is_about, is_counted_by, names_of, unsaid, usage_of
+from pvbinder.server.errors import is_forbidden
+from pvbinder.server.kinds.built_in.quotas import RESOURCE_QUOTAS
+from pvbinder.server.kinds.built_in.services import SERVICES
+from pvbinder.server.kinds.validation.quantities import quantity_of
+from pvbinder.server.objects.kind import Json
+
+_COUNTED_BY_WHAT_THEY_SAY = (PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES)
+
+
+def check_quotas(reader: Reader, on: Attributes, new: Json, old: Json | None) -> None:
+    """Refuse a write that would use more than a quota of the namespace allows."""
+    if not on.resource.namespaced or not _may_use_more(on, old):
+        return
+    concerned: list[tuple[Json, list[str]]] = []
+    for quota in reader.list(RESOURCE_QUOTAS, on.namespace):
+        hard: Json = quota["spec"].get("hard") or {}
+        names = sorted(name for name in hard if is_counted_by(name, on.resource))
+        if not names or not is_about(quota["spec"], on.resource, new):
+            continue
+        if on.resource == PODS and (missing := unsaid(names, new)):
+            why = f"failed quota: {quota['metadata']['name']}: must specify {missing}"
+            raise is_forbidden(on.resource, on.name, why)
+        concerned.append((quota, names))
+    if not concerned:
+        return
+    usage = usage_of(on.resource, new)
+    used_by: dict[str, Amounts] = {}  # what is counted depends on the scopes alone
+    for quota, names in concerned:
+        wanted = _wanted(usage, on, quota["spec"], old)
+        if wanted.keys().isdisjoint(names):
+            continue
+        scopes = repr((quota["spec"].get("scopes"), quota["spec"].get("scopeSelector")))
+        if scopes not in used_by:
+            used_by[scopes] = _used_by(reader, on, quota["spec"])
+        used = used_by[scopes]
+        hard = quota["spec"]["hard"]
+        over = [n for n in names if n in wanted and used.get(n, ZERO) + wanted[n] > quantity_of(hard[n])]
+        if over:
+            why = (
+                f"exceeded quota: {quota['metadata']['name']}, requested: {_shown(over, wanted)}, "
+                f"used: {_shown(over, used)}, limited: {','.join(f'{name}={hard[name]}' for name in over)}"
+            )
+            raise is_forbidden(on.resource, on.name, why)
+
+
+def _may_use_more(on: Attributes, old: Json | None) -> bool:
+    """Whether a write can change what its object counts for; most objects count the same whatever is in them."""
+    if on.subresource:
+        return old is not None and on.resource == PODS and on.subresource == "resize"
+    return old is None or on.resource in (PERSISTENT_VOLUME_CLAIMS, SERVICES)
+
+
+def _wanted(usage: Amounts, on: Attributes, spec: Json, old: Json | None) -> Amounts:
+    """Return what a write uses more than before, of what a quota with this `spec` counts."""
+    before = usage_of(on.resource, old) if old is not None and is_about(spec, on.resource, old) else {}
+    wanted = {name: amount - before.get(name, ZERO) for name, amount in usage.items()}
+    return {name: amount for name, amount in wanted.items() if amount > ZERO}
+
+
+def _used_by(reader: Reader, on: Attributes, spec: Json) -> Amounts:
+    """Return what those of the stored objects that a quota is about count for together."""
+    if on.resource not in _COUNTED_BY_WHAT_THEY_SAY:  # each counts the same, and no scope is about them
+        return {name: Quantity(reader.count(on.resource, on.namespace) * 10**9) for name in names_of(on.resource)}
+    used: Amounts = {}
+    for obj in reader.latest(on.resource, on.namespace):
+        if is_about(spec, on.resource, obj):
+            for name, amount in usage_of(on.resource, obj).items():
+                used[name] = used.get(name, ZERO) + amount
+    return used
+
+
+def _shown(names: list[str], amounts: Mapping[str, Quantity]) -> str:
+    return ",".join(f"{name}={amounts.get(name, ZERO)}" for name in names)
+
+
+RESOURCE_QUOTA = Plugin("ResourceQuota", None, validates=check_quotas, on_update=True, on_subresources=True)

@@ -1,0 +1,210 @@
+"""The way of a request through the server: who asks, whether they may, which handler, and what errors become.
+
+DISPATCH-1  Every request is answered; whatever goes wrong inside is a Status 500 and one line in the log, no traceback
+            to the client.
+DISPATCH-2  Requests from a socket and from the same process take this same way.
+DISPATCH-3  Nothing is routed before it is authenticated and authorised: who may not see a path does not learn whether
+            it exists.
+DISPATCH-4  Who may do what a request says may do no more: an update or an apply that creates needs ``create``, too.
+DISPATCH-5  What a head alone refuses is refused before the body is taken: `screen` asks who it is and whether they may.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from pvbinder.server.api.health import Health, plain_not_found
+from pvbinder.server.api.measures import RequestMeasures
+from pvbinder.server.api.negotiation import form_of_errors, respond
+from pvbinder.server.api.rest.api import Api
+from pvbinder.server.api.rest.reviews import Reviews
+from pvbinder.server.api.rest.routes import no_such_resource, not_allowed, serve
+from pvbinder.server.errors import ApiError
+from pvbinder.server.identity.attributes import Attributes, read_attributes
+from pvbinder.server.identity.authentication import Authenticator
+from pvbinder.server.identity.authorization import Authorizer, decide, refused
+from pvbinder.server.identity.impersonation import PREFIX as IMPERSONATE
+from pvbinder.server.identity.impersonation import read_impersonation
+from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
+from pvbinder.server.store import WriteFailed
+
+log = logging.getLogger(__name__)
+
+Page: TypeAlias = Callable[[], Awaitable[ApiResponse]]
+
+SUBRESOURCES = frozenset({"status", "scale", "binding", "eviction", "finalize", "token", "log", "exec", "approval"})
+
+
+class Documents(Protocol):
+    """Something that answers fixed paths: discovery, OpenAPI, health."""
+
+    def answer(self, request: ApiRequest) -> ApiResponse | None:
+        """Answer a GET of a path of its own; None if the path is none."""
+        ...
+
+
+@runtime_checkable
+class SlowDocuments(Protocol):
+    """Documents of which some take so long to make that the loop must not wait for it."""
+
+    async def prepare(self, request: ApiRequest) -> None:
+        """Make what `answer` will need for this request, off the loop."""
+        ...
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Answers requests over one store."""
+
+    api: Api
+    authenticator: Authenticator
+    authorizer: Authorizer
+    health: Health = field(default_factory=lambda: Health({}, {}))
+    documents: tuple[Documents, ...] = ()
+    pages: dict[str, Page] = field(default_factory=dict)  # by path: what is made when it is asked for, as metrics are
+    measures: RequestMeasures = field(default_factory=RequestMeasures)
+    _reviews: Reviews = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reviews = Reviews(self.authenticator, self.authorizer, self.api.now, self.api.aside)
+        self.api.permit = self._permit
+
+    async def handle(self, request: ApiRequest) -> ApiResponse:
+        """Answer `request` (DISPATCH-1)."""
+        started = perf_counter()
+        attributes = read_attributes(request.method, request.path, request.query)
+        response = await self._answer(request, attributes)
+        if request.warnings:
+            response.warnings = (*request.warnings, *response.warnings)
+        self.measures.count(attributes.verb, self._resource_of(attributes), response.status, perf_counter() - started)
+        return response
+
+    def screen(self, request: ApiRequest) -> ApiResponse | None:
+        """Refuse a request from its head, before its body is taken; None if it may go on (DISPATCH-5)."""
+        attributes = read_attributes(request.method, request.path, request.query)
+        started = perf_counter()
+        try:
+            self._admit(request, attributes)
+        except ApiError as error:
+            response = error_response(request, error)
+        except Exception as error:  # noqa: BLE001  (told in the log, as where a request is answered)
+            response = self._failed(request, error)
+        else:
+            return None
+        if request.warnings:
+            response.warnings = (*request.warnings, *response.warnings)
+        self.measures.count(attributes.verb, self._resource_of(attributes), response.status, perf_counter() - started)
+        return response
+
+    async def _answer(self, request: ApiRequest, attributes: Attributes) -> ApiResponse:
+        try:
+            response = await self._handle(request, attributes)
+            return response if response.finish is None else await self._finished(request, response, response.finish)
+        except ApiError as error:
+            return error_response(request, error)
+        except WriteFailed as error:
+            return error_response(request, not_stored(error))
+        except Exception as error:  # noqa: BLE001  (DISPATCH-1)
+            return self._failed(request, error)
+
+    @staticmethod
+    def _failed(request: ApiRequest, error: Exception) -> ApiResponse:
+        log.exception("request failed method=%s path=%s", request.method, request.path, exc_info=error)
+        why = f"Internal error occurred: {type(error).__name__}"
+        return error_response(request, ApiError(500, "InternalError", why))
+
+    async def _finished(self, request: ApiRequest, response: ApiResponse, finish: Callable[[], bytes]) -> ApiResponse:
+        """Make the body of an answer that takes long to be written down, aside."""
+        user = request.user.name if request.user is not None else ""
+        response.body, response.finish = await self.api.aside.run(user, finish, heavy=True), None
+        return response
+
+    async def _handle(self, request: ApiRequest, attributes: Attributes) -> ApiResponse:
+        if not request.is_admitted:
+            self._admit(request, attributes)
+        if attributes.is_resource:
+            shelf = self.api.shelf(attributes.group, attributes.version, attributes.resource)
+            if shelf is not None:
+                review = await self._reviews.answer(shelf.kind, request, attributes)
+                return review or await serve(self.api, request, attributes, shelf)
+        page = self.pages.get(request.path)
+        if page is not None:
+            if request.method not in ("GET", "HEAD"):
+                raise not_allowed()
+            return await page()
+        for documents in self.documents:
+            if isinstance(documents, SlowDocuments):
+                await documents.prepare(request)
+        return self._answer_document(request)
+
+    def _admit(self, request: ApiRequest, attributes: Attributes) -> None:
+        """Find out who asks and whether they may; ApiError 401 or 403."""
+        user = request.user
+        if user is None:
+            user = self.authenticator.authenticate(request)
+        if any(name.startswith(IMPERSONATE) for name in request.headers):
+            user = self._impersonate(user, request)
+        request.user = user
+        self._permit(user, attributes)
+        request.is_admitted = True
+
+    def _resource_of(self, attributes: Attributes) -> str:
+        """The resource as metrics name it; ``""`` for all that isn't served (MEASURES-1)."""
+        if not attributes.is_resource:
+            return ""
+        shelf = self.api.shelf(attributes.group, attributes.version, attributes.resource)
+        if shelf is None:
+            return ""
+        qualified = shelf.kind.resource.qualified
+        return f"{qualified}/{attributes.subresource}" if attributes.subresource in SUBRESOURCES else qualified
+
+    def _answer_document(self, request: ApiRequest) -> ApiResponse:
+        reading = request.method in ("GET", "HEAD")
+        asked = request if reading else ApiRequest("GET", request.path, headers=request.headers)
+        for document in (self.health, *self.documents):
+            answer = document.answer(asked)
+            if answer is not None:
+                if not reading:
+                    raise not_allowed()
+                return answer
+        parts = [part for part in request.path.split("/") if part]
+        groups = {kind.resource.group for kind in self.api.registry}
+        if len(parts) > 1 and (parts[0] == "api" or (parts[0] == "apis" and parts[1] in groups)):
+            raise no_such_resource()
+        return plain_not_found()
+
+    def _impersonate(self, user: UserInfo, request: ApiRequest) -> UserInfo:
+        """Return whom the request is to be taken for, if its user may be them."""
+        wanted = read_impersonation(request.headers, request.repeated)
+        if wanted is None:
+            return user
+        for attributes in wanted.rights():
+            self._permit(user, attributes)
+        return wanted.as_user()
+
+    def _permit(self, user: UserInfo, attributes: Attributes) -> None:
+        """Raise ApiError 403 unless `user` may do what `attributes` say."""
+        decision = decide(self.authorizer, user, attributes)
+        if not decision.allowed:
+            raise refused(user, attributes, decision)
+
+
+def not_stored(error: WriteFailed) -> ApiError:
+    """500 of a write that the disk didn't take; when it is full, in the words of etcd, which tools know."""
+    if error.trouble == "full":
+        return ApiError(500, "", "etcdserver: mvcc: database space exceeded: the disk is full; deleting works")
+    return ApiError(500, "InternalError", f"Internal error occurred: {error.message}")
+
+
+def error_response(request: ApiRequest, error: ApiError) -> ApiResponse:
+    """Answer with the Status of `error`."""
+    form = form_of_errors(request.headers.get("accept", ""))
+    response = respond(request, error.code, error.status(), form.media_type)
+    if response.finish is not None:  # an error of this size is of somebody who wanted it so
+        response.body, response.finish = response.finish(), None
+    response.headers.update(error.headers)
+    return response

@@ -1,0 +1,234 @@
+"""DELETE of an object and of a collection (apiserver.md DE-1 to DE-7)."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from datetime import datetime
+
+from pvbinder.model.resources import Resource
+from pvbinder.server.api import admission
+from pvbinder.server.api.negotiation import Form, negotiate, respond
+from pvbinder.server.api.rest.api import Api
+from pvbinder.server.api.rest.options import DeleteOptions, read_delete_options, read_list_options
+from pvbinder.server.api.rest.read import answer_list, answer_object, select
+from pvbinder.server.api.rest.selection import read_selection
+from pvbinder.server.api.rest.turns import in_turns
+from pvbinder.server.errors import ApiError, conflict, not_found
+from pvbinder.server.identity.attributes import Attributes
+from pvbinder.server.kinds.shelf import Shelf, encode, encoder_of
+from pvbinder.server.objects.go_text import seconds_of
+from pvbinder.server.objects.kind import Json
+from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
+from pvbinder.server.store import Stored
+
+ORPHAN = "orphan"
+FOREGROUND = "foregroundDeletion"
+_NO_USER = UserInfo("")
+
+
+async def delete(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
+    """Answer a DELETE of one object."""
+    form = negotiate(request.headers.get("accept", ""))
+    options = read_delete_options(request.query, request.body, request.headers.get("content-type", ""))
+    deletion = _Deletion(api, shelf, options, request.user or _NO_USER)
+    data, removed = deletion.start(attributes.namespace, attributes.name)
+    await deletion.settle()
+    if removed and not shelf.base.delete_returns_object:
+        return respond(request, 200, _success(shelf, data), form.media_type)
+    return answer_object(api, request, shelf, data, form)
+
+
+async def evict(api: Api, shelf: Shelf, namespace: str, name: str, options: DeleteOptions, user: UserInfo) -> None:
+    """Delete an object for somebody who asked for its eviction."""
+    deletion = _Deletion(api, shelf, options, user)
+    deletion.start(namespace, name)
+    await deletion.settle()
+
+
+async def delete_collection(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
+    """Answer a DELETE of a collection: with the objects as they were before."""
+    form = negotiate(request.headers.get("accept", ""))
+    list_options = read_list_options(request.query, is_watch=False)
+    options = read_delete_options(request.query, request.body, request.headers.get("content-type", ""))
+    user = request.user or _NO_USER
+    selection = read_selection(shelf, list_options)
+    items, metadata = await select(api, attributes.namespace, shelf, list_options, selection, user.name)
+    deletion = _Deletion(api, shelf, options, user)
+    async for _, stored in in_turns(items):
+        identity = shelf.decode(stored.data)["metadata"]
+        try:
+            deletion.start(identity.get("namespace", ""), identity["name"])
+        except ApiError as error:
+            if error.code != 404:  # somebody else was faster
+                raise
+    await deletion.settle()
+    return await answer_list(api, request, shelf, items, metadata, Form(form.media_type))
+
+
+class _Deletion:
+    """A DELETE request under way, of one object or of several."""
+
+    def __init__(self, api: Api, shelf: Shelf, options: DeleteOptions, user: UserInfo) -> None:
+        self._api = api
+        self._shelf = shelf
+        self._options = options
+        self._user = user
+        self._pending: list[Future[None]] = []
+        self._unchanged: list[str] = []
+
+    async def settle(self) -> None:
+        """Wait until everything that the answer says is durable (WRITING-2)."""
+        for durable in self._pending:
+            await durable
+        for key in self._unchanged:
+            await self._api.store.settled(self._shelf.store_name, key)
+
+    def start(self, namespace: str, name: str) -> tuple[bytes, bool]:
+        """Delete an object, or mark it as being deleted; return what to show of it, and whether it is gone."""
+        shelf, store = self._shelf, self._api.store
+        key = shelf.key(namespace, name)
+        stored = store.head(shelf.store_name, key)
+        if stored is None:
+            raise not_found(shelf.kind.resource, name)
+        obj = shelf.decode(stored.data)
+        self._check_preconditions(obj)
+        admission.admit_delete(self._api, admission.Attributes(shelf.base, namespace, name, self._user))
+        if shelf.base.terminate is not None:
+            return self._terminate(stored, obj, key)
+        grace = self._grace(obj)
+        if grace is None and _is_waiting_for_grace(obj):
+            self._unchanged.append(key)
+            return stored.data, False
+        self._set_propagation(obj)
+        metadata = obj["metadata"]
+        is_held = bool(metadata.get("finalizers")) or shelf.base.is_held(obj)
+        if grace is not None:
+            self._mark_gracefully(obj, grace)
+            if grace > 0 or is_held:
+                return self._keep(stored, obj, key), False
+            # as the reference, which marks and removes in two writes: watchers see both
+            stored = self._write(obj, key, stored)
+            return self._remove(stored, key), True
+        if is_held:
+            self._mark(obj)
+            return self._keep(stored, obj, key), False
+        return self._remove(stored, key), True
+
+    def _check_preconditions(self, obj: Json) -> None:
+        """DE-1; the message names the kind where others name the resource."""
+        options, metadata = self._options, obj["metadata"]
+        resource = self._shelf.kind.resource
+        by_kind = Resource("", resource.version, resource.kind, resource.kind, resource.namespaced)
+        if options.uid is not None and options.uid != metadata["uid"]:
+            raise conflict(
+                by_kind,
+                metadata["name"],
+                f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata['uid']}). "
+                "The object might have been deleted and then recreated",
+            )
+        revision = metadata["resourceVersion"]
+        if options.resource_version is not None and options.resource_version != revision:
+            raise conflict(
+                by_kind,
+                metadata["name"],
+                f"the ResourceVersion in the precondition ({options.resource_version}) does not match the "
+                f"ResourceVersion in record ({revision}). The object might have been modified",
+            )
+
+    def _grace(self, obj: Json) -> int | None:
+        """Return the grace period that this request sets (DE-6), None when it sets none."""
+        asked, metadata = self._options.grace_period_seconds, obj["metadata"]
+        if self._shelf.base.grace_period is None:
+            return None
+        if "deletionTimestamp" not in metadata:
+            return self._shelf.base.grace_period(obj, asked)
+        current = metadata.get("deletionGracePeriodSeconds")
+        if not current or asked is None or asked >= current:
+            return None  # a later request may only shorten
+        return asked
+
+    def _set_propagation(self, obj: Json) -> None:
+        """DE-5: an explicit policy puts its finalizer in the place of the other's."""
+        policy = self._options.propagation_policy
+        if policy is None:
+            return
+        wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy)
+        metadata = obj["metadata"]
+        finalizers = [one for one in metadata.get("finalizers", ()) if one not in (ORPHAN, FOREGROUND)]
+        if wanted is not None:
+            finalizers.append(wanted)
+        if finalizers:
+            metadata["finalizers"] = finalizers
+        else:
+            metadata.pop("finalizers", None)
+
+    def _mark_gracefully(self, obj: Json, grace: int) -> None:
+        metadata = obj["metadata"]
+        start = self._api.clock()
+        if "deletionTimestamp" in metadata:
+            began = datetime.fromisoformat(metadata["deletionTimestamp"])
+            start = began - seconds_of(metadata["deletionGracePeriodSeconds"])
+        elif metadata.get("generation"):
+            metadata["generation"] += 1
+        metadata["deletionTimestamp"] = (start + seconds_of(grace)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        metadata["deletionGracePeriodSeconds"] = grace
+
+    def _mark(self, obj: Json) -> None:
+        """DE-3."""
+        metadata = obj["metadata"]
+        if metadata.get("deletionGracePeriodSeconds") is None and metadata.get("generation"):
+            metadata["generation"] += 1
+        metadata.setdefault("deletionTimestamp", self._api.now())
+        metadata["deletionGracePeriodSeconds"] = 0
+
+    def _terminate(self, stored: Stored, obj: Json, key: str) -> tuple[bytes, bool]:
+        """DE-7: what has a life cycle of its own is only marked as long as something holds it."""
+        base, metadata = self._shelf.base, obj["metadata"]
+        assert base.terminate is not None
+        self._set_propagation(obj)
+        if "deletionTimestamp" not in metadata:
+            metadata["deletionTimestamp"] = self._api.now()
+            base.terminate(obj)
+        if metadata.get("finalizers") or base.is_held(obj):
+            return self._keep(stored, obj, key), False
+        return self._remove(stored, key), True
+
+    # ---------------------------------------------------------------- to the store
+
+    def _keep(self, stored: Stored, obj: Json, key: str) -> bytes:
+        """Store the marked object, unless it was marked just so before."""
+        if obj == self._shelf.decode(stored.data):
+            self._unchanged.append(key)
+            return stored.data
+        return self._write(obj, key, stored).data
+
+    def _write(self, obj: Json, key: str, before: Stored) -> Stored:
+        arranged = self._shelf.arrange(obj)  # with a mark more, however large it is: who deletes makes room (SHELF-1)
+        if self._options.dry_run:
+            return Stored(before.revision, encode(arranged))
+        stored, durable = self._api.store.put(self._shelf.store_name, key, encoder_of(arranged, None))
+        self._pending.append(durable)
+        return stored
+
+    def _remove(self, stored: Stored, key: str) -> bytes:
+        if self._options.dry_run:
+            return stored.data
+        last, durable = self._api.store.delete(self._shelf.store_name, key)
+        self._pending.append(durable)
+        return last.data
+
+
+def _is_waiting_for_grace(obj: Json) -> bool:
+    metadata = obj["metadata"]
+    return "deletionTimestamp" in metadata and bool(metadata.get("deletionGracePeriodSeconds"))
+
+
+def _success(shelf: Shelf, data: bytes) -> Json:
+    resource = shelf.kind.resource
+    metadata = shelf.served(data)["metadata"]
+    details: Json = {"name": metadata["name"]}
+    if resource.group:
+        details["group"] = resource.group
+    details["kind"] = resource.plural
+    details["uid"] = metadata["uid"]
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

@@ -1,0 +1,65 @@
+"""Objects as Tables and as metadata alone, for those who ask for that form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from pvbinder.server.api.negotiation import Form
+from pvbinder.server.api.rest.api import Api
+from pvbinder.server.api.tables import (
+    IncludeObject,
+    parse_include_object,
+    partial_object_metadata,
+    partial_object_metadata_list,
+    render_table,
+)
+from pvbinder.server.kinds.shelf import Shelf
+from pvbinder.server.objects.kind import Json, Subresource, same
+from pvbinder.server.requests import ApiRequest
+
+
+@dataclass(slots=True)
+class Shown:
+    """How one request wants its objects shown."""
+
+    api: Api
+    shelf: Shelf
+    form: Form
+    include_object: IncludeObject
+
+    @classmethod
+    def of(cls, api: Api, request: ApiRequest, shelf: Shelf, form: Form) -> Shown:
+        """Read what is asked for; ApiError 400 if ``includeObject`` is none of the known values."""
+        values = request.query.get("includeObject")
+        include = parse_include_object(values[0] if values else "") if form.shape == "table" else "None"
+        return cls(api, shelf, form, include)
+
+    def object(self, obj: Json, *, with_columns: bool = True) -> Json:
+        """Return one object, in the form in which it is stored, in the agreed form."""
+        if self.form.shape == "metadata":
+            return partial_object_metadata(obj, self.form.version)
+        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        return self._table([obj], metadata, with_columns=with_columns)
+
+    def body(self, body: Json, sub: Subresource) -> Json:
+        """Return the body of a subresource that has one of its own, in the agreed form."""
+        kind = replace(self.shelf.kind, columns=sub.columns, from_storage=same)
+        return replace(self, shelf=Shelf(kind, kind)).object(body)
+
+    def list(self, objects: Iterable[Json], metadata: Json) -> Json:
+        """Return a list of objects, in the form in which they are stored, in the agreed form."""
+        if self.form.shape == "metadata":
+            return partial_object_metadata_list(objects, metadata, self.form.version)
+        return self._table(objects, metadata, with_columns=True)
+
+    def _table(self, objects: Iterable[Json], metadata: Json, *, with_columns: bool) -> Json:
+        return render_table(
+            self.shelf.kind,
+            objects,
+            metadata,
+            self.include_object,
+            self.api.clock(),
+            version=self.form.version,
+            with_columns=with_columns,
+        )

@@ -1,0 +1,10 @@
+"""Who asks, and what they may do.
+
+    the head of a request ─▶ attributes (the verb, and the thing it is about)
+                          └▶ authentication (certificate or token) ─▶ impersonation ─▶ authorization (RBAC, by the roles
+                                                                                        and bindings in the store)
+
+`certificates` and `tls` are the server's own identity: the authority, its certificates, the administrator's token, the
+kubeconfig. `service_account_tokens` makes tokens and reads them. What is needed of the objects is in `objects_read.py`;
+who composes the server gives it.
+"""

@@ -1,0 +1,150 @@
+"""CSIStorageCapacity and VolumeAttachment: how much there is, and what is attached where (apiserver.md section 5)."""
+
+from __future__ import annotations
+
+from pvbinder.model.resources import CSI_STORAGE_CAPACITIES, VOLUME_ATTACHMENTS
+from pvbinder.server.errors import FieldError, invalid, required, too_long
+from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell
+from pvbinder.server.kinds.validation.internal_form import VOLUME_ATTACHMENT_SPEC, inner_form
+from pvbinder.server.kinds.validation.metadata import IMMUTABLE
+from pvbinder.server.kinds.validation.names import check_dns_subdomain
+from pvbinder.server.kinds.validation.quantities import canonical_quantity, quantity_of
+from pvbinder.server.kinds.validation.selectors import validate_label_selector
+from pvbinder.server.kinds.validation.volume_sources import validate_csi_driver_name
+from pvbinder.server.objects.kind import Column, Json, ServedKind, Subresource
+
+_ERROR_MAXIMUM = 1024
+_AMOUNTS = ("capacity", "maximumVolumeSize")
+
+
+def default_capacity(obj: Json) -> None:
+    """Bring the amounts into their canonical form."""
+    for field in _AMOUNTS:
+        if obj.get(field) is not None:
+            obj[field] = canonical_quantity(obj[field])
+    obj.setdefault("storageClassName", "")
+
+
+def validate_capacity(obj: Json) -> list[FieldError]:
+    """Check a capacity (section 5, CSIStorageCapacity)."""
+    errors: list[FieldError] = []
+    topology = obj.get("nodeTopology")
+    if topology is not None:
+        errors += validate_label_selector(topology, "nodeTopology")
+    name = obj.get("storageClassName", "")
+    errors += (invalid("storageClassName", name, reason) for reason in check_dns_subdomain(name))
+    for field in _AMOUNTS:
+        if obj.get(field) is not None and quantity_of(obj[field]).nano < 0:
+            errors.append(invalid(field, obj[field], "must be greater than or equal to 0"))
+    return errors
+
+
+def validate_capacity_update(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed capacity; what it is the capacity of can't change."""
+    errors = validate_capacity(new)
+    for field in ("nodeTopology", "storageClassName"):
+        if new.get(field) != old.get(field):
+            errors.append(invalid(field, new.get(field), IMMUTABLE))
+    return errors
+
+
+def default_attachment(obj: Json) -> None:
+    """Show a status even when nothing is attached yet."""
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("attacher", "")
+    spec.setdefault("nodeName", "")
+    spec.setdefault("source", {})
+    obj.setdefault("status", {}).setdefault("attached", False)
+    for field in ("attachError", "detachError"):
+        if obj["status"].get(field) == {}:
+            del obj["status"][field]
+
+
+def prepare_new_attachment(obj: Json, _now: str) -> None:
+    """Start with nothing attached."""
+    obj["status"] = {"attached": False}
+
+
+def prepare_attachment(new: Json, old: Json, _now: str) -> None:
+    """Take the status from the stored object."""
+    new["status"] = old["status"]
+
+
+def prepare_attachment_status(new: Json, old: Json, _now: str) -> None:
+    """Reset spec and metadata (section 5, VolumeAttachment)."""
+    new["spec"] = old["spec"]
+    revision = new["metadata"].get("resourceVersion")
+    new["metadata"] = dict(old["metadata"])
+    if revision is not None:
+        new["metadata"]["resourceVersion"] = revision
+
+
+def validate_attachment(obj: Json) -> list[FieldError]:
+    """Check an attachment (section 5, VolumeAttachment)."""
+    spec = obj["spec"]
+    errors = validate_csi_driver_name(spec.get("attacher", ""), "spec.attacher")
+    node = spec.get("nodeName", "")
+    errors += (invalid("spec.nodeName", node, reason) for reason in check_dns_subdomain(node))
+    source = spec.get("source") or {}
+    volume, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
+    if (volume is None) is (inline is None):
+        errors.append(required("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
+    elif volume is not None:
+        if not volume:
+            errors.append(required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"))
+        else:
+            path = "spec.source.persistentVolumeName"
+            errors += (invalid(path, volume, reason) for reason in check_dns_subdomain(volume))
+    for field in ("attachError", "detachError"):
+        message = ((obj.get("status") or {}).get(field) or {}).get("message", "")
+        if len(message) > _ERROR_MAXIMUM:
+            errors.append(too_long(f"status.{field}.message", _ERROR_MAXIMUM))
+    return errors
+
+
+def validate_attachment_update(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed attachment; its spec can't change."""
+    errors = validate_attachment(new)
+    if new["spec"] != old["spec"]:
+        errors.append(invalid("spec", inner_form(VOLUME_ATTACHMENT_SPEC, new["spec"]), IMMUTABLE))
+    return errors
+
+
+CSI_STORAGE_CAPACITY = ServedKind(
+    resource=CSI_STORAGE_CAPACITIES,
+    singular="csistoragecapacity",
+    schema="io.k8s.api.storage.v1.CSIStorageCapacity",
+    put_needs_revision=True,
+    delete_returns_object=False,
+    default=default_capacity,
+    validate_create=validate_capacity,
+    validate_update=validate_capacity_update,
+    columns=(
+        NAME,
+        Column("StorageClassName", field_cell("storageClassName")),
+        Column("Capacity", field_cell("capacity", default=UNSET)),
+    ),
+)
+
+VOLUME_ATTACHMENT = ServedKind(
+    resource=VOLUME_ATTACHMENTS,
+    singular="volumeattachment",
+    schema="io.k8s.api.storage.v1.VolumeAttachment",
+    put_needs_revision=True,
+    default=default_attachment,
+    prepare_create=prepare_new_attachment,
+    prepare_update=prepare_attachment,
+    validate_create=validate_attachment,
+    validate_update=validate_attachment_update,
+    subresources=(
+        Subresource("status", prepare_update=prepare_attachment_status, validate_update=validate_attachment_update),
+    ),
+    columns=(
+        NAME,
+        Column("Attacher", field_cell("spec", "attacher")),
+        Column("PV", field_cell("spec", "source", "persistentVolumeName")),
+        Column("Node", field_cell("spec", "nodeName")),
+        Column("Attached", field_cell("status", "attached", default=False), "boolean"),
+        AGE,
+    ),
+)

@@ -1,0 +1,227 @@
+"""Job and CronJob of ``batch/v1``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pvbinder.model.resources import Resource
+from pvbinder.server.errors import FieldError, invalid, required, unsupported
+from pvbinder.server.kinds.built_in.pod_templates import (
+    SELECTOR,
+    container_columns,
+    default_template,
+    validate_template,
+)
+from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, age_of, count_cell, field_cell, human_duration
+from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
+from pvbinder.server.kinds.validation.metadata import IMMUTABLE
+from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind
+
+JOBS = Resource("batch", "v1", "Job", "jobs", True)
+CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", True)
+
+_RESTARTS = ("OnFailure", "Never")
+_LABELS = ("batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name")
+_CONCURRENCY = ("Allow", "Forbid", "Replace")
+_JOB_FIXED = ("completions", "selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "successPolicy")
+
+
+def default_job_spec(spec: Json) -> None:
+    """Fill in how often and how parallel a job runs."""
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        spec["completions"] = 1
+    defaults = {
+        "parallelism": 1,
+        "backoffLimit": 6,
+        "completionMode": "NonIndexed",
+        "suspend": False,
+        "podReplacementPolicy": "TerminatingOrFailed",
+    }
+    for field, value in defaults.items():
+        if spec.get(field) is None:
+            spec[field] = value
+    default_template(spec.setdefault("template", {}))
+
+
+def default_job(obj: Json) -> None:
+    """Fill in a job."""
+    default_job_spec(obj.setdefault("spec", {}))
+    obj.setdefault("status", {})
+
+
+def prepare_new_job(obj: Json, _now: str) -> None:
+    """Mark a job's pods as its own, unless it says which are (``manualSelector``)."""
+    obj["status"] = {}
+    spec, metadata = obj["spec"], obj["metadata"]
+    if spec.get("manualSelector"):
+        return
+    labels = spec["template"]["metadata"].setdefault("labels", {})
+    for label in _LABELS:
+        labels[label] = metadata.get("uid" if label.endswith("uid") else "name", "")
+    spec.setdefault("selector", {}).setdefault("matchLabels", {})[_LABELS[0]] = metadata.get("uid", "")
+
+
+def validate_job(obj: Json) -> list[FieldError]:
+    """Check numbers and template."""
+    spec = obj["spec"]
+    errors = [
+        invalid(f"spec.{field}", spec[field], "must be greater than or equal to 0")
+        for field in ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
+        if spec.get(field) is not None and spec[field] < 0
+    ]
+    if spec.get("selector") is None:
+        errors.append(required("spec.selector"))
+    return errors + validate_template(spec["template"], "spec.template", _RESTARTS)
+
+
+def validate_job_update(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed job; what it does can't change once it exists."""
+    if new["spec"] == old["spec"]:
+        return []
+    errors = validate_job(new)
+    fixed = _JOB_FIXED if old["spec"].get("suspend") else (*_JOB_FIXED, "template")
+    for field in fixed:
+        if new["spec"].get(field) != old["spec"].get(field):
+            errors.append(invalid(f"spec.{field}", new["spec"].get(field), IMMUTABLE))
+    return errors
+
+
+def default_cron_job(obj: Json) -> None:
+    """Fill in when and how often."""
+    spec = obj.setdefault("spec", {})
+    defaults = {
+        "schedule": "",
+        "concurrencyPolicy": "Allow",
+        "suspend": False,
+        "successfulJobsHistoryLimit": 3,
+        "failedJobsHistoryLimit": 1,
+    }
+    for field, value in defaults.items():
+        if spec.get(field) is None:
+            spec[field] = value
+    template = spec.setdefault("jobTemplate", {})
+    template.setdefault("metadata", {})
+    job = template.setdefault("spec", {})
+    default_template(job.setdefault("template", {}))
+    obj.setdefault("status", {})
+
+
+def validate_cron_job(obj: Json) -> list[FieldError]:
+    """Check schedule, policy and template."""
+    spec = obj["spec"]
+    errors: list[FieldError] = []
+    schedule = spec.get("schedule", "")
+    if not schedule:
+        errors.append(required("spec.schedule"))
+    elif not schedule.startswith("@") and len(schedule.split()) != 5:
+        why = f"expected exactly 5 fields, found {len(schedule.split())}: {schedule.split()}".replace("'", "")
+        errors.append(invalid("spec.schedule", schedule, why))
+    if (policy := spec.get("concurrencyPolicy")) not in _CONCURRENCY:
+        errors.append(unsupported("spec.concurrencyPolicy", policy, _CONCURRENCY))
+    job: Json = spec["jobTemplate"].get("spec") or {}
+    return errors + validate_template(job.get("template") or {}, "spec.jobTemplate.spec.template", _RESTARTS)
+
+
+def validate_cron_job_update(new: Json, _old: Json) -> list[FieldError]:
+    """Check a changed cron job like a new one."""
+    return validate_cron_job(new)
+
+
+def _status_cell(job: Json, _now: datetime) -> object:
+    if job["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    conditions = {c["type"] for c in (job.get("status") or {}).get("conditions") or () if c.get("status") == "True"}
+    for kind, word in (("Complete", "Complete"), ("Failed", "Failed"), ("Suspended", "Suspended")):
+        if kind in conditions:
+            return word
+    if "FailureTarget" in conditions:
+        return "FailureTarget"
+    return "SuccessCriteriaMet" if "SuccessCriteriaMet" in conditions else "Running"
+
+
+def _completions_cell(job: Json, _now: datetime) -> object:
+    spec, status = job.get("spec") or {}, job.get("status") or {}
+    done = status.get("succeeded", 0)
+    if spec.get("completions") is not None:
+        return f"{done}/{spec['completions']}"
+    parallelism = spec.get("parallelism", 0)
+    return f"{done}/1 of {parallelism}" if parallelism > 1 else f"{done}/1"
+
+
+def _duration_cell(job: Json, now: datetime) -> object:
+    status = job.get("status") or {}
+    start, end = status.get("startTime"), status.get("completionTime")
+    if not start:
+        return ""
+    if not end:
+        return age_of(start, now)
+    return human_duration((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
+
+
+def _last_schedule_cell(obj: Json, now: datetime) -> object:
+    time = (obj.get("status") or {}).get("lastScheduleTime")
+    return age_of(time, now) if time else NONE
+
+
+def _suspend_cell(obj: Json, _now: datetime) -> object:
+    return "True" if (obj.get("spec") or {}).get("suspend") else "False"
+
+
+JOB = ServedKind(
+    resource=JOBS,
+    singular="job",
+    schema="io.k8s.api.batch.v1.Job",
+    categories=("all",),
+    delete_returns_object=False,
+    default=default_job,
+    prepare_create=prepare_new_job,
+    prepare_update=keep_status,
+    validate_create=validate_job,
+    validate_update=validate_job_update,
+    subresources=(STATUS,),
+    columns=(
+        NAME,
+        Column("Status", _status_cell, description="How it is going."),
+        Column("Completions", _completions_cell, description="How many pods have succeeded, of how many."),
+        Column("Duration", _duration_cell, description="How long it took."),
+        AGE,
+        *container_columns("spec", "template", "spec", "containers"),
+        SELECTOR,
+    ),
+    selectable_fields={
+        **METADATA_FIELDS,
+        "status.successful": lambda obj: str((obj.get("status") or {}).get("succeeded", 0)),
+    },
+    generation_at_create=1,
+    generation_follows=("spec",),
+)
+
+CRON_JOB = ServedKind(
+    resource=CRON_JOBS,
+    singular="cronjob",
+    schema="io.k8s.api.batch.v1.CronJob",
+    short_names=("cj",),
+    categories=("all",),
+    delete_returns_object=False,
+    default=default_cron_job,
+    prepare_create=start_with_empty_status,
+    prepare_update=keep_status,
+    validate_create=validate_cron_job,
+    validate_update=validate_cron_job_update,
+    subresources=(STATUS,),
+    columns=(
+        NAME,
+        Column("Schedule", field_cell("spec", "schedule"), description="When it runs."),
+        Column("Timezone", field_cell("spec", "timeZone", default=NONE), description="In which time zone."),
+        Column("Suspend", _suspend_cell, "boolean", description="Whether it pauses."),
+        Column("Active", count_cell("status", "active"), "integer", description="Jobs that run."),
+        Column("Last Schedule", _last_schedule_cell, description="When it last ran."),
+        AGE,
+        *container_columns("spec", "jobTemplate", "spec", "template", "spec", "containers"),
+        Column("Selector", lambda _obj, _now: NONE, description="Which pods belong to it.", priority=1),
+    ),
+    generation_at_create=1,
+    generation_follows=("spec",),
+)
+
+BATCH = (CRON_JOB, JOB)

@@ -1,0 +1,50 @@
+"""Lease: who holds what, until when (apiserver.md section 6)."""
+
+from __future__ import annotations
+
+from pvbinder.model.resources import LEASES
+from pvbinder.server.errors import FieldError, invalid
+from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell
+from pvbinder.server.objects.kind import Column, Json, ServedKind, drop_empty
+
+
+def default_lease(lease: Json) -> None:
+    """Show an absent spec as an empty one."""
+    lease.setdefault("spec", {})
+    drop_empty(lease["spec"], "preferredHolder")
+
+
+def validate_lease(lease: Json) -> list[FieldError]:
+    """Check the numbers and the strategy of a lease (section 6, Lease)."""
+    spec = lease["spec"]
+    errors = []
+    duration = spec.get("leaseDurationSeconds")
+    if duration is not None and duration <= 0:
+        errors.append(invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"))
+    transitions = spec.get("leaseTransitions")
+    if transitions is not None and transitions < 0:
+        errors.append(invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
+    return errors
+
+
+def validate_lease_update(new: Json, _old: Json) -> list[FieldError]:
+    """Check a changed lease like a new one."""
+    return validate_lease(new)
+
+
+LEASE = ServedKind(
+    resource=LEASES,
+    singular="lease",
+    schema="io.k8s.api.coordination.v1.Lease",
+    put_creates=True,
+    put_needs_revision=True,
+    delete_returns_object=False,
+    default=default_lease,
+    validate_create=validate_lease,
+    validate_update=validate_lease_update,
+    columns=(
+        NAME,
+        Column("Holder", field_cell("spec", "holderIdentity"), description="Who holds the lease."),
+        AGE,
+    ),
+)

@@ -1,0 +1,186 @@
+"""Node: what it reports, and what of it can change (apiserver.md section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from pvbinder.model.resources import NODES, Resource
+from pvbinder.server.errors import ApiError, FieldError, duplicate, forbidden, invalid, required, unsupported
+from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, UNKNOWN, field_cell, joined
+from pvbinder.server.kinds.validation.internal_form import TAINT, inner_form
+from pvbinder.server.kinds.validation.names import check_label_value, check_qualified_name
+from pvbinder.server.kinds.validation.quantities import canonical_quantities, check_not_negative
+from pvbinder.server.objects.kind import Column, Json, ServedKind, Subresource, drop_empty, metadata_name
+
+_NODE_INFO = (
+    "architecture",
+    "bootID",
+    "containerRuntimeVersion",
+    "kernelVersion",
+    "kubeProxyVersion",
+    "kubeletVersion",
+    "machineID",
+    "operatingSystem",
+    "osImage",
+    "systemUUID",
+)
+_TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_ROLE_PREFIX = "node-role.kubernetes.io/"
+_ROLE_LABEL = "kubernetes.io/role"
+
+
+def default_node(node: Json) -> None:
+    """Fill in what a node always shows, and what it can give from what it has (section 6, Node)."""
+    spec = node.setdefault("spec", {})
+    drop_empty(spec, "podCIDR", "podCIDRs", "providerID", "unschedulable", "taints")
+    if spec.get("podCIDR") and not spec.get("podCIDRs"):
+        spec["podCIDRs"] = [spec["podCIDR"]]
+    elif spec.get("podCIDRs") and not spec.get("podCIDR"):
+        spec["podCIDR"] = spec["podCIDRs"][0]
+    for taint in spec.get("taints") or ():
+        drop_empty(taint, "value")
+    status = node.setdefault("status", {})
+    drop_empty(status, "phase", "conditions", "addresses", "images", "volumesInUse", "volumesAttached")
+    status.setdefault("daemonEndpoints", {}).setdefault("kubeletEndpoint", {}).setdefault("Port", 0)
+    info = status.setdefault("nodeInfo", {})
+    for field in _NODE_INFO:
+        info.setdefault(field, "")
+    canonical_quantities(status, "capacity")
+    canonical_quantities(status, "allocatable")
+    if "capacity" in status and "allocatable" not in status:
+        status["allocatable"] = dict(status["capacity"])
+    for condition in status.get("conditions") or ():
+        condition.setdefault("lastHeartbeatTime", None)
+        condition.setdefault("lastTransitionTime", None)
+        drop_empty(condition, "reason", "message")
+
+
+def prepare_node(new: Json, old: Json, _now: str) -> None:
+    """Take the status from the stored object."""
+    new["status"] = old["status"]
+
+
+def prepare_node_status(new: Json, old: Json, _now: str) -> None:
+    """Take the spec from the stored object."""
+    new["spec"] = old["spec"]
+
+
+def validate_node(node: Json) -> list[FieldError]:
+    """Check taints and amounts."""
+    errors = _validate_taints(node["spec"].get("taints") or [])
+    for field in ("capacity", "allocatable"):
+        for name, amount in (node["status"].get(field) or {}).items():
+            errors += check_not_negative(amount, f"status.{field}[{name}]")
+    return errors
+
+
+def validate_node_update(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed node; its provider and pod networks are set once (section 6, Node)."""
+    errors = validate_node(new)
+    spec, before = new["spec"], old["spec"]
+    if before.get("podCIDRs") and spec.get("podCIDRs") != before["podCIDRs"]:
+        errors.append(forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'))
+    if before.get("providerID") and spec.get("providerID") != before["providerID"]:
+        errors.append(forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid'))
+    return errors
+
+
+def validate_node_status(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed status like a changed node."""
+    return validate_node_update(new, old)
+
+
+def _validate_taints(taints: list[Json]) -> list[FieldError]:
+    errors: list[FieldError] = []
+    seen: set[tuple[str, str]] = set()
+    for index, taint in enumerate(taints):
+        path = f"spec.taints[{index}]"
+        key, value, effect = taint.get("key", ""), taint.get("value", ""), taint.get("effect", "")
+        errors += (invalid(f"{path}.key", key, reason) for reason in check_qualified_name(key))
+        errors += (invalid(f"{path}.value", value, reason) for reason in check_label_value(value))
+        if not effect:
+            errors.append(required(f"{path}.effect"))
+        elif effect not in _TAINT_EFFECTS:
+            errors.append(unsupported(f"{path}.effect", effect, _TAINT_EFFECTS))
+        if (key, effect) in seen:
+            errors.append(duplicate(path, inner_form(TAINT, taint)))
+        seen.add((key, effect))
+    return errors
+
+
+def _status_cell(node: Json, _now: datetime) -> object:
+    status = "Unknown"
+    for condition in (node.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "Ready":
+            status = "Ready" if condition.get("status") == "True" else "NotReady"
+    return status + (",SchedulingDisabled" if (node.get("spec") or {}).get("unschedulable") else "")
+
+
+def _roles_cell(node: Json, _now: datetime) -> object:
+    labels: Json = node["metadata"].get("labels") or {}
+    roles = {key.removeprefix(_ROLE_PREFIX) for key in labels if key.startswith(_ROLE_PREFIX)}
+    roles |= {value for key, value in labels.items() if key == _ROLE_LABEL and value}
+    return joined(sorted(role for role in roles if role))
+
+
+def _address_cell(kind: str) -> Callable[[Json, datetime], object]:
+    def cell(node: Json, _now: datetime) -> object:
+        for address in (node.get("status") or {}).get("addresses") or ():
+            if address.get("type") == kind:
+                return address.get("address", "")
+        return NONE
+
+    return cell
+
+
+def _unschedulable(node: Json) -> str:
+    return "true" if (node.get("spec") or {}).get("unschedulable") else "false"
+
+
+def _info(field: str) -> Callable[[Json, datetime], object]:
+    return field_cell("status", "nodeInfo", field, default=UNKNOWN)
+
+
+NODE_PROXY_OPTIONS = Resource("", "v1", "NodeProxyOptions", "nodes", False)
+
+
+def refuse_to_proxy(_node: Json) -> Json:
+    """Answer as the reference does when no kubelet can be reached: there is none behind any node here."""
+    why = "error trying to reach service: no preferred addresses found; known addresses: []"
+    raise ApiError(503, "ServiceUnavailable", why)
+
+
+NODE = ServedKind(
+    resource=NODES,
+    singular="node",
+    schema="io.k8s.api.core.v1.Node",
+    short_names=("no",),
+    delete_returns_object=False,
+    default=default_node,
+    prepare_update=prepare_node,
+    validate_create=validate_node,
+    validate_update=validate_node_update,
+    subresources=(
+        Subresource(
+            "proxy",
+            verbs=("create", "delete", "get", "patch", "update"),
+            body=NODE_PROXY_OPTIONS,
+            read=refuse_to_proxy,
+        ),
+        Subresource("status", prepare_update=prepare_node_status, validate_update=validate_node_status),
+    ),
+    columns=(
+        NAME,
+        Column("Status", _status_cell, description="Whether it is ready."),
+        Column("Roles", _roles_cell, description="What it is for."),
+        AGE,
+        Column("Version", field_cell("status", "nodeInfo", "kubeletVersion"), description="The kubelet's version."),
+        Column("Internal-IP", _address_cell("InternalIP"), description="Its address inside.", priority=1),
+        Column("External-IP", _address_cell("ExternalIP"), description="Its address outside.", priority=1),
+        Column("OS-Image", _info("osImage"), description="Its system.", priority=1),
+        Column("Kernel-Version", _info("kernelVersion"), description="Its kernel.", priority=1),
+        Column("Container-Runtime", _info("containerRuntimeVersion"), description="Its runtime.", priority=1),
+    ),
+    selectable_fields={"metadata.name": metadata_name, "spec.unschedulable": _unschedulable},
+)

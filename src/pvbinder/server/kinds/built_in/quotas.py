@@ -1,0 +1,273 @@
+"""ResourceQuota, LimitRange and PriorityClass; admission enforces them (section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from pvbinder.model.resources import Resource
+from pvbinder.server.errors import FieldError, duplicate, forbidden, invalid, required
+from pvbinder.server.kinds.built_in.quota_scopes import validate_scopes
+from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell
+from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
+from pvbinder.server.kinds.validation.metadata import IMMUTABLE
+from pvbinder.server.kinds.validation.names import check_qualified_name
+from pvbinder.server.kinds.validation.quantities import canonical_quantities, check_not_negative, quantity_of
+from pvbinder.server.objects.kind import Column, Json, ServedKind, drop_empty
+
+RESOURCE_QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", True)
+LIMIT_RANGES = Resource("", "v1", "LimitRange", "limitranges", True)
+PRIORITY_CLASSES = Resource("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False)
+
+SYSTEM_PRIORITIES = {  # the classes that every cluster has: value, description
+    "system-node-critical": (
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    "system-cluster-critical": (
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+}
+
+_HIGHEST_USER_PRIORITY = 1_000_000_000
+_SYSTEM_PREFIX = "system-"
+_POLICIES = ("Never", "PreemptLowerPriority")
+
+
+def default_quota(obj: Json) -> None:
+    """Bring the amounts into their canonical form."""
+    spec = obj.setdefault("spec", {})
+    drop_empty(spec, "scopes")
+    canonical_quantities(spec, "hard")
+    status = obj.setdefault("status", {})
+    canonical_quantities(status, "hard")
+    canonical_quantities(status, "used")
+
+
+def validate_quota(obj: Json) -> list[FieldError]:
+    """Check the amounts of a quota."""
+    errors: list[FieldError] = []
+    for name, amount in (obj["spec"].get("hard") or {}).items():
+        path = f"spec.hard[{name}]"
+        errors += (invalid(path, name, reason) for reason in check_qualified_name(name))
+        errors += check_not_negative(amount, path)
+        if _is_count(name) and not quantity_of(amount).is_whole():
+            errors.append(invalid(path, amount, "must be an integer"))
+    return errors + validate_scopes(obj["spec"])
+
+
+def validate_quota_update(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed quota; what it is about can't change."""
+    errors = validate_quota(new)
+    if sorted(new["spec"].get("scopes") or []) != sorted(old["spec"].get("scopes") or []):
+        errors.append(invalid("spec.scopes", new["spec"].get("scopes"), IMMUTABLE))
+    return errors
+
+
+def default_limit_range(obj: Json) -> None:
+    """Let what is allowed at most be the default, and the default be asked for (containers only)."""
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("limits", None)
+    for item in spec["limits"] or ():
+        for field in ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio"):
+            if field in item:
+                canonical_quantities(item, field)
+        if item.get("type") == "Container":
+            default = {**(item.get("max") or {}), **(item.get("default") or {})}
+            request = {**default, **(item.get("min") or {}), **(item.get("defaultRequest") or {})}
+            for field, amounts in (("default", default), ("defaultRequest", request)):
+                if amounts:
+                    item[field] = amounts
+
+
+def validate_limit_range(obj: Json) -> list[FieldError]:
+    """Check that the amounts of each type are in order."""
+    errors: list[FieldError] = []
+    types: set[str] = set()
+    for index, item in enumerate(obj["spec"]["limits"] or ()):
+        path = f"spec.limits[{index}]"
+        kind = item.get("type", "")
+        if not kind:
+            errors.append(required(f"{path}.type"))
+        if kind in types:
+            errors.append(duplicate(f"{path}.type", kind))
+        types.add(kind)
+        if kind == "Pod":
+            errors += (
+                forbidden(f"{path}.{field}", "may not be specified when `type` is 'Pod'")
+                for field in ("default", "defaultRequest")
+                if item.get(field)
+            )
+        if kind == "PersistentVolumeClaim" and not (_has_storage(item, "min") or _has_storage(item, "max")):
+            errors.append(
+                required(
+                    f"{path}.limits", "either minimum or maximum storage value is required, but neither was provided"
+                )
+            )
+        errors += _validate_order(item, path)
+    return errors
+
+
+def validate_limit_range_update(new: Json, _old: Json) -> list[FieldError]:
+    """Check a changed limit range like a new one."""
+    return validate_limit_range(new)
+
+
+def _has_storage(item: Json, field: str) -> bool:
+    return "storage" in (item.get(field) or {})
+
+
+def _validate_order(item: Json, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    least, most = item.get("min") or {}, item.get("max") or {}
+    for name in sorted(least.keys() & most.keys()):
+        if quantity_of(least[name]) > quantity_of(most[name]):
+            why = f"min value {least[name]} is greater than max value {most[name]}"
+            errors.append(invalid(f"{path}.min[{name}]", least[name], why))
+    for field, text in (("defaultRequest", "default request value"), ("default", "default value")):
+        for name, amount in (item.get(field) or {}).items():
+            if name in least and quantity_of(amount) < quantity_of(least[name]):
+                why = f"min value {least[name]} is greater than {text} {amount}"
+                errors.append(invalid(f"{path}.{field}[{name}]", amount, why))
+            if name in most and quantity_of(amount) > quantity_of(most[name]):
+                why = f"{text} {amount} is greater than max value {most[name]}"
+                errors.append(invalid(f"{path}.{field}[{name}]", amount, why))
+    return errors
+
+
+def system_priority_classes() -> list[Json]:
+    """Return the priority classes that every cluster has, as they are created."""
+    return [
+        {
+            "apiVersion": PRIORITY_CLASSES.api_version,
+            "kind": PRIORITY_CLASSES.kind,
+            "metadata": {"name": name},
+            "value": value,
+            "description": description,
+        }
+        for name, (value, description) in SYSTEM_PRIORITIES.items()
+    ]
+
+
+def default_priority_class(obj: Json) -> None:
+    """Fill in that its pods may push out others."""
+    obj.setdefault("value", 0)
+    drop_empty(obj, "globalDefault", "description")
+    if obj.get("preemptionPolicy") is None:
+        obj["preemptionPolicy"] = "PreemptLowerPriority"
+
+
+def validate_priority_class(obj: Json) -> list[FieldError]:
+    """Check that a class of the user's own stays below the system's."""
+    errors: list[FieldError] = []
+    name, value = obj["metadata"].get("name", ""), obj.get("value", 0)
+    if name.startswith(_SYSTEM_PREFIX):
+        if name not in SYSTEM_PRIORITIES or value != SYSTEM_PRIORITIES[name][0]:
+            why = (
+                f"priority class names with '{_SYSTEM_PREFIX}' prefix are reserved for system use only. "
+                f"error: {name} is not a known system priority class"
+            )
+            errors.append(forbidden("metadata.name", why))
+    elif value > _HIGHEST_USER_PRIORITY:
+        why = f"maximum allowed value of a user defined priority is {_HIGHEST_USER_PRIORITY}"
+        errors.append(forbidden("value", why))
+    return errors
+
+
+def validate_priority_class_update(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed class; its value can't change."""
+    errors: list[FieldError] = []
+    if new.get("value") != old.get("value"):
+        errors.append(forbidden("value", "may not be changed in an update."))
+    if new.get("preemptionPolicy") != old.get("preemptionPolicy"):
+        errors.append(invalid("preemptionPolicy", new.get("preemptionPolicy"), IMMUTABLE))
+    return errors
+
+
+def _is_count(name: str) -> bool:
+    """Say whether amounts of a resource are whole numbers of objects."""
+    counted = {
+        "pods",
+        "services",
+        "replicationcontrollers",
+        "resourcequotas",
+        "secrets",
+        "configmaps",
+        "persistentvolumeclaims",
+        "services.nodeports",
+        "services.loadbalancers",
+    }
+    return name in counted or name.startswith("count/") or name.endswith("/persistentvolumeclaims")
+
+
+def _quota_cell(*, limits: bool) -> Callable[[Json, datetime], object]:
+    def cell(obj: Json, _now: datetime) -> object:
+        status = obj.get("status") or {}
+        hard: Json = status.get("hard") or {}
+        used: Json = status.get("used") or {}
+        shown = sorted(name for name in hard if name.startswith("limits.") is limits)
+        return ", ".join(f"{name}: {used.get(name, '0')}/{hard[name]}" for name in shown)
+
+    return cell
+
+
+def _created_cell(obj: Json, _now: datetime) -> object:
+    return obj["metadata"].get("creationTimestamp", "")
+
+
+def _global_default_cell(obj: Json, _now: datetime) -> object:
+    return bool(obj.get("globalDefault"))
+
+
+RESOURCE_QUOTA = ServedKind(
+    resource=RESOURCE_QUOTAS,
+    singular="resourcequota",
+    schema="io.k8s.api.core.v1.ResourceQuota",
+    short_names=("quota",),
+    default=default_quota,
+    prepare_create=start_with_empty_status,
+    prepare_update=keep_status,
+    validate_create=validate_quota,
+    validate_update=validate_quota_update,
+    subresources=(STATUS,),
+    columns=(
+        NAME,
+        Column("Request", _quota_cell(limits=False), description="What is used of what can be asked for."),
+        Column("Limit", _quota_cell(limits=True), description="What is used of what can be allowed."),
+        AGE,
+    ),
+)
+
+LIMIT_RANGE = ServedKind(
+    resource=LIMIT_RANGES,
+    singular="limitrange",
+    schema="io.k8s.api.core.v1.LimitRange",
+    short_names=("limits",),
+    delete_returns_object=False,
+    default=default_limit_range,
+    validate_create=validate_limit_range,
+    validate_update=validate_limit_range_update,
+    columns=(NAME, Column("Created At", _created_cell, description="When it was created.")),
+)
+
+PRIORITY_CLASS = ServedKind(
+    resource=PRIORITY_CLASSES,
+    singular="priorityclass",
+    schema="io.k8s.api.scheduling.v1.PriorityClass",
+    short_names=("pc",),
+    delete_returns_object=False,
+    default=default_priority_class,
+    validate_create=validate_priority_class,
+    validate_update=validate_priority_class_update,
+    columns=(
+        NAME,
+        Column("Value", field_cell("value", default=0), "integer", description="The priority of its pods."),
+        Column("Global-Default", _global_default_cell, "boolean", description="Whether it is the default."),
+        AGE,
+        Column("PreemptionPolicy", field_cell("preemptionPolicy"), description="Whom it may push out.", priority=1),
+    ),
+    generation_at_create=1,
+)
+
+QUOTA_KINDS = (LIMIT_RANGE, RESOURCE_QUOTA, PRIORITY_CLASS)

@@ -1,0 +1,333 @@
+"""The workloads of ``apps/v1``: stored, completed and checked; who runs their pods is somebody else's business."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pvbinder.model.resources import Resource
+from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
+from pvbinder.server.kinds.built_in.pod_templates import (
+    CURRENT,
+    DESIRED,
+    READY,
+    SELECTOR,
+    container_columns,
+    default_template,
+    validate_selected_template,
+    validate_template_with_claims,
+)
+from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, field_cell, labels_shown
+from pvbinder.server.kinds.parts.scale import scale_of
+from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
+from pvbinder.server.kinds.validation.claim_specs import complete_claim_spec
+from pvbinder.server.kinds.validation.metadata import IMMUTABLE
+from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind
+
+DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
+REPLICA_SETS = Resource("apps", "v1", "ReplicaSet", "replicasets", True)
+STATEFUL_SETS = Resource("apps", "v1", "StatefulSet", "statefulsets", True)
+DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", True)
+CONTROLLER_REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerrevisions", True)
+
+_CONTAINERS = ("spec", "template", "spec", "containers")
+_STATEFUL_SET_CHANGES = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
+_STATEFUL_SET_FREE = frozenset(
+    {
+        "replicas",
+        "ordinals",
+        "template",
+        "updateStrategy",
+        "revisionHistoryLimit",
+        "persistentVolumeClaimRetentionPolicy",
+        "minReadySeconds",
+    }
+)
+_RETENTION = ("Delete", "Retain")
+
+
+def _set(obj: Json, **values: object) -> None:
+    """Fill in the fields that are missing."""
+    for field, value in values.items():
+        if obj.get(field) is None:
+            obj[field] = value
+
+
+def default_deployment(obj: Json) -> None:
+    """Fill in replicas, strategy and the template."""
+    spec = obj.setdefault("spec", {})
+    _set(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+    strategy = spec.setdefault("strategy", {})
+    _set(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        _set(strategy, rollingUpdate={})
+        _set(strategy["rollingUpdate"], maxUnavailable="25%", maxSurge="25%")
+    default_template(spec.setdefault("template", {}))
+    obj.setdefault("status", {})
+
+
+def default_replica_set(obj: Json) -> None:
+    """Fill in replicas and the template."""
+    spec = obj.setdefault("spec", {})
+    _set(spec, replicas=1)
+    default_template(spec.setdefault("template", {}))
+    obj.setdefault("status", {}).setdefault("replicas", 0)
+
+
+def default_daemon_set(obj: Json) -> None:
+    """Fill in the update strategy and the template."""
+    spec = obj.setdefault("spec", {})
+    _set(spec, revisionHistoryLimit=10)
+    strategy = spec.setdefault("updateStrategy", {})
+    _set(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        _set(strategy, rollingUpdate={})
+        _set(strategy["rollingUpdate"], maxUnavailable=1, maxSurge=0)
+    default_template(spec.setdefault("template", {}))
+    numbers = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
+    _set(obj.setdefault("status", {}), **dict.fromkeys(numbers, 0))
+
+
+def default_stateful_set(obj: Json) -> None:
+    """Fill in replicas, policies, the template and the templates of claims."""
+    spec = obj.setdefault("spec", {})
+    _set(spec, replicas=1, revisionHistoryLimit=10, podManagementPolicy="OrderedReady", serviceName="")
+    strategy = spec.setdefault("updateStrategy", {})
+    _set(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        _set(strategy, rollingUpdate={})
+        _set(strategy["rollingUpdate"], partition=0)
+    _set(spec, persistentVolumeClaimRetentionPolicy={})
+    _set(spec["persistentVolumeClaimRetentionPolicy"], whenDeleted="Retain", whenScaled="Retain")
+    default_template(spec.setdefault("template", {}))
+    for claim in spec.get("volumeClaimTemplates") or ():
+        claim["kind"], claim["apiVersion"] = "PersistentVolumeClaim", "v1"
+        claim.setdefault("metadata", {})
+        complete_claim_spec(claim.setdefault("spec", {}))
+        claim.setdefault("status", {}).setdefault("phase", "Pending")
+    _set(obj.setdefault("status", {}), replicas=0, availableReplicas=0)
+
+
+def validate_replicated(obj: Json) -> list[FieldError]:
+    """Check numbers, selector and template."""
+    return _validate_numbers(obj["spec"]) + validate_selected_template(obj["spec"])
+
+
+def validate_replicated_update(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed workload; which pods belong to it can't change."""
+    if new["spec"] == old["spec"]:
+        return []
+    errors = validate_replicated(new)
+    if new["spec"].get("selector") != old["spec"].get("selector"):
+        errors.append(invalid("spec.selector", new["spec"].get("selector"), IMMUTABLE))
+    return errors
+
+
+def validate_stateful_set(obj: Json) -> list[FieldError]:
+    """Check a stateful set: numbers, selector, template, and its policies."""
+    spec = obj["spec"]
+    errors = _validate_numbers(spec) + validate_template_with_claims(spec)
+    policy = spec.get("podManagementPolicy")
+    if policy not in ("OrderedReady", "Parallel"):
+        why = "must be 'OrderedReady' or 'Parallel'"
+        errors.append(invalid("spec.podManagementPolicy", policy, why))
+    for field, value in spec["persistentVolumeClaimRetentionPolicy"].items():
+        if value not in _RETENTION:
+            errors.append(unsupported(f"spec.persistentVolumeClaimRetentionPolicy.{field}", value, _RETENTION))
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+        if not (claim.get("metadata") or {}).get("name"):
+            errors.append(required(f"spec.volumeClaimTemplates[{index}].metadata.name"))
+    return errors
+
+
+def validate_stateful_set_update(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed stateful set; only some of its fields are free."""
+    spec, before = new["spec"], old["spec"]
+    if spec == before:
+        return []
+    errors = validate_stateful_set(new)
+    fixed = (spec.keys() | before.keys()) - _STATEFUL_SET_FREE
+    if any(spec.get(field) != before.get(field) for field in fixed):
+        errors.append(forbidden("spec", _STATEFUL_SET_CHANGES))
+    return errors
+
+
+def validate_revision(obj: Json) -> list[FieldError]:
+    """Check the number of a controller revision."""
+    return _not_negative(obj, "revision", prefix="")
+
+
+def validate_revision_update(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed revision; what it records can't change."""
+    errors = validate_revision(new)
+    if new.get("data") != old.get("data"):
+        errors.append(invalid("data", new.get("data"), IMMUTABLE))
+    return errors
+
+
+def _validate_numbers(spec: Json) -> list[FieldError]:
+    return _not_negative(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
+
+
+def _not_negative(obj: Json, *fields: str, prefix: str = "spec.") -> list[FieldError]:
+    return [
+        invalid(f"{prefix}{field}", obj[field], "must be greater than or equal to 0")
+        for field in fields
+        if obj.get(field) is not None and obj[field] < 0
+    ]
+
+
+def _ready_cell(obj: Json, _now: datetime) -> object:
+    return f"{(obj.get('status') or {}).get('readyReplicas', 0)}/{(obj.get('spec') or {}).get('replicas', 0)}"
+
+
+def _node_selector_cell(obj: Json, _now: datetime) -> object:
+    template = (obj.get("spec") or {}).get("template") or {}
+    return labels_shown((template.get("spec") or {}).get("nodeSelector"))
+
+
+def _controller_cell(obj: Json, _now: datetime) -> object:
+    for owner in obj["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            group = owner.get("apiVersion", "").rpartition("/")[0]
+            kind = owner.get("kind", "").lower()
+            return f"{kind}.{group}/{owner.get('name', '')}" if group else f"{kind}/{owner.get('name', '')}"
+    return NONE
+
+
+def _status_number(field: str) -> Column:
+    names = {
+        "updatedReplicas": "Up-to-date",
+        "availableReplicas": "Available",
+        "desiredNumberScheduled": "Desired",
+        "currentNumberScheduled": "Current",
+        "numberReady": "Ready",
+        "updatedNumberScheduled": "Up-to-date",
+        "numberAvailable": "Available",
+    }
+    return Column(names[field], field_cell("status", field, default=0), "integer", description="How many pods.")
+
+
+_READY = Column("Ready", _ready_cell, description="How many pods are ready, of how many.")
+
+DEPLOYMENT = ServedKind(
+    resource=DEPLOYMENTS,
+    singular="deployment",
+    schema="io.k8s.api.apps.v1.Deployment",
+    short_names=("deploy",),
+    categories=("all",),
+    delete_returns_object=False,
+    default=default_deployment,
+    prepare_create=start_with_empty_status,
+    prepare_update=keep_status,
+    validate_create=validate_replicated,
+    validate_update=validate_replicated_update,
+    subresources=(scale_of(), STATUS),
+    columns=(
+        NAME,
+        _READY,
+        _status_number("updatedReplicas"),
+        _status_number("availableReplicas"),
+        AGE,
+        *container_columns(*_CONTAINERS),
+        SELECTOR,
+    ),
+    generation_at_create=1,
+    generation_follows=("spec", "metadata.annotations"),
+)
+
+REPLICA_SET = ServedKind(
+    resource=REPLICA_SETS,
+    singular="replicaset",
+    schema="io.k8s.api.apps.v1.ReplicaSet",
+    short_names=("rs",),
+    categories=("all",),
+    delete_returns_object=False,
+    default=default_replica_set,
+    prepare_create=lambda obj, _now: obj.__setitem__("status", {"replicas": 0}),
+    prepare_update=keep_status,
+    validate_create=validate_replicated,
+    validate_update=validate_replicated_update,
+    subresources=(scale_of(), STATUS),
+    columns=(NAME, DESIRED, CURRENT, READY, AGE, *container_columns(*_CONTAINERS), SELECTOR),
+    selectable_fields={
+        **METADATA_FIELDS,
+        "status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas", 0)),
+    },
+    generation_at_create=1,
+    generation_follows=("spec",),
+)
+
+STATEFUL_SET = ServedKind(
+    resource=STATEFUL_SETS,
+    singular="statefulset",
+    schema="io.k8s.api.apps.v1.StatefulSet",
+    short_names=("sts",),
+    categories=("all",),
+    delete_returns_object=False,
+    default=default_stateful_set,
+    prepare_create=lambda obj, _now: obj.__setitem__("status", {"replicas": 0, "availableReplicas": 0}),
+    prepare_update=keep_status,
+    validate_create=validate_stateful_set,
+    validate_update=validate_stateful_set_update,
+    subresources=(scale_of(), STATUS),
+    columns=(NAME, _READY, AGE, *container_columns(*_CONTAINERS)),
+    generation_at_create=1,
+    generation_follows=("spec",),
+)
+
+
+def _start_daemon_set(obj: Json, _now: str) -> None:
+    """Start with a status of zeros."""
+    obj["status"] = {}
+    default_daemon_set(obj)
+
+
+DAEMON_SET = ServedKind(
+    resource=DAEMON_SETS,
+    singular="daemonset",
+    schema="io.k8s.api.apps.v1.DaemonSet",
+    short_names=("ds",),
+    categories=("all",),
+    delete_returns_object=False,
+    default=default_daemon_set,
+    prepare_create=_start_daemon_set,
+    prepare_update=keep_status,
+    validate_create=validate_replicated,
+    validate_update=validate_replicated_update,
+    subresources=(STATUS,),
+    columns=(
+        NAME,
+        _status_number("desiredNumberScheduled"),
+        _status_number("currentNumberScheduled"),
+        _status_number("numberReady"),
+        _status_number("updatedNumberScheduled"),
+        _status_number("numberAvailable"),
+        Column("Node Selector", _node_selector_cell, description="Nodes on which it runs."),
+        AGE,
+        *container_columns(*_CONTAINERS),
+        SELECTOR,
+    ),
+    generation_at_create=1,
+    generation_follows=("spec",),
+)
+
+CONTROLLER_REVISION = ServedKind(
+    resource=CONTROLLER_REVISIONS,
+    singular="controllerrevision",
+    schema="io.k8s.api.apps.v1.ControllerRevision",
+    delete_returns_object=False,
+    default=lambda obj: _set(obj, revision=0),
+    validate_create=validate_revision,
+    validate_update=validate_revision_update,
+    columns=(
+        NAME,
+        Column("Controller", _controller_cell, description="Whose revision it is."),
+        Column("Revision", field_cell("revision", default=0), description="Its number."),
+        AGE,
+    ),
+)
+
+WORKLOADS = (CONTROLLER_REVISION, DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET)

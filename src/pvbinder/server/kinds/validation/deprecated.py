@@ -1,0 +1,39 @@
+"""Warnings of what still works but should not be used: annotations, node labels (sections 3 and 4, warnings)."""
+
+from __future__ import annotations
+
+from pvbinder.server.objects.kind import Json
+
+BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
+BETA_MOUNT_OPTIONS = "volume.beta.kubernetes.io/mount-options"
+
+_NODE_LABELS = {
+    "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
+    "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
+    "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
+    "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
+    "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
+}
+
+
+def warn_of_beta_class(annotations: Json) -> list[str]:
+    """Warn of the annotation that was the storage class once."""
+    if BETA_CLASS not in annotations:
+        return []
+    return [f'metadata.annotations[{BETA_CLASS}]: deprecated since v1.8; use "storageClassName" attribute instead']
+
+
+def warn_of_node_labels(key: str, path: str) -> list[str]:
+    """Warn of a node label that has been renamed."""
+    text = _NODE_LABELS.get(key)
+    return [f"{path}: {key} is {text}"] if text else []
+
+
+def warn_of_node_selector(selector: Json | None, path: str) -> list[str]:
+    """Warn of renamed node labels in the terms of a node selector."""
+    texts: list[str] = []
+    for index, term in enumerate((selector or {}).get("nodeSelectorTerms") or ()):
+        for position, requirement in enumerate(term.get("matchExpressions") or ()):
+            at = f"{path}.nodeSelectorTerms[{index}].matchExpressions[{position}].key"
+            texts += warn_of_node_labels(requirement.get("key", ""), at)
+    return texts
