@@ -1,4 +1,4 @@
-"""What reads texts and bytes of users either understands them or refuses them in the way it should, in bounded time of the processor.
+"""What reads texts and bytes of users understands them or refuses them in the way it should, in bounded processor time.
 
 The same mutations as in `traffic`, straight at the functions: patches of all kinds, owners of fields, selectors,
 tokens, quantities, protobuf, YAML with aliases, JSON as nobody writes it. A long run: ``FUZZ_EXAMPLES=5000``.
@@ -183,7 +183,7 @@ def test_quantities_are_read_or_refused_at_once(text: str) -> None:
     assert time.thread_time() - started < PROCESSOR_SECONDS_MAX
 
 
-DEEP = {  # the body, the code as JSON, and as YAML: 413 is for more parts than are taken, and comes before the text ends
+DEEP = {  # the body, the code as JSON, and as YAML: 413 is for too many parts, before the text ends
     "lists": (b"[" * 1_000_000, 413, 400),
     "objects": (b'{"a":' * 500_000, 413, 400),
     "closed": (b'{"metadata":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, 400),
