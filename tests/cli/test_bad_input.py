@@ -17,6 +17,8 @@ import pytest
 from tools.console import run
 from tools.plane import RunningPlane, access, running
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 DEADLINE_SECONDS = 60
 
 

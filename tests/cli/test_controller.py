@@ -18,6 +18,8 @@ import pytest
 import yaml
 from tools.plane import RunningController, RunningPlane, access, controlling, running
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 DEADLINE_SECONDS = 60
 NO_CONTROLLERS = ["--bare", "--controllers="]
 COMMAND = [sys.executable, "-m", "pvbinder.cli.main", "controller"]

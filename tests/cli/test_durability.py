@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from tools.plane import RunningPlane, access, running
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 DEADLINE_SECONDS = 60
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 BARE = ["--bare", "--controllers="]

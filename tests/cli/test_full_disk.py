@@ -14,6 +14,8 @@ import pytest
 from tests.cli.test_durability import CONFIG_MAPS, ask, command, create, names
 from tools.plane import RunningPlane, running
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 BARE = ["--bare", "--controllers="]
 DISK_BYTES = 6 << 20
 

@@ -15,6 +15,8 @@ from tests.insight.test_export import by_name
 from tests.server.api.test_loading import BACKUP, CLAIM, DEFINITION, VOLUME, changed, without_revision
 from tools.plane import running
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 DEADLINE_SECONDS = 60
 
 

@@ -23,6 +23,8 @@ import pytest
 import yaml
 from tools.plane import access, running
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 DEADLINE_SECONDS = 60
 COMMAND = [sys.executable, "-m", "pvbinder.cli.main", "up"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
 from tests.controllers.cluster import claim, cluster, pod, using, volume
 from tests.virtual_time import on_virtual_time
 
@@ -19,6 +20,7 @@ HOURS_SECONDS = 3 * 3600.0
 ALL = ControllerOptions(controllers=",".join(declaration.name for declaration in CONTROLLERS))
 
 
+@pytest.mark.slow
 @on_virtual_time
 async def test_hours_of_nothing_are_hours_without_requests() -> None:
     async with cluster(ALL) as c:

@@ -137,6 +137,7 @@ async def test_the_claim_of_a_troubled_plugin_is_told_why(
         await found.until(lambda: reason in told(found, "unlucky"))
 
 
+@pytest.mark.slow
 async def test_claims_of_other_classes_are_served_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(tmp_path, monkeypatch) as found:
         unlucky = [f"{used_class.lower()}-{number}" for used_class in TROUBLED for number in range(100)]

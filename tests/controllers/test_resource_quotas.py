@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
 from tests.controllers.cluster import DEADLINE_SECONDS, Cluster, claim, cluster, fails, namespace, pod
 from tests.virtual_time import on_virtual_time
 
@@ -120,6 +121,7 @@ async def test_quota_status_3_a_kind_is_watched_while_a_quota_counts_it() -> Non
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 @on_virtual_time
 async def test_quota_status_2_nothing_is_asked_while_nothing_happens() -> None:
     async with cluster(ONLY) as c:

@@ -78,6 +78,7 @@ NAMES = st.sampled_from([f"disk-{number}" for number in range(8)])
 HISTORIES = st.lists(one_volume(NAMES) | NAMES, max_size=25)  # a volume is added, a name removed
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(claims(), HISTORIES, st.booleans(), st.sampled_from([DEFAULTS, OFF]))
 def test_index_1_chooses_what_a_plain_scan_chooses(

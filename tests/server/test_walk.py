@@ -228,6 +228,7 @@ def test_the_walk_knows_every_kind_of_operation() -> None:
     assert len(operations()) > 400
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_no_request_that_openapi_tells_of_finds_a_bug(data: st.DataObject) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.controllers.binder.test_controller import (
     binder_of,
     claim_in,
@@ -64,6 +65,7 @@ async def test_provisioner_2_a_volume_is_made_once_for_a_claim(tmp_path: Path) -
         assert len(list(tmp_path.iterdir())) == len(c.of(VOLUMES)) == 1
 
 
+@pytest.mark.slow
 async def test_provisioner_1_what_cant_be_saved_is_deleted_again(tmp_path: Path) -> None:  # PR-15, PR-17
     def refuse_volumes(request: Request) -> None:
         if request.method == "POST" and request.path.endswith("persistentvolumes"):

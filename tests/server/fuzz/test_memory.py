@@ -11,6 +11,7 @@ import tracemalloc
 from pathlib import Path
 from random import Random
 
+import pytest
 from tests.server.fuzz.test_traffic import BEGINNING, exchange, send
 from tests.server.fuzz.traffic import Traffic
 from tests.server.serving import Serving, serving
@@ -31,6 +32,7 @@ async def play_round(server: Serving) -> None:
         await server.send(sent.method, sent.target, sent.body, content_type=sent.content_type)
 
 
+@pytest.mark.slow
 async def test_rounds_of_bad_input_leave_nothing_in_memory(tmp_path: Path) -> None:
     async with serving(tmp_path, history_bytes=1 << 20, history_changes=HISTORY_CHANGES) as server:
         await send(server, BEGINNING)

@@ -33,6 +33,8 @@ from tests.server.fuzz.traffic import NAMESPACE, Sent, Traffic
 from tests.server.fuzz.verdict import check
 from tools.plane import RunningPlane, access, running
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 DOCUMENTS = ("api/v1", "apis/storage.k8s.io/v1", "apis/apps/v1", "apis/fuzz.example.com/v1")
 EXAMPLES = 60  # of each document
 REQUESTS = 800

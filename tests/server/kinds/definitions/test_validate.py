@@ -160,6 +160,7 @@ def combined(levels: int, word: str) -> dict[str, Any]:
     return schema
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["anyOf", "oneOf", "allOf"])
 def test_validate_1_an_object_that_is_too_costly_is_refused(word: str) -> None:
     structure = read_structure({"type": "array", "items": {"type": "string", **combined(8, word)}})
