@@ -20,7 +20,7 @@ run: setup ## start a control plane, apply the quick start and watch claims bind
 test: setup ## all tests (minutes)
 	$(PY) -m pytest -n $(JOBS)
 
-quick: setup ## the tests that end within a minute together
+quick: setup ## the tests that need about a minute of processor together
 	$(PY) -m pytest -n $(JOBS) -m "not slow and not kubectl and not soak"
 
 check: setup ## formatting, lint, types, layers, then all tests
