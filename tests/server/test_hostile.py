@@ -11,6 +11,8 @@ from tests.server.hostile import HOSTILE, WIDGETS, ask, with_widgets
 from tests.server.serving import serving
 from tests.server.watchdog import Watchdog, watchdog  # noqa: F401  (a fixture)
 
+pytestmark = pytest.mark.slow
+
 ANSWER_BYTES_MAX = 4 << 20  # no refusal is a multiple of what it refuses
 
 

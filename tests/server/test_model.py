@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.server.serving import MAPS, Reply, Serving, config_map, serving
@@ -159,6 +160,7 @@ async def run(directory: Path, lives: list[list[list[tuple[str, str, int]]]]) ->
             last = server.store.revision
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(LIVES)
 def test_no_update_is_lost_and_every_watch_and_list_tells_the_same_story(

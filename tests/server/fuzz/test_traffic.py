@@ -42,6 +42,7 @@ async def exchange(server: Serving, traffic: Traffic, requests: int) -> None:
         traffic.learn(sent, reply.status, reply.body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 async def test_no_mutation_finds_a_bug_and_many_are_accepted(seed: int, tmp_path: Path) -> None:
     traffic = Traffic(Random(seed))

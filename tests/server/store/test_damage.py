@@ -15,6 +15,8 @@ from pvbinder.server.store.ceiling import read_ceiling, write_ceiling
 from pvbinder.server.store.database import FILE_NAME, DamagedDataError, Database
 from pvbinder.server.store.state import Stored
 
+pytestmark = pytest.mark.slow
+
 PAGE = 4096
 FRAME = PAGE + 24
 OBJECTS = 600

@@ -399,6 +399,7 @@ async def test_http2_2_what_is_no_http_2_ends_that_connection_only(
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 255), st.integers(0, 5), st.binary(max_size=64))))
 def test_http2_2_frames_at_random_harm_nobody_else(

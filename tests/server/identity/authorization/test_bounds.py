@@ -74,6 +74,7 @@ async def test_rules_1_many_rules_that_she_lacks_hold_nobody_up(tmp_path: Path, 
         assert answer.status == 403
 
 
+@pytest.mark.slow
 async def test_rbac_1_a_change_costs_no_reading_of_what_has_not_changed(tmp_path: Path, watchdog: Watchdog) -> None:  # noqa: F811
     async with serving(tmp_path, rbac=True) as server:
         for number in range(5):
