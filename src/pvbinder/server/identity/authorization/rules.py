@@ -15,7 +15,7 @@ from typing import Any, Final
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.objects.kind import Json
 
-STEPS_MAX: Final = 100_000
+STEPS_MAX: Final = 60_000
 MISSING_MAX: Final = 1_000
 _SHARED_MAX: Final = 8  # of the names in a set that is kept once for all rules that have it
 
