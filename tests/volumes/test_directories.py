@@ -22,19 +22,19 @@ def opened(path: Path | str, *, chosen: bool = False, make_mode: int | None = No
 
 @pytest.fixture
 def top(tmp_path: Path) -> Path:
-    (tmp_path / "real" / "root").mkdir(parents=True)
+    (tmp_path / "real" / "base").mkdir(parents=True)
     (tmp_path / "alias").symlink_to("real")
     return tmp_path
 
 
 def test_directories_1_a_way_without_links_is_walked(top: Path) -> None:
-    assert opened(f"{top}//real/./root/") == f"{top}/real/root"
+    assert opened(f"{top}//real/./base/") == f"{top}/real/base"
     assert opened("/tmp") == os.path.realpath("/tmp")
     with pytest.raises(FileNotFoundError):
         opened(top / "real" / "gone")
 
 
-@pytest.mark.parametrize("path", ["alias", "alias/root"])
+@pytest.mark.parametrize("path", ["alias", "alias/base"])
 def test_directories_1_no_link_is_followed(top: Path, path: str) -> None:
     with pytest.raises(LinkRefusedError, match=f"{top}/alias is a symbolic link, to real"):
         opened(top / path)
@@ -51,7 +51,7 @@ def test_directories_2_a_link_of_ours_leads_to_a_root_that_was_chosen(top: Path,
     (top / "second").symlink_to("./real/")
     (top / "link").symlink_to(target.format(top=top, name=top.name))
 
-    assert opened(top / "link" / "root", chosen=True) == f"{top}/real/root"
+    assert opened(top / "link" / "base", chosen=True) == f"{top}/real/base"
 
 
 def test_directories_2_the_root_itself_is_never_a_link(top: Path) -> None:
@@ -62,7 +62,7 @@ def test_directories_2_the_root_itself_is_never_a_link(top: Path) -> None:
 def test_directories_2_a_loop_ends(top: Path) -> None:
     (top / "loop").symlink_to("loop")
     with pytest.raises(LinkRefusedError, match="loop is a symbolic link"):
-        opened(top / "loop" / "root", chosen=True)
+        opened(top / "loop" / "base", chosen=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to somebody else")
@@ -71,7 +71,7 @@ def test_directories_2_a_link_of_somebody_else_is_not_followed(top: Path, owned:
     os.chown(top / "alias" if owned == "the link" else top, 12345, -1, follow_symlinks=False)
 
     with pytest.raises(LinkRefusedError, match="alias is a symbolic link"):
-        opened(top / "alias" / "root", chosen=True)
+        opened(top / "alias" / "base", chosen=True)
 
 
 def test_what_is_missing_is_made_below_no_link(top: Path) -> None:
