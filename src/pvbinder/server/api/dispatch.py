@@ -127,10 +127,10 @@ class Dispatcher:
         if not request.is_admitted:
             self._admit(request, attributes)
         if attributes.is_resource:
-            shelf = self.api.shelf(attributes.group, attributes.version, attributes.resource)
-            if shelf is not None:
-                review = await self._reviews.answer(shelf.kind, request, attributes)
-                return review or await serve(self.api, request, attributes, shelf)
+            storage = self.api.storage(attributes.group, attributes.version, attributes.resource)
+            if storage is not None:
+                review = await self._reviews.answer(storage.kind, request, attributes)
+                return review or await serve(self.api, request, attributes, storage)
         page = self.pages.get(request.path)
         if page is not None:
             if request.method not in ("GET", "HEAD"):
@@ -156,10 +156,10 @@ class Dispatcher:
         """The resource as metrics name it; ``""`` for all that isn't served (MEASURES-1)."""
         if not attributes.is_resource:
             return ""
-        shelf = self.api.shelf(attributes.group, attributes.version, attributes.resource)
-        if shelf is None:
+        storage = self.api.storage(attributes.group, attributes.version, attributes.resource)
+        if storage is None:
             return ""
-        qualified = shelf.kind.resource.qualified
+        qualified = storage.kind.resource.qualified
         return f"{qualified}/{attributes.subresource}" if attributes.subresource in SUBRESOURCES else qualified
 
     def _answer_document(self, request: ApiRequest) -> ApiResponse:

@@ -30,7 +30,7 @@ from pvbinder.model.resources import NAMESPACES
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.definitions.definition import DEFINITIONS
-from pvbinder.server.kinds.shelf import Shelf, encode, encode_object, encoder_of
+from pvbinder.server.kinds.storage import Storage, encode, encode_object, encoder_of
 from pvbinder.server.kinds.validation.metadata import validate_metadata_create
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.objects.managed_fields import is_readable
@@ -51,7 +51,7 @@ class LoadRefused(PvbinderError):  # noqa: N818  (says what happened)
 @dataclass(frozen=True, slots=True)
 class _Ready:
     source: str
-    shelf: Shelf
+    storage: Storage
     key: str
     obj: Json
     order: int
@@ -76,39 +76,39 @@ class _Load:
         except _UnfitError as unfit:
             self.problems.append(f"{source}: {_named(document)}: {unfit.message}")
             return
-        there = self.ready.setdefault((found.shelf.store_name, found.key), found)
+        there = self.ready.setdefault((found.storage.store_name, found.key), found)
         if there is not found and _without_revision(there.obj) != _without_revision(found.obj):
             self.problems.append(f"{source}: {found.name}: {there.source} has it, too, and differently (LOAD-6)")
-        elif there is found and found.shelf.store_name == DEFINITIONS.qualified:
+        elif there is found and found.storage.store_name == DEFINITIONS.qualified:
             self.accept(found.obj)
 
     def _read(self, source: str, document: Json) -> _Ready:
-        shelf = self._shelf(document)
+        storage = self._storage(document)
         try:
-            obj, unknown = decode_body(encode(document), "application/json", shelf.kind, "Warn")
+            obj, unknown = decode_body(encode(document), "application/json", storage.kind, "Warn")
         except ApiError as refused:
             raise _UnfitError(refused.message) from refused
         for warning in unknown:
             log.warning("field left out source=%s object=%r err=%r", source, _named(document), warning)
-        obj = shelf.kind.to_storage(obj)
+        obj = storage.kind.to_storage(obj)
         revision = str((obj.get("metadata") or {}).get("resourceVersion", ""))
-        namespace = self._complete(shelf, obj)
+        namespace = self._complete(storage, obj)
         metadata = obj["metadata"]
-        errors = validate_metadata_create(shelf.base, obj) + shelf.kind.validate_create(obj)
+        errors = validate_metadata_create(storage.base, obj) + storage.kind.validate_create(obj)
         if errors:
             raise _UnfitError("; ".join(dict.fromkeys(map(str, errors))))
         if metadata.get("managedFields") and not is_readable(metadata["managedFields"]):
             raise _UnfitError("its metadata.managedFields are damaged; it can be loaded without them")
-        key = shelf.key(namespace, metadata["name"])
+        key = storage.key(namespace, metadata["name"])
         order = int(revision) if revision.isdecimal() and revision.isascii() and len(revision) < 19 else _LAST
-        arranged = shelf.arrange(obj)
+        arranged = storage.arrange(obj)
         try:
             encode_object(arranged)
         except ApiError as refused:
             raise _UnfitError(refused.message) from refused
-        return _Ready(source, shelf, key, arranged, order)
+        return _Ready(source, storage, key, arranged, order)
 
-    def _shelf(self, document: Json) -> Shelf:
+    def _storage(self, document: Json) -> Storage:
         api_version, kind = document.get("apiVersion"), document.get("kind")
         if not isinstance(api_version, str) or not isinstance(kind, str):
             raise _UnfitError("it has no apiVersion and kind")
@@ -116,15 +116,15 @@ class _Load:
         served = self.api.registry.of_kind(group, version, kind)
         if served is None or "list" not in served.verbs:
             raise _UnfitError(f"{api_version} {kind} isn't served here, and no CustomResourceDefinition brings it")
-        shelf = self.api.shelf(group, version, served.resource.plural)
-        assert shelf is not None
-        return shelf
+        storage = self.api.storage(group, version, served.resource.plural)
+        assert storage is not None
+        return storage
 
-    def _complete(self, shelf: Shelf, obj: Json) -> str:
+    def _complete(self, storage: Storage, obj: Json) -> str:
         """Fill in what is missing (LOAD-3) and return the namespace."""
         metadata = obj.setdefault("metadata", {})
         namespace = metadata.get("namespace") or ""
-        if shelf.kind.resource.namespaced:
+        if storage.kind.resource.namespaced:
             namespace = metadata["namespace"] = namespace or "default"
         elif namespace:
             raise _UnfitError(f"it is in namespace {namespace}, and its kind in none")
@@ -133,13 +133,13 @@ class _Load:
         metadata.pop("resourceVersion", None)
         metadata.pop("selfLink", None)
         metadata["creationTimestamp"] = metadata.get("creationTimestamp") or self.now
-        shelf.base.complete(obj)
+        storage.base.complete(obj)
         if "uid" not in metadata:  # a manifest: nobody has created it yet
             metadata["uid"] = str(uuid.uuid4())
-            if shelf.base.generation_at_create is not None:
-                metadata.setdefault("generation", shelf.base.generation_at_create)
+            if storage.base.generation_at_create is not None:
+                metadata.setdefault("generation", storage.base.generation_at_create)
             status = obj.get("status")
-            shelf.base.prepare_create(obj, self.now)
+            storage.base.prepare_create(obj, self.now)
             if status:
                 obj["status"] = status
         return namespace
@@ -179,7 +179,7 @@ async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[s
     load.warn_of_missing_owners()
     durable = None
     for one in sorted(load.ready.values(), key=lambda one: one.order):
-        _, durable = api.store.put(one.shelf.store_name, one.key, encoder_of(one.obj))
+        _, durable = api.store.put(one.storage.store_name, one.key, encoder_of(one.obj))
     if durable is not None:
         await durable
     log.info("objects loaded objects=%d", len(load.ready))

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pvbinder.model.resources import Resource
-from pvbinder.server.kinds.shelf import Shelf
+from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.store import Store
 
@@ -25,8 +25,8 @@ class Objects(Protocol):
         """The time now."""
         ...
 
-    def shelf(self, group: str, version: str, plural: str) -> Shelf | None:
-        """Return the shelf of a kind, or None if it isn't served."""
+    def storage(self, group: str, version: str, plural: str) -> Storage | None:
+        """Return the storage of a kind, or None if it isn't served."""
         ...
 
     def now(self) -> str:

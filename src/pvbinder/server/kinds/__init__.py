@@ -4,6 +4,6 @@
                                           └─▶ parts (columns, status, scale) ─▶ validation (what makes a value valid)
 
 A kind is declared, not programmed: `server.objects.kind` says what can be declared. Rules that need to see other
-objects are admission (`server.api.admission`). `shelf` is where the objects of a kind are in the store, and how their
+objects are admission (`server.api.admission`). `storage` is where the objects of a kind are in the store, and how their
 bytes go out.
 """

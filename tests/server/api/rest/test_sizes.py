@@ -1,4 +1,4 @@
-"""No stored object is larger than what etcd takes (SHELF-1), by whatever way it would come to be."""
+"""No stored object is larger than what etcd takes (STORAGE-1), by whatever way it would come to be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.server.serving import Serving, serving
 
 from pvbinder.server.api.loading import LoadRefused
 from pvbinder.server.embedded import EmbeddedServer
-from pvbinder.server.kinds.shelf import OBJECT_BYTES_MAX
+from pvbinder.server.kinds.storage import OBJECT_BYTES_MAX
 
 HALF = "x" * 1_000_000
 TOO_LARGE = "x" * (OBJECT_BYTES_MAX + 1)
@@ -79,7 +79,7 @@ WRITES: dict[str, tuple[str, str, object, str | None]] = {
 
 @pytest.mark.parametrize("dry", [False, True], ids=["", "dry run"])
 @pytest.mark.parametrize("name", WRITES)
-async def test_shelf_1_no_write_makes_an_object_too_large(server: Serving, name: str, dry: bool) -> None:
+async def test_storage_1_no_write_makes_an_object_too_large(server: Serving, name: str, dry: bool) -> None:
     method, target, body, content_type = WRITES[name]
     await server.send("POST", WIDGETS, widget("a", k=HALF))
     spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"}}
@@ -98,7 +98,7 @@ async def test_shelf_1_no_write_makes_an_object_too_large(server: Serving, name:
     assert server.store.revision == before
 
 
-async def test_shelf_1_aliases_count_as_what_they_stand_for(server: Serving) -> None:
+async def test_storage_1_aliases_count_as_what_they_stand_for(server: Serving) -> None:
     lines = [f"  k{number}: *a" for number in range(200)]
     body = "\n".join(
         [
@@ -114,14 +114,14 @@ async def test_shelf_1_aliases_count_as_what_they_stand_for(server: Serving) -> 
     assert is_too_large(await server.send("POST", f"{WIDGETS}?dryRun=All", body.encode(), content_type=YAML))
 
 
-async def test_shelf_1_managed_fields_count(server: Serving) -> None:
+async def test_storage_1_managed_fields_count(server: Serving) -> None:
     """What is below the limit as it is sent is above it with the record of who owns what."""
     data = {f"key-number-{number}": "v" for number in range(50_000)}
     assert len(json.dumps(data, separators=(",", ":"))) < OBJECT_BYTES_MAX
     assert is_too_large(await server.send("POST", WIDGETS, widget("b", **data)))
 
 
-async def test_shelf_1_merge_patches_do_not_let_an_object_grow_for_ever(server: Serving) -> None:
+async def test_storage_1_merge_patches_do_not_let_an_object_grow_for_ever(server: Serving) -> None:
     await server.send("POST", WIDGETS, widget("a"))
     statuses = []
     for number in range(8):
@@ -130,7 +130,7 @@ async def test_shelf_1_merge_patches_do_not_let_an_object_grow_for_ever(server: 
     assert statuses == [200, 200, 200, 413, 413, 413, 413, 413]
 
 
-async def test_shelf_1_the_largest_object_is_taken(server: Serving) -> None:
+async def test_storage_1_the_largest_object_is_taken(server: Serving) -> None:
     first = await server.send("POST", WIDGETS, widget("a", k=""))
     stored = server.store.get("widgets.example.com", "shop/a")
     assert stored is not None
@@ -141,7 +141,7 @@ async def test_shelf_1_the_largest_object_is_taken(server: Serving) -> None:
     assert is_too_large(await server.send("POST", WIDGETS, widget("c", k="x" * (room + 1))))
 
 
-async def test_shelf_1_what_is_too_large_already_can_shrink_and_go(server: Serving) -> None:
+async def test_storage_1_what_is_too_large_already_can_shrink_and_go(server: Serving) -> None:
     """An older server took it: it can be read, made smaller and deleted, finalizers or not."""
     await server.send("POST", WIDGETS, widget("a", k="x", l="y"))
     stored = server.store.get("widgets.example.com", "shop/a")
@@ -164,7 +164,7 @@ async def test_shelf_1_what_is_too_large_already_can_shrink_and_go(server: Servi
     assert (await server.send("GET", f"{WIDGETS}/a")).status == 404
 
 
-async def test_shelf_1_a_dump_with_one_is_refused() -> None:
+async def test_storage_1_a_dump_with_one_is_refused() -> None:
     large = {
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "a", "namespace": "shop"},
         "spec": {"holderIdentity": TOO_LARGE},

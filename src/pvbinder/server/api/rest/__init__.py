@@ -2,6 +2,6 @@
 
 One module per verb; what they share is `options` (the query) and `writing` (the way of a write from a changed object to
 the store, GW-3), `server.identity.attributes` (what a request asks for), `server.api.negotiation` (the form of the
-answer) and `server.kinds.shelf` (where the objects of a kind are and how their bytes go out). No handler knows a kind
+answer) and `server.kinds.storage` (where the objects of a kind are and how their bytes go out). No handler knows a kind
 by name: what differs is in `ServedKind`.
 """

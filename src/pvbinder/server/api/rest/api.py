@@ -1,4 +1,4 @@
-"""What every handler works with: the store, the kinds on their shelves, and a clock."""
+"""What every handler works with: the store, the kinds on their storages, and a clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pvbinder.model.resources import Resource
 from pvbinder.server.api.aside import Aside
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.kinds.registry import Registry
-from pvbinder.server.kinds.shelf import Shelf
+from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import UserInfo
 from pvbinder.server.store import Store
@@ -47,18 +47,18 @@ class Api:
     watches: Counter[str] = field(default_factory=Counter)  # open ones, by resource
     _second: datetime | None = None
     _second_text: str = ""
-    _shelves: dict[tuple[str, str, str], Shelf] = field(default_factory=dict)
+    _storages: dict[tuple[str, str, str], Storage] = field(default_factory=dict)
 
-    def shelf(self, group: str, version: str, plural: str) -> Shelf | None:
-        """Return the shelf of a kind, or None if it isn't served."""
+    def storage(self, group: str, version: str, plural: str) -> Storage | None:
+        """Return the storage of a kind, or None if it isn't served."""
         kind = self.registry.find(group, version, plural)
         if kind is None:
             return None
         where = (group, version, plural)
-        shelf = self._shelves.get(where)
-        if shelf is None or shelf.kind is not kind:
-            shelf = self._shelves[where] = Shelf(kind, self._base(kind))
-        return shelf
+        storage = self._storages.get(where)
+        if storage is None or storage.kind is not kind:
+            storage = self._storages[where] = Storage(kind, self._base(kind))
+        return storage
 
     def _base(self, kind: ServedKind) -> ServedKind:
         other = kind.storage_version_of
@@ -80,25 +80,25 @@ class Api:
 
     def get(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
         """Return the object called `name`, pending writes counted, or None."""
-        shelf = self.shelf(resource.group, resource.version, resource.plural)
-        stored = None if shelf is None else self.store.head(shelf.store_name, shelf.key(namespace or "", name))
-        return None if shelf is None or stored is None else shelf.served(stored.data)
+        storage = self.storage(resource.group, resource.version, resource.plural)
+        stored = None if storage is None else self.store.head(storage.store_name, storage.key(namespace or "", name))
+        return None if storage is None or stored is None else storage.served(stored.data)
 
     def latest(self, resource: Resource, namespace: str | None = None) -> Iterator[Json]:
         """Give the objects of a kind as the next write sees them, pending writes counted."""
-        shelf = self.shelf(resource.group, resource.version, resource.plural)
-        if shelf is not None:
-            for _, stored in self.store.heads(shelf.store_name, shelf.prefix(namespace or "")):
-                yield shelf.served(stored.data)
+        storage = self.storage(resource.group, resource.version, resource.plural)
+        if storage is not None:
+            for _, stored in self.store.heads(storage.store_name, storage.prefix(namespace or "")):
+                yield storage.served(stored.data)
 
     def count(self, resource: Resource, namespace: str | None = None) -> int:
         """Return how many objects `latest` would give."""
-        shelf = self.shelf(resource.group, resource.version, resource.plural)
-        return 0 if shelf is None else self.store.count_heads(shelf.store_name, shelf.prefix(namespace or ""))
+        storage = self.storage(resource.group, resource.version, resource.plural)
+        return 0 if storage is None else self.store.count_heads(storage.store_name, storage.prefix(namespace or ""))
 
     def list(self, resource: Resource, namespace: str | None = None) -> Iterator[Json]:
         """Give the objects of a kind, in a namespace or in all."""
-        shelf = self.shelf(resource.group, resource.version, resource.plural)
-        if shelf is not None:
-            for _, stored in self.store.objects(shelf.store_name, shelf.prefix(namespace or "")):
-                yield shelf.served(stored.data)
+        storage = self.storage(resource.group, resource.version, resource.plural)
+        if storage is not None:
+            for _, stored in self.store.objects(storage.store_name, storage.prefix(namespace or "")):
+                yield storage.served(stored.data)

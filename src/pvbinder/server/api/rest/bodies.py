@@ -11,7 +11,7 @@ from pvbinder.server.api.rest.writing import Writer
 from pvbinder.server.errors import ApiError, bad_request, not_found
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.kinds.parts.scaled_fields import bring_back, entries_of_scale
-from pvbinder.server.kinds.shelf import encode
+from pvbinder.server.kinds.storage import encode
 from pvbinder.server.objects.apply import apply_with_warnings
 from pvbinder.server.objects.kind import Json, ServedKind, Subresource
 from pvbinder.server.objects.patches import PatchType, apply_patch
@@ -37,7 +37,7 @@ async def patch(writer: Writer, attributes: Attributes, sub: Subresource, form: 
         if not sub.replicas_path:
             raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
         return await _apply(writer, attributes, sub, form, stored)
-    before = sub.read(writer.shelf.served(stored.data))
+    before = sub.read(writer.storage.served(stored.data))
     validation = writer.options.field_validation
     patch_type = cast(PatchType, content_type)
     body, warnings = await writer.aside(
@@ -54,11 +54,11 @@ async def post(writer: Writer, attributes: Attributes, sub: Subresource, form: F
     if sub.removes:
         return await _evict(writer, attributes, sub, form)
     stored = _stored(writer, attributes)
-    answer = writer.api.posts.get((writer.shelf.kind.resource.qualified, sub.name))
+    answer = writer.api.posts.get((writer.storage.kind.resource.qualified, sub.name))
     if answer is not None:
         asked = await _decode(writer, sub)
         stored = _stored(writer, attributes)
-        response = respond(writer.request, 201, answer(writer.shelf.served(stored.data), asked), form.media_type)
+        response = respond(writer.request, 201, answer(writer.storage.served(stored.data), asked), form.media_type)
         response.warnings = tuple(writer.warnings)
         return response
     _check_reach(writer, sub, stored)
@@ -69,8 +69,8 @@ async def post(writer: Writer, attributes: Attributes, sub: Subresource, form: F
 async def _apply(writer: Writer, attributes: Attributes, sub: Subresource, form: Form, stored: Stored) -> ApiResponse:
     """Server-side apply of a Scale: who applies it owns the object's replicas (SCALED-1, SCALED-2)."""
     kind, options = _kind_of(sub), writer.options
-    obj = writer.shelf.decode(stored.data)
-    before = sub.read(writer.shelf.served(stored.data))
+    obj = writer.storage.decode(stored.data)
+    before = sub.read(writer.storage.served(stored.data))
     entries = entries_of_scale(obj["metadata"].get("managedFields"), sub.replicas_path)
     if entries:
         before["metadata"]["managedFields"] = entries
@@ -104,18 +104,18 @@ async def _write(
     """Put a body into the object, store that, and show the subresource anew; an applied body has its managed fields."""
     assert sub.write is not None
     writer.weigh(stored)
-    shelf = writer.shelf
-    old, new = shelf.decode(stored.data), shelf.decode(stored.data)
+    storage = writer.storage
+    old, new = storage.decode(stored.data), storage.decode(stored.data)
     del new["metadata"]["resourceVersion"]  # what the body says counts
     sub.write(new, body, writer.now)
     if is_applied:
         entries = body["metadata"].get("managedFields")
-        bring_back(new["metadata"], entries, sub.replicas_path, shelf.kind.resource.api_version)
-    key = shelf.key(attributes.namespace, attributes.name)
+        bring_back(new["metadata"], entries, sub.replicas_path, storage.kind.resource.api_version)
+    key = storage.key(attributes.namespace, attributes.name)
     data = await writer.update(stored, old, new, key, sub, record=not is_applied)
     if sub.answers_status:
         return respond(writer.request, 201, _success(), form.media_type)
-    response = respond(writer.request, 200, sub.read(shelf.served(data)), form.media_type)
+    response = respond(writer.request, 200, sub.read(storage.served(data)), form.media_type)
     response.warnings = tuple(dict.fromkeys(writer.warnings))
     return response
 
@@ -125,22 +125,22 @@ async def _evict(writer: Writer, attributes: Attributes, sub: Subresource, form:
     _check_name(body, attributes.name)
     asked: Json = {"kind": "DeleteOptions", "apiVersion": "v1", **(body.get("deleteOptions") or {})}
     options = read_delete_options(writer.request.query, encode(asked))
-    await evict(writer.api, writer.shelf, attributes.namespace, attributes.name, options, writer.user)
+    await evict(writer.api, writer.storage, attributes.namespace, attributes.name, options, writer.user)
     return respond(writer.request, 201, _success(), form.media_type)
 
 
 def _stored(writer: Writer, attributes: Attributes) -> Stored:
-    shelf = writer.shelf
-    stored = writer.api.store.head(shelf.store_name, shelf.key(attributes.namespace, attributes.name))
+    storage = writer.storage
+    stored = writer.api.store.head(storage.store_name, storage.key(attributes.namespace, attributes.name))
     if stored is None:
-        raise not_found(shelf.kind.resource, attributes.name)
+        raise not_found(storage.kind.resource, attributes.name)
     return stored
 
 
 def _check_reach(writer: Writer, sub: Subresource, stored: Stored) -> None:
     """Refuse a write to what stands for something else that isn't there, such as a kubelet."""
     if sub.write is None:
-        sub.read(writer.shelf.served(stored.data))  # says so
+        sub.read(writer.storage.served(stored.data))  # says so
         raise ApiError(501, "NotImplemented", f"{sub.name} can't be written")
 
 

@@ -15,7 +15,7 @@ from pvbinder.server.api.rest.selection import read_selection
 from pvbinder.server.api.rest.turns import in_turns
 from pvbinder.server.errors import ApiError, conflict, not_found
 from pvbinder.server.identity.attributes import Attributes
-from pvbinder.server.kinds.shelf import Shelf, encode, encoder_of
+from pvbinder.server.kinds.storage import Storage, encode, encoder_of
 from pvbinder.server.objects.go_text import seconds_of
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
@@ -26,51 +26,51 @@ FOREGROUND = "foregroundDeletion"
 _NO_USER = UserInfo("")
 
 
-async def delete(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
+async def delete(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
     """Answer a DELETE of one object."""
     form = negotiate(request.headers.get("accept", ""))
     options = read_delete_options(request.query, request.body, request.headers.get("content-type", ""))
-    deletion = _Deletion(api, shelf, options, request.user or _NO_USER)
+    deletion = _Deletion(api, storage, options, request.user or _NO_USER)
     data, removed = deletion.start(attributes.namespace, attributes.name)
     await deletion.settle()
-    if removed and not shelf.base.delete_returns_object:
-        return respond(request, 200, _success(shelf, data), form.media_type)
-    return answer_object(api, request, shelf, data, form)
+    if removed and not storage.base.delete_returns_object:
+        return respond(request, 200, _success(storage, data), form.media_type)
+    return answer_object(api, request, storage, data, form)
 
 
-async def evict(api: Api, shelf: Shelf, namespace: str, name: str, options: DeleteOptions, user: UserInfo) -> None:
+async def evict(api: Api, storage: Storage, namespace: str, name: str, options: DeleteOptions, user: UserInfo) -> None:
     """Delete an object for somebody who asked for its eviction."""
-    deletion = _Deletion(api, shelf, options, user)
+    deletion = _Deletion(api, storage, options, user)
     deletion.start(namespace, name)
     await deletion.settle()
 
 
-async def delete_collection(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
+async def delete_collection(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
     """Answer a DELETE of a collection: with the objects as they were before."""
     form = negotiate(request.headers.get("accept", ""))
     list_options = read_list_options(request.query, is_watch=False)
     options = read_delete_options(request.query, request.body, request.headers.get("content-type", ""))
     user = request.user or _NO_USER
-    selection = read_selection(shelf, list_options)
-    items, metadata = await select(api, attributes.namespace, shelf, list_options, selection, user.name)
-    deletion = _Deletion(api, shelf, options, user)
+    selection = read_selection(storage, list_options)
+    items, metadata = await select(api, attributes.namespace, storage, list_options, selection, user.name)
+    deletion = _Deletion(api, storage, options, user)
     async for _, stored in in_turns(items):
-        identity = shelf.decode(stored.data)["metadata"]
+        identity = storage.decode(stored.data)["metadata"]
         try:
             deletion.start(identity.get("namespace", ""), identity["name"])
         except ApiError as error:
             if error.code != 404:  # somebody else was faster
                 raise
     await deletion.settle()
-    return await answer_list(api, request, shelf, items, metadata, Form(form.media_type))
+    return await answer_list(api, request, storage, items, metadata, Form(form.media_type))
 
 
 class _Deletion:
     """A DELETE request under way, of one object or of several."""
 
-    def __init__(self, api: Api, shelf: Shelf, options: DeleteOptions, user: UserInfo) -> None:
+    def __init__(self, api: Api, storage: Storage, options: DeleteOptions, user: UserInfo) -> None:
         self._api = api
-        self._shelf = shelf
+        self._storage = storage
         self._options = options
         self._user = user
         self._pending: list[Future[None]] = []
@@ -81,19 +81,19 @@ class _Deletion:
         for durable in self._pending:
             await durable
         for key in self._unchanged:
-            await self._api.store.settled(self._shelf.store_name, key)
+            await self._api.store.settled(self._storage.store_name, key)
 
     def start(self, namespace: str, name: str) -> tuple[bytes, bool]:
         """Delete an object, or mark it as being deleted; return what to show of it, and whether it is gone."""
-        shelf, store = self._shelf, self._api.store
-        key = shelf.key(namespace, name)
-        stored = store.head(shelf.store_name, key)
+        storage, store = self._storage, self._api.store
+        key = storage.key(namespace, name)
+        stored = store.head(storage.store_name, key)
         if stored is None:
-            raise not_found(shelf.kind.resource, name)
-        obj = shelf.decode(stored.data)
+            raise not_found(storage.kind.resource, name)
+        obj = storage.decode(stored.data)
         self._check_preconditions(obj)
-        admission.admit_delete(self._api, admission.Attributes(shelf.base, namespace, name, self._user))
-        if shelf.base.terminate is not None:
+        admission.admit_delete(self._api, admission.Attributes(storage.base, namespace, name, self._user))
+        if storage.base.terminate is not None:
             return self._terminate(stored, obj, key)
         grace = self._grace(obj)
         if grace is None and _is_waiting_for_grace(obj):
@@ -101,7 +101,7 @@ class _Deletion:
             return stored.data, False
         self._set_propagation(obj)
         metadata = obj["metadata"]
-        is_held = bool(metadata.get("finalizers")) or shelf.base.is_held(obj)
+        is_held = bool(metadata.get("finalizers")) or storage.base.is_held(obj)
         if grace is not None:
             self._mark_gracefully(obj, grace)
             if grace > 0 or is_held:
@@ -117,7 +117,7 @@ class _Deletion:
     def _check_preconditions(self, obj: Json) -> None:
         """DE-1; the message names the kind where others name the resource."""
         options, metadata = self._options, obj["metadata"]
-        resource = self._shelf.kind.resource
+        resource = self._storage.kind.resource
         by_kind = Resource("", resource.version, resource.kind, resource.kind, resource.namespaced)
         if options.uid is not None and options.uid != metadata["uid"]:
             raise conflict(
@@ -138,10 +138,10 @@ class _Deletion:
     def _grace(self, obj: Json) -> int | None:
         """Return the grace period that this request sets (DE-6), None when it sets none."""
         asked, metadata = self._options.grace_period_seconds, obj["metadata"]
-        if self._shelf.base.grace_period is None:
+        if self._storage.base.grace_period is None:
             return None
         if "deletionTimestamp" not in metadata:
-            return self._shelf.base.grace_period(obj, asked)
+            return self._storage.base.grace_period(obj, asked)
         current = metadata.get("deletionGracePeriodSeconds")
         if not current or asked is None or asked >= current:
             return None  # a later request may only shorten
@@ -183,7 +183,7 @@ class _Deletion:
 
     def _terminate(self, stored: Stored, obj: Json, key: str) -> tuple[bytes, bool]:
         """DE-7: what has a life cycle of its own is only marked as long as something holds it."""
-        base, metadata = self._shelf.base, obj["metadata"]
+        base, metadata = self._storage.base, obj["metadata"]
         assert base.terminate is not None
         self._set_propagation(obj)
         if "deletionTimestamp" not in metadata:
@@ -197,23 +197,25 @@ class _Deletion:
 
     def _keep(self, stored: Stored, obj: Json, key: str) -> bytes:
         """Store the marked object, unless it was marked just so before."""
-        if obj == self._shelf.decode(stored.data):
+        if obj == self._storage.decode(stored.data):
             self._unchanged.append(key)
             return stored.data
         return self._write(obj, key, stored).data
 
     def _write(self, obj: Json, key: str, before: Stored) -> Stored:
-        arranged = self._shelf.arrange(obj)  # with a mark more, however large it is: who deletes makes room (SHELF-1)
+        arranged = self._storage.arrange(
+            obj
+        )  # with a mark more, however large it is: who deletes makes room (STORAGE-1)
         if self._options.dry_run:
             return Stored(before.revision, encode(arranged))
-        stored, durable = self._api.store.put(self._shelf.store_name, key, encoder_of(arranged, None))
+        stored, durable = self._api.store.put(self._storage.store_name, key, encoder_of(arranged, None))
         self._pending.append(durable)
         return stored
 
     def _remove(self, stored: Stored, key: str) -> bytes:
         if self._options.dry_run:
             return stored.data
-        last, durable = self._api.store.delete(self._shelf.store_name, key)
+        last, durable = self._api.store.delete(self._storage.store_name, key)
         self._pending.append(durable)
         return last.data
 
@@ -223,9 +225,9 @@ def _is_waiting_for_grace(obj: Json) -> bool:
     return "deletionTimestamp" in metadata and bool(metadata.get("deletionGracePeriodSeconds"))
 
 
-def _success(shelf: Shelf, data: bytes) -> Json:
-    resource = shelf.kind.resource
-    metadata = shelf.served(data)["metadata"]
+def _success(storage: Storage, data: bytes) -> Json:
+    resource = storage.kind.resource
+    metadata = storage.served(data)["metadata"]
     details: Json = {"name": metadata["name"]}
     if resource.group:
         details["group"] = resource.group

@@ -23,7 +23,7 @@ from pvbinder.server.api.rest.shown import Shown
 from pvbinder.server.api.rest.turns import BYTES_PER_TURN, OBJECTS_PER_TURN, turns
 from pvbinder.server.errors import ApiError, bad_request, not_found
 from pvbinder.server.identity.attributes import Attributes
-from pvbinder.server.kinds.shelf import Shelf, encode
+from pvbinder.server.kinds.storage import Storage, encode
 from pvbinder.server.objects.kind import Json, Subresource
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.store import Page, RevisionExpired, RevisionFromTheFuture, Stored
@@ -36,46 +36,48 @@ CHUNKS_A_TURN = 4
 SHOWN_SECONDS = 0.01  # of making rows, in one turn
 
 
-def get(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None) -> ApiResponse:
+def get(
+    api: Api, request: ApiRequest, attributes: Attributes, storage: Storage, sub: Subresource | None
+) -> ApiResponse:
     """Answer a GET of one object or of a subresource of it."""
     form = negotiate(request.headers.get("accept", ""))
     revision = read_revision(_first(request, "resourceVersion"))
     if revision > api.store.revision:
         raise too_large(revision, api.store.revision)
-    stored = api.store.get(shelf.store_name, shelf.key(attributes.namespace, attributes.name))
+    stored = api.store.get(storage.store_name, storage.key(attributes.namespace, attributes.name))
     if stored is None:
-        raise not_found(shelf.kind.resource, attributes.name)
+        raise not_found(storage.kind.resource, attributes.name)
     if sub is not None and sub.body is not None:
-        body = sub.read(shelf.served(stored.data))
+        body = sub.read(storage.served(stored.data))
         if form.shape != "object":
-            body = Shown.of(api, request, shelf, form).body(body, sub)
+            body = Shown.of(api, request, storage, form).body(body, sub)
         return respond(request, 200, body, form.media_type)
-    return answer_object(api, request, shelf, stored.data, form)
+    return answer_object(api, request, storage, stored.data, form)
 
 
 def answer_object(
-    api: Api, request: ApiRequest, shelf: Shelf, data: bytes, form: Form, status: int = 200
+    api: Api, request: ApiRequest, storage: Storage, data: bytes, form: Form, status: int = 200
 ) -> ApiResponse:
     """Answer with one stored object in the form that was agreed."""
     if form.shape == "object":
-        return respond_bytes(request, status, shelf.answer(data), form.media_type)
-    shown = Shown.of(api, request, shelf, form)
-    return respond(request, status, shown.object(shelf.decode(data)), form.media_type)
+        return respond_bytes(request, status, storage.answer(data), form.media_type)
+    shown = Shown.of(api, request, storage, form)
+    return respond(request, status, shown.object(storage.decode(data)), form.media_type)
 
 
-async def list_objects(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
+async def list_objects(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
     """Answer a GET of a collection."""
     form = negotiate(request.headers.get("accept", ""))
     options = read_list_options(request.query, is_watch=False)
-    selection = read_selection(shelf, options)
+    selection = read_selection(storage, options)
     items, metadata = await select(
-        api, attributes.namespace, shelf, options, selection, request.user.name if request.user else ""
+        api, attributes.namespace, storage, options, selection, request.user.name if request.user else ""
     )
-    return await answer_list(api, request, shelf, items, metadata, form)
+    return await answer_list(api, request, storage, items, metadata, form)
 
 
 async def answer_list(
-    api: Api, request: ApiRequest, shelf: Shelf, items: list[tuple[str, Stored]], metadata: Json, form: Form
+    api: Api, request: ApiRequest, storage: Storage, items: list[tuple[str, Stored]], metadata: Json, form: Form
 ) -> ApiResponse:
     """Answer with a list of stored objects in the form that was agreed (READ-3)."""
     stored = [one for _, one in items]  # a reader may take its time: it isn't to hold the keys as well
@@ -83,14 +85,14 @@ async def answer_list(
     weight = sum(len(one.data) for one in stored)
     length = None
     if form.shape == "object":
-        resource = shelf.kind.resource
+        resource = storage.kind.resource
         start = encode({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
         head, end = start[:-1] + b',"items":[', b"]}\n"
-        if not shelf.converts:
-            length = len(head) + len(end) + shelf.members_length(weight, len(stored)) + max(0, len(stored) - 1)
-        chunks = _list_chunks(shelf, stored, head, end)
+        if not storage.converts:
+            length = len(head) + len(end) + storage.members_length(weight, len(stored)) + max(0, len(stored) - 1)
+        chunks = _list_chunks(storage, stored, head, end)
     else:
-        chunks = _shown_chunks(Shown.of(api, request, shelf, form), stored, metadata)
+        chunks = _shown_chunks(Shown.of(api, request, storage, form), stored, metadata)
     if form.media_type != JSON_TYPE and weight > YAML_BYTES_MAX:
         why = f"a list of {weight} bytes is too long to be written as YAML: ask for JSON, or for pages of it with limit"
         raise ApiError(406, "NotAcceptable", why)
@@ -104,14 +106,14 @@ async def answer_list(
     return ApiResponse(200, headers={"Content-Type": JSON_TYPE}, stream=chunks, is_document=True, length=length)
 
 
-async def _list_chunks(shelf: Shelf, stored: list[Stored], head: bytes, end: bytes) -> AsyncIterator[bytes]:
+async def _list_chunks(storage: Storage, stored: list[Stored], head: bytes, end: bytes) -> AsyncIterator[bytes]:
     """Give the bytes of a list of objects (READ-2)."""
     parts: list[bytes | memoryview] = [head]
     add = parts.append
     size = sent = 0
     before = b"{"
     for one in stored:
-        members = shelf.item_members(one.data)
+        members = storage.item_members(one.data)
         if size + len(members) > CHUNK_BYTES and size:
             yield b"".join(parts)
             parts.clear()
@@ -134,13 +136,13 @@ async def _list_chunks(shelf: Shelf, stored: list[Stored], head: bytes, end: byt
     yield b"".join(parts)
 
 
-def _objects_of_a_turn(shelf: Shelf, left: Iterator[Stored]) -> Iterator[Json]:
+def _objects_of_a_turn(storage: Storage, left: Iterator[Stored]) -> Iterator[Json]:
     """Give objects until one turn has shown enough: what showing one costs is up to its kind's columns (READ-2)."""
     until = perf_counter() + SHOWN_SECONDS
     size = 0
     for count, one in enumerate(left, 1):
         size += len(one.data)
-        yield shelf.decode(one.data)
+        yield storage.decode(one.data)
         if count == OBJECTS_PER_TURN or size >= BYTES_PER_TURN or perf_counter() > until:
             return
 
@@ -152,7 +154,7 @@ async def _shown_chunks(shown: Shown, stored: list[Stored], metadata: Json) -> A
     left = iter(stored)
     before = b""
     while True:
-        *_, last = shown.list(_objects_of_a_turn(shown.shelf, left), metadata).values()
+        *_, last = shown.list(_objects_of_a_turn(shown.storage, left), metadata).values()
         if not last:
             break
         rows = before + encode(last)[1:-1]
@@ -174,17 +176,17 @@ def pieces_of(data: bytes | memoryview, size: int) -> Iterator[bytes]:
 
 
 async def select(
-    api: Api, namespace: str, shelf: Shelf, options: ListOptions, selection: Selection, user: str = ""
+    api: Api, namespace: str, storage: Storage, options: ListOptions, selection: Selection, user: str = ""
 ) -> tuple[list[tuple[str, Stored]], Json]:
     """Return what a list for `user` is to show, and its metadata."""
-    prefix = shelf.prefix(namespace)
+    prefix = storage.prefix(namespace)
     revision, after = _where(api, options, prefix)
-    if selection.name is not None and (prefix or not shelf.kind.resource.namespaced):
-        page = _one(api, shelf, prefix + selection.name, revision, after)
+    if selection.name is not None and (prefix or not storage.kind.resource.namespaced):
+        page = _one(api, storage, prefix + selection.name, revision, after)
     elif selection.everything:
-        page = _page(api, shelf, options, prefix, after, options.limit, revision)
+        page = _page(api, storage, options, prefix, after, options.limit, revision)
     else:
-        return await _scan(api, shelf, options, selection, prefix, after, revision, user)
+        return await _scan(api, storage, options, selection, prefix, after, revision, user)
     if selection.everything:
         items = page.items
     else:
@@ -198,7 +200,7 @@ async def select(
 
 async def _scan(
     api: Api,
-    shelf: Shelf,
+    storage: Storage,
     options: ListOptions,
     selection: Selection,
     prefix: str,
@@ -208,7 +210,7 @@ async def _scan(
 ) -> tuple[list[tuple[str, Stored]], Json]:
     """List with a selector: with a limit, look on until enough is found; how many remain nobody knows."""
     limit = options.limit
-    page = _page(api, shelf, options, prefix, after, 0, revision)
+    page = _page(api, storage, options, prefix, after, 0, revision)
     found: list[tuple[str, Stored]] = []
     metadata: Json = {"resourceVersion": str(page.revision)}
     terms = options.label_selector.count(",") + options.field_selector.count(",")
@@ -231,10 +233,10 @@ async def _scan(
 
 
 def _page(
-    api: Api, shelf: Shelf, options: ListOptions, prefix: str, after: str, limit: int, revision: int | None
+    api: Api, storage: Storage, options: ListOptions, prefix: str, after: str, limit: int, revision: int | None
 ) -> Page:
     try:
-        return api.store.list(shelf.store_name, prefix, after=after, limit=limit, revision=revision)
+        return api.store.list(storage.store_name, prefix, after=after, limit=limit, revision=revision)
     except RevisionExpired as error:
         if options.continue_token:
             raise expired_token(options.continue_token) from error
@@ -243,12 +245,12 @@ def _page(
         raise too_large(revision or 0, api.store.revision) from error
 
 
-def _one(api: Api, shelf: Shelf, key: str, revision: int | None, after: str) -> Page:
+def _one(api: Api, storage: Storage, key: str, revision: int | None, after: str) -> Page:
     """Return the page that `key` alone makes, so that selecting by name costs one look-up."""
     if revision is None:
-        stored = api.store.get(shelf.store_name, key) if key >= after else None
+        stored = api.store.get(storage.store_name, key) if key >= after else None
         return Page([] if stored is None else [(key, stored)], api.store.revision, 0, "")
-    page = _page(api, shelf, ListOptions(), key, after, 1, revision)
+    page = _page(api, storage, ListOptions(), key, after, 1, revision)
     return Page([item for item in page.items if item[0] == key], page.revision, 0, "")
 
 

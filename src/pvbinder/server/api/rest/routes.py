@@ -7,70 +7,70 @@ from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.rest.writing import Overtaken
 from pvbinder.server.errors import ApiError, conflict
 from pvbinder.server.identity.attributes import Attributes
-from pvbinder.server.kinds.shelf import Shelf
+from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.kind import Subresource
 from pvbinder.server.requests import ApiRequest, ApiResponse
 
 ATTEMPTS = 5  # as often as the reference tries a patch, while others write to the object
 
 
-async def serve(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
+async def serve(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
     """Serve a request for a served kind."""
     verb = attributes.verb
     if request.method == "HEAD":
         raise not_allowed()
-    _check_path(shelf, attributes)
+    _check_path(storage, attributes)
     sub = None
     if attributes.subresource:
-        sub = shelf.kind.subresource(attributes.subresource)
+        sub = storage.kind.subresource(attributes.subresource)
         if sub is None or attributes.rest or verb == "watch":
             raise no_such_resource()
         if verb not in sub.verbs:
             raise not_allowed()
-    elif verb not in shelf.kind.verbs:
+    elif verb not in storage.kind.verbs:
         raise not_allowed()
     match verb:
         case "get":
-            return read.get(api, request, attributes, shelf, sub)
+            return read.get(api, request, attributes, storage, sub)
         case "list":
-            return await read.list_objects(api, request, attributes, shelf)
+            return await read.list_objects(api, request, attributes, storage)
         case "watch":
-            return watch.watch(api, request, attributes, shelf)
+            return watch.watch(api, request, attributes, storage)
     for _ in range(ATTEMPTS):
         try:
-            return await _serve_write(api, request, attributes, shelf, sub)
+            return await _serve_write(api, request, attributes, storage, sub)
         except ApiError:
             await api.store.barrier()  # WRITING-4
             raise
         except Overtaken:
             continue  # WRITING-1
-    raise conflict(shelf.kind.resource, attributes.name)
+    raise conflict(storage.kind.resource, attributes.name)
 
 
 async def _serve_write(
-    api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None
+    api: Api, request: ApiRequest, attributes: Attributes, storage: Storage, sub: Subresource | None
 ) -> ApiResponse:
-    resource = shelf.kind.resource
+    resource = storage.kind.resource
     match attributes.verb:
         case "update" if attributes.name:
-            return await write.update(api, request, attributes, shelf, sub)
+            return await write.update(api, request, attributes, storage, sub)
         case "patch" if attributes.name:
-            return await write.patch(api, request, attributes, shelf, sub)
+            return await write.patch(api, request, attributes, storage, sub)
         case "create" if sub is None and not attributes.name and (attributes.namespace or not resource.namespaced):
-            return await write.create(api, request, attributes, shelf)
+            return await write.create(api, request, attributes, storage)
         case "create" if sub is not None and attributes.name:
-            return await write.post(api, request, attributes, shelf, sub)
+            return await write.post(api, request, attributes, storage, sub)
         case "delete" if sub is None:
-            return await delete.delete(api, request, attributes, shelf)
+            return await delete.delete(api, request, attributes, storage)
         case "deletecollection" if attributes.namespace or not resource.namespaced:
-            return await delete.delete_collection(api, request, attributes, shelf)
+            return await delete.delete_collection(api, request, attributes, storage)
         case _:
             raise not_allowed()
 
 
-def _check_path(shelf: Shelf, attributes: Attributes) -> None:
+def _check_path(storage: Storage, attributes: Attributes) -> None:
     """Refuse paths that put a kind where it isn't: cluster-scoped under a namespace, or one object without its own."""
-    resource = shelf.kind.resource
+    resource = storage.kind.resource
     if resource.namespaced:
         if attributes.name and not attributes.namespace:
             raise no_such_resource()

@@ -10,7 +10,7 @@ from pvbinder.model.selectors import SelectorError, TextSelector, parse_selector
 from pvbinder.server.api.rest.options import ListOptions
 from pvbinder.server.errors import bad_request
 from pvbinder.server.kinds.parts.fields import FieldSelector, parse_field_selector
-from pvbinder.server.kinds.shelf import Shelf
+from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.kind import Json
 
 
@@ -54,7 +54,7 @@ class Selection:
 EVERYTHING = Selection(None, None)
 
 
-def read_selection(shelf: Shelf, options: ListOptions, name: str = "") -> Selection:
+def read_selection(storage: Storage, options: ListOptions, name: str = "") -> Selection:
     """Read the selectors of a request; ApiError 400 if one can't be understood. `name` selects that object alone."""
     if not (options.label_selector or options.field_selector or name):
         return EVERYTHING
@@ -62,7 +62,7 @@ def read_selection(shelf: Shelf, options: ListOptions, name: str = "") -> Select
     text = options.field_selector
     if name:
         text = f"metadata.name={name},{text}" if text else f"metadata.name={name}"
-    return Selection(labels, parse_field_selector(shelf.kind, text) if text else None)
+    return Selection(labels, parse_field_selector(storage.kind, text) if text else None)
 
 
 @lru_cache(512)

@@ -14,7 +14,7 @@ from pvbinder.server.api.tables import (
     partial_object_metadata_list,
     render_table,
 )
-from pvbinder.server.kinds.shelf import Shelf
+from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.kind import Json, Subresource, same
 from pvbinder.server.requests import ApiRequest
 
@@ -24,16 +24,16 @@ class Shown:
     """How one request wants its objects shown."""
 
     api: Api
-    shelf: Shelf
+    storage: Storage
     form: Form
     include_object: IncludeObject
 
     @classmethod
-    def of(cls, api: Api, request: ApiRequest, shelf: Shelf, form: Form) -> Shown:
+    def of(cls, api: Api, request: ApiRequest, storage: Storage, form: Form) -> Shown:
         """Read what is asked for; ApiError 400 if ``includeObject`` is none of the known values."""
         values = request.query.get("includeObject")
         include = parse_include_object(values[0] if values else "") if form.shape == "table" else "None"
-        return cls(api, shelf, form, include)
+        return cls(api, storage, form, include)
 
     def object(self, obj: Json, *, with_columns: bool = True) -> Json:
         """Return one object, in the form in which it is stored, in the agreed form."""
@@ -44,8 +44,8 @@ class Shown:
 
     def body(self, body: Json, sub: Subresource) -> Json:
         """Return the body of a subresource that has one of its own, in the agreed form."""
-        kind = replace(self.shelf.kind, columns=sub.columns, from_storage=same)
-        return replace(self, shelf=Shelf(kind, kind)).object(body)
+        kind = replace(self.storage.kind, columns=sub.columns, from_storage=same)
+        return replace(self, storage=Storage(kind, kind)).object(body)
 
     def list(self, objects: Iterable[Json], metadata: Json) -> Json:
         """Return a list of objects, in the form in which they are stored, in the agreed form."""
@@ -55,7 +55,7 @@ class Shown:
 
     def _table(self, objects: Iterable[Json], metadata: Json, *, with_columns: bool) -> Json:
         return render_table(
-            self.shelf.kind,
+            self.storage.kind,
             objects,
             metadata,
             self.include_object,

@@ -28,7 +28,7 @@ from pvbinder.server.api.rest.selection import Selection, read_selection
 from pvbinder.server.api.rest.shown import Shown
 from pvbinder.server.errors import ApiError
 from pvbinder.server.identity.attributes import Attributes
-from pvbinder.server.kinds.shelf import Shelf, encode
+from pvbinder.server.kinds.storage import Storage, encode
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.store import Change, Cursor, HistoryLost, RevisionExpired, RevisionFromTheFuture, Stored
@@ -44,25 +44,25 @@ _CHUNKS_A_TURN = 4  # of the loop
 INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
 
-def watch(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
+def watch(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
     """Answer a watch of a collection or, by the old ``/watch/`` paths, of one object."""
     form = negotiate(request.headers.get("accept", ""))
     options = read_list_options(request.query, is_watch=True)
-    selection = read_selection(shelf, options, attributes.name)
+    selection = read_selection(storage, options, attributes.name)
     revision = read_revision(options.resource_version)
-    shown = Shown.of(api, request, shelf, form) if form.shape != "object" else None
-    events = _Events(shelf, shelf.prefix(attributes.namespace), selection, shown)
+    shown = Shown.of(api, request, storage, form) if form.shape != "object" else None
+    events = _Events(storage, storage.prefix(attributes.namespace), selection, shown)
     headers = {"Content-Type": JSON_TYPE}
     starts_with_all = options.send_initial_events or (options.send_initial_events is None and revision == 0)
     if revision > api.store.revision:
         raise too_large(revision, api.store.revision)
     if starts_with_all:
-        present = [stored for _, stored in api.store.objects(shelf.store_name, events.prefix)]
+        present = [stored for _, stored in api.store.objects(storage.store_name, events.prefix)]
         since = api.store.revision
     else:
         present, since = [], revision or api.store.revision
     try:
-        cursor = api.store.watch(shelf.store_name, since)
+        cursor = api.store.watch(storage.store_name, since)
     except RevisionExpired:
         message = f"too old resource version: {revision} ({api.store.revision})"
         return ApiResponse(200, headers=headers, stream=_one(_error_line(ApiError(410, "Expired", message))))
@@ -77,15 +77,15 @@ _Line: TypeAlias = bytes | tuple[bytes, bytes, bytes]  # in parts, the object be
 class _Events:
     """Turns changes into the lines of one watch."""
 
-    def __init__(self, shelf: Shelf, prefix: str, selection: Selection, shown: Shown | None) -> None:
+    def __init__(self, storage: Storage, prefix: str, selection: Selection, shown: Shown | None) -> None:
         self.prefix = prefix
-        self.resource = shelf.kind.resource.qualified
-        self._shelf = shelf
+        self.resource = storage.kind.resource.qualified
+        self._storage = storage
         self._selection = selection
         self._shown = shown  # None: objects are shown as they are
-        self._is_shared = shown is None and selection.everything and not shelf.converts
+        self._is_shared = shown is None and selection.everything and not storage.converts
         self._has_shown_columns = False
-        self._only_key = f"{prefix}{selection.name}" if selection.name and (prefix or not shelf.prefix("x")) else ""
+        self._only_key = f"{prefix}{selection.name}" if selection.name and (prefix or not storage.prefix("x")) else ""
 
     def chunks(self, changes: list[Change], cursor: Cursor) -> Iterator[bytes]:
         """Give the lines of those `changes` that this watch is to see (WATCH-3)."""
@@ -112,7 +112,7 @@ class _Events:
 
     def bookmark(self, revision: int, *, ends_initial: bool = False) -> bytes:
         """Return the line that says that everything up to `revision` has been shown."""
-        resource = self._shelf.kind.resource
+        resource = self._storage.kind.resource
         metadata: Json = {"resourceVersion": str(revision)}
         if ends_initial:
             metadata["annotations"] = INITIAL_EVENTS_END
@@ -123,8 +123,8 @@ class _Events:
 
     def _line(self, kind: str, data: bytes) -> _Line:
         if self._shown is not None:
-            return encode({"type": kind, "object": self._transformed(self._shelf.decode(data), self._shown)}) + b"\n"
-        return _line(kind, self._shelf.answer(data))
+            return encode({"type": kind, "object": self._transformed(self._storage.decode(data), self._shown)}) + b"\n"
+        return _line(kind, self._storage.answer(data))
 
     def _transformed(self, obj: Json, shown: Shown) -> Json:
         transformed = shown.object(obj, with_columns=not self._has_shown_columns)

@@ -12,7 +12,7 @@ from pvbinder.server.api.rest.read import answer_object
 from pvbinder.server.api.rest.writing import Writer
 from pvbinder.server.errors import ApiError, bad_request, conflict, not_found
 from pvbinder.server.identity.attributes import Attributes
-from pvbinder.server.kinds.shelf import Shelf
+from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.apply import apply_with_warnings
 from pvbinder.server.objects.kind import Json, Subresource
 from pvbinder.server.objects.patches import PatchType, apply_patch
@@ -23,48 +23,50 @@ APPLY_PATCH = "application/apply-patch+yaml"
 _PATCHES = frozenset({*get_args(PatchType), APPLY_PATCH})
 
 
-async def create(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf) -> ApiResponse:
+async def create(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
     """Answer a POST to a collection."""
     form = negotiate(request.headers.get("accept", ""))
-    writer = _writer(api, request, shelf, "CreateOptions")
+    writer = _writer(api, request, storage, "CreateOptions")
     obj = await _decode(writer)
-    data = await writer.create(shelf.kind.to_storage(obj), _namespace(shelf, attributes))
+    data = await writer.create(storage.kind.to_storage(obj), _namespace(storage, attributes))
     return _answer(writer, data, form, 201)
 
 
-async def post(api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource) -> ApiResponse:
+async def post(
+    api: Api, request: ApiRequest, attributes: Attributes, storage: Storage, sub: Subresource
+) -> ApiResponse:
     """Answer a POST to a subresource of one object."""
     form = negotiate(request.headers.get("accept", ""))
-    return await bodies.post(_writer(api, request, shelf, "CreateOptions"), attributes, sub, form)
+    return await bodies.post(_writer(api, request, storage, "CreateOptions"), attributes, sub, form)
 
 
 async def update(
-    api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None
+    api: Api, request: ApiRequest, attributes: Attributes, storage: Storage, sub: Subresource | None
 ) -> ApiResponse:
     """Answer a PUT of an object or of a subresource."""
     form = negotiate(request.headers.get("accept", ""))
-    writer = _writer(api, request, shelf, "UpdateOptions")
+    writer = _writer(api, request, storage, "UpdateOptions")
     if sub is not None and sub.body is not None:
         return await bodies.replace(writer, attributes, sub, form)
     obj = await _decode(writer)
     metadata = obj.setdefault("metadata", {})
     _check_name(metadata, attributes.name)
-    _check_namespace(metadata, _namespace(shelf, attributes))
-    new = shelf.kind.to_storage(obj)
-    key = shelf.key(attributes.namespace, attributes.name)
-    stored = api.store.head(shelf.store_name, key)
+    _check_namespace(metadata, _namespace(storage, attributes))
+    new = storage.kind.to_storage(obj)
+    key = storage.key(attributes.namespace, attributes.name)
+    stored = api.store.head(storage.store_name, key)
     if stored is None:
-        if not shelf.base.put_creates or sub is not None:
-            raise not_found(shelf.kind.resource, attributes.name)
-        data = await writer.create(new, _namespace(shelf, attributes), instead_of=attributes)
+        if not storage.base.put_creates or sub is not None:
+            raise not_found(storage.kind.resource, attributes.name)
+        data = await writer.create(new, _namespace(storage, attributes), instead_of=attributes)
         return _answer(writer, data, form, 201)
     writer.weigh(stored)
-    data = await writer.update(stored, shelf.decode(stored.data), new, key, sub)
+    data = await writer.update(stored, storage.decode(stored.data), new, key, sub)
     return _answer(writer, data, form, 200)
 
 
 async def patch(
-    api: Api, request: ApiRequest, attributes: Attributes, shelf: Shelf, sub: Subresource | None
+    api: Api, request: ApiRequest, attributes: Attributes, storage: Storage, sub: Subresource | None
 ) -> ApiResponse:
     """Answer a PATCH of an object or of a subresource (GW-8)."""
     form = negotiate(request.headers.get("accept", ""))
@@ -72,38 +74,38 @@ async def patch(
     if content_type not in _PATCHES:
         raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
     is_apply = content_type == APPLY_PATCH
-    writer = _writer(api, request, shelf, "PatchOptions", is_apply=is_apply)
+    writer = _writer(api, request, storage, "PatchOptions", is_apply=is_apply)
     if sub is not None and sub.body is not None:
         return await bodies.patch(writer, attributes, sub, form, content_type)
-    key = shelf.key(attributes.namespace, attributes.name)
-    stored = api.store.head(shelf.store_name, key)
+    key = storage.key(attributes.namespace, attributes.name)
+    stored = api.store.head(storage.store_name, key)
     if is_apply:
         return await _apply(writer, attributes, key, sub, form)
     if stored is None:
-        raise not_found(shelf.kind.resource, attributes.name)
+        raise not_found(storage.kind.resource, attributes.name)
     writer.weigh(stored)
-    before = shelf.served(stored.data)
+    before = storage.served(stored.data)
     patch_type, validation = cast(PatchType, content_type), writer.options.field_validation
     patched, warnings = await writer.aside(
-        lambda: apply_patch(before, request.body, patch_type, shelf.kind, validation)
+        lambda: apply_patch(before, request.body, patch_type, storage.kind, validation)
     )
     writer.warnings += warnings
-    new = shelf.kind.to_storage(patched)
+    new = storage.kind.to_storage(patched)
     metadata = new.setdefault("metadata", {})
     _check_name(metadata, attributes.name)
-    _check_namespace(metadata, _namespace(shelf, attributes))
-    data = await writer.update(stored, shelf.decode(stored.data), new, key, sub)
+    _check_namespace(metadata, _namespace(storage, attributes))
+    data = await writer.update(stored, storage.decode(stored.data), new, key, sub)
     return _answer(writer, data, form, 200)
 
 
 async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresource | None, form: Form) -> ApiResponse:
     """Server-side apply: creates what isn't there."""
-    shelf, api, options = writer.shelf, writer.api, writer.options
-    stored = api.store.head(shelf.store_name, key)
+    storage, api, options = writer.storage, writer.api, writer.options
+    stored = api.store.head(storage.store_name, key)
     if stored is None and sub is not None:
-        raise not_found(shelf.kind.resource, attributes.name)
+        raise not_found(storage.kind.resource, attributes.name)
     writer.weigh(stored)
-    before = None if stored is None else shelf.served(stored.data)
+    before = None if stored is None else storage.served(stored.data)
     applied, warnings = await writer.aside(
         lambda: apply_with_warnings(
             before,
@@ -111,7 +113,7 @@ async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresou
             options.field_validation,
             manager=options.field_manager,
             force=bool(options.force),
-            kind=shelf.kind,
+            kind=storage.kind,
             now=writer.now,
             subresource=sub.name if sub else "",
         )
@@ -120,27 +122,27 @@ async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresou
     writer.check_not_overtaken(stored, key)
     metadata = applied.setdefault("metadata", {})
     _check_name(metadata, attributes.name)
-    _check_namespace(metadata, _namespace(shelf, attributes))
-    new = shelf.kind.to_storage(applied)
+    _check_namespace(metadata, _namespace(storage, attributes))
+    new = storage.kind.to_storage(applied)
     if stored is None:
         if metadata.get("uid"):
             raise conflict(
-                shelf.kind.resource,
+                storage.kind.resource,
                 attributes.name,
                 f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found",
             )
-        data = await writer.create(new, _namespace(shelf, attributes), record=False, instead_of=attributes)
+        data = await writer.create(new, _namespace(storage, attributes), record=False, instead_of=attributes)
         return _answer(writer, data, form, 201)
-    data = await writer.update(stored, shelf.decode(stored.data), new, key, sub, record=False)
+    data = await writer.update(stored, storage.decode(stored.data), new, key, sub, record=False)
     return _answer(writer, data, form, 200)
 
 
-def _writer(api: Api, request: ApiRequest, shelf: Shelf, options: OptionsKind, *, is_apply: bool = False) -> Writer:
-    return Writer(api, shelf, request, read_write_options(options, request.query, is_apply=is_apply), api.now())
+def _writer(api: Api, request: ApiRequest, storage: Storage, options: OptionsKind, *, is_apply: bool = False) -> Writer:
+    return Writer(api, storage, request, read_write_options(options, request.query, is_apply=is_apply), api.now())
 
 
 async def _decode(writer: Writer) -> Json:
-    request, kind, validation = writer.request, writer.shelf.kind, writer.options.field_validation
+    request, kind, validation = writer.request, writer.storage.kind, writer.options.field_validation
     content_type = request.headers.get("content-type", "")
     obj, warnings = await writer.aside(lambda: decode_body(request.body, content_type, kind, validation))
     writer.warnings += warnings
@@ -148,13 +150,13 @@ async def _decode(writer: Writer) -> Json:
 
 
 def _answer(writer: Writer, data: bytes, form: Form, status: int) -> ApiResponse:
-    response = answer_object(writer.api, writer.request, writer.shelf, data, form, status)
+    response = answer_object(writer.api, writer.request, writer.storage, data, form, status)
     response.warnings = tuple(dict.fromkeys(writer.warnings))
     return response
 
 
-def _namespace(shelf: Shelf, attributes: Attributes) -> str:
-    return attributes.namespace if shelf.kind.resource.namespaced else ""
+def _namespace(storage: Storage, attributes: Attributes) -> str:
+    return attributes.namespace if storage.kind.resource.namespaced else ""
 
 
 def _check_name(metadata: Json, name: str) -> None:

@@ -35,7 +35,7 @@ from pvbinder.server.errors import (
     is_invalid,
 )
 from pvbinder.server.identity.attributes import Attributes
-from pvbinder.server.kinds.shelf import Shelf, encode, encode_object, encoder_of, plural_as_kind, room_for
+from pvbinder.server.kinds.storage import Storage, encode, encode_object, encoder_of, plural_as_kind, room_for
 from pvbinder.server.kinds.validation.metadata import validate_metadata_create, validate_metadata_update
 from pvbinder.server.objects.kind import Json, Subresource
 from pvbinder.server.objects.managed_fields import record_update
@@ -60,7 +60,7 @@ class Writer:
     """One write request under way: who, with which options, at what time, and the warnings that gather."""
 
     api: Api
-    shelf: Shelf
+    storage: Storage
     request: ApiRequest
     options: WriteOptions
     now: str
@@ -70,7 +70,7 @@ class Writer:
     def __post_init__(self) -> None:
         body = self.request.body
         self.heavy = is_heavy(len(body), self.request.headers.get("content-type", ""), body)
-        custom = CATALOGUE.customs.get(self.shelf.base.schema)
+        custom = CATALOGUE.customs.get(self.storage.base.schema)
         self.heavy = self.heavy or (custom is not None and custom.is_costly)
 
     async def aside(self, work: Callable[[], T]) -> T:
@@ -85,7 +85,7 @@ class Writer:
 
     def check_not_overtaken(self, stored: Stored | None, key: str) -> None:
         """Raise Overtaken unless `stored` is still what is there."""
-        if self.heavy and self.api.store.head(self.shelf.store_name, key) is not stored:
+        if self.heavy and self.api.store.head(self.storage.store_name, key) is not stored:
             raise Overtaken("the object was written meanwhile")
 
     @property
@@ -109,31 +109,31 @@ class Writer:
         allowed where that wasn't a create: then create must be allowed, too (DISPATCH-4).
         """
         put_in_namespace(obj, namespace)
-        shelf, metadata = self.shelf, obj["metadata"]
+        storage, metadata = self.storage, obj["metadata"]
         if metadata.get("resourceVersion", "0") not in ("", "0"):
             raise internal_error("resourceVersion should not be set on objects to be created")
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
         await self._complete_new(obj, record=record, instead_of=instead_of)
-        arranged = shelf.arrange(obj)
-        key = shelf.key(namespace, arranged["metadata"].get("name", ""))
-        existing = self.api.store.head(shelf.store_name, key)
+        arranged = storage.arrange(obj)
+        key = storage.key(namespace, arranged["metadata"].get("name", ""))
+        existing = self.api.store.head(storage.store_name, key)
         tries = 1
         while existing is not None and generated and tries < GENERATED_TRIES:
             arranged["metadata"]["name"] = generate_name(metadata["generateName"])
-            key = shelf.key(namespace, arranged["metadata"]["name"])
-            existing = self.api.store.head(shelf.store_name, key)
+            key = storage.key(namespace, arranged["metadata"]["name"])
+            existing = self.api.store.head(storage.store_name, key)
             tries += 1
         if existing is not None:
             raise self._taken(existing, arranged["metadata"]["name"])
         if self.options.dry_run:
             del arranged["metadata"]["resourceVersion"]
             return encode_object(arranged)
-        stored, durable = self.api.store.put(shelf.store_name, key, encoder_of(arranged))
+        stored, durable = self.api.store.put(storage.store_name, key, encoder_of(arranged))
         await durable
         return stored.data
 
     async def _complete_new(self, obj: Json, *, record: bool, instead_of: Attributes | None) -> None:
-        base, metadata = self.shelf.base, obj["metadata"]
+        base, metadata = self.storage.base, obj["metadata"]
         for name in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
             metadata.pop(name, None)
         metadata["uid"] = str(uuid.uuid4())
@@ -155,22 +155,22 @@ class Writer:
         self.api.guard(self.user, base, obj, None)
 
     def _check_new(self, obj: Json) -> None:
-        base = self.shelf.base
+        base = self.storage.base
         base.prepare_create(obj, self.now)
-        errors = validate_metadata_create(base, obj) + self.shelf.kind.validate_create(obj)
+        errors = validate_metadata_create(base, obj) + self.storage.kind.validate_create(obj)
         if errors:
             raise is_invalid(base.resource, obj["metadata"].get("name", ""), errors)
         self.warnings += base.warnings(obj, None)
 
     def _fill_in(self, new: Json, old: Json | None, sub: Subresource | None, *, record: bool) -> None:
         """Fill in defaults and note who owns what."""
-        self.shelf.base.complete(new)
+        self.storage.base.complete(new)
         if record:
             self._record(new, old, sub)
 
     def _record(self, new: Json, old: Json | None, sub: Subresource | None) -> None:
         """Note who owns what, by the paths of the version through which the write came."""
-        kind = self.shelf.kind
+        kind = self.storage.kind
         shown, before = kind.from_storage(new), None if old is None else kind.from_storage(old)
         on = sub.name if sub else ""
         record_update(shown, before, manager=self.manager, subresource=on, time=self.now, kind=kind)
@@ -181,8 +181,8 @@ class Writer:
             new["metadata"]["managedFields"] = entries
 
     def _taken(self, existing: Stored, name: str) -> ApiError:
-        error = already_exists(self.shelf.kind.resource, name)
-        if "deletionTimestamp" in self.shelf.decode(existing.data)["metadata"]:
+        error = already_exists(self.storage.kind.resource, name)
+        if "deletionTimestamp" in self.storage.decode(existing.data)["metadata"]:
             return ApiError(409, error.reason, f"object is being deleted: {error.message}", details=error.details)
         return error
 
@@ -195,7 +195,7 @@ class Writer:
 
         `sub` is the subresource that is written, None for the object itself.
         """
-        shelf, store = self.shelf, self.api.store
+        storage, store = self.storage, self.api.store
         changed = await self._complete_change(stored, old, new, sub, record=record)
         self.check_not_overtaken(stored, key)
         self._judge(old, changed, sub)
@@ -203,12 +203,12 @@ class Writer:
             return await self._remove(stored, changed, key)
         changed["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         if changed == old:
-            await store.settled(shelf.store_name, key)
+            await store.settled(storage.store_name, key)
             return stored.data
-        arranged = shelf.arrange(changed)
+        arranged = storage.arrange(changed)
         if self.options.dry_run:
             return encode_object(arranged, room_for(stored))
-        written, durable = store.put(shelf.store_name, key, encoder_of(arranged, room_for(stored)))
+        written, durable = store.put(storage.store_name, key, encoder_of(arranged, room_for(stored)))
         await durable
         return written.data
 
@@ -228,7 +228,7 @@ class Writer:
         return new
 
     def _check_change(self, new: Json, old: Json, sub: Subresource | None) -> None:
-        base = self.shelf.base
+        base = self.storage.base
         prepare = base.prepare_update if sub is None else sub.prepare_update
         prepare(new, old, self.now)
         generation = base.generation_after(new, old)
@@ -240,7 +240,7 @@ class Writer:
         # twice as in the reference, where the generic part and the kind both check metadata: both causes are shown
         about_metadata = validate_metadata_update(base, new, old)
         errors = about_metadata + about_metadata
-        errors += (self.shelf.kind if sub is None else sub).validate_update(new, old)
+        errors += (self.storage.kind if sub is None else sub).validate_update(new, old)
         if errors:
             raise is_invalid(base.resource, old["metadata"]["name"], errors)
         self.warnings += base.warnings(new, old)
@@ -248,29 +248,29 @@ class Writer:
     def _judge(self, old: Json, new: Json, sub: Subresource | None) -> None:
         """Ask those who look at other objects, in the turn in which the write is made."""
         admission.validate(self.api, self._admission(old["metadata"], sub), new, old)
-        self.api.guard(self.user, self.shelf.base, new, old)
+        self.api.guard(self.user, self.storage.base, new, old)
 
     def _admission(self, before: Json, sub: Subresource | None) -> admission.Attributes:
-        base, namespace = self.shelf.base, before.get("namespace", "")
+        base, namespace = self.storage.base, before.get("namespace", "")
         return admission.Attributes(base, namespace, before["name"], self.user, sub.name if sub else "")
 
     def _check_revision(self, stored: Stored, name: str, metadata: Json) -> None:
         """GW-4, GW-5."""
-        resource = self.shelf.kind.resource
+        resource = self.storage.kind.resource
         try:
             revision = parse_revision(metadata.get("resourceVersion", ""))
         except ValueError as error:
             raise internal_error(str(error)) from error
         if revision == 0:
-            if self.shelf.base.put_needs_revision:
+            if self.storage.base.put_needs_revision:
                 wrong = invalid("metadata.resourceVersion", 0, "must be specified for an update")
                 raise is_invalid(plural_as_kind(resource), name, [wrong])
         elif revision != stored.revision:
             raise conflict(resource, name)
 
     def _other_uid(self, name: str, before: Json, sent: str) -> ApiError:
-        resource = self.shelf.kind.resource
-        where = self.shelf.key(before.get("namespace", ""), name)
+        resource = self.storage.kind.resource
+        where = self.storage.key(before.get("namespace", ""), name)
         root = "" if self.options.dry_run else "/registry"
         return conflict(
             resource,
@@ -289,15 +289,15 @@ class Writer:
             "deletionTimestamp" in metadata
             and not metadata.get("finalizers")
             and not metadata.get("deletionGracePeriodSeconds")
-            and not self.shelf.base.is_held(obj)
+            and not self.storage.base.is_held(obj)
         )
 
     async def _remove(self, stored: Stored, last: Json, key: str) -> bytes:
         """Remove the object; the answer shows it as sent, at the revision at which it was."""
         last["metadata"]["resourceVersion"] = str(stored.revision)
-        answer = encode(self.shelf.arrange(last))
+        answer = encode(self.storage.arrange(last))
         if not self.options.dry_run:
-            _, durable = self.api.store.delete(self.shelf.store_name, key)
+            _, durable = self.api.store.delete(self.storage.store_name, key)
             await durable
         return answer
 

@@ -144,15 +144,15 @@ class Rbac:
         return self.authorize(user, attributes).allowed
 
     def _rules_of(self, resource: Resource, namespace: str, name: str) -> tuple[Rule, ...]:
-        shelf = self._api.shelf(resource.group, resource.version, resource.plural)
-        assert shelf is not None, f"{resource.qualified} is served"
-        key = shelf.key(namespace, name)
-        stored = self._api.store.head(shelf.store_name, key)
+        storage = self._api.storage(resource.group, resource.version, resource.plural)
+        assert storage is not None, f"{resource.qualified} is served"
+        key = storage.key(namespace, name)
+        stored = self._api.store.head(storage.store_name, key)
         if stored is None:
             raise not_found(resource, name)
         kept = self._kept.get(resource.plural, {}).get(key)
         if kept is None or kept[0] != stored.revision:
-            return parse_rules(shelf.served(stored.data).get("rules"))
+            return parse_rules(storage.served(stored.data).get("rules"))
         rules: tuple[Rule, ...] = kept[1]
         return rules
 
@@ -206,13 +206,13 @@ class Rbac:
 
     def _parsed(self, resource: Resource, parse: Callable[[Json], T]) -> dict[str, T]:
         """Return what `parse` makes of each object of a kind, by its key."""
-        shelf = self._api.shelf(resource.group, resource.version, resource.plural)
-        assert shelf is not None, f"{resource.qualified} is served"
+        storage = self._api.storage(resource.group, resource.version, resource.plural)
+        assert storage is not None, f"{resource.qualified} is served"
         before, now = self._kept.get(resource.plural, {}), {}
-        for key, stored in self._api.store.objects(shelf.store_name):
+        for key, stored in self._api.store.objects(storage.store_name):
             kept = before.get(key)
             if kept is None or kept[0] != stored.revision:
-                kept = (stored.revision, parse(shelf.served(stored.data)))
+                kept = (stored.revision, parse(storage.served(stored.data)))
             now[key] = kept
         self._kept[resource.plural] = now
         return {key: parsed for key, (_, parsed) in now.items()}

@@ -4,11 +4,11 @@ An object is stored as the very bytes that a GET of it answers: ``kind`` and ``a
 with its fields in the reference's order, then the rest. A list shows its items without the first two, so an item is a
 slice.
 
-SHELF-1  No object larger than `OBJECT_BYTES_MAX` is stored, and a dry run says so, too: measured is what would be
+STORAGE-1  No object larger than `OBJECT_BYTES_MAX` is stored, and a dry run says so, too: measured is what would be
          stored, after decoding, defaults and patches, with managed fields. What is there already and is larger (older
          stores had no limit) can be read, made smaller and deleted.
 
-A kind that is served from another kind's storage has the shelf of that kind and converts on the way in and out.
+A kind that is served from the objects of another kind has the storage of that kind, and converts on the way in and out.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _decoder = msgspec.json.Decoder(dict)
 _encoder = msgspec.json.Encoder()
 
 
-class Shelf:
-    """One served kind and the storage behind it; `base` is the kind whose form is stored and whose rules hold."""
+class Storage:
+    """Where one served kind has its objects; `base` is the kind whose form is stored and whose rules hold."""
 
     __slots__ = ("_prefix", "base", "kind", "store_name")
 
@@ -113,7 +113,7 @@ class Shelf:
 
 
 def encoder_of(arranged: Json, bytes_max: int | None = OBJECT_BYTES_MAX) -> Callable[[int], bytes]:
-    """Return what gives the bytes of an arranged object at a revision; ApiError 413 if they are too many (SHELF-1)."""
+    """Return the encoder of an arranged object at a revision; it raises ApiError 413 if the bytes are too many (STORAGE-1)."""
     metadata = arranged["metadata"]
 
     def encode(revision: int) -> bytes:
@@ -124,7 +124,7 @@ def encoder_of(arranged: Json, bytes_max: int | None = OBJECT_BYTES_MAX) -> Call
 
 
 def encode_object(arranged: Json, bytes_max: int | None = OBJECT_BYTES_MAX) -> bytes:
-    """Return the bytes of an arranged object; ApiError 413 if they are too many (SHELF-1)."""
+    """Return the bytes of an arranged object, or raise ApiError 413 if they are too many (STORAGE-1)."""
     data = _encoder.encode(arranged)
     if bytes_max is not None and len(data) > bytes_max:
         raise too_large_to_store(len(data))
@@ -132,13 +132,13 @@ def encode_object(arranged: Json, bytes_max: int | None = OBJECT_BYTES_MAX) -> b
 
 
 def too_large_to_store(size: int) -> ApiError:
-    """413 of an object that is larger than what may be stored (SHELF-1)."""
+    """413 of an object that is larger than what may be stored (STORAGE-1)."""
     why = f"the object takes {size} bytes with its managed fields, and at most {OBJECT_BYTES_MAX} can be stored"
     return ApiError(413, "RequestEntityTooLarge", f"etcdserver: request is too large: {why}", details={})
 
 
 def room_for(stored: Stored) -> int:
-    """Return how large an object may be that takes the place of `stored`: one too large may shrink (SHELF-1)."""
+    """Return how large an object may be that takes the place of `stored`: one too large may shrink (STORAGE-1)."""
     return max(OBJECT_BYTES_MAX, len(stored.data))
 
 
