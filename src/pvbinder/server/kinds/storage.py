@@ -113,7 +113,7 @@ class Storage:
 
 
 def encoder_of(arranged: Json, bytes_max: int | None = OBJECT_BYTES_MAX) -> Callable[[int], bytes]:
-    """Return the encoder of an arranged object at a revision; it raises ApiError 413 if the bytes are too many (STORAGE-1)."""
+    """Return the encoder of an arranged object; it raises ApiError 413 for one that is too large (STORAGE-1)."""
     metadata = arranged["metadata"]
 
     def encode(revision: int) -> bytes:
