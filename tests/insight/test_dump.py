@@ -102,7 +102,7 @@ def test_dump_2_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_dump_3_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pvbinder.insight.dump.MOST_BYTES", 10)
+    monkeypatch.setattr("pvbinder.insight.dump.DUMP_BYTES_MAX", 10)
     (tmp_path / "a.yaml").write_text("kind: Pod\nmetadata: {name: web}\n")
     with pytest.raises(DumpError, match="larger than"):
         list(read_dumps([str(tmp_path / "a.yaml")]))

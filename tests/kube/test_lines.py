@@ -43,7 +43,7 @@ async def test_lines_1_an_end_in_the_middle_is_a_broken_stream() -> None:
 
 @on_virtual_time
 async def test_lines_2_a_line_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MOST_OF_A_LINE", 100)
+    monkeypatch.setattr(lines, "LINE_BYTES_MAX", 100)
 
     with pytest.raises(ConnectionFailed, match="longer than 100 bytes"):
         async for _ in split_lines(stream([b"x" * 60, b"x" * 60])):
@@ -52,8 +52,8 @@ async def test_lines_2_a_line_without_end_is_cut_off(monkeypatch: pytest.MonkeyP
 
 @on_virtual_time
 async def test_lines_2_what_comes_after_a_line_that_is_too_long_comes_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MOST_OF_A_LINE", 100)
-    monkeypatch.setattr(lines, "MOST_OF_A_CUT_LINE", 30)
+    monkeypatch.setattr(lines, "LINE_BYTES_MAX", 100)
+    monkeypatch.setattr(lines, "CUT_LINE_BYTES_MAX", 30)
 
     chunks = [b"a\n" + b"x" * 60, *[b"y" * 60] * 5, b"z\nb\n" + b"w" * 101 + b"\nc\n"]
     found = [line async for line in split_lines(stream(chunks))]
@@ -71,8 +71,8 @@ def test_lines_2_whatever_the_chunks(texts: list[bytes], data: st.DataObject) ->
     @on_virtual_time
     async def scenario() -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(lines, "MOST_OF_A_LINE", 10)
-            patch.setattr(lines, "MOST_OF_A_CUT_LINE", 4)
+            patch.setattr(lines, "LINE_BYTES_MAX", 10)
+            patch.setattr(lines, "CUT_LINE_BYTES_MAX", 4)
             found = [line async for line in split_lines(stream(chunks))]
         assert found == [text if len(text) <= 10 else text[:4] for text in texts if text]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pvbinder.model.quantity import MAX_TEXT, ZERO, Quantity, QuantityError, parse_quantity
+from pvbinder.model.quantity import QUANTITY_CHARACTERS_MAX, ZERO, Quantity, QuantityError, parse_quantity
 
 PRINTED = {  # written: printed
     "0": "0",
@@ -63,7 +63,7 @@ PRINTED = {  # written: printed
     "1e99999999999": None,
     "１Gi": None,
     "Gi": "0",  # the reference, too, reads no digits as zero
-    "1." + "0" * MAX_TEXT: None,
+    "1." + "0" * QUANTITY_CHARACTERS_MAX: None,
 }
 
 
@@ -78,7 +78,7 @@ def test_quantity_3_printed_as_the_reference_prints_it(written: str, printed: st
 
 def test_quantity_2_bounded_whatever_the_exponent() -> None:
     assert parse_quantity("1e1000").nano.bit_length() < 4000
-    for text in ("1e1001", "1e2147483648", "9" * (MAX_TEXT + 1)):
+    for text in ("1e1001", "1e2147483648", "9" * (QUANTITY_CHARACTERS_MAX + 1)):
         with pytest.raises(QuantityError):
             parse_quantity(text)
 

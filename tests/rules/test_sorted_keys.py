@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pvbinder.rules.sorted_keys import CHUNK, SortedKeys
+from pvbinder.rules.sorted_keys import CHUNK_KEYS_MAX, SortedKeys
 
 NUMBERS = st.integers(0, 20)
 KEYS = st.tuples(NUMBERS, st.sampled_from("abc"))
@@ -29,7 +29,7 @@ def test_it_holds_what_a_sorted_list_holds(steps: list[tuple[bool, tuple[int, st
 
 @pytest.mark.parametrize("order", [1, -1, 7919], ids=["ascending", "descending", "scattered"])
 def test_it_stays_sorted_over_many_chunks(order: int) -> None:
-    count = CHUNK * 8
+    count = CHUNK_KEYS_MAX * 8
     keys = SortedKeys()
     for number in range(count):
         keys.add(((number * order) % count, ""))

@@ -288,7 +288,7 @@ def few_open_files() -> Iterator[None]:
     """A process that may open little more than it has open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     open_now = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
-    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + removal.MOST_OPEN + 10, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + removal.OPEN_DIRECTORIES_MAX + 10, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pvbinder.model.objects import Claim, Volume
 
 SETTLED_SECONDS = 1.5
-REMEMBERED_CHANGES = 200
+CHANGES_KEPT_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Board:
     volumes: dict[str, Volume] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)  # claim: the last thing its events said
-    changes: deque[Change] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CHANGES))
+    changes: deque[Change] = field(default_factory=lambda: deque(maxlen=CHANGES_KEPT_MAX))
     changed_at_seconds: float = 0.0
 
     def has_settled(self) -> bool:

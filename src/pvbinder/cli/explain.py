@@ -167,11 +167,11 @@ def _shown(explanation: ClaimExplanation | PodExplanation, output: str, *, all_v
     import msgspec
 
     from pvbinder.insight.explanation import ClaimExplanation
-    from pvbinder.insight.report import MOST_VOLUMES, claim_report, pod_report
+    from pvbinder.insight.report import VOLUMES_SHOWN_MAX, claim_report, pod_report
 
     if output == "json":
         return msgspec.json.format(msgspec.json.encode(explanation), indent=2).decode() + "\n"
-    most = None if all_volumes else MOST_VOLUMES
+    most = None if all_volumes else VOLUMES_SHOWN_MAX
     if isinstance(explanation, ClaimExplanation):
         return claim_report(explanation, most_volumes=most)
     return pod_report(explanation, most_volumes=most)

@@ -37,12 +37,12 @@ from pvbinder.model.printable import printable
 from pvbinder.model.resources import EVENTS
 
 TICK_SECONDS = 0.1  # how often the screen follows what has changed meanwhile
-SHOWN_CHANGES = 8
-HIGH_ENOUGH_TO_FOLD = 32  # lines
-LEAST_ANSWER = 24  # so much room the last column has before others are left out
-NARROW = 80  # columns; below, changes are shown without their times
+CHANGES_SHOWN_MAX = 8
+FOLDED_LINES_MIN = 32  # lines
+ANSWER_COLUMNS_MIN = 24  # so much room the last column has before others are left out
+NARROW_COLUMNS = 80  # columns; below, changes are shown without their times
 PLAIN_ROWS = 40
-PLAIN_WIDTH = 110
+PLAIN_COLUMNS = 110
 
 STYLES = {
     "Bound": "green",
@@ -59,9 +59,9 @@ DOT = "● "
 VOLUME_COLUMNS = ("VOLUME", "CAPACITY", "ACCESS", "CLASS", "STATUS", "CLAIM")
 CLAIM_COLUMNS = ("CLAIM", "WANTS", "ACCESS", "CLASS", "STATUS", "VOLUME, OR WHY NOT")
 SHORT_TITLE = "ANSWER"  # of the last column where there is no room for its own
-STATUS = 4
+STATUS_COLUMN = 4
 LEFT_OUT = (2, 3, 1)  # on a narrow screen, in this order
-GAP = 3  # between columns
+GAP_COLUMNS = 3  # between columns
 REMARK = "    # "
 T = TypeVar("T", Volume, Claim)
 ACCESS = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
@@ -223,13 +223,13 @@ class Screen:
         )
         rows = self._console.height // 2
         while True:  # the most rows with which all of it fits (LIVE-4)
-            is_low = self._console.height < HIGH_ENOUGH_TO_FOLD
+            is_low = self._console.height < FOLDED_LINES_MIN
             parts = [title, *tables(board, rows, width, in_one_line=is_low), Text()]
             free = self._console.height - self._height(*parts, footer) - 2
             if free >= 0 or rows == 1:
                 break
             rows -= 1
-        changes = list(board.changes)[-min(free, SHOWN_CHANGES) :] if free > 0 else []
+        changes = list(board.changes)[-min(free, CHANGES_SHOWN_MAX) :] if free > 0 else []
         return Group(*parts, *(_one_line(_change_line(change, width)) for change in changes), Text(), footer)
 
     def _height(self, *parts: RenderableType) -> int:
@@ -271,7 +271,7 @@ class Lines:
 def console_for_people() -> Console:
     """Return the console on stdout: as wide as the terminal, or wide enough where there is none."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_COLUMNS)
 
 
 def view_for(console: Console, board: Board, *, title: str, go_on: GoOn, may_settle: asyncio.Event) -> Screen | Lines:
@@ -330,7 +330,7 @@ def _table(
         return Text(f"  no {what}", style="dim")
     cells = [[printable(text) or "-" for text in row] for row in rows]
     lengths = [max(map(cell_len, column)) for column in zip(titles, *cells, strict=True)]
-    lengths[STATUS] += cell_len(DOT)
+    lengths[STATUS_COLUMN] += cell_len(DOT)
     shown, room = _columns_within(lengths, width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False, header_style="bold dim")
     for column in shown[:-1]:
@@ -341,7 +341,11 @@ def _table(
         answer = Text(row[-1])
         if in_one_line:
             answer.truncate(room, overflow="ellipsis")
-        texts = {**{column: Text(row[column]) for column in shown}, STATUS: _status(row[STATUS]), len(row) - 1: answer}
+        texts = {
+            **{column: Text(row[column]) for column in shown},
+            STATUS_COLUMN: _status(row[STATUS_COLUMN]),
+            len(row) - 1: answer,
+        }
         table.add_row(*(texts[column] for column in shown))
     return Padding(table, (0, 0, 0, 1))
 
@@ -349,10 +353,10 @@ def _table(
 def _columns_within(lengths: list[int], width: int) -> tuple[list[int], int]:
     """Return which columns fit beside a last one that can be read, and how much room that has (LIVE-5)."""
     shown = list(range(len(lengths)))
-    least = min(lengths[-1], LEAST_ANSWER)
+    least = min(lengths[-1], ANSWER_COLUMNS_MIN)
     while True:
-        taken = sum(min(lengths[column], _name_width(width, column) or width) + GAP for column in shown[:-1])
-        room = width - 1 - taken - GAP
+        taken = sum(min(lengths[column], _name_width(width, column) or width) + GAP_COLUMNS for column in shown[:-1])
+        room = width - 1 - taken - GAP_COLUMNS
         if room >= least or (column := next((one for one in LEFT_OUT if one in shown), None)) is None:
             return shown, max(room, 1)
         shown.remove(column)
@@ -371,10 +375,10 @@ def _access(modes: Sequence[str]) -> str:
     return ",".join(ACCESS.get(mode, mode) for mode in modes)
 
 
-def _change_line(change: Change, width: int = PLAIN_WIDTH) -> Text:
-    line = Text("  ") if width < NARROW else Text(f"  {change.at_seconds:7.3f}s  ", style="dim")
+def _change_line(change: Change, width: int = PLAIN_COLUMNS) -> Text:
+    line = Text("  ") if width < NARROW_COLUMNS else Text(f"  {change.at_seconds:7.3f}s  ", style="dim")
     subject = printable(change.subject)
-    line.append(f"{subject}  " if width < NARROW else f"{subject:<28}  ", style="none")
+    line.append(f"{subject}  " if width < NARROW_COLUMNS else f"{subject:<28}  ", style="none")
     line.append(printable(change.text), style=STYLES.get(change.status, "none"))
     return line
 

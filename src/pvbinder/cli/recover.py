@@ -23,7 +23,7 @@ Examples:
   pvbinder recover --data-dir /srv/pvbinder
   pvbinder recover --data-dir /srv/pvbinder -o json > what-became-of-it.json
 """
-SHOWN = 20
+LINES_SHOWN_MAX = 20
 
 
 @click.command(epilog=EPILOG, context_settings={"show_default": True})
@@ -141,5 +141,7 @@ def _name(kind: str, key: str) -> str:
 
 
 def _shown(lines: Sequence[str]) -> list[str]:
-    more = [f"  … and {len(lines) - SHOWN} more; -o json names them all"] if len(lines) > SHOWN else []
-    return [*(f"  {line}" for line in lines[:SHOWN]), *more]
+    more = (
+        [f"  … and {len(lines) - LINES_SHOWN_MAX} more; -o json names them all"] if len(lines) > LINES_SHOWN_MAX else []
+    )
+    return [*(f"  {line}" for line in lines[:LINES_SHOWN_MAX]), *more]

@@ -34,7 +34,7 @@ from pvbinder.model.printable import printable
 # How many new objects the garbage collector waits for (Python's default is 700). Requests leave next to no cycles
 # behind, but each makes hundreds of objects; at the default, looking at them took 4 and 22 % of
 # the processor in two noisy runs.
-NEW_OBJECTS_PER_COLLECTION = 20_000
+COLLECTION_OBJECTS_MIN = 20_000
 
 log = logs.get(__name__)
 
@@ -48,7 +48,7 @@ def serve(options: UpOptions) -> int:
         )
     check_manifests(options.apply)
     logs.configure(verbosity=options.verbosity, format=options.log_format)
-    gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
+    gc.set_threshold(COLLECTION_OBJECTS_MIN, *gc.get_threshold()[1:])
     if (options.command or options.watch) and options.verbosity == 0:
         logs.only_warnings()
     try:

@@ -23,7 +23,7 @@ from pvbinder.controllers.flags import HOW_WRITTEN, Flag, OptionError, Value, fl
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.files import UnreadableFileError, read_file
 
-MOST_OF_A_FILE: Final = 1 << 20  # bytes
+FILE_BYTES_MAX: Final = 1 << 20  # bytes
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -61,7 +61,7 @@ def read_configuration(path: Path) -> dict[str, Value]:
 def _compose(path: Path) -> yaml.Node | None:
     """The nodes of the file rather than its values: they know their lines, and how a value was written."""
     try:
-        text = read_file(path, bytes_max=MOST_OF_A_FILE)
+        text = read_file(path, bytes_max=FILE_BYTES_MAX)
     except UnreadableFileError as error:
         raise OptionError(f"configuration file {path} can't be read: {error.reason}") from error
     try:

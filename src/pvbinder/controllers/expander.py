@@ -45,7 +45,7 @@ from pvbinder.rules.expansion import (
 from pvbinder.rules.settings import Migrations
 
 EVENT_SOURCE: Final = "volume_expand"
-CONCURRENCY: Final = 10
+CONCURRENT_SYNCS_MAX: Final = 10
 
 log = logs.get(__name__)
 
@@ -72,7 +72,7 @@ class ExpandController:
         self._queue: WorkQueue[ClaimKey] = WorkQueue(
             "volume_expand",
             self.sync,
-            concurrency=CONCURRENCY,
+            concurrency=CONCURRENT_SYNCS_MAX,
             failure_message="could not expand claim",
             key_field="pvc",
         )

@@ -36,7 +36,7 @@ HOW_WRITTEN: Final[Mapping[FlagType, str]] = MappingProxyType(
         "gates": "settings such as A=true,B=false",
     }
 )
-MOST: Final = 2**31 - 1  # what the reference's flags can count
+INT32_MAX: Final = 2**31 - 1  # what the reference's flags can count
 
 
 class OptionError(PvbinderError):
@@ -98,8 +98,8 @@ class Flag:
         if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
             raise self._wrong(text)
         number = int(text)
-        if not self.least <= number <= MOST:
-            raise OptionError(f"--{self.name}: {text} is not between {self.least} and {MOST}")
+        if not self.least <= number <= INT32_MAX:
+            raise OptionError(f"--{self.name}: {text} is not between {self.least} and {INT32_MAX}")
         return number
 
     def _duration(self, text: str) -> float:

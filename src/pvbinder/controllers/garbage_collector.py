@@ -53,10 +53,10 @@ from pvbinder.rules.garbage import (
     without_owners,
 )
 
-CONCURRENCY: Final = 20  # --concurrent-gc-syncs
+CONCURRENT_SYNCS_MAX: Final = 20  # --concurrent-gc-syncs
 DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
 IGNORED: Final = frozenset({("", "events"), ("events.k8s.io", "events")})
-REMEMBERED_ABSENT: Final = 500  # owners, as the reference
+ABSENT_OWNERS_KEPT_MAX: Final = 500  # owners, as the reference
 OVERLOOKED_SECONDS: Final = 0.1  # for dependents that the caches missed, to be worked on
 DISCOVERY_RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -106,7 +106,7 @@ class GarbageCollector:
         self._queue: WorkQueue[str] = WorkQueue(
             "garbage_collector_attempt_to_delete",
             self._sync,
-            concurrency=CONCURRENCY,
+            concurrency=CONCURRENT_SYNCS_MAX,
             failure_message="could not collect garbage",
             key_field="uid",
         )
@@ -283,7 +283,7 @@ class GarbageCollector:
         if found is not None:
             return "waiting" if found.waits_for_dependents else "present"
         self._absent[namespace, owner] = None
-        if len(self._absent) > REMEMBERED_ABSENT:
+        if len(self._absent) > ABSENT_OWNERS_KEPT_MAX:
             self._absent.popitem(last=False)
         return "absent"
 

@@ -42,7 +42,7 @@ from pvbinder.model.json import Json
 from pvbinder.model.resources import PODS, Resource
 
 FINALIZER: Final = "kubernetes"
-CONCURRENCY: Final = 10  # --concurrent-namespace-syncs
+CONCURRENT_SYNCS_MAX: Final = 10  # --concurrent-namespace-syncs
 KINDS_AT_ONCE: Final = 8
 
 log = logs.get(__name__)
@@ -108,7 +108,7 @@ class Namespaces:
         self._queue: WorkQueue[str] = WorkQueue(
             "namespace",
             self._sync,
-            concurrency=CONCURRENCY,
+            concurrency=CONCURRENT_SYNCS_MAX,
             failure_message="could not empty namespace",
             key_field="namespace",
         )

@@ -32,7 +32,7 @@ from pvbinder.model.errors import PvbinderError
 
 FIRST_BACKOFF_SECONDS: Final = 0.5
 LONGEST_BACKOFF_SECONDS: Final = 122.0
-MOST_AT_ONCE: Final = 64
+RETRIES_AT_ONCE_MAX: Final = 64
 FORGET_AFTER_SECONDS: Final = 3600.0  # failures of names that nobody asks for any more: their objects are gone
 
 log = logs.get(__name__)
@@ -109,7 +109,7 @@ class Operations:
     """The operations of one controller: construct, then ``async with``."""
 
     def __init__(
-        self, *, most_at_once: int = MOST_AT_ONCE, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, *, most_at_once: int = RETRIES_AT_ONCE_MAX, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._now = now
         self._turns = asyncio.Semaphore(most_at_once)

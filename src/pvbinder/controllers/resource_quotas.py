@@ -33,9 +33,9 @@ from pvbinder.server.api.admission.quota_usage import COUNTED_BY_NAME, is_about,
 from pvbinder.server.kinds.built_in.quotas import RESOURCE_QUOTAS
 from pvbinder.server.kinds.built_in.services import SERVICES
 
-CONCURRENCY: Final = 5  # --concurrent-resource-quota-syncs
+CONCURRENT_SYNCS_MAX: Final = 5  # --concurrent-resource-quota-syncs
 LONGEST_WAIT_SECONDS: Final = 30.0  # for a cache to be filled
-COUNTED_A_TURN: Final = 1_000  # objects, of one turn of the loop
+OBJECTS_PER_TURN: Final = 1_000  # objects, of one turn of the loop
 COUNTED_WHOLE: Final = (PODS, SERVICES)
 _QUOTAS: Final = metadata_of(RESOURCE_QUOTAS)
 
@@ -67,7 +67,7 @@ class ResourceQuotas:
         self._queue: WorkQueue[str] = WorkQueue(
             "resource_quota",
             self.sync,
-            concurrency=CONCURRENCY,
+            concurrency=CONCURRENT_SYNCS_MAX,
             failure_message="could not write the status of quota",
             key_field="quota",
         )
@@ -131,7 +131,7 @@ class ResourceQuotas:
         """Return what the objects of a kind that a quota is about count for together."""
         total: Amounts = {}
         for position, obj in enumerate(await self._objects_in(resource, namespace), 1):
-            if position % COUNTED_A_TURN == 0:
+            if position % OBJECTS_PER_TURN == 0:
                 await asyncio.sleep(0)  # the loop is everybody's
             if is_about(spec, resource, obj):
                 for name, amount in usage_of(resource, obj).items():

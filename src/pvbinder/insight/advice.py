@@ -13,14 +13,14 @@ from pvbinder.rules.matching import Misfit, short_modes
 from pvbinder.rules.satisfy import Unsuitable, check_named_volume
 from pvbinder.rules.settings import Settings
 
-_MOST = 6
+_ADVICE_LINES_MAX = 6
 
 
 def advise(
     explanation: ClaimExplanation, claim: Claim, misses: Sequence[tuple[Volume, tuple[Misfit, ...]]], snapshot: Snapshot
 ) -> list[str]:
     """Return what would let `claim` go on, at most a handful of sentences without a full stop."""
-    return list(dict.fromkeys(_advice(explanation, claim, misses, snapshot)))[:_MOST]
+    return list(dict.fromkeys(_advice(explanation, claim, misses, snapshot)))[:_ADVICE_LINES_MAX]
 
 
 def unsuitability(volume: Volume, claim: Claim, settings: Settings) -> Unsuitable:

@@ -23,15 +23,15 @@ from typing import Any, Final
 from pvbinder.files import UnreadableFileError, files_in, read_file
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
-from pvbinder.server.objects.schema.json_text import MAX_DEPTH, object_depth_within
+from pvbinder.server.objects.schema.json_text import LEVELS_MAX, object_depth_within
 
-MOST_BYTES = 512 * 1024 * 1024
+DUMP_BYTES_MAX = 512 * 1024 * 1024
 NODES_MAX: Final = 40_000_000  # of a file of that size: real dumps have a value in 15 to 30 bytes
 LISTS_MAX: Final = 8  # lists within lists
 _ENDINGS = (".yaml", ".yml", ".json")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_ALIASES_FOR_ANY = 1_000_000  # nodes; in a large file there may be more, but they never make it several times as large
-_ALIAS_BYTES_FOR_ANY = 32 << 20
+_ALIAS_NODES_FREE = 1_000_000  # nodes; in a large file there may be more, but they never make it several times as large
+_ALIAS_BYTES_FREE = 32 << 20
 
 
 class DumpError(PvbinderError):
@@ -70,19 +70,19 @@ def read_contents(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         try:
             if path == "-":
                 # The bytes, not sys.stdin's text: how that is decoded depends on the locale.
-                content = sys.stdin.buffer.read(MOST_BYTES + 1)
-                if len(content) > MOST_BYTES:
-                    raise DumpFileError(f"standard input is larger than {MOST_BYTES // 1024 // 1024} MiB")
+                content = sys.stdin.buffer.read(DUMP_BYTES_MAX + 1)
+                if len(content) > DUMP_BYTES_MAX:
+                    raise DumpFileError(f"standard input is larger than {DUMP_BYTES_MAX // 1024 // 1024} MiB")
                 yield "standard input", content
             elif Path(path).is_dir():
                 count = 0
-                for file in files_in(path, _ENDINGS, bytes_max=MOST_BYTES):
+                for file in files_in(path, _ENDINGS, bytes_max=DUMP_BYTES_MAX):
                     count += 1
                     yield file
                 if not count:
                     raise DumpFileError(f"{path} has no {', '.join(_ENDINGS)} files")
             else:
-                yield path, read_file(path, bytes_max=MOST_BYTES)
+                yield path, read_file(path, bytes_max=DUMP_BYTES_MAX)
         except UnreadableFileError as error:
             raise DumpFileError(error.message, hint="name files, or directories of them") from error
 
@@ -122,10 +122,10 @@ def _yaml_documents(source: str, text: str) -> Iterator[Any]:
     from pvbinder.server.objects.schema.yaml_text import YamlDepthError, YamlLimits, YamlTextError, parse_yaml_documents
 
     limits = YamlLimits(
-        depth_max=MAX_DEPTH + 2 * LISTS_MAX,
+        depth_max=LEVELS_MAX + 2 * LISTS_MAX,
         nodes_max=NODES_MAX,
-        nodes_by_alias_max=max(_ALIASES_FOR_ANY, len(text) // 16),
-        bytes_by_alias_max=max(_ALIAS_BYTES_FOR_ANY, len(text)),
+        nodes_by_alias_max=max(_ALIAS_NODES_FREE, len(text) // 16),
+        bytes_by_alias_max=max(_ALIAS_BYTES_FREE, len(text)),
         known_tags_only=True,
     )
     try:
@@ -149,7 +149,7 @@ def _decoded(source: str, content: bytes) -> str:
 
 
 def _too_deep(source: str) -> DumpFileError:
-    return DumpFileError(f"{source} is nested too deeply", hint=f"no object may have more than {MAX_DEPTH} levels")
+    return DumpFileError(f"{source} is nested too deeply", hint=f"no object may have more than {LEVELS_MAX} levels")
 
 
 def _unpacked(source: str, document: object, depth: int = 0) -> Iterator[Json]:

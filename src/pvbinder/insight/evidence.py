@@ -11,7 +11,7 @@ from pvbinder.model.objects import Claim, Pod, Volume
 from pvbinder.model.selectors import SelectorError
 from pvbinder.rules.matching import Misfit, nearest_misses, selector_of
 
-_TOLD_EVENTS = 3
+_EVENTS_SHOWN_MAX = 3
 
 
 def other_volumes(claim: Claim, snapshot: Snapshot) -> list[tuple[Volume, tuple[Misfit, ...]]]:
@@ -111,7 +111,7 @@ def node_note(claim: Claim, snapshot: Snapshot) -> NodeNote | None:
 def event_notes(claim: Claim, snapshot: Snapshot) -> tuple[EventNote, ...]:
     """Return what was last told about `claim`."""
     found = snapshot.events_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid)
-    latest = list(found)[-_TOLD_EVENTS:]
+    latest = list(found)[-_EVENTS_SHOWN_MAX:]
     return tuple(EventNote(each.type, each.reason, each.message, each.time, each.count or 1) for each in latest)
 
 

@@ -12,16 +12,16 @@ from pvbinder.insight.wording import named
 from pvbinder.model.printable import printable
 from pvbinder.rules.matching import short_modes
 
-MOST_VOLUMES = 20
+VOLUMES_SHOWN_MAX = 20
 E = TypeVar("E", ClaimExplanation, PodExplanation)
 
 
-def claim_report(explanation: ClaimExplanation, *, most_volumes: int | None = MOST_VOLUMES) -> str:
+def claim_report(explanation: ClaimExplanation, *, most_volumes: int | None = VOLUMES_SHOWN_MAX) -> str:
     """Return `explanation` as lines; `most_volumes` of None shows them all."""
     return "\n".join(_claim_lines(_printable(explanation), most_volumes)) + "\n"
 
 
-def pod_report(explanation: PodExplanation, *, most_volumes: int | None = MOST_VOLUMES) -> str:
+def pod_report(explanation: PodExplanation, *, most_volumes: int | None = VOLUMES_SHOWN_MAX) -> str:
     """Return `explanation` as lines, each of its claims below."""
     explanation = _printable(explanation)
     where = f" on node {explanation.node}" if explanation.node else ""

@@ -52,7 +52,7 @@ PATCH_CONTENT_TYPES: Mapping[PatchType, str] = {
 JSON_ONLY = "application/json"
 ONE_AS_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 LIST_AS_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-PAGE_LIMIT = 500
+PAGE_OBJECTS_MAX = 500
 UNREADABLE = (msgspec.MsgspecError, ValueError, PvbinderError)  # what parsing a document may raise
 
 
@@ -209,7 +209,7 @@ class Client:
         *,
         label_selector: str = "",
         field_selector: str = "",
-        limit: int = PAGE_LIMIT,
+        limit: int = PAGE_OBJECTS_MAX,
     ) -> AsyncIterator[Page[T]]:
         """Read a list page by page (CLIENT-5); the loop gets a turn after each `limit` objects, whatever came."""
         query = _selection(label_selector, field_selector)
@@ -218,7 +218,7 @@ class Client:
         while True:
             body = await self._list(kind, namespace, query)
             found = body.items or []
-            size = limit or PAGE_LIMIT
+            size = limit or PAGE_OBJECTS_MAX
             for start in range(0, max(len(found), 1), size):
                 items, unreadable = _parse_all(kind, found[start : start + size])
                 yield Page(items, body.metadata.resource_version, unreadable)
@@ -493,5 +493,5 @@ def _cut_event(kind: Kind[T], line: CutLine) -> WatchEvent[T]:
     event = event_of(line)
     if event is None:
         raise ConnectionFailed(f"the watch of {kind.resource.qualified} sent a long line that is no event of an object")
-    broken = Unreadable(event.key, event.resource_version, f"it is larger than {lines.MOST_OF_A_LINE} bytes")
+    broken = Unreadable(event.key, event.resource_version, f"it is larger than {lines.LINE_BYTES_MAX} bytes")
     return WatchEvent(event.type, event.resource_version, unreadable=broken)

@@ -25,7 +25,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import Resource
 
 TRANSIENT_STATUS = frozenset({429, 500, 502, 503, 504})
-MOST_OF_A_BODY = 1024  # characters of an answer that is no Status, as shown in a message
+BODY_CHARACTERS_SHOWN_MAX = 1024  # characters of an answer that is no Status, as shown in a message
 
 
 class ConfigError(PvbinderError):
@@ -90,7 +90,7 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
         try:
             status = _status_decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            text = body.decode(errors="replace").strip()[:MOST_OF_A_BODY] or "the answer was empty"
+            text = body.decode(errors="replace").strip()[:BODY_CHARACTERS_SHOWN_MAX] or "the answer was empty"
             return cls(code, "", f"HTTP {code}: {text}", retry_after_seconds=retry_after_seconds)
         if retry_after_seconds is None:
             retry_after_seconds = seconds((status.details or {}).get("retryAfterSeconds"))

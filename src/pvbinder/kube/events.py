@@ -32,14 +32,14 @@ from pvbinder.model.resources import Resource
 
 EventType = Literal["Normal", "Warning"]
 
-QUEUE_LENGTH = 1000
-SIMILAR_MESSAGES = 10
+QUEUED_EVENTS_MAX = 1000
+SIMILAR_MESSAGES_MAX = 10
 SIMILAR_SECONDS = 600.0
-SPAM_BURST = 25
-SPAM_PER_SECOND = 1 / 300
-TRIES = 12
+SPAM_BURST_EVENTS = 25
+SPAM_EVENTS_PER_SECOND = 1 / 300
+TRIES_MAX = 12
 RETRY_SECONDS = 10.0
-REMEMBERED = 4096  # entries of each of the three memories, least recently used goes first
+ENTRIES_KEPT_MAX = 4096  # entries of each of the three memories, least recently used goes first
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COMBINED = "(combined from similar events): "
 
@@ -114,7 +114,7 @@ class _Memory(Generic[V]):
     def put(self, key: Hashable, entry: V) -> None:
         self._entries[key] = entry
         self._entries.move_to_end(key)
-        if len(self._entries) > REMEMBERED:
+        if len(self._entries) > ENTRIES_KEPT_MAX:
             self._entries.popitem(last=False)
 
 
@@ -148,7 +148,7 @@ class EventRecorder:
         self._client = client
         self._now = now
         self._chance = chance
-        self._queue: asyncio.Queue[Happening] = asyncio.Queue(QUEUE_LENGTH)
+        self._queue: asyncio.Queue[Happening] = asyncio.Queue(QUEUED_EVENTS_MAX)
         self._similar: _Memory[_Similar] = _Memory()
         self._written: _Memory[_Written] = _Memory()
         self._spam: _Memory[TokenBucket] = _Memory()
@@ -200,7 +200,7 @@ class EventRecorder:
             return
         name = event_name(happening.subject.name, self._moment(happening.at))
         problem = ""
-        for attempt in range(TRIES):
+        for attempt in range(TRIES_MAX):
             if attempt:
                 await asyncio.sleep(RETRY_SECONDS * (self._chance() if attempt == 1 else 1))
             try:
@@ -256,7 +256,7 @@ class EventRecorder:
             self._similar.put(group, similar)
         similar.messages.add(happening.message)
         similar.last = now
-        if len(similar.messages) < SIMILAR_MESSAGES:
+        if len(similar.messages) < SIMILAR_MESSAGES_MAX:
             return (group, happening.message), happening.message
         similar.messages.pop()
         return group, COMBINED + happening.message
@@ -266,7 +266,7 @@ class EventRecorder:
         key = (happening.subject.identity, happening.type)
         bucket = self._spam.get(key)
         if bucket is None:
-            bucket = TokenBucket(SPAM_PER_SECOND, SPAM_BURST)
+            bucket = TokenBucket(SPAM_EVENTS_PER_SECOND, SPAM_BURST_EVENTS)
             self._spam.put(key, bucket)
         return bucket.take(asyncio.get_running_loop().time())
 

@@ -23,7 +23,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from pvbinder.kube.client import PAGE_LIMIT, UNREADABLE, Client, Kind, KubernetesObject
+from pvbinder.kube.client import PAGE_OBJECTS_MAX, UNREADABLE, Client, Kind, KubernetesObject
 from pvbinder.kube.documents import names_list_of
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.transport import Request
@@ -82,7 +82,7 @@ async def read_whole_list(
     """
     known = max((int(one) for one in not_before if one.isdecimal()), default=0)
     path = kind.resource.path(namespace or None)
-    query = {"limit": str(PAGE_LIMIT)}
+    query = {"limit": str(PAGE_OBJECTS_MAX)}
     found: list[T] = []
     first = ""
     while True:

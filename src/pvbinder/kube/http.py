@@ -43,9 +43,9 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 GRACE_SECONDS = 30.0  # how long after its own end a watch may still be open
 KEEP_ALIVE_SECONDS = 30.0  # less than servers keep idle connections, so that we don't write into one being closed
-MOST_CONNECTIONS = 256
+CONNECTIONS_MAX = 256
 PROBES = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-_CHUNK = 64 * 1024
+_CHUNK_BYTES = 64 * 1024
 
 
 class HttpTransport:
@@ -66,14 +66,14 @@ class HttpTransport:
         if self._config.exec_plugin is None and self._is_tls:
             self._context_for(self._source.fixed)  # CONFIG-3: refused before anything is tried
         connector = aiohttp.TCPConnector(
-            limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=probed_socket
+            limit=CONNECTIONS_MAX, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=probed_socket
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=True,
             timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS),
-            read_bufsize=_CHUNK,
+            read_bufsize=_CHUNK_BYTES,
         )
         self._session._retry_connection = False  # WIRE-1: it would send a PUT again that may have been carried out
         return self

@@ -41,7 +41,7 @@ from pvbinder.kube.changes import Added as Added
 from pvbinder.kube.changes import Change as Change
 from pvbinder.kube.changes import Deleted as Deleted
 from pvbinder.kube.changes import Updated as Updated
-from pvbinder.kube.client import PAGE_LIMIT, Client, Kind, KubernetesObject, Page, Unreadable, WatchEvent
+from pvbinder.kube.client import PAGE_OBJECTS_MAX, Client, Kind, KubernetesObject, Page, Unreadable, WatchEvent
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.index import Index as Index
 from pvbinder.kube.informer_statistics import Counts
@@ -63,7 +63,7 @@ SEEK_SECONDS = 30.0  # then twice as long at most: how often a kind that isn't s
 EVENTS_PER_TURN = 100
 HEARD_STEP_SECONDS = 1.0  # that something came is noted this often, not with each event of a burst
 HEALTHY_WATCH_SECONDS = 1.0  # one that lived as long counts as a success, event or not
-LAST_FAILURE_WITH_NEWS = 2  # whoever tells something in each short watch is asked again within a second
+FAILURES_WITH_NEWS_MAX = 2  # whoever tells something in each short watch is asked again within a second
 
 log = logs.get(__name__)
 
@@ -79,7 +79,7 @@ class Informer(Generic[T]):
         *,
         label_selector: str = "",
         field_selector: str = "",
-        page_limit: int = PAGE_LIMIT,
+        page_limit: int = PAGE_OBJECTS_MAX,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.kind = kind
@@ -213,7 +213,7 @@ class Informer(Generic[T]):
                 failures = 0
                 if problem is None:
                     continue
-            failures = min(failures + 1, LAST_FAILURE_WITH_NEWS) if self._had_news else failures + 1
+            failures = min(failures + 1, FAILURES_WITH_NEWS_MAX) if self._had_news else failures + 1
             if problem is None and failures == 1:
                 continue
             if self._must_list and not listed_now:

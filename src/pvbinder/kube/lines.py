@@ -1,7 +1,7 @@
 """Chunks of a stream put together to lines, bounded.
 
 LINES-1  Each line comes once and whole, whatever the chunks; a last line without an end is a broken stream.
-LINES-2  Of a line longer than `MOST_OF_A_LINE` bytes only the beginning comes, as a `CutLine`: memory stays bounded,
+LINES-2  Of a line longer than `LINE_BYTES_MAX` bytes only the beginning comes, as a `CutLine`: memory stays bounded,
          and the lines after it come as ever. Who reads them decides what to make of it.
 """
 
@@ -15,8 +15,8 @@ from typing import Literal, cast
 
 from pvbinder.kube.errors import ConnectionFailed
 
-MOST_OF_A_LINE = 16 * 1024 * 1024  # etcd allows objects of 1.5 MB; a JSON text of one is not ten times that
-MOST_OF_A_CUT_LINE = 1024 * 1024  # an object's metadata is in it: annotations have at most 256 KiB
+LINE_BYTES_MAX = 16 * 1024 * 1024  # etcd allows objects of 1.5 MB; a JSON text of one is not ten times that
+CUT_LINE_BYTES_MAX = 1024 * 1024  # an object's metadata is in it: annotations have at most 256 KiB
 
 
 _EVENT = re.compile(
@@ -72,18 +72,18 @@ async def split_lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
                 yield line
         if rest:
             length += len(rest)
-            if length <= MOST_OF_A_LINE:
+            if length <= LINE_BYTES_MAX:
                 pending.append(rest)
-            elif len(pending) != 1 or len(pending[0]) != MOST_OF_A_CUT_LINE:
-                pending[:] = [b"".join((*pending, rest))[:MOST_OF_A_CUT_LINE]]
-    if length > MOST_OF_A_LINE:
-        raise ConnectionFailed(f"the stream ended in the middle of a line that is longer than {MOST_OF_A_LINE} bytes")
+            elif len(pending) != 1 or len(pending[0]) != CUT_LINE_BYTES_MAX:
+                pending[:] = [b"".join((*pending, rest))[:CUT_LINE_BYTES_MAX]]
+    if length > LINE_BYTES_MAX:
+        raise ConnectionFailed(f"the stream ended in the middle of a line that is longer than {LINE_BYTES_MAX} bytes")
     if length:
         raise ConnectionFailed("the stream ended in the middle of a line")
 
 
 def _ended(pending: list[bytes], length: int, part: bytes) -> bytes:
     """The line that `part` ends."""
-    if length + len(part) > MOST_OF_A_LINE:
-        return CutLine(b"".join((*pending, part))[:MOST_OF_A_CUT_LINE])
+    if length + len(part) > LINE_BYTES_MAX:
+        return CutLine(b"".join((*pending, part))[:CUT_LINE_BYTES_MAX])
     return b"".join((*pending, part)) if pending else part

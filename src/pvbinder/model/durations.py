@@ -7,7 +7,7 @@ from typing import Final
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-LONGEST_SECONDS: Final = (2**63 - 1) / 1e9  # what the reference can count, 292 years
+DURATION_SECONDS_MAX: Final = (2**63 - 1) / 1e9  # what the reference can count, 292 years
 
 
 def parse_duration(text: str) -> float:
@@ -22,7 +22,7 @@ def parse_duration(text: str) -> float:
     while part := _PART.match(body, at):
         seconds += float(part[1]) * _UNITS[part[2]]
         at = part.end()
-    if at == 0 or at != len(body) or seconds > LONGEST_SECONDS:
+    if at == 0 or at != len(body) or seconds > DURATION_SECONDS_MAX:
         raise ValueError(f"invalid duration {text!r}")
     return sign * seconds
 

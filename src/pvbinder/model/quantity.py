@@ -1,9 +1,9 @@
 """Amounts of storage, exact: parsed, compared, added and printed as Kubernetes does it.
 
 QUANTITY-1  Exact: a value is a whole number of nano-units; what is finer is rounded away from zero when parsed.
-QUANTITY-2  Bounded: a text of more than `MAX_TEXT` characters or an exponent beyond ±`MAX_EXPONENT` is an error, so no
-            text, however short, costs more than a few hundred bytes. Binary suffixes are capped at 2^63-1, as in the
-            reference; decimal ones are not.
+QUANTITY-2  Bounded: a text of more than `QUANTITY_CHARACTERS_MAX` characters or an exponent beyond ±`EXPONENT_MAX` is
+            an error, so no text, however short, costs more than a few hundred bytes. Binary suffixes are capped at
+            2^63-1, as in the reference; decimal ones are not.
 QUANTITY-3  Printed as the reference prints it: with the largest suffix of its own family that needs no fraction.
 QUANTITY-4  Equal by value: `1Gi` and `1024Mi` compare and hash alike.
 """
@@ -20,12 +20,12 @@ from pvbinder.model.errors import PvbinderError
 
 Format = Literal["BinarySI", "DecimalSI", "DecimalExponent"]
 
-MAX_TEXT: Final = 1024
-MAX_EXPONENT: Final = 1000
+QUANTITY_CHARACTERS_MAX: Final = 1024
+EXPONENT_MAX: Final = 1000
 
 _NANO: Final = 10**9
 _MILLI: Final = 10**6  # a milli-unit in nano-units
-_BINARY_CAP: Final = (2**63 - 1) * _NANO
+_BINARY_NANO_MAX: Final = (2**63 - 1) * _NANO
 _BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _DECIMAL_SUFFIXES: Final = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
@@ -121,7 +121,7 @@ ZERO: Final = Quantity(0)
 @lru_cache(maxsize=8192)
 def parse_quantity(text: str) -> Quantity:
     """Return the quantity that `text` means, or raise `QuantityError` (QUANTITY-1, QUANTITY-2)."""
-    shape = _SHAPE.fullmatch(text) if 0 < len(text) <= MAX_TEXT else None
+    shape = _SHAPE.fullmatch(text) if 0 < len(text) <= QUANTITY_CHARACTERS_MAX else None
     if shape is None:
         raise QuantityError(WRONG_FORMAT)
     sign, whole, fraction, suffix = shape.groups()
@@ -131,8 +131,8 @@ def parse_quantity(text: str) -> Quantity:
     format_: Format
     if suffix in _BINARY:
         format_, nano = "BinarySI", _divide_away(int(digits) * _NANO << _BINARY[suffix], 10 ** len(fraction))
-        if nano > _BINARY_CAP:
-            nano = _BINARY_CAP
+        if nano > _BINARY_NANO_MAX:
+            nano = _BINARY_NANO_MAX
         elif nano < _NANO:
             format_ = "DecimalSI"
         keeps_text = not fraction and int(whole) & 7 != 0 and len(whole) + _BINARY[suffix] * 3 // 10 <= 14
@@ -161,7 +161,7 @@ def _decimal_suffix(suffix: str) -> tuple[int, Format]:
             exponent = int(suffix[1:])
         except ValueError:
             raise QuantityError(WRONG_SUFFIX) from None
-        if abs(exponent) <= MAX_EXPONENT:
+        if abs(exponent) <= EXPONENT_MAX:
             return exponent, "DecimalExponent"
     raise QuantityError(WRONG_SUFFIX)
 

@@ -18,7 +18,7 @@ from pvbinder.model.quantity import Quantity, QuantityError, parse_quantity
 from pvbinder.model.selectors import Labels, LabelSelector, NodeSelector, SelectorError
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
-_REMEMBERED: Final = 1024  # parsed pods and nodes: those that wait and those that are looked at for them
+_PARSED_KEPT_MAX: Final = 1024  # parsed pods and nodes: those that wait and those that are looked at for them
 
 
 class Toleration(Struct, frozen=True, rename="camel"):
@@ -210,7 +210,7 @@ def demands_of(pod: Pod) -> PodDemands:
     return _demands(pod.raw)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_PARSED_KEPT_MAX)
 def _demands(raw: bytes) -> PodDemands:
     spec = _decoded(_pods, raw, "Pod").spec or _NO_POD_SPEC
     affinity = spec.affinity.node_affinity if spec.affinity is not None else None
@@ -228,7 +228,7 @@ def state_of(node: Node) -> NodeState:
     return _state(node.raw)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_PARSED_KEPT_MAX)
 def _state(raw: bytes) -> NodeState:
     spec = _decoded(_nodes, raw, "Node").spec or _NO_NODE_SPEC
     return NodeState(bool(spec.unschedulable), spec.taints or ())

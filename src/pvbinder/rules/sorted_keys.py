@@ -1,7 +1,7 @@
 """Keys in ascending order that can be added and removed at any time, at a cost that hardly grows with their number.
 
 A list of short sorted lists: a place is found by two binary searches, and adding or removing moves at most
-`CHUNK` keys. A million keys cost about the same per operation as a thousand.
+`CHUNK_KEYS_MAX` keys. A million keys cost about the same per operation as a thousand.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 Key: TypeAlias = tuple[int, str]
 
-CHUNK: Final = 512  # keys per chunk at most; half of that after a split
+CHUNK_KEYS_MAX: Final = 512  # keys per chunk at most; half of that after a split
 
 
 class SortedKeys:
@@ -23,7 +23,7 @@ class SortedKeys:
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         ordered = sorted(set(keys))
         self._length = len(ordered)
-        half = CHUNK // 2
+        half = CHUNK_KEYS_MAX // 2
         self._chunks = [ordered[start : start + half] for start in range(0, len(ordered), half)]
         self._lasts = [chunk[-1] for chunk in self._chunks]  # the greatest key of each chunk
         self._last_numbers = [key[0] for key in self._lasts]  # and its number alone: far quicker to compare
@@ -46,7 +46,7 @@ class SortedKeys:
         at = min(bisect_left(self._lasts, key), len(self._chunks) - 1)
         chunk = self._chunks[at]
         insort(chunk, key)
-        if len(chunk) > CHUNK:
+        if len(chunk) > CHUNK_KEYS_MAX:
             half = len(chunk) // 2
             self._chunks[at : at + 1] = [chunk[:half], chunk[half:]]
             self._lasts[at : at + 1] = [chunk[half - 1], chunk[-1]]

@@ -48,8 +48,8 @@ Observer: TypeAlias = Callable[[str, Operation, bool, float], None]  # plugin, o
 
 SUCCESSES = (Provisioned, Deleted, Recycled, RunPod)
 TIMEOUT_SECONDS = 600.0
-MOST_AT_ONCE = 16
-MOST_IDLE = 16  # threads that wait for a job
+CALLS_AT_ONCE_MAX = 16
+IDLE_THREADS_MAX = 16  # threads that wait for a job
 IDLE_SECONDS = 5.0
 
 log = logs.get(__name__)
@@ -81,7 +81,7 @@ class PluginCalls:
         catalogue: Catalogue,
         *,
         timeout_seconds: float = TIMEOUT_SECONDS,
-        most_at_once: int = MOST_AT_ONCE,
+        most_at_once: int = CALLS_AT_ONCE_MAX,
         observe: Observer | None = None,
         aside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
@@ -233,7 +233,7 @@ class _Threads(Executor):
                         return
                 continue  # a job is on its way to us
             with self._lock:
-                if len(self._idle) >= MOST_IDLE:
+                if len(self._idle) >= IDLE_THREADS_MAX:
                     return
                 self._idle.append(jobs)
 

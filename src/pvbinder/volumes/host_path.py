@@ -40,7 +40,7 @@ from pvbinder.volumes.removal import RemovalRefusedError, remove_tree
 PROVISION_ROOT: Final = "/tmp/hostpath_pv"  # noqa: S108  (the reference's)
 DELETABLE: Final = re.compile(r"/tmp/.+")  # noqa: S108  (the reference's; searched, not matched)
 CREATED_BY_US: Final = "hostpath-dynamic-provisioner"
-MODE: Final = 0o750
+DIRECTORY_MODE: Final = 0o750
 _DIRECTORIES: Final = uuid.UUID(
     "6f1f4f1e-0f0c-4b7c-9d0e-7c1b5f0d3a52"
 )  # the names of our directories, made from volumes'
@@ -115,14 +115,14 @@ class HostPathPlugin:
         Files in it were not put there for this claim as it is now: then the directory gets a name by chance.
         """
         root = self._provision_root
-        directory = open_root(root, chosen=True, make_mode=MODE)
+        directory = open_root(root, chosen=True, make_mode=DIRECTORY_MODE)
         try:
             if os.fstat(directory).st_uid not in (os.geteuid(), 0):
                 raise PermissionError(1, "the directory belongs to somebody else", root)
             name = str(uuid.uuid5(_DIRECTORIES, volume_name))
             if not _make_empty(directory, name):
                 name = str(uuid.uuid4())
-                os.mkdir(name, MODE, dir_fd=directory)
+                os.mkdir(name, DIRECTORY_MODE, dir_fd=directory)
             _give_mode(directory, name)
         finally:
             os.close(directory)
@@ -132,13 +132,13 @@ class HostPathPlugin:
 def _give_mode(parent: int, name: str) -> None:
     """Give the directory `name` its mode, whatever the umask took away; never to what a link leads to."""
     found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    if stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == MODE:
+    if stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == DIRECTORY_MODE:
         return
     # Without the right to read it, it can be opened as a place only, and that is changed by its address.
     as_place = getattr(os, "O_PATH", 0)
     opened = os.open(name, os.O_RDONLY | as_place | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        os.chmod(f"/proc/self/fd/{opened}" if as_place else opened, MODE)  # noqa: PTH101
+        os.chmod(f"/proc/self/fd/{opened}" if as_place else opened, DIRECTORY_MODE)  # noqa: PTH101
     finally:
         os.close(opened)
 
@@ -146,7 +146,7 @@ def _give_mode(parent: int, name: str) -> None:
 def _make_empty(parent: int, name: str) -> bool:
     """Make the directory `name`, or find it empty; False if something else is there."""
     try:
-        os.mkdir(name, MODE, dir_fd=parent)
+        os.mkdir(name, DIRECTORY_MODE, dir_fd=parent)
     except FileExistsError:
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():

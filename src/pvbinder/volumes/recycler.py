@@ -23,7 +23,7 @@ from pvbinder.volumes.plugin import RunPod
 IMAGE: Final = "registry.k8s.io/build-image/debian-base:bookworm-v1.0.6"
 SCRIPT: Final = 'test -e /scrub && find /scrub -mindepth 1 -delete && test -z "$(ls -A /scrub)" || exit 1'
 NAMESPACE: Final = "default"
-MOST_OF_A_TEMPLATE: Final = 1 << 20  # bytes
+TEMPLATE_BYTES_MAX: Final = 1 << 20  # bytes
 _GIB_NANO: Final = (1 << 30) * 10**9
 
 
@@ -93,7 +93,7 @@ def recycler_pod(volume: Volume, run: RunPod) -> Json:
 def read_template(path: str) -> Json:
     """Return the template in the file at `path`, YAML or JSON, or raise `RecyclerTemplateError` (RECYCLER-2)."""
     try:
-        text = read_file(path, bytes_max=MOST_OF_A_TEMPLATE)
+        text = read_file(path, bytes_max=TEMPLATE_BYTES_MAX)
     except UnreadableFileError as error:
         raise RecyclerTemplateError(f"failed to read file path {path}: {error.reason}") from error
     if not text:

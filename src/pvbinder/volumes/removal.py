@@ -29,7 +29,7 @@ from pvbinder.volumes.directories import LinkRefusedError, open_below, open_root
 
 Mount: TypeAlias = tuple[int, int | None]
 
-MOST_OPEN = 32  # directories open at a time; what lies deeper is first moved up
+OPEN_DIRECTORIES_MAX = 32  # directories open at a time; what lies deeper is first moved up
 
 
 class RemovalRefusedError(PvbinderError):
@@ -115,7 +115,7 @@ def _empty(top: int, mount: Mount) -> bool:
                 name = level.directories.pop()
                 if _remove_empty(level.directory, name):
                     continue
-                if len(levels) < MOST_OPEN:
+                if len(levels) < OPEN_DIRECTORIES_MAX:
                     below = _enter(level.directory, name, mount)
                     levels.append(_Level(below, name, []))
                     levels[-1].directories = _remove_files(below)

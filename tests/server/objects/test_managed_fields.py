@@ -15,7 +15,7 @@ import pytest
 from tests.server.objects.schema.kinds import CLAIM, CONFIG_MAP, POD
 
 from pvbinder.server.objects.kind import Json, ServedKind, Subresource
-from pvbinder.server.objects.managed_fields import MAX_UPDATERS, record_update
+from pvbinder.server.objects.managed_fields import UPDATERS_MAX, record_update
 from pvbinder.server.objects.typed import compare
 
 WITH_STATUS = ServedKind(CLAIM.resource, CLAIM.singular, CLAIM.schema, subresources=(Subresource("status"),))
@@ -174,7 +174,7 @@ def test_managed_5_only_so_many_updaters_are_kept() -> None:
         new["metadata"]["labels"][f"l{number}"] = "x"
         obj = write(new, obj, f"m{number:02}", at=f"2024-01-02T00:00:{number:02}Z")
     entries = owned(obj)
-    assert len(entries) == MAX_UPDATERS
+    assert len(entries) == UPDATERS_MAX
     assert "ancient-changes" in entries
     labels = set()
     for fields in entries.values():

@@ -12,7 +12,7 @@ from tests.server.objects.schema.kinds import CONFIG_MAP, POD
 from pvbinder.server.errors import ApiError
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.objects.patches import (
-    MAX_OPERATIONS,
+    OPERATIONS_MAX,
     PatchType,
     apply_patch,
     json_patch,
@@ -80,7 +80,7 @@ JSON_REFUSED = {
     "a list for the whole document": ([{"op": "add", "path": "", "value": []}], 422),
     "a copy of no element": ([{"op": "copy", "from": "/metadata/finalizers/7", "path": "/x"}], 422),
     "no pointer": ([{"op": "add", "path": "data", "value": 1}], 422),
-    "too many": ([{"op": "test", "path": "/data/k", "value": "v"}] * (MAX_OPERATIONS + 1), 413),
+    "too many": ([{"op": "test", "path": "/data/k", "value": "v"}] * (OPERATIONS_MAX + 1), 413),
     "a bomb": (
         [{"op": "add", "path": "/x", "value": ["y" * 1000]}, *([{"op": "copy", "from": "/x", "path": "/x/-"}] * 30)],
         422,

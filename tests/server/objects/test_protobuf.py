@@ -11,7 +11,7 @@ from tests.protobuf_wire import entry, envelope, field, varint
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.kinds.registry import BUILT_IN
-from pvbinder.server.objects.protobuf import DEPTH_LIMIT, FIELD_LIMIT, MAGIC, ProtobufError, decode
+from pvbinder.server.objects.protobuf import FIELDS_MAX, MAGIC, MESSAGES_DEEP_MAX, ProtobufError, decode
 from pvbinder.server.objects.protobuf_messages import messages
 from pvbinder.server.objects.schema.types import CATALOGUE
 
@@ -130,7 +130,7 @@ def test_values_that_json_shows_in_two_forms_and_numbers_with_a_fraction() -> No
 
 def test_a_schema_within_schemas_without_end_is_refused() -> None:
     schema = field(5, "object")
-    for _ in range(DEPTH_LIMIT + 1):
+    for _ in range(MESSAGES_DEEP_MAX + 1):
         schema = field(28, schema)
     definition = field(2, field(7, field(4, field(1, schema))))
     with pytest.raises(ProtobufError, match="exceeded max depth"):
@@ -155,8 +155,8 @@ def test_what_a_message_shows_in_place_and_what_is_a_value_of_its_own() -> None:
 
 
 def test_more_fields_than_an_object_has_are_refused() -> None:
-    with pytest.raises(ProtobufError, match=f"more than {FIELD_LIMIT} fields"):
-        decode(envelope("v1", "ConfigMap", field(99, "") * (FIELD_LIMIT + 1)), "X", "v1")
+    with pytest.raises(ProtobufError, match=f"more than {FIELDS_MAX} fields"):
+        decode(envelope("v1", "ConfigMap", field(99, "") * (FIELDS_MAX + 1)), "X", "v1")
 
 
 SCALARS = {

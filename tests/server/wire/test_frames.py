@@ -13,8 +13,8 @@ from tests.server.attackers import frame
 from pvbinder.server.wire.frames import (
     FRAME_BYTES_MAX,
     HEAD_BYTES_MAX,
-    IDLE_FRAMES_A_SECOND,
     IDLE_FRAMES_MAX,
+    IDLE_FRAMES_PER_SECOND,
     PREFACE,
     Flood,
     Frames,
@@ -74,7 +74,7 @@ def test_frame_2_they_are_forgiven_by_answers_bodies_and_time(monkeypatch: pytes
     for _ in range(3000):
         frames.take(frame(0, 0, 1, bytes(2000)) + PING)
     monkeypatch.setattr(time, "monotonic", lambda: frames._since + 3600.0)
-    frames.take(PING * (IDLE_FRAMES_MAX + 60 * IDLE_FRAMES_A_SECOND))
+    frames.take(PING * (IDLE_FRAMES_MAX + 60 * IDLE_FRAMES_PER_SECOND))
 
 
 def test_frame_2_padding_is_no_work() -> None:

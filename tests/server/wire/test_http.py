@@ -19,7 +19,7 @@ from tests.server.serving import ADMIN, MAPS, Serving, config_map, serving
 from pvbinder.server.identity.impersonation import Impersonation, read_impersonation
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.wire.http import Listener, ListenError
-from pvbinder.server.wire.messages import BODY_LIMIT, Timeouts
+from pvbinder.server.wire.messages import BODY_BYTES_MAX, Timeouts
 
 PATIENCE_SECONDS = 20.0  # for what must happen; nothing here takes a second
 
@@ -185,7 +185,7 @@ async def test_large_answers_are_compressed_for_those_who_take_it(tmp_path: Path
 async def test_listener_1_a_body_of_10_mb_is_refused_and_the_server_goes_on(tmp_path: Path) -> None:
     async with listening(tmp_path) as server:
         answer = await server.once(request("POST", MAPS, b"x" * 10_000_000))
-        assert (answer.status, answer.json["message"]) == (413, f"Request entity too large: limit is {BODY_LIMIT}")
+        assert (answer.status, answer.json["message"]) == (413, f"Request entity too large: limit is {BODY_BYTES_MAX}")
         assert (await server.once(request("GET", MAPS))).status == 200
 
 

@@ -36,7 +36,7 @@ from pvbinder.server.identity.impersonation import Impersonation, read_impersona
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.wire import http2
 from pvbinder.server.wire.http import Listener
-from pvbinder.server.wire.messages import BODY_LIMIT, Timeouts
+from pvbinder.server.wire.messages import BODY_BYTES_MAX, Timeouts
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HELLO = PREFACE + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # and no settings
@@ -296,7 +296,7 @@ async def test_http2_1_a_write_that_has_begun_goes_on_without_its_client(tmp_pat
 async def test_http2_1_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(tmp_path: Path) -> None:
     async with listening(tmp_path) as server, server.client() as client:
         number = client.ask("POST", MAPS, ends=False)
-        for _ in range(BODY_LIMIT // 16_000 + 2):
+        for _ in range(BODY_BYTES_MAX // 16_000 + 2):
             while client.http.local_flow_control_window(number) < 16_000:
                 await client.read()
             client.http.send_data(number, bytes(16_000))
@@ -332,7 +332,7 @@ async def test_of_several_credentials_the_first_counts_and_values_stay_apart(tmp
 async def test_http2_1_only_so_much_of_unfinished_bodies_is_held_for_one_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http2, "HELD", 50_000)
+    monkeypatch.setattr(http2, "HELD_BYTES_MAX", 50_000)
     async with listening(tmp_path) as server, server.client() as client:
         first, second = (client.ask("POST", MAPS, b'"' * 30_000, ends=False) for _ in range(2))
         answer = await client.answer(second)
@@ -353,10 +353,10 @@ async def test_http2_1_a_half_sent_body_is_given_up(tmp_path: Path) -> None:
 async def test_http2_2_more_streams_than_allowed_are_refused(tmp_path: Path) -> None:
     async with listening(tmp_path) as server, server.client() as client:
         await client.fetch("GET", MAPS)  # the settings have come
-        assert client.http.remote_settings.max_concurrent_streams == http2.STREAMS
-        client.http.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 10 * http2.STREAMS
+        assert client.http.remote_settings.max_concurrent_streams == http2.STREAMS_MAX
+        client.http.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 10 * http2.STREAMS_MAX
         client.http.remote_settings.acknowledge()
-        for _ in range(http2.STREAMS + 10):
+        for _ in range(http2.STREAMS_MAX + 10):
             client.ask("GET", f"{MAPS}?watch=true")
         await client.event(ConnectionTerminated)
         assert await client.closed()
@@ -365,7 +365,7 @@ async def test_http2_2_more_streams_than_allowed_are_refused(tmp_path: Path) -> 
 async def test_http2_2_who_opens_streams_only_to_reset_them_is_put_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http2, "RESETS", 50)
+    monkeypatch.setattr(http2, "RESETS_MAX", 50)
     async with listening(tmp_path) as server, server.client() as client, server.client() as other:
         for _ in range(60):
             client.http.reset_stream(client.ask("GET", MAPS))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pvbinder.server.errors import ApiError
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.wire import messages
-from pvbinder.server.wire.messages import QUERY_FIELD_LIMIT, compress_if_large, header_fields, read_target
+from pvbinder.server.wire.messages import QUERY_FIELDS_MAX, compress_if_large, header_fields, read_target
 
 
 @given(st.text(max_size=200))
@@ -23,20 +23,20 @@ def test_message_1_any_target_is_read(target: str) -> None:
 
 
 def test_message_1_a_query_has_so_many_parameters() -> None:
-    assert len(read_target("/x?" + "a=1&" * (QUERY_FIELD_LIMIT - 1))[1]["a"]) == QUERY_FIELD_LIMIT - 1
+    assert len(read_target("/x?" + "a=1&" * (QUERY_FIELDS_MAX - 1))[1]["a"]) == QUERY_FIELDS_MAX - 1
     with pytest.raises(ApiError) as refused:
-        read_target("/x?" + "a=1&" * (QUERY_FIELD_LIMIT + 1))
+        read_target("/x?" + "a=1&" * (QUERY_FIELDS_MAX + 1))
     assert refused.value.code == 400
 
 
 @pytest.mark.parametrize(
     ("accepted", "size", "is_packed"),
     [
-        ("gzip", messages.GZIP_LEAST + 1, True),
-        ("deflate, gzip", messages.GZIP_LEAST + 1, True),
-        ("gzip;q=0.5", messages.GZIP_LEAST + 1, False),
-        ("", messages.GZIP_LEAST + 1, False),
-        ("gzip", messages.GZIP_LEAST, False),
+        ("gzip", messages.GZIP_BYTES_MIN + 1, True),
+        ("deflate, gzip", messages.GZIP_BYTES_MIN + 1, True),
+        ("gzip;q=0.5", messages.GZIP_BYTES_MIN + 1, False),
+        ("", messages.GZIP_BYTES_MIN + 1, False),
+        ("gzip", messages.GZIP_BYTES_MIN, False),
     ],
 )
 async def test_message_2_large_answers_are_packed_for_who_takes_it(accepted: str, size: int, is_packed: bool) -> None:
@@ -55,10 +55,10 @@ async def test_message_2_large_answers_are_packed_outside_of_the_loop(monkeypatc
         return pack(body)
 
     monkeypatch.setattr(messages, "_gzip", told)
-    response = ApiResponse(200, b"x" * (messages.GZIP_LEAST + 1))
+    response = ApiResponse(200, b"x" * (messages.GZIP_BYTES_MIN + 1))
     await compress_if_large(ApiRequest("GET", "/", headers={"accept-encoding": "gzip"}), response)
     assert threads != [threading.main_thread()]
-    assert len(gzip.decompress(response.body)) == messages.GZIP_LEAST + 1
+    assert len(gzip.decompress(response.body)) == messages.GZIP_BYTES_MIN + 1
 
 
 @given(st.text(min_size=1, max_size=50))

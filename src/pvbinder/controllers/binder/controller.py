@@ -41,7 +41,7 @@ from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.volumes.calls import PluginCalls
 
 SYNC_PERIOD_SECONDS: Final = 15.0  # --pvclaimbinder-sync-period
-CONCURRENCY: Final = 64  # keys of each queue in work at once
+CONCURRENT_SYNCS_MAX: Final = 64  # keys of each queue in work at once
 FIRST_VOLUMES_SECONDS: Final = 10.0  # how long claims wait at the start for the volumes to settle
 OBJECTS_PER_TURN: Final = 500  # of a resync, before others get theirs
 SCHEDULER_SECONDS: Final = 1.0  # how long a scheduler has for a new pod before its claim says that it waits for one
@@ -80,7 +80,7 @@ class Binder:
         *,
         settings: Settings = DEFAULTS,
         sync_period_seconds: float = SYNC_PERIOD_SECONDS,
-        concurrency: int = CONCURRENCY,
+        concurrency: int = CONCURRENT_SYNCS_MAX,
         provision_pause_seconds: float = PAUSE_SECONDS,
         limits: RateLimits | None = None,
         now: Callable[[], float] | None = None,

@@ -28,7 +28,7 @@ from pvbinder.rules.settings import Settings
 from pvbinder.volumes.calls import PluginCalls
 from pvbinder.volumes.plugin import Deleted, Failed, InUse, Provisioned, ProvisionRequest
 
-ATTEMPTS = 5  # to save a volume, and to delete its asset again (PR-15, PR-17)
+ATTEMPTS_MAX = 5  # to save a volume, and to delete its asset again (PR-15, PR-17)
 PAUSE_SECONDS = 10.0
 
 log = logs.get(__name__)
@@ -149,7 +149,7 @@ class VolumeProvisioner:
     async def _try_to_save(self, document: Json) -> str | None:
         """PR-15: create the volume; return the last problem if no attempt is known to have succeeded."""
         problem = ""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS_MAX):
             if attempt:
                 await asyncio.sleep(self._pause_seconds)
             try:
@@ -193,7 +193,7 @@ class VolumeProvisioner:
             self._reporter.on_claim(claim, events.cleanup_failed(claim.key, "no deletable volume plugin matched"))
             return
         problem = ""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS_MAX):
             if attempt:
                 await asyncio.sleep(self._pause_seconds)
             proof = await self._prove(volume.name)

@@ -7,7 +7,7 @@ from typing import Final
 from pvbinder.model.objects import Pod, PodKey
 
 NETWORK: Final = "10.244"
-_SIZE: Final = 256 * 254
+_ADDRESSES: Final = 256 * 254
 
 
 class PodAddresses:
@@ -24,9 +24,9 @@ class PodAddresses:
         if known is not None:
             return known
         address = ""
-        for _ in range(_SIZE):
+        for _ in range(_ADDRESSES):
             address = f"{NETWORK}.{self._next // 254}.{self._next % 254 + 1}"
-            self._next = (self._next + 1) % _SIZE
+            self._next = (self._next + 1) % _ADDRESSES
             if address not in self._used:
                 break
         self._take(pod, address)

@@ -37,7 +37,7 @@ from pvbinder.rules.pod_lifecycle import Remove, Report, Wait, decide_lifecycle,
 from pvbinder.rules.pod_status import Address
 
 EVENT_SOURCE: Final = "kubelet"
-CONCURRENCY: Final = 16
+CONCURRENT_SYNCS_MAX: Final = 16
 
 log = logs.get(__name__)
 
@@ -85,7 +85,7 @@ class Kubelet:
         self._pod_queue: WorkQueue[PodKey] = WorkQueue(
             "kubelet pods",
             self._sync_pod,
-            concurrency=CONCURRENCY,
+            concurrency=CONCURRENT_SYNCS_MAX,
             failure_message="could not run pod",
             key_field="pod",
         )

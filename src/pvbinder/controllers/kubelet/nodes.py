@@ -18,7 +18,7 @@ from pvbinder.rules.pod_status import stamp
 KUBELET_ANNOTATION: Final = "pvbinder.io/kubelet"
 HOST_IP: Final = "127.0.0.1"
 KUBELET_VERSION: Final = "v1.36.0+pvbinder"
-CONFLICTS: Final = 5
+CONFLICTS_MAX: Final = 5
 NOT_READY_TAINT: Final = "node.kubernetes.io/not-ready"
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _HEALTH: Final = (  # condition, reason, message of what a node has enough of
@@ -61,7 +61,7 @@ async def create_node(
         if not failure.is_already_exists:
             raise
         node = await client.get(NODES, name)
-    for _ in range(CONFLICTS):
+    for _ in range(CONFLICTS_MAX):
         try:
             return await make_ready(client, node, now())
         except ApiFailure as failure:

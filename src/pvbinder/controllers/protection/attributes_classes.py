@@ -24,7 +24,7 @@ from pvbinder.model.names import VAC_PROTECTION_FINALIZER
 from pvbinder.model.objects import AttributesClassName, Claim, Volume, VolumeAttributesClass
 from pvbinder.rules.protection import RemoveFinalizer, attributes_classes_of, decide_attributes_class, needs_attention
 
-CONCURRENCY: Final = 4
+CONCURRENT_SYNCS_MAX: Final = 4
 
 T = TypeVar("T", Claim, Volume)
 
@@ -45,7 +45,7 @@ class AttributesClassProtectionController:
         self._queue: WorkQueue[AttributesClassName] = WorkQueue(
             "vacprotection",
             self._sync,
-            concurrency=CONCURRENCY,
+            concurrency=CONCURRENT_SYNCS_MAX,
             key_field="vac",
             failure_message=lambda name, error: f"VAC {name} failed with : {error}",
         )

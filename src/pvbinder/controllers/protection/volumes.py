@@ -19,7 +19,7 @@ from pvbinder.model.names import PV_PROTECTION_FINALIZER
 from pvbinder.model.objects import Volume, VolumeName
 from pvbinder.rules.protection import decide_volume, needs_attention
 
-CONCURRENCY: Final = 16
+CONCURRENT_SYNCS_MAX: Final = 16
 
 log = logs.get(__name__)
 
@@ -33,7 +33,7 @@ class VolumeProtectionController:
         self._queue: WorkQueue[VolumeName] = WorkQueue(
             "pvprotection",
             self._sync,
-            concurrency=CONCURRENCY,
+            concurrency=CONCURRENT_SYNCS_MAX,
             key_field="pv",
             failure_message=lambda name, error: f"PV {name} failed with : {error}",
         )

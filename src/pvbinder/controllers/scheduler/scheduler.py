@@ -54,7 +54,7 @@ from pvbinder.rules.scheduling import (
 
 EVENT_SOURCE: Final = DEFAULT_SCHEDULER
 BIND_TIMEOUT_SECONDS: Final = 600.0  # as the reference's VolumeBinding plugin waits
-CONCURRENCY: Final = 16
+CONCURRENT_SYNCS_MAX: Final = 16
 BINDING_VOLUMES: Final = 'running PreBind plugin "VolumeBinding": binding volumes: '  # how the reference begins
 LIMITS: Final = RateLimits(first_seconds=0.1, most_seconds=10.0)
 
@@ -109,7 +109,7 @@ class Scheduler:
         self._queue: WorkQueue[PodKey] = WorkQueue(
             self.name,
             self._sync,
-            concurrency=CONCURRENCY,
+            concurrency=CONCURRENT_SYNCS_MAX,
             limits=LIMITS,
             failure_message="could not place pod",
             key_field="pod",

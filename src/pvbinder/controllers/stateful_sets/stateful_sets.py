@@ -46,7 +46,7 @@ from pvbinder.rules.stateful_sets import (
 EVENT_SOURCE: Final = "statefulset-controller"
 RESOURCE: Final = Resource("apps", "v1", "StatefulSet", "statefulsets", True)
 STATEFUL_SETS: Final[Kind[StatefulSet]] = Kind(RESOURCE, parse_stateful_set)
-CONCURRENCY: Final = 5  # --concurrent-statefulset-syncs
+CONCURRENT_SYNCS_MAX: Final = 5  # --concurrent-statefulset-syncs
 
 log = logs.get(__name__)
 
@@ -81,7 +81,7 @@ class StatefulSets:
         self._pods_by_controller = self._pods.add_index("controller", _controllers_of)
         self._pods_created = self._pods_deleted = self._claims_created = 0
         self._queue: WorkQueue[StatefulSetKey] = WorkQueue(
-            "statefulset", self._sync, concurrency=CONCURRENCY, failure_message="could not sync stateful set"
+            "statefulset", self._sync, concurrency=CONCURRENT_SYNCS_MAX, failure_message="could not sync stateful set"
         )
 
     def queues(self) -> Iterator[QueueStatistics]:

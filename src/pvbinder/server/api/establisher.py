@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 
 USER: Final = UserInfo("system:apiserver", groups=("system:masters",))
 _STORE_NAME: Final = DEFINITIONS.qualified
-_LONGEST_WAIT: Final = 300.0  # seconds; only so that a wait is never for ever
-_AT_ONCE: Final = 100
+_WAIT_SECONDS_MAX: Final = 300.0  # seconds; only so that a wait is never for ever
+_OBJECTS_PER_TURN: Final = 100
 _LIGHT_BYTES_MAX: Final = 64 << 10
 
 
@@ -93,8 +93,8 @@ class Establisher:
 
     async def _follow(self, cursor: Cursor, removals: asyncio.TaskGroup) -> None:
         while not self._store.closed:
-            await cursor.wait(asyncio.get_running_loop().time() + _LONGEST_WAIT)
-            for change in cursor.take(_AT_ONCE):
+            await cursor.wait(asyncio.get_running_loop().time() + _WAIT_SECONDS_MAX)
+            for change in cursor.take(_OBJECTS_PER_TURN):
                 if change.deleted:
                     self._withdraw(change.key)
                 else:
@@ -187,9 +187,9 @@ class Establisher:
             await self._send("DELETE", kind.resource.path(namespace or None, name))
         with contextlib.closing(cursor):
             while not self._store.closed and any(True for _ in self._store.objects(where)):
-                await cursor.wait(asyncio.get_running_loop().time() + _LONGEST_WAIT)
+                await cursor.wait(asyncio.get_running_loop().time() + _WAIT_SECONDS_MAX)
                 with contextlib.suppress(HistoryLost):
-                    cursor.take(_AT_ONCE)
+                    cursor.take(_OBJECTS_PER_TURN)
 
     async def _patch(self, path: str, patch: Json) -> None:
         await self._send("PATCH", path, msgspec.json.encode(patch))

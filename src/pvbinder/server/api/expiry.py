@@ -17,7 +17,7 @@ from pvbinder.server.store import Store, WriteFailed
 
 EVENT_SECONDS = 3600.0
 SWEEP_SECONDS = 60.0
-AT_ONCE = 200  # deletions in one turn of the loop
+DELETIONS_PER_TURN = 200  # deletions in one turn of the loop
 
 
 class Expiry:
@@ -47,9 +47,9 @@ class Expiry:
     async def _forget(self, revision: int) -> None:
         """Delete what has not been written after `revision`."""
         keys = [key for key, stored in self._store.objects(self._kind) if stored.revision <= revision]
-        for start in range(0, len(keys), AT_ONCE):
+        for start in range(0, len(keys), DELETIONS_PER_TURN):
             pending = []
-            for key in keys[start : start + AT_ONCE]:
+            for key in keys[start : start + DELETIONS_PER_TURN]:
                 head = self._store.head(self._kind, key)
                 if head is not None and head.revision <= revision:
                     pending.append(self._store.delete(self._kind, key)[1])

@@ -39,8 +39,8 @@ from pvbinder.server.store.database import DataDirectoryError
 
 log = logging.getLogger(__name__)
 
-_SHOWN_PROBLEMS: Final = 10
-_AT_ONCE: Final = 200  # objects between two turns of the loop
+_PROBLEMS_SHOWN_MAX: Final = 10
+_OBJECTS_PER_TURN: Final = 200  # objects between two turns of the loop
 _LAST: Final = 2**63  # where objects without a resourceVersion are in the order
 
 
@@ -194,7 +194,7 @@ async def _take_all(load: _Load, found: Iterable[tuple[str, Json]]) -> None:
     while documents:
         load.take(*documents.pop())
         number += 1
-        if number % _AT_ONCE == 0:
+        if number % _OBJECTS_PER_TURN == 0:
             await asyncio.sleep(0)
 
 
@@ -205,7 +205,7 @@ class _UnfitError(PvbinderError):
 def _refused(problems: list[str]) -> LoadRefused:
     if len(problems) == 1:
         return LoadRefused(problems[0], hint="nothing was loaded")
-    shown = problems[:_SHOWN_PROBLEMS]
+    shown = problems[:_PROBLEMS_SHOWN_MAX]
     more = [f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []
     return LoadRefused(f"{len(problems)} objects can't be loaded, so nothing was", hint="\n".join(shown + more))
 

@@ -47,7 +47,7 @@ DEFAULT_SECONDS = 3600
 LEAST_SECONDS = 600
 MOST_SECONDS = 1 << 32
 LEEWAY_SECONDS = 60  # between clocks, and for what is being deleted, as in the reference
-LONGEST_TOKEN = 16 << 10
+TOKEN_BYTES_MAX = 16 << 10
 SECRET_NAME = "service-account.key"  # noqa: S105  (a file's name)
 SECRET_BYTES = 32
 SECRET_BYTES_DIFFERENT = 12  # 32 random bytes have fewer different ones once in 10^20
@@ -233,7 +233,7 @@ class ServiceAccountTokens:
     def _verified(self, token: str) -> dict[str, Any] | None:
         """Return the claims of a token with our signature."""
         signed, _, signature = token.encode("utf-8", "surrogateescape").rpartition(b".")
-        if len(token) > LONGEST_TOKEN or signed.count(b".") != 1:
+        if len(token) > TOKEN_BYTES_MAX or signed.count(b".") != 1:
             return None
         if not hmac.compare_digest(_encoded(self._signature(signed)), signature):
             return None

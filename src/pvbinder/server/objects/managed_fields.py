@@ -8,7 +8,7 @@ MANAGED-3  An object without ``managedFields`` that isn't new gets none until so
            them away for good with ``[{}]``.
 MANAGED-4  Fields that a write can't reach (the status for a write to the object, the rest for one to the status) are
            nobody's by that write.
-MANAGED-5  At most `MAX_UPDATERS` managers by update are kept apart; the oldest become ``ancient-changes``.
+MANAGED-5  At most `UPDATERS_MAX` managers by update are kept apart; the oldest become ``ancient-changes``.
 MANAGED-6  An entry that was made through another version of a kind has the paths of that version, and loses what has
            changed as that version shows it.
 MANAGED-7  The cost follows what changed, not the size of the object: `typed.compare` walks only into differences, and
@@ -30,7 +30,7 @@ from pvbinder.server.objects.typed import Comparison, TypedError, compare
 
 Operation: TypeAlias = Literal["Apply", "Update"]
 
-MAX_UPDATERS: Final = 10
+UPDATERS_MAX: Final = 10
 NOTHING: Final[Mapping[Any, Any]] = {}
 
 # Paths that no manager owns: the server's own.
@@ -282,13 +282,13 @@ def _after_update(
 
 def _capped(entries: dict[Manager, Entry]) -> dict[Manager, Entry]:
     """Merge the oldest updaters when there are too many (MANAGED-5)."""
-    if len(entries) <= MAX_UPDATERS:
+    if len(entries) <= UPDATERS_MAX:
         return entries
     updaters = sorted(
         (entry for entry in entries.values() if entry.manager.operation == "Update"),
         key=lambda entry: (entry.time, entry.manager),
     )
-    surplus = len(updaters) - MAX_UPDATERS
+    surplus = len(updaters) - UPDATERS_MAX
     if surplus <= 0:
         return entries
     kept = dict(entries)

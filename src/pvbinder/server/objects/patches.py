@@ -3,8 +3,8 @@
 PATCHES-1  The document given is never changed, the result shares nothing with it.
 PATCHES-2  Every failure is an `ApiError` with the reference's status: a patch that is none is 400, one that doesn't fit
            the document 422, a strategic directive that makes no sense 500.
-PATCHES-3  Bounded: at most `MAX_OPERATIONS` operations (413), `MAX_COPIED` bytes copied, no result nested deeper than
-           a body may be.
+PATCHES-3  Bounded: at most `OPERATIONS_MAX` operations (413), `COPIED_BYTES_MAX` bytes copied, no result nested deeper
+           than a body may be.
 
 `apply_patch` is what the server calls: it also checks the result against the schema.
 """
@@ -41,8 +41,8 @@ _NOT_STRATEGIC: Final = (
     "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
     "application/merge-patch+json, application/apply-patch+yaml"
 )
-MAX_OPERATIONS: Final = 10_000
-MAX_COPIED: Final = 3 * 1024 * 1024
+OPERATIONS_MAX: Final = 10_000
+COPIED_BYTES_MAX: Final = 3 * 1024 * 1024
 
 
 def apply_patch(
@@ -92,11 +92,11 @@ def json_patch(doc: Json, patch: bytes) -> Json:
         return _copied(doc)
     if not isinstance(operations, list):
         raise bad_request(f"json: cannot unmarshal {_json_type(operations)} into Go value of type jsonpatch.Patch")
-    if len(operations) > MAX_OPERATIONS:
+    if len(operations) > OPERATIONS_MAX:
         raise ApiError(
             413,
             "RequestEntityTooLarge",
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}",
+            f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {len(operations)}",
         )
     for operation in operations:
         if operation is not None and not isinstance(operation, dict):
@@ -105,7 +105,7 @@ def json_patch(doc: Json, patch: bytes) -> Json:
             )
     patched = _copied(doc)
     try:
-        apply_operations(patched, operations, _texts_of(patch, operations), copied_bytes_max=MAX_COPIED)
+        apply_operations(patched, operations, _texts_of(patch, operations), copied_bytes_max=COPIED_BYTES_MAX)
     except JsonPatchError as error:
         raise _does_not_fit() from error
     return _of_bounded_depth(patched)

@@ -5,7 +5,7 @@ A body is ``k8s\0`` and a `runtime.Unknown` message, whose `raw` field is the ob
 are always JSON, which every client that sends protobuf accepts too.
 
 A field that isn't listed is passed over, as the reference does: it is one of a newer version. Bounded: nesting by
-`DEPTH_LIMIT`, work by `FIELD_LIMIT`, everything else by the body's length.
+`MESSAGES_DEEP_MAX`, work by `FIELDS_MAX`, everything else by the body's length.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.server.objects.protobuf_messages import messages
 
 MAGIC: Final = b"k8s\0"
-FIELD_LIMIT: Final = 50_000  # more than any object that fits into etcd has in earnest
-DEPTH_LIMIT: Final = 100  # messages; only schemas in custom resource definitions contain themselves
+FIELDS_MAX: Final = 50_000  # more than any object that fits into etcd has in earnest
+MESSAGES_DEEP_MAX: Final = 100  # messages; only schemas in custom resource definitions contain themselves
 
 
 class ProtobufError(PvbinderError):
@@ -56,12 +56,12 @@ class _Decoder:
     """Decodes one body; counts what it has read."""
 
     def __init__(self) -> None:
-        self._fields_left = FIELD_LIMIT
+        self._fields_left = FIELDS_MAX
         self._depth = 0
 
     def message(self, name: str, data: bytes) -> dict[str, Any]:
         """Decode one message."""
-        if self._depth > DEPTH_LIMIT:
+        if self._depth > MESSAGES_DEEP_MAX:
             raise ProtobufError("exceeded max depth")
         self._depth += 1
         table = messages()[name]
@@ -140,7 +140,7 @@ class _Decoder:
         at, end = 0, len(data)
         while at < end:
             if self._fields_left == 0:
-                raise ProtobufError(f"more than {FIELD_LIMIT} fields")
+                raise ProtobufError(f"more than {FIELDS_MAX} fields")
             self._fields_left -= 1
             tag, at = _varint(data, at)
             number, wire_type = tag >> 3, tag & 7

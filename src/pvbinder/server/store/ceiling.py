@@ -13,7 +13,7 @@ from pathlib import Path
 from pvbinder.server.files.private_files import replacing
 
 FILE_NAME = "ceiling"
-BLOCK = 100_000
+BLOCK_REVISIONS = 100_000
 
 
 def read_ceiling(directory: Path) -> int | None:

@@ -26,7 +26,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.server.files.disk import in_words, trouble_of, way_out
 from pvbinder.server.files.private_files import PrivateFileError, sync_directory
 from pvbinder.server.store.acknowledged import Acknowledged, AcknowledgedWriter, begin, read_acknowledged
-from pvbinder.server.store.ceiling import BLOCK, read_ceiling, write_ceiling
+from pvbinder.server.store.ceiling import BLOCK_REVISIONS, read_ceiling, write_ceiling
 from pvbinder.server.store.checksums import Totals, checksum_of, checksum_of_totals
 from pvbinder.server.store.directory import FILE_NAME, LAST_GOOD_NAME, LOCK_NAME, RECOVERED_NAME, lock_directory
 from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, UnusableError, WriteFailed, trouble_in
@@ -124,7 +124,7 @@ class Database:
         self._identity = sound.identity
         self._known = known
         if self._ceiling is None and known is not None and known.lines:
-            self._revision += BLOCK  # what was given out, and came to nothing, isn't known without it
+            self._revision += BLOCK_REVISIONS  # what was given out, and came to nothing, isn't known without it
 
     def _prepare(self) -> None:
         """Open the files for writing; on a full disk what is stored is served, and this is tried again by a write."""
@@ -364,8 +364,8 @@ class Database:
         try:
             self._keep_list(connection)
             if revision > (self._ceiling or 0):
-                write_ceiling(self.directory, revision + BLOCK)
-                self._ceiling = revision + BLOCK
+                write_ceiling(self.directory, revision + BLOCK_REVISIONS)
+                self._ceiling = revision + BLOCK_REVISIONS
             if len(statements) == 1:
                 connection.execute(*statements[0])
                 return

@@ -21,7 +21,7 @@ from pvbinder.server.store.state import Stored
 
 # The revision of an empty store. Not 0 or 1: those mean something else, or too little, to clients, and whoever asks for
 # changes since then must hear that they are expired.
-BEFORE_ANYTHING = 100
+EMPTY_STORE_REVISION = 100
 
 # The row with kind and key "" holds the revision of the last commit and the totals: in the same table, so that a batch
 # without deletions is one statement.
@@ -38,7 +38,7 @@ _ROWS_AT_ONCE = 1000  # SQLite takes 32 766 parameters in a statement
 def create(
     path: Path,
     objects: Iterable[tuple[str, str, Stored]] = (),
-    revision: int = BEFORE_ANYTHING,
+    revision: int = EMPTY_STORE_REVISION,
     identity: str = "",
 ) -> None:
     """Make a new file with `objects` in it, at `revision`."""
@@ -70,7 +70,7 @@ def create_empty(path: Path, *, keeps_list: bool) -> None:
         leftover.unlink(missing_ok=True)
     identity = secrets.token_hex(16) if keeps_list else ""
     if keeps_list:
-        begin(path.parent, identity, BEFORE_ANYTHING)
+        begin(path.parent, identity, EMPTY_STORE_REVISION)
     create(new, identity=identity)
     new.replace(path)
     sync_directory(path.parent)

@@ -34,7 +34,7 @@ from pvbinder.server.store.directory import FILE_NAME, LAST_GOOD_NAME, RECOVERED
 from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, UnusableError
 from pvbinder.server.store.findings import Current, Lost, MaybeDeleted, Older, Outcome, Recovery, Source, Unproven
 from pvbinder.server.store.log_file import Frame, read_log
-from pvbinder.server.store.making import BEFORE_ANYTHING, create
+from pvbinder.server.store.making import EMPTY_STORE_REVISION, create
 from pvbinder.server.store.pages import PAGE_BYTES, rows_in, with_frames
 from pvbinder.server.store.reserve import Reserve
 from pvbinder.server.store.sound import check_acknowledged, checked_rows, identity_in, open_for_reading
@@ -166,7 +166,7 @@ class _Choice:
         self._noted = known.newest if known is not None else {}
         copy_revision = copy.meta.revision if copy.is_whole and copy.meta is not None else 0
         # every write since a state that is known as a whole is known by name
-        self._knows = known is not None and known.is_whole and max(copy_revision, BEFORE_ANYTHING) >= known.since
+        self._knows = known is not None and known.is_whole and max(copy_revision, EMPTY_STORE_REVISION) >= known.since
         self._copy_revision = copy_revision
         places = found.rows.keys() | copy.rows.keys() | found.broken | copy.broken | self._noted.keys()
         for where in places:

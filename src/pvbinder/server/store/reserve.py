@@ -18,7 +18,7 @@ from pvbinder.server.store.state import Stored
 
 FILE_NAME = "reserve"
 RESERVE_BYTES = 256 << 10
-_LEAST_BYTES = 4 << 10
+_BYTES_MIN = 4 << 10
 
 
 class Reserve:
@@ -50,7 +50,7 @@ class Reserve:
     def hold(self) -> None:
         """Hold as much of it as there is room for, without a word on whether there is more."""
         size = RESERVE_BYTES
-        while size >= _LEAST_BYTES and size > self.size:
+        while size >= _BYTES_MIN and size > self.size:
             with suppress(OSError):
                 self._grow(size, keep=size)
             size //= 2

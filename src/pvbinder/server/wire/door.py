@@ -1,6 +1,6 @@
 """The door: takes connections in, few at a time, and shows out strangers when there are too many.
 
-DOOR-1  In one turn of the loop at most `ACCEPTED_A_TURN` connections are taken in, and at most `HANDSHAKES_MAX` are
+DOOR-1  In one turn of the loop at most `ACCEPTED_PER_TURN` connections are taken in, and at most `HANDSHAKES_MAX` are
         agreeing upon TLS; when so many are, who takes longer than `HANDSHAKE_PATIENCE_SECONDS` makes room for the next.
 DOOR-2  At most `STRANGERS_MAX` connections are open on which nobody has been recognised by a certificate or a token;
         the one that was opened first goes when there is one more. With `CONNECTIONS_MAX` open nobody is taken in.
@@ -15,13 +15,13 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-ACCEPTED_A_TURN = 2
+ACCEPTED_PER_TURN = 2
 HANDSHAKES_MAX = 256
 HANDSHAKE_PATIENCE_SECONDS = 5.0
 STRANGERS_MAX = 512
 CONNECTIONS_MAX = 20_000
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_BACKLOG = 1024  # who waits to be taken in
+_BACKLOG_CONNECTIONS = 1024  # who waits to be taken in
 _LOOK_AGAIN_SECONDS = 0.25  # whether one takes too long
 _RETRY_SECONDS = 1.0  # when the system has no file descriptor left
 
@@ -107,7 +107,7 @@ class Door:
                 self._loop.remove_reader(listening.fileno())
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(ACCEPTED_A_TURN):
+        for _ in range(ACCEPTED_PER_TURN):
             if not self._has_room():
                 self._stop_listening()
                 self._set_alarm(_LOOK_AGAIN_SECONDS)
@@ -176,7 +176,7 @@ async def bind(host: str, port: int) -> list[socket.socket]:
             if family == socket.AF_INET6:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listening.bind(address)
-            listening.listen(_BACKLOG)
+            listening.listen(_BACKLOG_CONNECTIONS)
     except BaseException:
         for listening in bound:
             listening.close()

@@ -3,7 +3,7 @@
 FRAME-1  A frame over `FRAME_BYTES_MAX`, and a head over `HEAD_BYTES_MAX` before it is unpacked, end the connection;
          they aren't taken in.
 FRAME-2  Frames that bring no work are counted against it: who sends `IDLE_FRAMES_MAX` more of them than its requests,
-         their bodies and the answers to them account for, and than `IDLE_FRAMES_A_SECOND`, is put out.
+         their bodies and the answers to them account for, and than `IDLE_FRAMES_PER_SECOND`, is put out.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_BYTES_MAX = 16 << 10  # as RFC 9113 has it where nothing else is agreed upon
 HEAD_BYTES_MAX = 64 << 10  # of one request, in the frames that carry it
 IDLE_FRAMES_MAX = 2000
-IDLE_FRAMES_A_SECOND = 20
-_HEAD_LENGTH = 9  # of a frame
+IDLE_FRAMES_PER_SECOND = 20
+_FRAME_HEAD_BYTES = 9  # of a frame
 _DATA, _HEADERS, _SETTINGS, _CONTINUATION = 0, 1, 4, 9
 _END_STREAM, _END_HEADERS, _PADDED = 1, 4, 8
-_BYTES_OF_A_FRAME = 256  # of a body: as much as makes up for the frame that brought it
+_FRAME_EVEN_BYTES = 256  # of a body: as much as makes up for the frame that brought it
 _FRAMES_OF_AN_ANSWER = 8  # which a request, its answer and the windows for it may need beside
 _FRAMES_OF_SETTINGS = 20  # as each changes every stream's window
 _FRAMES_OF_A_PIECE = 3  # window updates for a piece of an answer
@@ -58,14 +58,14 @@ class Frames:
                 raise Flood(ErrorCodes.PROTOCOL_ERROR, "this is no HTTP/2")
             self._preface -= at
         end = len(data)
-        while at + _HEAD_LENGTH <= end:
+        while at + _FRAME_HEAD_BYTES <= end:
             length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
             if length > FRAME_BYTES_MAX:
                 raise Flood(ErrorCodes.FRAME_SIZE_ERROR, "a frame is too large")
-            following = at + _HEAD_LENGTH + length
+            following = at + _FRAME_HEAD_BYTES + length
             if following > end:
                 break
-            self._count(data[at + 3], data[at + 4], length, data[at + _HEAD_LENGTH] if length else 0)
+            self._count(data[at + 3], data[at + 4], length, data[at + _FRAME_HEAD_BYTES] if length else 0)
             at = following
         if at < end:
             buffer += data[at:] if at else data
@@ -82,11 +82,11 @@ class Frames:
     def _count(self, kind: int, flags: int, length: int, first: int) -> None:
         if kind == _DATA:
             content = max(0, length - 1 - first) if flags & _PADDED else length
-            self._idle = max(0, self._idle + 1 - content // _BYTES_OF_A_FRAME)
+            self._idle = max(0, self._idle + 1 - content // _FRAME_EVEN_BYTES)
             if flags & _END_STREAM:
                 return
         elif kind in (_HEADERS, _CONTINUATION):
-            self._head_bytes = length if kind == _HEADERS else self._head_bytes + length + _HEAD_LENGTH
+            self._head_bytes = length if kind == _HEADERS else self._head_bytes + length + _FRAME_HEAD_BYTES
             if self._head_bytes > HEAD_BYTES_MAX:
                 raise Flood(ErrorCodes.ENHANCE_YOUR_CALM, "the head of a request is too large")
             if flags & _END_HEADERS:
@@ -98,7 +98,7 @@ class Frames:
             self._idle += 1
         if self._idle > IDLE_FRAMES_MAX:
             now = time.monotonic()
-            self._idle = max(0, self._idle - int((now - self._since) * IDLE_FRAMES_A_SECOND))
+            self._idle = max(0, self._idle - int((now - self._since) * IDLE_FRAMES_PER_SECOND))
             self._since = now
             if self._idle > IDLE_FRAMES_MAX:
                 raise Flood(ErrorCodes.ENHANCE_YOUR_CALM, "too many frames without work")

@@ -1,8 +1,8 @@
 """The listener: HTTP/1.1, and over TLS HTTP/2 for who prefers it, between sockets and the dispatcher.
 
-LISTENER-1  Bounded input: a body has at most `BODY_LIMIT` bytes (413), a header field and the request line
-            `LINE_LIMIT`; a request must be sent whole within `read_seconds`, and a connection on which nothing is asked
-            is closed.
+LISTENER-1  Bounded input: a body has at most `BODY_BYTES_MAX` bytes (413), a header field and the request line
+            `LINE_BYTES_MAX`; a request must be sent whole within `read_seconds`, and a connection on which nothing is
+            asked is closed.
 LISTENER-2  Bounded output: at most one chunk more than the socket takes is kept for a reader, and one that takes
             nothing for `write_seconds` is disconnected; all readers together are bounded, too (`server.wire.ledgers`).
 LISTENER-3  One connection's trouble is nobody else's: what can't be parsed is answered 400 and closed.
@@ -38,8 +38,8 @@ from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.wire.door import Door, bind
 from pvbinder.server.wire.ledgers import Bodies, Unsent
 from pvbinder.server.wire.messages import (
-    BODY_LIMIT,
-    LINE_LIMIT,
+    BODY_BYTES_MAX,
+    LINE_BYTES_MAX,
     Closable,
     Timeouts,
     compress_if_large,
@@ -57,12 +57,12 @@ if TYPE_CHECKING:
     from pvbinder.server.wire.turns import HeldTransport
 
 HTTP2 = "h2"  # as TLS calls it (RFC 7301)
-PIECE = 64 << 10  # how much of a body is handed to the socket at once
-PENDING = 64 << 10  # how much a reader of a watch may have to come before we look whether it reads
+PIECE_BYTES = 64 << 10  # how much of a body is handed to the socket at once
+PENDING_BYTES_MAX = 64 << 10  # how much a reader of a watch may have to come before we look whether it reads
 HEAD_BYTES_MAX = 128 << 10
 LINGER_SECONDS = 2.0  # for what is left of a body that was refused
-MOST_FILES = 65536
-TLS_BUFFER = 16 << 10  # as much as a record of TLS holds: more is never read at once
+FILES_MAX = 65536
+TLS_BUFFER_BYTES = 16 << 10  # as much as a record of TLS holds: more is never read at once
 _BODILESS = ("GET", "HEAD")  # whatever they bring along isn't looked at
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (how to reach who listens everywhere)
 
@@ -102,7 +102,7 @@ class Listener:
         _allow_many_connections()
         # asyncio fills a buffer of this size for each TLS connection at its start; at its default of 256 KiB, 10 000
         # idle connections would hold 2.6 GB
-        sslproto.SSLProtocol.max_size = TLS_BUFFER
+        sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
         self._web = web.Server(
             self._serve,
             handler_cancellation=True,
@@ -110,9 +110,9 @@ class Listener:
             access_log=None,
             keepalive_timeout=self._timeouts.idle_seconds,
             lingering_time=LINGER_SECONDS,
-            read_bufsize=PIECE,
-            max_line_size=LINE_LIMIT,
-            max_field_size=LINE_LIMIT,
+            read_bufsize=PIECE_BYTES,
+            max_line_size=LINE_BYTES_MAX,
+            max_field_size=LINE_BYTES_MAX,
             auto_decompress=False,  # LISTENER-5
         )
         self._http2: set[Http2Protocol] = set()
@@ -189,7 +189,7 @@ class Listener:
         await compress_if_large(request, response)
         if response.stream is not None:
             return await self._send_stream(incoming, response, response.stream)
-        if len(response.body) > PIECE:
+        if len(response.body) > PIECE_BYTES:
             return await self._send_pieces(incoming, response)
         return UsualAnswer(response) if is_usual(incoming, response) else _plain(response)
 
@@ -213,7 +213,7 @@ class Listener:
 
     async def _read_body(self, incoming: web.BaseRequest) -> bytes:
         length = incoming.content_length
-        if length is not None and length > BODY_LIMIT:
+        if length is not None and length > BODY_BYTES_MAX:
             raise too_large()
         if incoming.headers.get("Expect", "").lower() == "100-continue":
             assert incoming.transport is not None
@@ -222,12 +222,12 @@ class Listener:
         content = incoming.content
         held = 0
         try:
-            if content.is_eof() and content.total_bytes <= BODY_LIMIT:  # it came with the head, as most do
+            if content.is_eof() and content.total_bytes <= BODY_BYTES_MAX:  # it came with the head, as most do
                 return content.read_nowait()
             async with asyncio.timeout(self._timeouts.read_seconds):
                 while chunk := await content.readany():
                     held += len(chunk)
-                    if held > BODY_LIMIT:
+                    if held > BODY_BYTES_MAX:
                         self._bodies.add(len(chunk))
                         raise too_large()
                     self._bodies.add(len(chunk))
@@ -249,10 +249,10 @@ class Listener:
         with self._unsent.reader(_abort(incoming)) as reader:
             try:
                 await outgoing.prepare(incoming)
-                for start in range(0, len(body), PIECE):
+                for start in range(0, len(body), PIECE_BYTES):
                     self._unsent.set(reader, len(body) - start)
                     async with asyncio.timeout(self._timeouts.write_seconds):
-                        await outgoing.write(body[start : start + PIECE])
+                        await outgoing.write(body[start : start + PIECE_BYTES])
             except TimeoutError:
                 if incoming.transport is not None:
                     incoming.transport.abort()
@@ -289,7 +289,7 @@ class Listener:
                             break
                         transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if is_chunked else chunk)
                         pending = transport.get_write_buffer_size()
-                        if pending > PENDING:
+                        if pending > PENDING_BYTES_MAX:
                             self._unsent.set(reader, pending)
                             async with asyncio.timeout(self._timeouts.write_seconds):
                                 await writer.drain()
@@ -360,7 +360,7 @@ class Connection(Paced):
         if self._counts and (self._content is None or self._content.is_eof()):
             self._unclaimed += len(data)
             if (
-                self._unclaimed > HEAD_BYTES_MAX + PIECE
+                self._unclaimed > HEAD_BYTES_MAX + PIECE_BYTES
             ):  # what came of a body before its head was looked at counts, too
                 self._transport.write(_HEAD_TOO_LARGE)
                 self.put_out()
@@ -402,7 +402,7 @@ def _says_something(record: logging.LogRecord) -> bool:
 def _allow_many_connections() -> None:
     """Take as many file descriptors as this process may have, up to a point: each connection is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

@@ -4,8 +4,8 @@ client-go sends all its requests and watches over one connection; each is a stre
 
 HTTP2-1  What `server.wire.http` promises holds here, too: bounded input and output, one stream's trouble is nobody
          else's, and a client that resets a stream or goes away takes its watch with it.
-HTTP2-2  A peer that opens streams only to reset them, asks for more than `STREAMS` at once, sends what is no HTTP/2 or
-         frames without work (`server.wire.frames`) is told so (GOAWAY) and disconnected; nothing more of it is read.
+HTTP2-2  A peer that opens streams only to reset them, asks for more than `STREAMS_MAX` at once, sends what is no HTTP/2
+         or frames without work (`server.wire.frames`) is told so (GOAWAY) and disconnected; nothing more of it is read.
 HTTP2-3  A connection without a stream is closed after the idle time; a stream whose reader gives it no room for the
          write time is reset, and a connection that takes nothing for as long is closed.
 HTTP2-4  A body is taken only after its head was admitted, and all that is held for it counts for all connections
@@ -46,7 +46,7 @@ from pvbinder.server.wire.frames import Flood, Frames
 from pvbinder.server.wire.http2_streams import Stream
 from pvbinder.server.wire.ledgers import Bodies, Reader, Unsent
 from pvbinder.server.wire.messages import (
-    LINE_LIMIT,
+    LINE_BYTES_MAX,
     Closable,
     Timeouts,
     compress_if_large,
@@ -56,12 +56,12 @@ from pvbinder.server.wire.turns import HeldTransport
 
 _LOG = logging.getLogger(__name__)
 
-STREAMS = 250  # at once on one connection, as in the reference
-WINDOW = 1 << 20  # how much a client may send on a stream, and on a connection, before it is told to go on
-RESETS = 1000  # of streams without an answer, more than there were answers: what a peer may do before it is put out
-HELD = 32 << 20  # bytes of bodies that haven't come whole, on one connection
+STREAMS_MAX = 250  # at once on one connection, as in the reference
+WINDOW_BYTES = 1 << 20  # how much a client may send on a stream, and on a connection, before it is told to go on
+RESETS_MAX = 1000  # of streams without an answer, more than there were answers: what a peer may do before it is put out
+HELD_BYTES_MAX = 32 << 20  # bytes of bodies that haven't come whole, on one connection
 GRACE_SECONDS = 2.0  # for the requests under way when the server stops
-PENDING = 64 << 10  # how much the socket may have to come before a stream waits for it
+PENDING_BYTES_MAX = 64 << 10  # how much the socket may have to come before a stream waits for it
 PIECE_BYTES_MAX = 16 << 10  # of an answer in one frame, however large a frame the peer would take
 TABLE_BYTES_MAX = 4 << 10  # of the names and values that heads are written with, however large a table the peer allows
 
@@ -121,19 +121,19 @@ class Http2Protocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say what this side takes."""
         self._transport = cast("HeldTransport", transport)
-        self._transport.set_write_buffer_limits(high=PENDING)
+        self._transport.set_write_buffer_limits(high=PENDING_BYTES_MAX)
         self._socket = Reader(self._transport.abort)
         self._open_connections.add(self)
         self._http.local_settings = Settings(
             client=False,
             initial_values={
-                SettingCodes.MAX_CONCURRENT_STREAMS: STREAMS,
-                SettingCodes.INITIAL_WINDOW_SIZE: WINDOW,
-                SettingCodes.MAX_HEADER_LIST_SIZE: LINE_LIMIT,
+                SettingCodes.MAX_CONCURRENT_STREAMS: STREAMS_MAX,
+                SettingCodes.INITIAL_WINDOW_SIZE: WINDOW_BYTES,
+                SettingCodes.MAX_HEADER_LIST_SIZE: LINE_BYTES_MAX,
             },
         )
         self._http.initiate_connection()
-        self._http.increment_flow_control_window(WINDOW)
+        self._http.increment_flow_control_window(WINDOW_BYTES)
         self._flush()
         self._wait_for_requests()
 
@@ -154,7 +154,8 @@ class Http2Protocol(asyncio.Protocol):
             if self._has_ended():
                 return
         self._flush()
-        if self._transport.get_write_buffer_size() > 4 * PENDING:  # it asks for answers (pings) but reads none
+        # Much is unsent where the peer asks for answers (pings) but reads none.
+        if self._transport.get_write_buffer_size() > 4 * PENDING_BYTES_MAX:
             self._transport.abort()
 
     def pause_writing(self) -> None:
@@ -249,7 +250,7 @@ class Http2Protocol(asyncio.Protocol):
             self._bodies.take_back(-count)
             return
         self._bodies.add(count)
-        if self.held > HELD:
+        if self.held > HELD_BYTES_MAX:
             message = "too many large bodies are under way on this connection"
             raise ApiError(429, "TooManyRequests", message, headers={"Retry-After": "1"})
 
@@ -264,7 +265,7 @@ class Http2Protocol(asyncio.Protocol):
         if not stream.is_answered:
             self._unanswered_resets += 1
         stream.stop()
-        if self._unanswered_resets > RESETS:
+        if self._unanswered_resets > RESETS_MAX:
             self._put_out(ErrorCodes.ENHANCE_YOUR_CALM)
 
     # ---- what the streams do

@@ -17,7 +17,7 @@ from h2.exceptions import H2Error
 from pvbinder.server.api.dispatch import error_response
 from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.requests import ApiRequest, ApiResponse
-from pvbinder.server.wire.messages import BODY_LIMIT, LINE_LIMIT, join_fields, read_target, too_large, too_slow
+from pvbinder.server.wire.messages import BODY_BYTES_MAX, LINE_BYTES_MAX, join_fields, read_target, too_large, too_slow
 
 _LOG = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Stream:
         if self.task is not None:
             return  # it was refused
         self._body += data
-        if len(self._body) > BODY_LIMIT:
+        if len(self._body) > BODY_BYTES_MAX:
             self._refuse(too_large())
             return
         self._hold(len(data))
@@ -163,7 +163,7 @@ class Stream:
         path, query = read_target(self._fields.get(":path", "/"))
         headers = {name: text for name, text in self._fields.items() if not name.startswith(":")}
         headers.setdefault("host", self._fields.get(":authority", ""))
-        if len(path) > LINE_LIMIT:
+        if len(path) > LINE_BYTES_MAX:
             raise bad_request("the path of the request is too long")
         return ApiRequest(
             method=self._fields.get(":method", ""),

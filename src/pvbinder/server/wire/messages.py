@@ -1,7 +1,7 @@
 """What a request and an answer are on the wire, whatever the version of HTTP that carries them.
 
-MESSAGE-1  Input is bounded: a body has at most `BODY_LIMIT` bytes (413), a field of the head and its target
-           `LINE_LIMIT`, a query `QUERY_FIELD_LIMIT` parameters.
+MESSAGE-1  Input is bounded: a body has at most `BODY_BYTES_MAX` bytes (413), a field of the head and its target
+           `LINE_BYTES_MAX`, a query `QUERY_FIELDS_MAX` parameters.
 MESSAGE-2  Large answers are compressed for clients that take gzip, and none blocks the loop for it.
 MESSAGE-3  Warnings are cut as the reference cuts them: over `WARNINGS_RUNES_MAX` in all, each keeps
            `WARNING_RUNES_MAX`, and what then comes after as many is left out.
@@ -20,10 +20,10 @@ from urllib.parse import parse_qs, unquote
 from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.requests import ApiRequest, ApiResponse
 
-BODY_LIMIT = 3 << 20
-LINE_LIMIT = 64 << 10
-QUERY_FIELD_LIMIT = 200
-GZIP_LEAST = 128 << 10
+BODY_BYTES_MAX = 3 << 20
+LINE_BYTES_MAX = 64 << 10
+QUERY_FIELDS_MAX = 200
+GZIP_BYTES_MIN = 128 << 10
 GZIP_PIECE_BYTES = 512 << 10  # of a long answer, compressed at once
 WARNINGS_RUNES_MAX = 4096
 WARNING_RUNES_MAX = 256
@@ -49,7 +49,7 @@ def read_target(target: str) -> tuple[str, dict[str, list[str]]]:
     """
     path, _, query = target.partition("?")
     try:
-        fields = parse_qs(query, keep_blank_values=True, max_num_fields=QUERY_FIELD_LIMIT) if query else {}
+        fields = parse_qs(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX) if query else {}
     except ValueError as error:
         raise bad_request(f"the query of the request can't be read: {error}") from error
     return unquote(path) if "%" in path else path, fields
@@ -82,7 +82,7 @@ async def compress_if_large(request: ApiRequest, response: ApiResponse) -> None:
             response.stream, response.length = _gzip_stream(response.stream), None
             _say_gzip(response)
         return
-    if len(response.body) <= GZIP_LEAST or not _takes_gzip(request):
+    if len(response.body) <= GZIP_BYTES_MIN or not _takes_gzip(request):
         return
     response.body = await asyncio.get_running_loop().run_in_executor(None, _gzip, response.body)
     _say_gzip(response)
@@ -90,7 +90,7 @@ async def compress_if_large(request: ApiRequest, response: ApiResponse) -> None:
 
 def too_large() -> ApiError:
     """Return the refusal of a body that is over the limit."""
-    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_BYTES_MAX}")
 
 
 def too_slow() -> ApiError:

@@ -30,12 +30,12 @@ Query = Mapping[str, list[str]]
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
 OptionsKind = Literal["CreateOptions", "UpdateOptions", "PatchOptions"]
 
-MANAGER_MAXIMUM = 128
+MANAGER_CHARACTERS_MAX = 128
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 YAML = "application/yaml"
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _UNSIGNED = re.compile(r"[0-9]+", re.ASCII)
-_INT64_MAXIMUM = 2**63 - 1
+_INT64_MAX = 2**63 - 1
 _POLICIES = ("Foreground", "Background", "Orphan", "nil")
 
 
@@ -90,8 +90,8 @@ def read_write_options(kind: OptionsKind, query: Query, *, is_apply: bool = Fals
             errors.append(required("fieldManager", "is required for apply patch"))
         elif not is_apply and force is not None:
             errors.append(forbidden("force", "may not be specified for non-apply patch"))
-    if len(manager.encode()) > MANAGER_MAXIMUM:
-        errors.append(too_long("fieldManager", MANAGER_MAXIMUM))
+    if len(manager.encode()) > MANAGER_CHARACTERS_MAX:
+        errors.append(too_long("fieldManager", MANAGER_CHARACTERS_MAX))
     if not manager.isprintable():
         errors.append(invalid("fieldManager", manager, "should only contain printable characters"))
     dry_run, wrong = _read_dry_run(query.get("dryRun", ()))
@@ -166,7 +166,7 @@ class _Preconditions(msgspec.Struct, rename="camel"):
 class _DeleteOptionsBody(msgspec.Struct, rename="camel"):
     kind: str = ""
     api_version: str = ""
-    grace_period_seconds: Annotated[int, msgspec.Meta(ge=-(2**63), le=_INT64_MAXIMUM)] | None = None
+    grace_period_seconds: Annotated[int, msgspec.Meta(ge=-(2**63), le=_INT64_MAX)] | None = None
     preconditions: _Preconditions | None = None
     orphan_dependents: bool | None = None
     propagation_policy: str | None = None
@@ -276,7 +276,7 @@ def _integer(query: Query, name: str) -> int | None:
         return None
     if not _INTEGER.fullmatch(text):
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    number = int(text) if len(text) < 30 else _INT64_MAXIMUM + 1
-    if abs(number) > _INT64_MAXIMUM:
+    number = int(text) if len(text) < 30 else _INT64_MAX + 1
+    if abs(number) > _INT64_MAX:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return number

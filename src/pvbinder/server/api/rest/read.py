@@ -28,11 +28,11 @@ from pvbinder.server.objects.kind import Json, Subresource
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.store import Page, RevisionExpired, RevisionFromTheFuture, Stored
 
-USUAL_TERMS = 20  # of a selector: with more of them the list is looked through aside, fewer objects at once
+USUAL_TERMS_MAX = 20  # of a selector: with more of them the list is looked through aside, fewer objects at once
 JOINED_BYTES_MAX = 1 << 20
 YAML_BYTES_MAX = 4 << 20
 CHUNK_BYTES = 64 << 10  # of a list that is sent in chunks
-CHUNKS_A_TURN = 4
+CHUNKS_PER_TURN = 4
 SHOWN_SECONDS = 0.01  # of making rows, in one turn
 
 
@@ -119,7 +119,7 @@ async def _list_chunks(storage: Storage, stored: list[Stored], head: bytes, end:
             parts.clear()
             size = 0
             sent += 1
-            if sent % CHUNKS_A_TURN == 0:
+            if sent % CHUNKS_PER_TURN == 0:
                 await asyncio.sleep(0)
         add(before)
         before = b",{"
@@ -214,8 +214,10 @@ async def _scan(
     found: list[tuple[str, Stored]] = []
     metadata: Json = {"resourceVersion": str(page.revision)}
     terms = options.label_selector.count(",") + options.field_selector.count(",")
-    is_heavy = terms > USUAL_TERMS
-    for number, part in enumerate(turns(page.items, max(1, OBJECTS_PER_TURN * USUAL_TERMS // (USUAL_TERMS + terms)))):
+    is_heavy = terms > USUAL_TERMS_MAX
+    for number, part in enumerate(
+        turns(page.items, max(1, OBJECTS_PER_TURN * USUAL_TERMS_MAX // (USUAL_TERMS_MAX + terms)))
+    ):
         taken: Iterable[bool] = (selection.takes(stored.data) for _, stored in part)
         if is_heavy:
             taken = await api.aside.run(user, partial(list, taken), heavy=True)

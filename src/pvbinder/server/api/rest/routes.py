@@ -11,7 +11,7 @@ from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.kind import Subresource
 from pvbinder.server.requests import ApiRequest, ApiResponse
 
-ATTEMPTS = 5  # as often as the reference tries a patch, while others write to the object
+ATTEMPTS_MAX = 5  # as often as the reference tries a patch, while others write to the object
 
 
 async def serve(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
@@ -36,7 +36,7 @@ async def serve(api: Api, request: ApiRequest, attributes: Attributes, storage: 
             return await read.list_objects(api, request, attributes, storage)
         case "watch":
             return watch.watch(api, request, attributes, storage)
-    for _ in range(ATTEMPTS):
+    for _ in range(ATTEMPTS_MAX):
         try:
             return await _serve_write(api, request, attributes, storage, sub)
         except ApiError:

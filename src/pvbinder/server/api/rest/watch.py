@@ -3,9 +3,9 @@
 WATCH-1  Complete: after the events of the start, every change after the revision of the start is shown, in order, once;
          with selectors a change into or out of the selection is ADDED or DELETED (GW-12).
 WATCH-2  Cheap for many: an event without selectors or conversion is encoded once, whoever watches.
-WATCH-3  Bounded: the stream holds at most `TAKE` events and `CHUNK_BYTES_MAX` at a time; a larger event comes in pieces
-         of what is stored. A reader that is so slow that the history has forgotten what comes next finds its stream
-         ended, and learns from the next watch that it must list again.
+WATCH-3  Bounded: the stream holds at most `CHANGES_TAKEN_MAX` events and `CHUNK_BYTES_MAX` at a time; a larger event
+         comes in pieces of what is stored. A reader that is so slow that the history has forgotten what comes next
+         finds its stream ended, and learns from the next watch that it must list again.
 WATCH-4  A watch ends at its timeout, or when the server stops; shortly before its timeout, and once a minute, a
          bookmark tells the newest revision to those who allow it.
 WATCH-5  Those who allow bookmarks are shown something within their first second, a bookmark if there is nothing else:
@@ -34,13 +34,13 @@ from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.store import Change, Cursor, HistoryLost, RevisionExpired, RevisionFromTheFuture, Stored
 from pvbinder.server.store.store import with_revision
 
-TAKE = 500
+CHANGES_TAKEN_MAX = 500
 CHUNK_BYTES_MAX = 64 << 10
 BOOKMARK_SECONDS = 60.0
 FIRST_BOOKMARK_SECONDS = 0.5  # after the start, if nothing was shown by then
 LAST_BOOKMARK_SECONDS = 2.0  # before the timeout
 LEAST_TIMEOUT_SECONDS = 1800.0  # without one asked for: between this and twice as long, as in the reference
-_CHUNKS_A_TURN = 4  # of the loop
+_CHUNKS_PER_TURN = 4  # of the loop
 INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -203,7 +203,7 @@ async def _stream(
         for number, chunk in enumerate(events.present(present)):
             is_silent = False
             yield chunk
-            if number % _CHUNKS_A_TURN == _CHUNKS_A_TURN - 1:
+            if number % _CHUNKS_PER_TURN == _CHUNKS_PER_TURN - 1:
                 await asyncio.sleep(0)
         present.clear()
         if options.send_initial_events and options.allow_bookmarks:
@@ -213,7 +213,7 @@ async def _stream(
             bookmark_at = min(started + FIRST_BOOKMARK_SECONDS, end) if is_silent else _next_bookmark(clock(), end)
         while not api.store.closed:
             try:
-                changes = cursor.take(TAKE, CHUNK_BYTES_MAX)
+                changes = cursor.take(CHANGES_TAKEN_MAX, CHUNK_BYTES_MAX)
             except HistoryLost:
                 return  # WATCH-3
             if changes:
@@ -223,7 +223,7 @@ async def _stream(
                         is_silent = False
                         bookmark_at = _next_bookmark(started, end) if options.allow_bookmarks else end
                 taken += 1
-                if taken % _CHUNKS_A_TURN == 0:
+                if taken % _CHUNKS_PER_TURN == 0:
                     await asyncio.sleep(0)  # who is far behind isn't to catch up in one turn of the loop
             else:
                 taken = 0

@@ -43,9 +43,9 @@ from pvbinder.server.objects.schema import CATALOGUE
 from pvbinder.server.requests import ApiRequest, UserInfo
 from pvbinder.server.store import Stored
 
-GENERATED_SUFFIX = 5
-GENERATED_BASE = 58
-GENERATED_TRIES = 8
+GENERATED_SUFFIX_CHARACTERS = 5
+GENERATED_BASE_CHARACTERS_MAX = 58
+GENERATED_TRIES_MAX = 8
 _GENERATED_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _NO_USER = UserInfo("")
 T = TypeVar("T")
@@ -118,7 +118,7 @@ class Writer:
         key = storage.key(namespace, arranged["metadata"].get("name", ""))
         existing = self.api.store.head(storage.store_name, key)
         tries = 1
-        while existing is not None and generated and tries < GENERATED_TRIES:
+        while existing is not None and generated and tries < GENERATED_TRIES_MAX:
             arranged["metadata"]["name"] = generate_name(metadata["generateName"])
             key = storage.key(namespace, arranged["metadata"]["name"])
             existing = self.api.store.head(storage.store_name, key)
@@ -318,8 +318,8 @@ def put_in_namespace(obj: Json, namespace: str) -> None:
 
 def generate_name(base: str) -> str:
     """Return a random name that begins with `base` (GW-1)."""
-    suffix = "".join(random.choices(_GENERATED_LETTERS, k=GENERATED_SUFFIX))  # noqa: S311  (a name, not a secret)
-    return base[:GENERATED_BASE] + suffix
+    suffix = "".join(random.choices(_GENERATED_LETTERS, k=GENERATED_SUFFIX_CHARACTERS))  # noqa: S311  (a name, not a secret)
+    return base[:GENERATED_BASE_CHARACTERS_MAX] + suffix
 
 
 def _keep_what_is_fixed(metadata: Json, before: Json) -> None:

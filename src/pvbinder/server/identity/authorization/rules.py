@@ -2,7 +2,7 @@
 
 RULES-1  What covering costs is bounded: a rule stands for each verb with each group, resource and name, which from some
          kilobytes can be billions. Rules are compared whole first; where that doesn't do, at most `STEPS_MAX` steps
-         are made, and at most `MISSING_MAX` missing rights are told.
+         are made, and at most `RULES_MISSING_MAX` missing rights are told.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.objects.kind import Json
 
 STEPS_MAX: Final = 60_000
-MISSING_MAX: Final = 1_000
+RULES_MISSING_MAX: Final = 1_000
 _SHARED_MAX: Final = 8  # of the names in a set that is kept once for all rules that have it
 
 
@@ -109,7 +109,7 @@ def lacking(held: Iterable[Rule], rules: Iterable[Rule]) -> list[Attributes]:
             if any(_covers(own, atom) for own in near):
                 continue
             missing.append(atom)
-            if len(missing) == MISSING_MAX:
+            if len(missing) == RULES_MISSING_MAX:
                 return missing
     return missing
 

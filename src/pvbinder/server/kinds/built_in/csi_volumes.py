@@ -13,7 +13,7 @@ from pvbinder.server.kinds.validation.selectors import validate_label_selector
 from pvbinder.server.kinds.validation.volume_sources import validate_csi_driver_name
 from pvbinder.server.objects.kind import Column, Json, ServedKind, Subresource
 
-_ERROR_MAXIMUM = 1024
+_ERROR_BYTES_MAX = 1024
 _AMOUNTS = ("capacity", "maximumVolumeSize")
 
 
@@ -97,8 +97,8 @@ def validate_attachment(obj: Json) -> list[FieldError]:
             errors += (invalid(path, volume, reason) for reason in check_dns_subdomain(volume))
     for field in ("attachError", "detachError"):
         message = ((obj.get("status") or {}).get(field) or {}).get("message", "")
-        if len(message) > _ERROR_MAXIMUM:
-            errors.append(too_long(f"status.{field}.message", _ERROR_MAXIMUM))
+        if len(message) > _ERROR_BYTES_MAX:
+            errors.append(too_long(f"status.{field}.message", _ERROR_BYTES_MAX))
     return errors
 
 

@@ -17,8 +17,8 @@ from pvbinder.server.kinds.validation.names import check_dns_subdomain, check_qu
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, FieldReader, Form, Json, ServedKind, drop_empty
 
 _TYPES = ("Normal", "Warning")
-_LIMIT = 128
-_MESSAGE_LIMIT = 1024
+_FIELD_CHARACTERS_MAX = 128
+_MESSAGE_CHARACTERS_MAX = 1024
 _RENAMED = {  # fields of events.k8s.io and what they are called in v1
     "regarding": "involvedObject",
     "note": "message",
@@ -136,10 +136,10 @@ def _validate_timed(event: Json, controller_field: str) -> list[FieldError]:
         value = event.get(field, "")
         if not value:
             errors.append(required(field))
-        if len(value) > _LIMIT:
-            errors.append(invalid(field, "", f"can have at most {_LIMIT} characters"))
-    if len(event.get("message", "")) > _MESSAGE_LIMIT:
-        errors.append(invalid("message", "", f"can have at most {_MESSAGE_LIMIT} characters"))
+        if len(value) > _FIELD_CHARACTERS_MAX:
+            errors.append(invalid(field, "", f"can have at most {_FIELD_CHARACTERS_MAX} characters"))
+    if len(event.get("message", "")) > _MESSAGE_CHARACTERS_MAX:
+        errors.append(invalid("message", "", f"can have at most {_MESSAGE_CHARACTERS_MAX} characters"))
     return errors
 
 

@@ -30,7 +30,7 @@ SYSTEM_PRIORITIES = {  # the classes that every cluster has: value, description
     ),
 }
 
-_HIGHEST_USER_PRIORITY = 1_000_000_000
+_USER_PRIORITY_MAX = 1_000_000_000
 _SYSTEM_PREFIX = "system-"
 _POLICIES = ("Never", "PreemptLowerPriority")
 
@@ -169,8 +169,8 @@ def validate_priority_class(obj: Json) -> list[FieldError]:
                 f"error: {name} is not a known system priority class"
             )
             errors.append(forbidden("metadata.name", why))
-    elif value > _HIGHEST_USER_PRIORITY:
-        why = f"maximum allowed value of a user defined priority is {_HIGHEST_USER_PRIORITY}"
+    elif value > _USER_PRIORITY_MAX:
+        why = f"maximum allowed value of a user defined priority is {_USER_PRIORITY_MAX}"
         errors.append(forbidden("value", why))
     return errors
 

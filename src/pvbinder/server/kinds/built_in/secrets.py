@@ -11,7 +11,7 @@ from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_config_key
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind, drop_empty
 
-_MAXIMUM = 1024 * 1024
+_DATA_BYTES_MAX = 1024 * 1024
 _IMMUTABLE_WHEN_SET = "field is immutable when `immutable` is set"
 _REQUIRED_KEYS = {
     "kubernetes.io/dockercfg": (".dockercfg",),
@@ -43,8 +43,8 @@ def validate_secret(secret: Json) -> list[FieldError]:
     for key, value in data.items():
         errors += (invalid(f"data[{key}]", key, reason) for reason in check_config_key(key))
         size += len(value) // 4 * 3 - value.count("=")
-    if size > _MAXIMUM:
-        errors.append(too_long("data", _MAXIMUM))
+    if size > _DATA_BYTES_MAX:
+        errors.append(too_long("data", _DATA_BYTES_MAX))
     kind = secret.get("type", "")
     for key in _REQUIRED_KEYS.get(kind, ()):
         if key not in data:
@@ -85,8 +85,8 @@ def validate_config_map(config_map: Json) -> list[FieldError]:
     for key, value in binary.items():
         errors += (invalid(f"binaryData[{key}]", key, reason) for reason in check_config_key(key))
         size += len(value) // 4 * 3 - value.count("=")
-    if size > _MAXIMUM:
-        errors.append(too_long("[]", _MAXIMUM))
+    if size > _DATA_BYTES_MAX:
+        errors.append(too_long("[]", _DATA_BYTES_MAX))
     return errors
 
 

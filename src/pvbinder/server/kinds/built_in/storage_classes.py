@@ -15,8 +15,8 @@ from pvbinder.server.kinds.validation.selectors import validate_topology_terms
 from pvbinder.server.objects.kind import Column, Json, ServedKind, drop_empty
 
 _DEFAULT_CLASS = (DEFAULT_CLASS, BETA_DEFAULT_CLASS)
-_PARAMETERS_MAXIMUM = 512
-_PARAMETERS_SIZE = 256 * 1024
+_PARAMETERS_MAX = 512
+_PARAMETERS_BYTES_MAX = 256 * 1024
 
 
 def default_storage_class(obj: Json) -> None:
@@ -96,16 +96,16 @@ def _validate_provisioner(name: str, path: str) -> list[FieldError]:
 def _validate_parameters(parameters: Json, *, allow_empty: bool) -> list[FieldError]:
     """SCV-2."""
     errors: list[FieldError] = []
-    if len(parameters) > _PARAMETERS_MAXIMUM:
-        errors.append(too_long("parameters", _PARAMETERS_MAXIMUM))
+    if len(parameters) > _PARAMETERS_MAX:
+        errors.append(too_long("parameters", _PARAMETERS_MAX))
         return errors
     size = 0
     for key, value in parameters.items():
         if not key:
             errors.append(invalid("parameters", key, "field can not be empty."))
         size += len(key.encode()) + len(value.encode())
-    if size > _PARAMETERS_SIZE:
-        errors.append(too_long("parameters", _PARAMETERS_SIZE))
+    if size > _PARAMETERS_BYTES_MAX:
+        errors.append(too_long("parameters", _PARAMETERS_BYTES_MAX))
     if not allow_empty and not parameters:
         errors.append(required("parameters", "must contain at least one key/value pair"))
     return errors

@@ -4,7 +4,7 @@ PATTERNS-1  What Go's regexp package refuses is refused when the definition is w
 PATTERNS-2  A match takes time in proportion to the text, whatever the pattern: nobody's schema holds up the others.
 
 RE2 is what Go's package was made after; Python's `re` knows another syntax, and some of its matches take for ever.
-Where RE2 might have to simulate a large pattern on a long text (`MOST_STEPS`), the text counts as too long for it.
+Where RE2 might have to simulate a large pattern on a long text (`STEPS_MAX`), the text counts as too long for it.
 Not promised: the few places where RE2 and Go differ (any byte, a backslash and a C, is known to RE2 alone).
 """
 
@@ -13,9 +13,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-MOST_STEPS: Final = 10_000_000  # about 5 ns each, when it comes to the worst
-MOST_INSTRUCTIONS: Final = 10_000
-_KEPT: Final = 1024
+STEPS_MAX: Final = 10_000_000  # about 5 ns each, when it comes to the worst
+INSTRUCTIONS_MAX: Final = 10_000
+_PATTERNS_KEPT_MAX: Final = 1024
 
 _IN_GO: Final = {  # what RE2 says, and what Go says
     "missing ]": "missing closing ]",
@@ -45,12 +45,12 @@ def matches(pattern: str, text: str) -> bool:
     if isinstance(compiled, str):
         return True
     encoded = text.encode("utf-8", "replace")
-    if compiled.programsize * len(encoded) > MOST_STEPS:
+    if compiled.programsize * len(encoded) > STEPS_MAX:
         raise TooLongToMatch(pattern)
     return compiled.search(encoded) is not None
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_PATTERNS_KEPT_MAX)
 def _compiled(pattern: str) -> Any:
     """The pattern compiled, or why it can't be."""
     import re2  # with the first pattern that a schema has, and most have none: the start shouldn't wait for it
@@ -63,7 +63,7 @@ def _compiled(pattern: str) -> Any:
     except re2.error as error:
         said = error.args[0]
         return _in_go(said.decode(errors="replace") if isinstance(said, bytes) else str(said), pattern)
-    return compiled if compiled.programsize <= MOST_INSTRUCTIONS else _parsing("expression too large", "")
+    return compiled if compiled.programsize <= INSTRUCTIONS_MAX else _parsing("expression too large", "")
 
 
 def _in_go(said: str, pattern: str) -> str:

@@ -49,8 +49,8 @@ _OBJECT = Inner(
 _READ_ONLY = ("readOnly", False)
 _FS_TYPE = ("fsType", "")
 
-_CONTEXT = 3  # lines shown around what differs
-_MOST_LINES = 2000  # of both sides together, up to which the shortest diff is looked for
+_CONTEXT_LINES = 3  # lines shown around what differs
+_LINES_MAX = 2000  # of both sides together, up to which the shortest diff is looked for
 
 PERSISTENT_VOLUME_SOURCE: Mapping[str, tuple[str, Inner]] = {
     "GCEPersistentDisk": (
@@ -362,10 +362,10 @@ def diff_of_json(old: Json, new: Json) -> str:
     Large objects are compared at their ends only, which takes no more time than reading them.
     """
     before, after = (json.dumps(obj, indent=1, ensure_ascii=False).split("\n") for obj in (old, new))
-    if len(before) + len(after) > _MOST_LINES:
+    if len(before) + len(after) > _LINES_MAX:
         lines = _diff_of_ends(before, after)
     else:
-        lines = list(difflib.unified_diff(before, after, lineterm="", n=_CONTEXT))[2:]
+        lines = list(difflib.unified_diff(before, after, lineterm="", n=_CONTEXT_LINES))[2:]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -375,8 +375,8 @@ def _diff_of_ends(before: list[str], after: list[str]) -> list[str]:
     start = next((at for at in range(shorter) if before[at] != after[at]), shorter)
     end = next((at for at in range(shorter - start) if before[-1 - at] != after[-1 - at]), shorter - start)
     removed, added = before[start : len(before) - end], after[start : len(after) - end]
-    head = before[max(0, start - _CONTEXT) : start]
-    tail = before[len(before) - end : len(before) - end + _CONTEXT]
+    head = before[max(0, start - _CONTEXT_LINES) : start]
+    tail = before[len(before) - end : len(before) - end + _CONTEXT_LINES]
     context = len(head) + len(tail)
     first = start - len(head) + 1
     return [

@@ -14,7 +14,7 @@ from pvbinder.server.objects.kind import Json, ServedKind
 IMMUTABLE = "field is immutable"
 
 _STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
-_ANNOTATIONS_MAXIMUM = 256 * 1024
+_ANNOTATIONS_BYTES_MAX = 256 * 1024
 _IMMUTABLE_FIELDS = (
     "name",
     "namespace",
@@ -108,8 +108,8 @@ def validate_annotations(annotations: Json | None, path: str) -> list[FieldError
     for key, value in annotations.items():
         errors += (invalid(path, key, reason) for reason in check_qualified_name(key.lower()))
         size += len(key.encode()) + len(value.encode())
-    if size > _ANNOTATIONS_MAXIMUM:
-        errors.append(too_long(path, _ANNOTATIONS_MAXIMUM))
+    if size > _ANNOTATIONS_BYTES_MAX:
+        errors.append(too_long(path, _ANNOTATIONS_BYTES_MAX))
     return errors
 
 

@@ -15,8 +15,8 @@ from pvbinder.server.objects.kind import NameRule
 
 NameCheck: TypeAlias = Callable[[str], tuple[str, ...]]
 
-_REMEMBERED = 16384
-_SENSIBLE = 512  # characters
+_NAMES_KEPT_MAX = 16384
+_NAME_CHARACTERS_KEPT_MAX = 512  # characters
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -68,11 +68,11 @@ _CONFIG_KEY_TEXT = (
 
 def _remembered(check: NameCheck) -> NameCheck:
     """Remember the answers for values of a sensible length, so that what is remembered stays small."""
-    cached = lru_cache(_REMEMBERED)(check)
+    cached = lru_cache(_NAMES_KEPT_MAX)(check)
 
     @wraps(check)
     def answer(value: str) -> tuple[str, ...]:
-        return cached(value) if len(value) <= _SENSIBLE else check(value)
+        return cached(value) if len(value) <= _NAME_CHARACTERS_KEPT_MAX else check(value)
 
     return answer
 

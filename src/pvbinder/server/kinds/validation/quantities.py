@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from pvbinder.model.quantity import MAX_TEXT, ZERO, Quantity, QuantityError, parse_quantity
+from pvbinder.model.quantity import QUANTITY_CHARACTERS_MAX, ZERO, Quantity, QuantityError, parse_quantity
 from pvbinder.server.errors import FieldError, invalid
 from pvbinder.server.objects.kind import Json
 
@@ -25,7 +25,7 @@ def _canonical_if_any(text: str) -> str | None:
 
 
 def _canonical(text: str) -> str:
-    if len(text) > MAX_TEXT:
+    if len(text) > QUANTITY_CHARACTERS_MAX:
         return text
     canonical = _canonical_if_any(text)
     return text if canonical is None else canonical

@@ -24,7 +24,7 @@ from pvbinder.server.objects.schema.types import CATALOGUE, Catalogue, Custom, F
 
 Dialect = Literal["json", "map"]
 
-MAX_STRICT_ERRORS: Final = 100  # the reference stops counting there
+STRICT_ERRORS_MAX: Final = 100  # the reference stops counting there
 _OBJECT_META: Final = "#io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _INTEGERS: Final = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _GO_SCALARS: Final = {
@@ -217,7 +217,7 @@ class Conversion:
 
     def _note_at(self, what: str, path: str) -> None:
         text = f'{what} field "{path}"'
-        if len(self.strict_errors) < MAX_STRICT_ERRORS and text not in self.strict_errors:
+        if len(self.strict_errors) < STRICT_ERRORS_MAX and text not in self.strict_errors:
             self.strict_errors.append(text)
 
     def _wrong_type(self, value: Any, wanted: str) -> ConversionError:

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from pvbinder.model.errors import PvbinderError
 
-MAX_DEPTH: Final = 200  # the reference allows 10000; nothing that it serves is anywhere near, and walkers recurse
-MAX_INTEGER_DIGITS: Final = 400
+LEVELS_MAX: Final = 200  # the reference allows 10000; nothing that it serves is anywhere near, and walkers recurse
+INTEGER_DIGITS_MAX: Final = 400
 _INTEGER_MIN: Final = -(2**63)
 _INTEGER_MAX: Final = 2**63 - 1
 
@@ -125,14 +125,14 @@ def number(value: float) -> int | float:
 
 def check_depth(body: bytes) -> None:
     """Refuse what is nested too deeply, before anything recurses into it."""
-    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
+    if body.count(b"{") + body.count(b"[") <= LEVELS_MAX:
         return
     depth = 0
     for token in _STRING_OR_BRACKET.finditer(body):
         first = body[token.start()]
         if first in b"[{":
             depth += 1
-            if depth > MAX_DEPTH:
+            if depth > LEVELS_MAX:
                 raise JsonTextError("exceeded max depth")
         elif first in b"]}":
             depth -= 1
@@ -153,7 +153,7 @@ def _separators(body: bytes) -> int:
     return body.count(b",") + body.count(b"{") + body.count(b"[")
 
 
-def object_depth_within(value: Any, limit: int = MAX_DEPTH) -> bool:
+def object_depth_within(value: Any, limit: int = LEVELS_MAX) -> bool:
     """Whether decoded JSON is nested no deeper than `limit`; never recurses."""
     level: list[Any] = [value]
     for _ in range(limit + 1):
@@ -180,7 +180,7 @@ def _refuse(_constant: str) -> Any:
 
 
 def _integer(text: str) -> int | float:
-    if len(text) > MAX_INTEGER_DIGITS:  # a conversion takes time by the square of the digits
+    if len(text) > INTEGER_DIGITS_MAX:  # a conversion takes time by the square of the digits
         return _float(text)
     whole = int(text)
     return whole if _INTEGER_MIN <= whole <= _INTEGER_MAX else _float(text)

@@ -20,9 +20,9 @@ from typing import Any, Final
 import yaml
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.objects.schema.json_text import MAX_DEPTH, VALUES_MAX, WrittenFloat
+from pvbinder.server.objects.schema.json_text import LEVELS_MAX, VALUES_MAX, WrittenFloat
 
-MAX_NODES_BY_ALIAS: Final = 100_000
+NODES_BY_ALIAS_MAX: Final = 100_000
 BYTES_BY_ALIAS_MAX: Final = 3 << 20  # as much as a whole body
 DUPLICATES_MAX: Final = 100  # that are told
 _NODE_BYTES: Final = 4  # what a value takes at least besides its text: quotes, a comma, a colon
@@ -82,9 +82,9 @@ class YamlDocument:
 class YamlLimits:
     """How much a document may hold."""
 
-    depth_max: int = MAX_DEPTH
+    depth_max: int = LEVELS_MAX
     nodes_max: int = sys.maxsize  # a file of ours is as long as it is
-    nodes_by_alias_max: int = MAX_NODES_BY_ALIAS
+    nodes_by_alias_max: int = NODES_BY_ALIAS_MAX
     bytes_by_alias_max: int = BYTES_BY_ALIAS_MAX
     known_tags_only: bool = False  # the reference passes over tags that it doesn't know
 
