@@ -1,4 +1,4 @@
-"""The kubelet in small on a real API server (KUBELET-1 to KUBELET-6)."""
+"""The kubelet in small on a real API server (KUBELET-1 to KUBELET-7)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pvbinder.model.objects import Claim, Pod, PodKey, parse_pod
 from pvbinder.rules.pod_lifecycle import EXIT_CODE, FINISH_AFTER
 
 ALONE = ControllerOptions(controllers="kubelet")
+SCRIPT: Json = {"name": "c", "image": "i", "command": ["sh", "-c", "echo done"]}
 WITH_BINDER = ControllerOptions(controllers="kubelet,persistentvolume-binder")
 
 
@@ -67,13 +68,16 @@ async def test_kubelet_1_a_pod_runs_when_its_claims_are_bound() -> None:
 
 async def test_kubelet_2_a_pod_that_starts_or_ends_costs_one_write() -> None:
     async with cluster(ALONE) as c:
+        seen: list[str] = []
+        c.of(PODS).add_handler(lambda change: seen.append(f"{change.object.name} {change.object.phase}"))
         await create_node(c.client, "node-1")
-        await c.create(on_node("web"), on_node("job", restartPolicy="Never"))
+        await c.create(on_node("web"), on_node("job", restartPolicy="Never", containers=[SCRIPT]))
         await c.until(lambda: (phase(c, "web"), phase(c, "job")) == ("Running", "Succeeded"))
         await c.settle()
 
         assert c.line.asked("PUT", "/pods/web/status") == 1
-        assert c.line.asked("PUT", "/pods/job/status") == 1
+        assert c.line.asked("PUT", "/pods/job/status") == 2
+        assert [one for one in seen if one.startswith("job")] == ["job Pending", "job Running", "job Succeeded"]
 
 
 @pytest.mark.parametrize(("annotations", "ends"), [({EXIT_CODE: "1"}, "Failed"), ({FINISH_AFTER: "never"}, "Running")])
@@ -82,7 +86,8 @@ async def test_annotations_say_how_a_pod_ends(annotations: dict[str, str], ends:
         await create_node(c.client, "node-1")
         await c.create(on_node("job", annotations=annotations, restartPolicy="Never"))
 
-        await c.until(lambda: phase(c, "job") not in ("Pending", "gone"))
+        await c.until(lambda: phase(c, "job") == ends)
+        await c.settle()
 
         assert phase(c, "job") == ends
 
@@ -112,6 +117,48 @@ async def test_kubelet_3_a_deleted_pod_goes_at_once() -> None:
         await c.client.delete(PODS, "web", "default")
 
         await c.until(lambda: phase(c, "web") == "gone")
+
+
+async def test_kubelet_3_what_was_last_seen_of_a_pod_is_its_end() -> None:
+    async with cluster(ALONE) as c:
+        last: list[Pod] = []
+        c.of(PODS).add_handler(lambda change: last.append(change.object))
+        await create_node(c.client, "node-1")
+        await c.create(on_node("web"))
+        await c.until(lambda: phase(c, "web") == "Running")
+
+        await c.client.delete(PODS, "web", "default")
+        await c.until(lambda: phase(c, "web") == "gone")
+
+        status = last[-1].document()["status"]
+        assert (status["phase"], conditions({"status": status})["Ready"]) == ("Succeeded", "False")
+        assert [set(one["state"]) for one in status["containerStatuses"]] == [{"terminated"}]
+
+
+async def test_kubelet_7_events_tell_what_happened_to_each_container() -> None:
+    async with cluster(ALONE) as c:
+        await create_node(c.client, "node-1")
+        containers = [{"name": "web", "image": "nginx:1"}, {"name": "logs", "image": "fluent:2"}]
+        await c.create(on_node("web", containers=containers))
+        await c.until(lambda: phase(c, "web") == "Running")
+        await c.client.delete(PODS, "web", "default")
+        await c.until(lambda: len(c.of(EVENTS)) == 8)
+
+        found = [event.document() for event in c.of(EVENTS)]
+        told = sorted((one["involvedObject"]["fieldPath"], one["reason"], one["message"]) for one in found)
+        pulled = "already present on machine and can be accessed by the pod"
+        assert told == sorted(
+            (f"spec.containers{{{name}}}", reason, message)
+            for name, image in (("web", "nginx:1"), ("logs", "fluent:2"))
+            for reason, message in (
+                ("Pulled", f'Container image "{image}" {pulled}'),
+                ("Created", "Container created"),
+                ("Started", "Container started"),
+                ("Killing", f"Stopping container {name}"),
+            )
+        )
+        assert {(one["source"]["component"], one["source"]["host"]) for one in found} == {("kubelet", "node-1")}
+        assert {one["type"] for one in found} == {"Normal"}
 
 
 async def test_kubelet_3_a_pod_that_somebody_holds_is_told_ended() -> None:
@@ -206,6 +253,7 @@ async def test_kubelet_6_nothing_is_asked_while_nothing_happens() -> None:
         await c.create(on_node("web"), on_node("stuck", using("data")))
         await c.until(lambda: phase(c, "web") == "Running" and bool(problems(c)))
         await c.settle()
+        await c.until(lambda: len(c.of(EVENTS)) == 4)  # a mount that failed, a container that started
         before = len(c.line.seen)
 
         await c.create(volume("unrelated"))

@@ -214,38 +214,52 @@ def test_a_claim_that_another_pod_owns_is_not_mounted() -> None:
 
 # ------------------------------------------------------------------------------------------------ ending
 
-ENDS: dict[str, tuple[str, dict[str, str], str]] = {  # restartPolicy, annotations, phase after the first report
-    "Never ends at once": ("Never", {}, "Succeeded"),
-    "OnFailure ends at once": ("OnFailure", {}, "Succeeded"),
-    "Always runs": ("Always", {FINISH_AFTER: "0s", EXIT_CODE: "1"}, "Running"),
-    "Never, told to run": ("Never", {FINISH_AFTER: "never"}, "Running"),
-    "Never, told to run for a while": ("Never", {FINISH_AFTER: "10s"}, "Running"),
-    "Never, told to fail": ("Never", {EXIT_CODE: "3"}, "Failed"),
-    "OnFailure, told to fail": ("OnFailure", {EXIT_CODE: "3"}, "Running"),
+SLEEPS = [{"name": "main", "image": "busybox", "command": ["sleep", "1"]}]
+ENDS: dict[str, tuple[Json, dict[str, str], str]] = {  # spec, annotations, phase in the end
+    "a script ends": ({"restartPolicy": "Never", "containers": SLEEPS}, {}, "Succeeded"),
+    "a script ends, OnFailure": ({"restartPolicy": "OnFailure", "containers": SLEEPS}, {}, "Succeeded"),
+    "Always runs": ({"containers": SLEEPS}, {FINISH_AFTER: "0s", EXIT_CODE: "1"}, "Running"),
+    "Never, told to run": ({"restartPolicy": "Never", "containers": SLEEPS}, {FINISH_AFTER: "never"}, "Running"),
+    "Never, told to end": ({"restartPolicy": "Never"}, {FINISH_AFTER: "0s"}, "Succeeded"),
+    "Never, nothing is known of it": ({"restartPolicy": "Never"}, {}, "Running"),
+    "Never, told to fail": ({"restartPolicy": "Never"}, {EXIT_CODE: "3"}, "Failed"),
+    "OnFailure, told to fail": ({"restartPolicy": "OnFailure"}, {EXIT_CODE: "3"}, "Running"),
 }
 
 
-@pytest.mark.parametrize(("policy", "annotations", "phase"), ENDS.values(), ids=ENDS.keys())
-def test_how_pods_end(policy: str, annotations: dict[str, str], phase: str) -> None:
-    report = decide_lifecycle(pod(restartPolicy=policy, annotations=annotations), None, ADDRESS, NOW)
-
+@pytest.mark.parametrize(("spec", "annotations", "phase"), ENDS.values(), ids=ENDS.keys())
+def test_how_pods_end(spec: Json, annotations: dict[str, str], phase: str) -> None:
+    fresh = pod(annotations=annotations, **spec)
+    report = decide_lifecycle(fresh, None, ADDRESS, NOW)
     assert isinstance(report, Report)
-    assert (report.phase, report.status["phase"]) == (phase, phase)
+    assert (report.phase, report.status["phase"]) == ("Running", "Running"), "each is seen running"
+
+    later = decide_lifecycle(after(fresh, report), None, ADDRESS, seconds_later(10))
+
+    if phase == "Running" and spec.get("restartPolicy") != "OnFailure":
+        assert later == Wait()
+    else:
+        assert isinstance(later, Report)
+        assert (later.phase, later.status["phase"]) == (phase, phase)
+
+
+def ended(**fields: Any) -> Pod:
+    running = started(**fields)
+    return after(running, decide_lifecycle(running, None, ADDRESS, seconds_later(10)))
 
 
 def test_a_failed_pod_tells_its_exit_code_and_message() -> None:
     annotations = {EXIT_CODE: "3", TERMINATION_MESSAGE: "disk full"}
-    report = decide_lifecycle(pod(restartPolicy="Never", annotations=annotations), None, ADDRESS, NOW)
+    status = ended(restartPolicy="Never", annotations=annotations).document()["status"]
 
-    assert isinstance(report, Report)
-    ended = report.status["containerStatuses"][0]["state"]["terminated"]
-    assert (ended["exitCode"], ended["reason"], ended["message"]) == (3, "Error", "disk full")
-    assert report.status["message"] == "disk full"
-    assert conditions(report.status)["Ready"] == "False"
+    state = status["containerStatuses"][0]["state"]["terminated"]
+    assert (state["exitCode"], state["reason"], state["message"]) == (3, "Error", "disk full")
+    assert status["message"] == "disk full"
+    assert conditions(status)["Ready"] == "False"
 
 
 def test_a_pod_that_fails_again_and_again_backs_off() -> None:
-    crashing = started(restartPolicy="OnFailure", annotations={EXIT_CODE: "1"})
+    crashing = ended(restartPolicy="OnFailure", annotations={EXIT_CODE: "1"})
 
     container = crashing.document()["status"]["containerStatuses"][0]
     assert container["state"]["waiting"]["reason"] == "CrashLoopBackOff"
@@ -261,9 +275,9 @@ def test_a_pod_that_runs_for_a_while_ends_then() -> None:
     assert report.look_again_after == 90
     running = after(running, report)
     assert decide_lifecycle(running, None, ADDRESS, seconds_later(60)) == Wait(look_again_after=30)
-    ended = decide_lifecycle(running, None, ADDRESS, seconds_later(90))
-    assert isinstance(ended, Report)
-    assert ended.phase == "Succeeded"
+    last = decide_lifecycle(running, None, ADDRESS, seconds_later(90))
+    assert isinstance(last, Report)
+    assert last.phase == "Succeeded"
 
 
 def test_what_we_remember_of_the_start_is_finer_than_the_status() -> None:
@@ -319,12 +333,29 @@ def test_annotations_that_mean_nothing_stop_the_pod_with_a_message(annotations: 
 # ------------------------------------------------------------------------------------------------ going
 
 
-def test_a_deleted_pod_goes_at_once() -> None:
+def test_a_deleted_pod_is_told_ended_and_goes() -> None:
     running = started()
     deleted = after(running, Report(running.document()["status"], "Running"), **DELETED)
 
-    assert decide_lifecycle(deleted, None, ADDRESS, NOW) == Remove()
+    report = decide_lifecycle(deleted, None, ADDRESS, NOW)
+
+    assert isinstance(report, Report)
+    assert (report.phase, conditions(report.status)["Ready"]) == ("Succeeded", "False")
+    state = report.status["containerStatuses"][0]["state"]["terminated"]
+    assert (state["exitCode"], state["reason"]) == (0, "Completed")
+    assert decide_lifecycle(after(deleted, report), None, ADDRESS, NOW) == Remove()
     assert decide_lifecycle(pod(meta=DELETED), None, ADDRESS, NOW) == Remove(), "it never ran"
+
+
+def test_a_deleted_pod_that_would_fail_is_told_failed() -> None:
+    running = started(annotations={EXIT_CODE: "143"})
+    deleted = after(running, Report(running.document()["status"], "Running"), **DELETED)
+
+    report = decide_lifecycle(deleted, None, ADDRESS, NOW)
+
+    assert isinstance(report, Report)
+    assert report.phase == "Failed"
+    assert report.status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 143
 
 
 def test_a_deleted_pod_that_somebody_holds_is_told_ended_first() -> None:
@@ -335,10 +366,10 @@ def test_a_deleted_pod_that_somebody_holds_is_told_ended_first() -> None:
 
     assert isinstance(report, Report)
     assert report.phase == "Succeeded"
-    ended = after(held, report)
-    assert not ended.has_running_container
-    assert decide_lifecycle(ended, None, ADDRESS, NOW) == Remove()
-    shut_down = after(ended, Report(ended.document()["status"], "Succeeded"), deletionGracePeriodSeconds=0)
+    over = after(held, report)
+    assert not over.has_running_container
+    assert decide_lifecycle(over, None, ADDRESS, NOW) == Remove()
+    shut_down = after(over, Report(over.document()["status"], "Succeeded"), deletionGracePeriodSeconds=0)
     assert decide_lifecycle(shut_down, None, ADDRESS, NOW) == Wait()
 
 

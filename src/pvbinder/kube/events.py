@@ -57,21 +57,23 @@ class Subject:
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
+    field_path: str = ""  # the part of it, such as spec.containers{web}
 
     @classmethod
-    def of(cls, resource: Resource, view: KubernetesObject) -> Subject:
-        """The object behind a view."""
-        return cls(resource, view.name, view.namespace, view.uid, view.resource_version)
+    def of(cls, resource: Resource, view: KubernetesObject, field_path: str = "") -> Subject:
+        """The object behind a view, or a part of it."""
+        return cls(resource, view.name, view.namespace, view.uid, view.resource_version, field_path)
 
     @property
     def identity(self) -> tuple[str, ...]:
         """What tells this object from others: a new revision of it is still the same."""
-        return (self.resource.api_version, self.resource.kind, self.namespace, self.name, self.uid)
+        return (self.resource.api_version, self.resource.kind, self.namespace, self.name, self.uid, self.field_path)
 
     def reference(self) -> Json:
         """The ``involvedObject`` of an Event."""
         reference = {"kind": self.resource.kind, "namespace": self.namespace, "name": self.name, "uid": self.uid}
         reference |= {"apiVersion": self.resource.api_version, "resourceVersion": self.resource_version}
+        reference["fieldPath"] = self.field_path
         return {key: value for key, value in reference.items() if value}
 
 
@@ -84,6 +86,7 @@ class Happening:
     reason: str
     message: str
     at: datetime
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +158,18 @@ class EventRecorder:
         self._last_moment = 0
         self._created = self._patched = self._dropped = self._suppressed = self._refused = self._given_up = 0
 
-    def event(self, subject: Subject, type: EventType, reason: str, message: str) -> None:  # noqa: A002
-        """Record that something happened to `subject` (RECORDER-1)."""
+    def event(
+        self,
+        subject: Subject,
+        type: EventType,  # noqa: A002
+        reason: str,
+        message: str,
+        *,
+        host: str = "",
+    ) -> None:
+        """Record that something happened to `subject`, on the node `host` if it happened on one (RECORDER-1)."""
         try:
-            self._queue.put_nowait(Happening(subject, type, reason, message, self._now()))
+            self._queue.put_nowait(Happening(subject, type, reason, message, self._now(), host))
         except asyncio.QueueFull:
             self._dropped += 1
             log.warning("event dropped: too many at once", object=subject.name, reason=reason)
@@ -263,7 +274,7 @@ class EventRecorder:
 
     def _passes_spam_filter(self, happening: Happening) -> bool:
         """Whether the event may be written (RECORDER-4)."""
-        key = (happening.subject.identity, happening.type)
+        key = (happening.subject.identity[:-1], happening.type)  # of the whole object, whatever part it was
         bucket = self._spam.get(key)
         if bucket is None:
             bucket = TokenBucket(SPAM_EVENTS_PER_SECOND, SPAM_BURST_EVENTS)
@@ -278,14 +289,14 @@ class EventRecorder:
             "involvedObject": happening.subject.reference(),
             "reason": happening.reason,
             "message": message,
-            "source": {"component": self.component},
+            "source": {"component": self.component, **({"host": happening.host} if happening.host else {})},
             "firstTimestamp": written.first,
             "lastTimestamp": _stamp(happening.at),
             "count": written.count,
             "type": happening.type,
             "eventTime": None,
             "reportingComponent": self.component,
-            "reportingInstance": "",
+            "reportingInstance": happening.host,
         }
 
     def _fields(self, happening: Happening, problem: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """What becomes of a pod on a node whose kubelet we play: it waits for its volumes, runs, ends, and goes.
 
 No container is ever started: the pod's status says what a kubelet would say. A pod with `restartPolicy` Always runs
-until it is deleted. Another one ends at once with exit code 0, unless its annotations tell otherwise:
+until it is deleted. Another one runs as long as its commands look like (`rules.expected_runs`), and ends with exit code
+0, unless its annotations tell otherwise. Each is Running for a moment that can be seen, however soon it ends:
 
 - ``pvbinder.io/finish-after``: ``90s``, ``1m30s``, ``500ms``: how long it runs; ``never``: until it is deleted;
 - ``pvbinder.io/exit-code``: the exit code of its containers. Other than 0 the pod becomes `Failed`, or with
@@ -23,6 +24,7 @@ from msgspec import Struct
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, ClaimKey, Pod, Volume
+from pvbinder.rules.expected_runs import SOON, expected_run
 from pvbinder.rules.matching import is_usable_on
 from pvbinder.rules.pod_status import (
     Address,
@@ -144,8 +146,15 @@ def course_of(pod: Pod, restart_policy: str) -> Course:
     code = pod.annotations.get(EXIT_CODE, "0")
     if not (code.isascii() and code.isdigit() and len(code) <= 3 and int(code) <= 255):
         raise AnnotationError(f"{EXIT_CODE}: {code!r} is no number from 0 to 255")
+    told = pod.annotations.get(FINISH_AFTER)
+    if told is not None:
+        runs_for = parse_finish_after(told)
+    elif EXIT_CODE in pod.annotations:
+        runs_for = SOON  # who says how it ends wants it to end
+    else:
+        runs_for = expected_run(pod.document())
     return Course(
-        parse_finish_after(pod.annotations.get(FINISH_AFTER, "0s")),
+        max(runs_for, SOON) if runs_for is not None else None,
         int(code),
         pod.annotations.get(TERMINATION_MESSAGE, ""),
     )
@@ -166,8 +175,8 @@ def decide_lifecycle(
     spec, status = document.get("spec") or {}, document.get("status") or {}
     is_over = pod.phase in ("Succeeded", "Failed")
     if pod.is_deleting:
-        if pod.has_running_container and not is_over and (pod.finalizers or pod.is_shut_down):
-            return Report(ended_status(spec, status, Course(None), "Succeeded", now), "Succeeded")
+        if pod.has_running_container and has_run(status) and not is_over:
+            return _stopped(pod, spec, status, now)
         return Wait() if pod.is_shut_down else Remove()
     if is_over:
         return Wait()
@@ -188,8 +197,6 @@ def decide_lifecycle(
             if started is not None:
                 return Wait(problem, until_deadline)
             return Report(waiting_status(spec, status, address, now), "Pending", until_deadline)
-        if course.runs_for is not None and course.runs_for <= timedelta(0):
-            return _finished(spec, running_status(spec, status, address, now), course, restart_policy, now)
         return Report(running_status(spec, status, address, now), "Running", _sooner(course.runs_for, until_deadline))
     if course.runs_for is None or is_crashing(status):
         return Wait(look_again_after=until_deadline)
@@ -197,6 +204,14 @@ def decide_lifecycle(
     if left <= timedelta(0):
         return _finished(spec, status, course, restart_policy, now)
     return Wait(look_again_after=_sooner(left, until_deadline))
+
+
+def _stopped(pod: Pod, spec: Json, status: Json, now: datetime) -> Report:
+    """A pod whose containers were asked to end: they do, with the exit code that the annotation names."""
+    code = pod.annotations.get(EXIT_CODE, "0")
+    exit_code = int(code) if code.isascii() and code.isdigit() and len(code) <= 3 else 0
+    phase: Phase = "Succeeded" if exit_code == 0 else "Failed"
+    return Report(ended_status(spec, status, Course(None, exit_code), phase, now), phase)
 
 
 def _sooner(left: timedelta | None, seconds: float | None) -> float | None:

@@ -2,12 +2,13 @@
 
 KUBELET-1  A pod runs only when every claim of its volumes is bound and its volume can be used on the node; until
            then it waits, with a ``FailedMount`` event for each new reason.
-KUBELET-2  A pod that starts costs one write, one that starts and ends at once too.
-KUBELET-3  A deleted pod goes at once: its containers need no time. One with finalizers is first told ended. The DELETE
-           names the uid that was seen being deleted, so it never meets a new pod of the same name.
+KUBELET-2  A pod that starts costs one write, and one more when it ends: each is seen Running.
+KUBELET-3  A deleted pod goes at once: its containers need no time. It is first told ended, if it ran. The DELETE names
+           the uid that was seen being deleted, so it never meets a new pod of the same name.
 KUBELET-4  A node without a status of its own is made ready; nodes named at construction are created.
 KUBELET-5  A file system that waits to be grown is grown as soon as a pod runs with it.
 KUBELET-6  Nothing is asked while nothing happens; what time changes (``finish-after``, deadlines) has a timer.
+KUBELET-7  Events tell what happened to each container: Pulled, Created, Started, and Killing when it is stopped.
 
 Everything belongs to the loop's thread.
 """
@@ -24,6 +25,7 @@ from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.kubelet.addresses import PodAddresses
 from pvbinder.controllers.kubelet.nodes import HOST_IP, create_node, is_played, make_ready
+from pvbinder.controllers.kubelet.pod_events import PodEvents
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.events import Subject
 from pvbinder.kube.informer import Change, Deleted, Updated
@@ -70,6 +72,7 @@ class Kubelet:
         informers = context.informers
         self._client = context.client
         self._recorder = context.recorder(EVENT_SOURCE)
+        self._events = PodEvents(self._recorder)
         self._create_nodes = tuple(create_nodes)
         self._now = now
         self._pods = informers.of(PODS)
@@ -227,6 +230,7 @@ class Kubelet:
             case "Running":
                 if pod.phase != "Running":
                     self._started += 1
+                    self._events.started(pod)
                     self._running_since[pod.key] = (pod.uid, self._now())
                     log.info("pod runs", pod=pod.key, node=pod.node_name)
                     for key in pod.claim_keys:
@@ -241,6 +245,7 @@ class Kubelet:
                 pass
             case _:
                 assert_never(action.phase)
+        self._events.ended(pod, action.status)
         self._pods.put(after)
         self._look_again(pod.key, action.look_again_after)
 
@@ -258,7 +263,7 @@ class Kubelet:
         if problem is None or self._problems.get(pod.key) == (pod.uid, problem):
             return
         self._problems[pod.key] = (pod.uid, problem)
-        self._recorder.event(Subject.of(POD_RESOURCE, pod), "Warning", "FailedMount", problem)
+        self._events.waits(pod, problem)
 
     def _look_again(self, key: PodKey, seconds: float | None) -> None:
         if seconds is not None:
