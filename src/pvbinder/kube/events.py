@@ -58,11 +58,12 @@ class Subject:
     uid: str = ""
     resource_version: str = ""
     field_path: str = ""  # the part of it, such as spec.containers{web}
+    host: str = ""  # the node on which things happen to it
 
     @classmethod
-    def of(cls, resource: Resource, view: KubernetesObject, field_path: str = "") -> Subject:
+    def of(cls, resource: Resource, view: KubernetesObject, field_path: str = "", host: str = "") -> Subject:
         """The object behind a view, or a part of it."""
-        return cls(resource, view.name, view.namespace, view.uid, view.resource_version, field_path)
+        return cls(resource, view.name, view.namespace, view.uid, view.resource_version, field_path, host)
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -86,7 +87,6 @@ class Happening:
     reason: str
     message: str
     at: datetime
-    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +158,10 @@ class EventRecorder:
         self._last_moment = 0
         self._created = self._patched = self._dropped = self._suppressed = self._refused = self._given_up = 0
 
-    def event(
-        self,
-        subject: Subject,
-        type: EventType,  # noqa: A002
-        reason: str,
-        message: str,
-        *,
-        host: str = "",
-    ) -> None:
-        """Record that something happened to `subject`, on the node `host` if it happened on one (RECORDER-1)."""
+    def event(self, subject: Subject, type: EventType, reason: str, message: str) -> None:  # noqa: A002
+        """Record that something happened to `subject` (RECORDER-1)."""
         try:
-            self._queue.put_nowait(Happening(subject, type, reason, message, self._now(), host))
+            self._queue.put_nowait(Happening(subject, type, reason, message, self._now()))
         except asyncio.QueueFull:
             self._dropped += 1
             log.warning("event dropped: too many at once", object=subject.name, reason=reason)
@@ -282,6 +274,7 @@ class EventRecorder:
         return bucket.take(asyncio.get_running_loop().time())
 
     def _event(self, happening: Happening, message: str, written: _Written, name: str, namespace: str) -> Json:
+        host = happening.subject.host
         return {
             "apiVersion": "v1",
             "kind": "Event",
@@ -289,14 +282,14 @@ class EventRecorder:
             "involvedObject": happening.subject.reference(),
             "reason": happening.reason,
             "message": message,
-            "source": {"component": self.component, **({"host": happening.host} if happening.host else {})},
+            "source": {"component": self.component, **({"host": host} if host else {})},
             "firstTimestamp": written.first,
             "lastTimestamp": _stamp(happening.at),
             "count": written.count,
             "type": happening.type,
             "eventTime": None,
             "reportingComponent": self.component,
-            "reportingInstance": happening.host,
+            "reportingInstance": host,
         }
 
     def _fields(self, happening: Happening, problem: str) -> dict[str, str]:

@@ -52,7 +52,7 @@ class PodEvents:
             self._tell(pod, "Normal", "Killing", f"Stopping container {container['name']}", path)
 
     def _tell(self, pod: Pod, kind: EventType, reason: str, message: str, path: str = "") -> None:
-        self._recorder.event(Subject.of(PODS, pod, path), kind, reason, message, host=pod.node_name)
+        self._recorder.event(Subject.of(PODS, pod, path, pod.node_name), kind, reason, message)
 
 
 def _containers(pod: Pod, *fields: str) -> Iterator[tuple[Json, str]]:
