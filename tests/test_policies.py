@@ -124,6 +124,35 @@ def test_nothing_is_decided_by_a_rule(path: Path) -> None:
     assert not branches_on_a_rule(ast.parse(path.read_text()))
 
 
+COMPOSERS = ("server/embedded.py", "cli/plane.py")
+
+
+@pytest.mark.parametrize("composer", COMPOSERS)
+def test_what_parts_need_of_each_other_they_get_when_they_are_made(composer: str) -> None:
+    """Who puts parts together sets no attribute and no entry of theirs: each is complete when it is there."""
+    tree = ast.parse((TOP / "src" / "pvbinder" / composer).read_text())
+    assert not set_on_others(tree)
+
+
+def set_on_others(tree: ast.AST) -> list[str]:
+    """Return the attributes that are set on anything but self, and the entries that are set in an attribute."""
+    found = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self")):
+                continue
+            case ast.Attribute(ctx=ast.Store()) | ast.Subscript(value=ast.Attribute(), ctx=ast.Store()):
+                found.append(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize(
+    "code", ["self.api.guard = x", "self.api.posts['a', 'b'] = x", "server.dispatcher.pages['/'] = x"]
+)
+def test_a_part_that_is_completed_later_is_found(code: str) -> None:
+    assert set_on_others(ast.parse(code))
+
+
 def test_every_numbered_guarantee_has_its_test() -> None:
     names = {
         node.name

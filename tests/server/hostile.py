@@ -90,7 +90,7 @@ def with_widgets(spec: Mapping[str, Any] = OPEN) -> Callable[[Serving], Any]:
     async def prepare(server: Serving) -> None:
         from pvbinder.server.api.establisher import Establisher
 
-        establisher = Establisher(server.store, server.api.registry, server.dispatcher, server.api.now)
+        establisher = Establisher(server.store, server.api.objects.registry, server.dispatcher, server.api.objects.now)
         establisher.load()
         reply = await server.send("POST", DEFINITIONS, definition(spec))
         assert reply.status == 201, reply.body
@@ -166,7 +166,7 @@ def with_columns(
     async def prepare(server: Serving) -> None:
         from pvbinder.server.api.establisher import Establisher
 
-        establisher = Establisher(server.store, server.api.registry, server.dispatcher, server.api.now)
+        establisher = Establisher(server.store, server.api.objects.registry, server.dispatcher, server.api.objects.now)
         establisher.load()
         widgets = definition(OPEN)
         columns = [{"name": f"c{number}", "type": type_, "jsonPath": path} for number in range(count)]

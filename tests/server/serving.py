@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,11 +14,14 @@ from urllib.parse import parse_qs
 import msgspec
 
 from pvbinder.server.api.dispatch import Dispatcher
+from pvbinder.server.api.health import Health
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.identity.authentication import MASTERS, Authenticator
-from pvbinder.server.identity.authorization import AlwaysAllow, Authorizer
+from pvbinder.server.identity.authorization import AlwaysAllow
 from pvbinder.server.identity.authorization.rbac import Rbac
+from pvbinder.server.identity.service_account_tokens import ServiceAccountTokens
 from pvbinder.server.kinds.registry import Registry
+from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.store import Store
 
@@ -65,6 +69,7 @@ class Serving:
     api: Api
     dispatcher: Dispatcher
     clock: Clock
+    tokens: ServiceAccountTokens
     user: UserInfo = ADMIN
     headers: dict[str, str] = field(default_factory=lambda: {"accept": JSON, "user-agent": "tester/1.0"})
 
@@ -122,17 +127,25 @@ class Watch:
 
 @asynccontextmanager
 async def serving(
-    directory: Path, *, rbac: bool = False, history_bytes: int = 64 << 20, history_changes: int = 100_000
+    directory: Path,
+    *,
+    rbac: bool = False,
+    history_bytes: int = 64 << 20,
+    history_changes: int = 100_000,
+    static_tokens: Mapping[str, UserInfo] | None = None,
+    secret: bytes = b"k" * 32,
+    real_clock: Callable[[], float] = time.time,
+    health: Health | None = None,
 ) -> AsyncGenerator[Serving]:
-    """A server with the namespaces ``shop`` and ``default``."""
+    """A server with the namespaces ``shop`` and ``default``; certificates, made by others, go by the real clock."""
     clock = Clock()
     async with Store(directory, history_bytes=history_bytes, history_changes=history_changes) as store:
-        api = Api(store, Registry(), clock)
-        authorizer: Authorizer = AlwaysAllow()
-        if rbac:
-            authorizer = rules = Rbac(api)
-            api.guard = rules.guard
-        server = Serving(store, api, Dispatcher(api, Authenticator(), authorizer), clock)
+        objects = StoredObjects(store, Registry(), clock)
+        tokens = ServiceAccountTokens(objects, secret)
+        posts = {("serviceaccounts", "token"): tokens.request}
+        api = Api(objects, Rbac(objects) if rbac else AlwaysAllow(), posts=posts)
+        authenticator = Authenticator(static_tokens or {}, (tokens.judge,), real_clock)
+        server = Serving(store, api, Dispatcher(api, authenticator, health=health), clock, tokens)
         for name in ("default", "shop"):
             assert (await server.send("POST", "/api/v1/namespaces", {"metadata": {"name": name}})).status in (201, 409)
         yield server

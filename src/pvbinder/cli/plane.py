@@ -16,6 +16,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pvbinder.cli.options import UpOptions, port_of_last_time
@@ -60,6 +61,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
     found = list(read_sources(options.load))  # before there is anything to be left behind
     if options.data_dir is None:
         await asyncio.to_thread(sweep)
+    metrics = Metrics()  # what runs joins in when it does
     server = EmbeddedServer(
         options.data_dir,
         host=options.host,
@@ -67,9 +69,11 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         tokens=read_token_file(options.token_auth_file) if options.token_auth_file is not None else {},
         authorization=options.authorization_mode,
         load=found if options.load else None,
+        pages={METRICS_PATH: partial(metrics_page, metrics)},
     )
     del found  # it is large, and this frame stays until the end
     async with server:
+        metrics.add(ServerSource(server))
         transport = InProcessTransport(server.dispatcher, ADMIN)
         client = Client(transport)
         if not options.bare:
@@ -82,8 +86,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
             transport_as=lambda name: InProcessTransport(server.dispatcher, _service_account(name)),
             served=tuple(served.resource for served in (await discover(client)).kinds),
         )
-        metrics = Metrics([ServerSource(server), ControllerSource(manager)])
-        server.dispatcher.pages[METRICS_PATH] = lambda: metrics_page(metrics)
+        metrics.add(ControllerSource(manager))
         async with asyncio.TaskGroup() as group:
             running = group.create_task(manager.run(), name="controllers")
             await manager.wait_ready()

@@ -25,7 +25,7 @@ import msgspec
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import EVENTS, SERVICE_ACCOUNTS
 from pvbinder.server.api.discovery import Discovery
-from pvbinder.server.api.dispatch import Dispatcher
+from pvbinder.server.api.dispatch import Dispatcher, Page
 from pvbinder.server.api.establisher import Establisher
 from pvbinder.server.api.expiry import Expiry
 from pvbinder.server.api.health import Health
@@ -35,13 +35,14 @@ from pvbinder.server.api.rest.api import Api
 from pvbinder.server.files.private_files import PrivateFileError
 from pvbinder.server.files.scratch import scratch_directory
 from pvbinder.server.identity.authentication import MASTERS, Authenticator
-from pvbinder.server.identity.authorization import AlwaysAllow, Authorizer
+from pvbinder.server.identity.authorization import AlwaysAllow
 from pvbinder.server.identity.authorization.default_roles import default_objects
 from pvbinder.server.identity.authorization.rbac import Rbac
 from pvbinder.server.identity.certificates import ADMIN, Identity
 from pvbinder.server.identity.service_account_tokens import ServiceAccountTokens, load_or_make_secret
 from pvbinder.server.kinds.built_in.quotas import PRIORITY_CLASSES, system_priority_classes
 from pvbinder.server.kinds.registry import Registry
+from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.requests import ApiRequest, UserInfo
 from pvbinder.server.store import Store
@@ -61,7 +62,7 @@ class EmbeddedServer:
 
     Without a `data_dir` it is ephemeral: it writes to a temporary directory, as durably as otherwise, which is gone at
     the end. `listen` False leaves out the socket and its certificates. `load` gives objects to begin with, each with
-    the name of its source (`server.api.loading`).
+    the name of its source (`server.api.loading`), `pages` what is shown at paths of the caller's own.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class EmbeddedServer:
         timeouts: Timeouts | None = None,
         history_changes: int = 100_000,
         load: Iterable[tuple[str, Json]] | None = None,
+        pages: Mapping[str, Page] | None = None,
     ) -> None:
         self._asked_dir = data_dir
         self._host = host
@@ -86,6 +88,7 @@ class EmbeddedServer:
         self._timeouts = timeouts
         self._history_changes = history_changes
         self._load = load
+        self._pages = pages
         self._stack = AsyncExitStack()
         self._ready = False
 
@@ -99,14 +102,14 @@ class EmbeddedServer:
                 Store(self.data_dir, history_changes=self._history_changes, keep_copy=self._asked_dir is not None)
             )
             registry = Registry()
-            self.api = Api(self.store, registry)
+            objects = StoredObjects(self.store, registry)
+            account_tokens = ServiceAccountTokens(objects, load_or_make_secret(self.data_dir))
+            self.api = Api(
+                objects,
+                Rbac(objects) if self._authorization == "RBAC" else AlwaysAllow(),
+                posts={(SERVICE_ACCOUNTS.qualified, "token"): account_tokens.request},
+            )
             stack.callback(self.api.aside.close)
-            authorizer: Authorizer = AlwaysAllow()
-            if self._authorization == "RBAC":
-                authorizer = rbac = Rbac(self.api)
-                self.api.guard = rbac.guard
-            account_tokens = ServiceAccountTokens(self.api, load_or_make_secret(self.data_dir))
-            self.api.posts[SERVICE_ACCOUNTS.qualified, "token"] = account_tokens.request
             tokens_known = dict(self._tokens)
             if self._listen:
                 self.identity = Identity.load_or_make(self.data_dir / "pki", [self._host])
@@ -114,11 +117,11 @@ class EmbeddedServer:
             self.dispatcher = Dispatcher(
                 self.api,
                 Authenticator(tokens_known, (account_tokens.judge,)),
-                authorizer,
-                Health({}, {"storage": self._why_not_writable, "poststarthook/bootstrap": self._why_not_ready}),
+                health=Health({}, {"storage": self._why_not_writable, "poststarthook/bootstrap": self._why_not_ready}),
                 documents=(Discovery(registry), OpenApi(registry)),
+                pages=self._pages,
             )
-            establisher = Establisher(self.store, registry, self.dispatcher, self.api.now)
+            establisher = Establisher(self.store, registry, self.dispatcher, objects.now)
             stack.callback(establisher.close)
             establisher.load()
             if self._load is not None:

@@ -107,8 +107,7 @@ async def test_health_is_told_in_the_references_form(tmp_path: Path, target: str
 async def test_a_server_that_is_not_ready_says_which_check_fails_but_not_why(tmp_path: Path) -> None:
     from pvbinder.server.api.health import Health
 
-    async with serving(tmp_path) as server:
-        server.dispatcher.health = Health({}, {"boot": lambda: "still booting"})
+    async with serving(tmp_path, health=Health({}, {"boot": lambda: "still booting"})) as server:
         assert (await server.send("GET", "/livez")).body == "ok"
         answer = await server.send("GET", "/readyz")
         assert (answer.status, answer.body) == (

@@ -46,9 +46,7 @@ async def test_a_page_is_made_when_it_is_asked_for(tmp_path: Path) -> None:
     async def page() -> ApiResponse:
         return ApiResponse(200, b"made")
 
-    async with EmbeddedServer(tmp_path, listen=False) as server:
-        server.dispatcher.pages["/metrics"] = page
-
+    async with EmbeddedServer(tmp_path, listen=False, pages={"/metrics": page}) as server:
         assert (await server.dispatcher.handle(asked("GET", "/metrics"))).body == b"made"
         assert (await server.dispatcher.handle(asked("POST", "/metrics"))).status == 405
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -73,10 +74,12 @@ def self_made() -> tuple[x509.Name, Key]:
 
 
 @asynccontextmanager
-async def listening(directory: Path) -> AsyncGenerator[tuple[Serving, Identity, int]]:
+async def listening(
+    directory: Path, *, clock: Callable[[], float] = time.time
+) -> AsyncGenerator[tuple[Serving, Identity, int]]:
     identity = Identity.load_or_make(directory / "pki")
     async with (
-        serving(directory / "data") as server,
+        serving(directory / "data", real_clock=clock) as server,
         Listener(server.dispatcher.handle, tls=identity.server_context()) as listener,
     ):
         yield server, identity, listener.port
@@ -139,7 +142,6 @@ async def test_the_servers_own_certificate_is_no_clients(tmp_path: Path) -> None
 
 async def test_authentication_4_a_certificate_ends_on_an_open_connection(tmp_path: Path) -> None:
     """TLS looks at the time of a certificate once, when the connection begins."""
-    async with listening(tmp_path) as (server, identity, port):
+    async with listening(tmp_path, clock=lambda: time.time() + 2 * 86400) as (_, identity, port):
         shown = Made(days=(-1, 1)).write(identity, tmp_path)
-        server.dispatcher.authenticator.clock = lambda: datetime.now(UTC).timestamp() + 2 * 86400
         assert await who_am_i(identity, port, shown) is None

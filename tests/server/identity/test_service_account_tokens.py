@@ -29,10 +29,8 @@ SECRET: dict[str, Any] = {"metadata": {"name": "p"}}
 @asynccontextmanager
 async def making_tokens(directory: Path) -> AsyncGenerator[tuple[Serving, ServiceAccountTokens]]:
     async with serving(directory) as server:
-        tokens = ServiceAccountTokens(server.api, load_or_make_secret(directory))
-        server.api.posts["serviceaccounts", "token"] = tokens.request
         await server.send("POST", ACCOUNTS, {"metadata": {"name": "robot"}})
-        yield server, tokens
+        yield server, server.tokens
 
 
 async def ask(server: Serving, **spec: Any) -> Reply:
@@ -84,7 +82,7 @@ async def test_tokens_2_a_token_that_was_changed_or_made_elsewhere_is_nobodys(tm
             "\udcff.a.b",
         ):
             assert tokens.read(other) is None
-        assert ServiceAccountTokens(server.api, b"another secret").read(token) is None
+        assert ServiceAccountTokens(server.api.objects, b"another secret").read(token) is None
 
 
 def pod(account: str, **spec: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ PATH: Final = "/metrics"
 
 
 async def metrics_page(metrics: Metrics) -> ApiResponse:
-    """Return the answer to a request for `metrics`; hang it into `Dispatcher.pages` under `PATH`."""
+    """Return the answer to a request for `metrics`."""
     return ApiResponse(200, await metrics.text(), {"Content-Type": CONTENT_TYPE})
 
 

@@ -12,10 +12,9 @@ DISPATCH-5  What a head alone refuses is refused before the body is taken: `scre
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from pvbinder.server.api.health import Health, plain_not_found
 from pvbinder.server.api.measures import RequestMeasures
@@ -26,7 +25,7 @@ from pvbinder.server.api.rest.routes import no_such_resource, not_allowed, serve
 from pvbinder.server.errors import ApiError
 from pvbinder.server.identity.attributes import Attributes, read_attributes
 from pvbinder.server.identity.authentication import Authenticator
-from pvbinder.server.identity.authorization import Authorizer, decide, refused
+from pvbinder.server.identity.authorization import permit
 from pvbinder.server.identity.impersonation import PREFIX as IMPERSONATE
 from pvbinder.server.identity.impersonation import read_impersonation
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
@@ -56,22 +55,25 @@ class SlowDocuments(Protocol):
         ...
 
 
-@dataclass(slots=True)
 class Dispatcher:
-    """Answers requests over one store."""
+    """Answers requests over one store. `pages` are made when their path is asked for, as metrics are."""
 
-    api: Api
-    authenticator: Authenticator
-    authorizer: Authorizer
-    health: Health = field(default_factory=lambda: Health({}, {}))
-    documents: tuple[Documents, ...] = ()
-    pages: dict[str, Page] = field(default_factory=dict)  # by path: what is made when it is asked for, as metrics are
-    measures: RequestMeasures = field(default_factory=RequestMeasures)
-    _reviews: Reviews = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._reviews = Reviews(self.authenticator, self.authorizer, self.api.now, self.api.aside)
-        self.api.permit = self._permit
+    def __init__(
+        self,
+        api: Api,
+        authenticator: Authenticator,
+        *,
+        health: Health | None = None,
+        documents: Sequence[Documents] = (),
+        pages: Mapping[str, Page] | None = None,
+    ) -> None:
+        self.measures: Final = RequestMeasures()
+        self._api: Final = api
+        self._authenticator: Final = authenticator
+        self._health: Final = health or Health({}, {})
+        self._documents: Final = tuple(documents)
+        self._pages: Final = dict(pages or {})
+        self._reviews: Final = Reviews(authenticator, api.authorizer, api.objects.now, api.aside)
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answer `request` (DISPATCH-1)."""
@@ -120,23 +122,23 @@ class Dispatcher:
     async def _finished(self, request: ApiRequest, response: ApiResponse, finish: Callable[[], bytes]) -> ApiResponse:
         """Make the body of an answer that takes long to be written down, aside."""
         user = request.user.name if request.user is not None else ""
-        response.body, response.finish = await self.api.aside.run(user, finish, heavy=True), None
+        response.body, response.finish = await self._api.aside.run(user, finish, heavy=True), None
         return response
 
     async def _handle(self, request: ApiRequest, attributes: Attributes) -> ApiResponse:
         if not request.is_admitted:
             self._admit(request, attributes)
         if attributes.is_resource:
-            storage = self.api.storage(attributes.group, attributes.version, attributes.resource)
+            storage = self._api.objects.storage(attributes.group, attributes.version, attributes.resource)
             if storage is not None:
                 review = await self._reviews.answer(storage.kind, request, attributes)
-                return review or await serve(self.api, request, attributes, storage)
-        page = self.pages.get(request.path)
+                return review or await serve(self._api, request, attributes, storage)
+        page = self._pages.get(request.path)
         if page is not None:
             if request.method not in ("GET", "HEAD"):
                 raise not_allowed()
             return await page()
-        for documents in self.documents:
+        for documents in self._documents:
             if isinstance(documents, SlowDocuments):
                 await documents.prepare(request)
         return self._answer_document(request)
@@ -145,18 +147,18 @@ class Dispatcher:
         """Find out who asks and whether they may; ApiError 401 or 403."""
         user = request.user
         if user is None:
-            user = self.authenticator.authenticate(request)
+            user = self._authenticator.authenticate(request)
         if any(name.startswith(IMPERSONATE) for name in request.headers):
             user = self._impersonate(user, request)
         request.user = user
-        self._permit(user, attributes)
+        permit(self._api.authorizer, user, attributes)
         request.is_admitted = True
 
     def _resource_of(self, attributes: Attributes) -> str:
         """The resource as metrics name it; ``""`` for all that isn't served (MEASURES-1)."""
         if not attributes.is_resource:
             return ""
-        storage = self.api.storage(attributes.group, attributes.version, attributes.resource)
+        storage = self._api.objects.storage(attributes.group, attributes.version, attributes.resource)
         if storage is None:
             return ""
         qualified = storage.kind.resource.qualified
@@ -165,14 +167,14 @@ class Dispatcher:
     def _answer_document(self, request: ApiRequest) -> ApiResponse:
         reading = request.method in ("GET", "HEAD")
         asked = request if reading else ApiRequest("GET", request.path, headers=request.headers)
-        for document in (self.health, *self.documents):
+        for document in (self._health, *self._documents):
             answer = document.answer(asked)
             if answer is not None:
                 if not reading:
                     raise not_allowed()
                 return answer
         parts = [part for part in request.path.split("/") if part]
-        groups = {kind.resource.group for kind in self.api.registry}
+        groups = {kind.resource.group for kind in self._api.objects.registry}
         if len(parts) > 1 and (parts[0] == "api" or (parts[0] == "apis" and parts[1] in groups)):
             raise no_such_resource()
         return plain_not_found()
@@ -183,14 +185,8 @@ class Dispatcher:
         if wanted is None:
             return user
         for attributes in wanted.rights():
-            self._permit(user, attributes)
+            permit(self._api.authorizer, user, attributes)
         return wanted.as_user()
-
-    def _permit(self, user: UserInfo, attributes: Attributes) -> None:
-        """Raise ApiError 403 unless `user` may do what `attributes` say."""
-        decision = decide(self.authorizer, user, attributes)
-        if not decision.allowed:
-            raise refused(user, attributes, decision)
 
 
 def not_stored(error: WriteFailed) -> ApiError:

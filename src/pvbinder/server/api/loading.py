@@ -113,10 +113,10 @@ class _Load:
         if not isinstance(api_version, str) or not isinstance(kind, str):
             raise _UnfitError("it has no apiVersion and kind")
         group, _, version = api_version.rpartition("/")
-        served = self.api.registry.of_kind(group, version, kind)
+        served = self.api.objects.registry.of_kind(group, version, kind)
         if served is None or "list" not in served.verbs:
             raise _UnfitError(f"{api_version} {kind} isn't served here, and no CustomResourceDefinition brings it")
-        storage = self.api.storage(group, version, served.resource.plural)
+        storage = self.api.objects.storage(group, version, served.resource.plural)
         assert storage is not None
         return storage
 
@@ -166,12 +166,12 @@ async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[s
 
     `accept` makes a definition be in force. Raises LoadRefused, or DataDirectoryError if the store isn't empty.
     """
-    if any(api.store.statistics().objects.values()):
+    if any(api.objects.store.statistics().objects.values()):
         raise DataDirectoryError(
             "objects can't be loaded where there are some: the data directory was in use before",
             hint="load into a new --data-dir, or with --ephemeral; or go on with what is there, without --load",
         )
-    load = _Load(api, accept, api.now())
+    load = _Load(api, accept, api.objects.now())
     await _take_all(load, found)
     load.add_namespaces()
     if load.problems:
@@ -179,7 +179,7 @@ async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[s
     load.warn_of_missing_owners()
     durable = None
     for one in sorted(load.ready.values(), key=lambda one: one.order):
-        _, durable = api.store.put(one.storage.store_name, one.key, encoder_of(one.obj))
+        _, durable = api.objects.store.put(one.storage.store_name, one.key, encoder_of(one.obj))
     if durable is not None:
         await durable
     log.info("objects loaded objects=%d", len(load.ready))

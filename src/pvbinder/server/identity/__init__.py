@@ -5,6 +5,6 @@
                                                                                         and bindings in the store)
 
 `certificates` and `tls` are the server's own identity: the authority, its certificates, the administrator's token, the
-kubeconfig. `service_account_tokens` makes tokens and reads them. What is needed of the objects is in `objects_read.py`;
-who composes the server gives it.
+kubeconfig. `service_account_tokens` makes tokens and reads them. Roles and accounts are read through
+`server.kinds.stored_objects`.
 """

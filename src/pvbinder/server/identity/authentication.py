@@ -67,9 +67,9 @@ class TokenFileError(PvbinderError):
 class Authenticator:
     """Finds out who asks. `static_tokens` are tokens given at the start; `readers` know tokens of other kinds."""
 
-    static_tokens: Mapping[str, UserInfo] = field(default_factory=dict)
-    readers: tuple[TokenReader, ...] = ()
-    clock: Callable[[], float] = time.time
+    static_tokens: Final[Mapping[str, UserInfo]] = field(default_factory=dict)
+    readers: Final[tuple[TokenReader, ...]] = ()
+    clock: Final[Callable[[], float]] = time.time
     _by_digest: dict[bytes, UserInfo] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ from pvbinder.server.identity.authentication import (
     TokenRefused,
     service_account_groups,
 )
-from pvbinder.server.identity.objects_read import Objects
+from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.requests import UserInfo
 
@@ -80,7 +80,7 @@ def load_or_make_secret(directory: Path) -> bytes:
 class ServiceAccountTokens:
     """Makes and reads tokens."""
 
-    api: Objects
+    objects: StoredObjects
     secret: bytes = field(repr=False)
 
     def request(self, account: Json, sent: Json) -> Json:
@@ -105,7 +105,7 @@ class ServiceAccountTokens:
                 "name": metadata["name"],
                 "namespace": metadata["namespace"],
                 "uid": metadata["uid"],
-                "creationTimestamp": self.api.now(),
+                "creationTimestamp": self.objects.now(),
             },
             "spec": {
                 "audiences": audiences,
@@ -133,7 +133,7 @@ class ServiceAccountTokens:
         if not common:
             shown, asked = (" ".join(json.dumps(one) for one in some) for some in (made_for, audiences))
             return TokenRefused(f"token audiences [{shown}] is invalid for the target audiences [{asked}]")
-        now = self.api.clock().timestamp()
+        now = self.objects.clock().timestamp()
         if now >= claims["exp"]:
             return TokenRefused("service account token has expired")
         if now + LEEWAY_SECONDS < max(claims["nbf"], claims["iat"]):
@@ -165,13 +165,13 @@ class ServiceAccountTokens:
         return None
 
     def _is_there(self, resource: Resource, namespace: str | None, meant: Json) -> bool:
-        found = self.api.get(resource, namespace, meant["name"])
+        found = self.objects.get(resource, namespace, meant["name"])
         if found is None or found["metadata"]["uid"] != meant["uid"]:
             return False
         deleted = found["metadata"].get("deletionTimestamp")
         if deleted is None:
             return True
-        since = self.api.clock() - datetime.fromisoformat(deleted)
+        since = self.objects.clock() - datetime.fromisoformat(deleted)
         return since.total_seconds() <= LEEWAY_SECONDS
 
     def _bound_object(self, account: Json, reference: Json | None) -> Json:
@@ -183,7 +183,7 @@ class ServiceAccountTokens:
         if resource is None or "/" in version:
             group, _, version = version.rpartition("/")
             raise bad_request(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
-        found = self.api.get(resource, account["metadata"]["namespace"] if resource.namespaced else None, name)
+        found = self.objects.get(resource, account["metadata"]["namespace"] if resource.namespaced else None, name)
         if found is None:
             raise not_found(resource, name)
         claims: Json = {}
@@ -206,12 +206,12 @@ class ServiceAccountTokens:
         node_name = pod["spec"].get("nodeName", "")
         if not node_name:
             return {}
-        node = self.api.get(NODES, None, node_name)
+        node = self.objects.get(NODES, None, node_name)
         return {"node": {"name": node_name, **({} if node is None else {"uid": node["metadata"]["uid"]})}}
 
     def _issue(self, account: Json, audiences: list[str], seconds: int, bound_to: Json) -> tuple[str, datetime]:
         metadata = account["metadata"]
-        now = int(self.api.clock().timestamp())
+        now = int(self.objects.clock().timestamp())
         claims = {
             "aud": audiences,
             "exp": now + seconds,

@@ -10,23 +10,16 @@ from typing import Any
 import pytest
 from tests.server.serving import Reply, Serving, serving
 
-from pvbinder.server.api.dispatch import Dispatcher
-from pvbinder.server.identity.authentication import Authenticator
-from pvbinder.server.identity.service_account_tokens import ISSUER, ServiceAccountTokens
+from pvbinder.server.identity.service_account_tokens import ISSUER
 from pvbinder.server.requests import ApiRequest, UserInfo
 
 ACCOUNTS = "/api/v1/namespaces/shop/serviceaccounts"
 REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
-KEY = b"k" * 32
 
 
 @asynccontextmanager
 async def reviewing(directory: Path) -> AsyncGenerator[Serving]:
-    async with serving(directory) as server:
-        tokens = ServiceAccountTokens(server.api, KEY)
-        server.api.posts["serviceaccounts", "token"] = tokens.request
-        known = Authenticator({"s3cret": UserInfo("ana", "7", ("devs",))}, (tokens.judge,))
-        server.dispatcher = Dispatcher(server.api, known, server.dispatcher.authorizer)
+    async with serving(directory, static_tokens={"s3cret": UserInfo("ana", "7", ("devs",))}) as server:
         await server.send("POST", ACCOUNTS, {"metadata": {"name": "robot"}})
         yield server
 

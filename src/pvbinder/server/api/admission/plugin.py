@@ -14,7 +14,7 @@ from pvbinder.server.requests import UserInfo
 
 
 class Reader(Protocol):
-    """The stored objects, as admission may see them; what it returns is never changed."""
+    """The stored objects, as admission may see them (`StoredObjects`); what it returns is never changed."""
 
     def get(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
         """Return the object, or None if there is none."""

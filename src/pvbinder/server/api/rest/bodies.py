@@ -131,7 +131,7 @@ async def _evict(writer: Writer, attributes: Attributes, sub: Subresource, form:
 
 def _stored(writer: Writer, attributes: Attributes) -> Stored:
     storage = writer.storage
-    stored = writer.api.store.head(storage.store_name, storage.key(attributes.namespace, attributes.name))
+    stored = writer.api.objects.store.head(storage.store_name, storage.key(attributes.namespace, attributes.name))
     if stored is None:
         raise not_found(storage.kind.resource, attributes.name)
     return stored

@@ -81,18 +81,18 @@ class _Deletion:
         for durable in self._pending:
             await durable
         for key in self._unchanged:
-            await self._api.store.settled(self._storage.store_name, key)
+            await self._api.objects.store.settled(self._storage.store_name, key)
 
     def start(self, namespace: str, name: str) -> tuple[bytes, bool]:
         """Delete an object, or mark it as being deleted; return what to show of it, and whether it is gone."""
-        storage, store = self._storage, self._api.store
+        storage, store = self._storage, self._api.objects.store
         key = storage.key(namespace, name)
         stored = store.head(storage.store_name, key)
         if stored is None:
             raise not_found(storage.kind.resource, name)
         obj = storage.decode(stored.data)
         self._check_preconditions(obj)
-        admission.admit_delete(self._api, admission.Attributes(storage.base, namespace, name, self._user))
+        admission.admit_delete(self._api.objects, admission.Attributes(storage.base, namespace, name, self._user))
         if storage.base.terminate is not None:
             return self._terminate(stored, obj, key)
         grace = self._grace(obj)
@@ -164,7 +164,7 @@ class _Deletion:
 
     def _mark_gracefully(self, obj: Json, grace: int) -> None:
         metadata = obj["metadata"]
-        start = self._api.clock()
+        start = self._api.objects.clock()
         if "deletionTimestamp" in metadata:
             began = datetime.fromisoformat(metadata["deletionTimestamp"])
             start = began - seconds_of(metadata["deletionGracePeriodSeconds"])
@@ -178,7 +178,7 @@ class _Deletion:
         metadata = obj["metadata"]
         if metadata.get("deletionGracePeriodSeconds") is None and metadata.get("generation"):
             metadata["generation"] += 1
-        metadata.setdefault("deletionTimestamp", self._api.now())
+        metadata.setdefault("deletionTimestamp", self._api.objects.now())
         metadata["deletionGracePeriodSeconds"] = 0
 
     def _terminate(self, stored: Stored, obj: Json, key: str) -> tuple[bytes, bool]:
@@ -187,7 +187,7 @@ class _Deletion:
         assert base.terminate is not None
         self._set_propagation(obj)
         if "deletionTimestamp" not in metadata:
-            metadata["deletionTimestamp"] = self._api.now()
+            metadata["deletionTimestamp"] = self._api.objects.now()
             base.terminate(obj)
         if metadata.get("finalizers") or base.is_held(obj):
             return self._keep(stored, obj, key), False
@@ -208,14 +208,14 @@ class _Deletion:
         )  # with a mark more, however large it is: who deletes makes room (STORAGE-1)
         if self._options.dry_run:
             return Stored(before.revision, encode(arranged))
-        stored, durable = self._api.store.put(self._storage.store_name, key, encoder_of(arranged, None))
+        stored, durable = self._api.objects.store.put(self._storage.store_name, key, encoder_of(arranged, None))
         self._pending.append(durable)
         return stored
 
     def _remove(self, stored: Stored, key: str) -> bytes:
         if self._options.dry_run:
             return stored.data
-        last, durable = self._api.store.delete(self._storage.store_name, key)
+        last, durable = self._api.objects.store.delete(self._storage.store_name, key)
         self._pending.append(durable)
         return last.data
 

@@ -42,9 +42,9 @@ def get(
     """Answer a GET of one object or of a subresource of it."""
     form = negotiate(request.headers.get("accept", ""))
     revision = read_revision(_first(request, "resourceVersion"))
-    if revision > api.store.revision:
-        raise too_large(revision, api.store.revision)
-    stored = api.store.get(storage.store_name, storage.key(attributes.namespace, attributes.name))
+    if revision > api.objects.store.revision:
+        raise too_large(revision, api.objects.store.revision)
+    stored = api.objects.store.get(storage.store_name, storage.key(attributes.namespace, attributes.name))
     if stored is None:
         raise not_found(storage.kind.resource, attributes.name)
     if sub is not None and sub.body is not None:
@@ -238,20 +238,20 @@ def _page(
     api: Api, storage: Storage, options: ListOptions, prefix: str, after: str, limit: int, revision: int | None
 ) -> Page:
     try:
-        return api.store.list(storage.store_name, prefix, after=after, limit=limit, revision=revision)
+        return api.objects.store.list(storage.store_name, prefix, after=after, limit=limit, revision=revision)
     except RevisionExpired as error:
         if options.continue_token:
             raise expired_token(options.continue_token) from error
         raise ApiError(410, "Expired", "The resourceVersion for the provided list is too old.") from error
     except RevisionFromTheFuture as error:
-        raise too_large(revision or 0, api.store.revision) from error
+        raise too_large(revision or 0, api.objects.store.revision) from error
 
 
 def _one(api: Api, storage: Storage, key: str, revision: int | None, after: str) -> Page:
     """Return the page that `key` alone makes, so that selecting by name costs one look-up."""
     if revision is None:
-        stored = api.store.get(storage.store_name, key) if key >= after else None
-        return Page([] if stored is None else [(key, stored)], api.store.revision, 0, "")
+        stored = api.objects.store.get(storage.store_name, key) if key >= after else None
+        return Page([] if stored is None else [(key, stored)], api.objects.store.revision, 0, "")
     page = _page(api, storage, ListOptions(), key, after, 1, revision)
     return Page([item for item in page.items if item[0] == key], page.revision, 0, "")
 
@@ -273,8 +273,8 @@ def _where(api: Api, options: ListOptions, prefix: str) -> tuple[int | None, str
     exact = options.resource_version_match == "Exact" or (options.limit and not options.resource_version_match)
     if revision and exact:
         return revision, ""
-    if revision > api.store.revision:
-        raise too_large(revision, api.store.revision)
+    if revision > api.objects.store.revision:
+        raise too_large(revision, api.objects.store.revision)
     return None, ""
 
 

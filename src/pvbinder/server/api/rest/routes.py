@@ -40,7 +40,7 @@ async def serve(api: Api, request: ApiRequest, attributes: Attributes, storage: 
         try:
             return await _serve_write(api, request, attributes, storage, sub)
         except ApiError:
-            await api.store.barrier()  # WRITING-4
+            await api.objects.store.barrier()  # WRITING-4
             raise
         except Overtaken:
             continue  # WRITING-1

@@ -59,7 +59,7 @@ class Shown:
             objects,
             metadata,
             self.include_object,
-            self.api.clock(),
+            self.api.objects.clock(),
             version=self.form.version,
             with_columns=with_columns,
         )

@@ -54,20 +54,20 @@ def watch(api: Api, request: ApiRequest, attributes: Attributes, storage: Storag
     events = _Events(storage, storage.prefix(attributes.namespace), selection, shown)
     headers = {"Content-Type": JSON_TYPE}
     starts_with_all = options.send_initial_events or (options.send_initial_events is None and revision == 0)
-    if revision > api.store.revision:
-        raise too_large(revision, api.store.revision)
+    if revision > api.objects.store.revision:
+        raise too_large(revision, api.objects.store.revision)
     if starts_with_all:
-        present = [stored for _, stored in api.store.objects(storage.store_name, events.prefix)]
-        since = api.store.revision
+        present = [stored for _, stored in api.objects.store.objects(storage.store_name, events.prefix)]
+        since = api.objects.store.revision
     else:
-        present, since = [], revision or api.store.revision
+        present, since = [], revision or api.objects.store.revision
     try:
-        cursor = api.store.watch(storage.store_name, since)
+        cursor = api.objects.store.watch(storage.store_name, since)
     except RevisionExpired:
-        message = f"too old resource version: {revision} ({api.store.revision})"
+        message = f"too old resource version: {revision} ({api.objects.store.revision})"
         return ApiResponse(200, headers=headers, stream=_one(_error_line(ApiError(410, "Expired", message))))
     except RevisionFromTheFuture as error:
-        raise too_large(since, api.store.revision) from error
+        raise too_large(since, api.objects.store.revision) from error
     return ApiResponse(200, headers=headers, stream=_stream(api, events, options, present, cursor))
 
 
@@ -211,7 +211,7 @@ async def _stream(
             yield events.bookmark(first_revision, ends_initial=True)
         if options.allow_bookmarks:
             bookmark_at = min(started + FIRST_BOOKMARK_SECONDS, end) if is_silent else _next_bookmark(clock(), end)
-        while not api.store.closed:
+        while not api.objects.store.closed:
             try:
                 changes = cursor.take(CHANGES_TAKEN_MAX, CHUNK_BYTES_MAX)
             except HistoryLost:

@@ -54,7 +54,7 @@ async def update(
     _check_namespace(metadata, _namespace(storage, attributes))
     new = storage.kind.to_storage(obj)
     key = storage.key(attributes.namespace, attributes.name)
-    stored = api.store.head(storage.store_name, key)
+    stored = api.objects.store.head(storage.store_name, key)
     if stored is None:
         if not storage.base.put_creates or sub is not None:
             raise not_found(storage.kind.resource, attributes.name)
@@ -78,7 +78,7 @@ async def patch(
     if sub is not None and sub.body is not None:
         return await bodies.patch(writer, attributes, sub, form, content_type)
     key = storage.key(attributes.namespace, attributes.name)
-    stored = api.store.head(storage.store_name, key)
+    stored = api.objects.store.head(storage.store_name, key)
     if is_apply:
         return await _apply(writer, attributes, key, sub, form)
     if stored is None:
@@ -101,7 +101,7 @@ async def patch(
 async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresource | None, form: Form) -> ApiResponse:
     """Server-side apply: creates what isn't there."""
     storage, api, options = writer.storage, writer.api, writer.options
-    stored = api.store.head(storage.store_name, key)
+    stored = api.objects.store.head(storage.store_name, key)
     if stored is None and sub is not None:
         raise not_found(storage.kind.resource, attributes.name)
     writer.weigh(stored)
@@ -138,7 +138,9 @@ async def _apply(writer: Writer, attributes: Attributes, key: str, sub: Subresou
 
 
 def _writer(api: Api, request: ApiRequest, storage: Storage, options: OptionsKind, *, is_apply: bool = False) -> Writer:
-    return Writer(api, storage, request, read_write_options(options, request.query, is_apply=is_apply), api.now())
+    return Writer(
+        api, storage, request, read_write_options(options, request.query, is_apply=is_apply), api.objects.now()
+    )
 
 
 async def _decode(writer: Writer) -> Json:

@@ -35,6 +35,7 @@ from pvbinder.server.errors import (
     is_invalid,
 )
 from pvbinder.server.identity.attributes import Attributes
+from pvbinder.server.identity.authorization import permit
 from pvbinder.server.kinds.storage import Storage, encode, encode_object, encoder_of, plural_as_kind, room_for
 from pvbinder.server.kinds.validation.metadata import validate_metadata_create, validate_metadata_update
 from pvbinder.server.objects.kind import Json, Subresource
@@ -85,7 +86,7 @@ class Writer:
 
     def check_not_overtaken(self, stored: Stored | None, key: str) -> None:
         """Raise Overtaken unless `stored` is still what is there."""
-        if self.heavy and self.api.store.head(self.storage.store_name, key) is not stored:
+        if self.heavy and self.api.objects.store.head(self.storage.store_name, key) is not stored:
             raise Overtaken("the object was written meanwhile")
 
     @property
@@ -116,19 +117,19 @@ class Writer:
         await self._complete_new(obj, record=record, instead_of=instead_of)
         arranged = storage.arrange(obj)
         key = storage.key(namespace, arranged["metadata"].get("name", ""))
-        existing = self.api.store.head(storage.store_name, key)
+        existing = self.api.objects.store.head(storage.store_name, key)
         tries = 1
         while existing is not None and generated and tries < GENERATED_TRIES_MAX:
             arranged["metadata"]["name"] = generate_name(metadata["generateName"])
             key = storage.key(namespace, arranged["metadata"]["name"])
-            existing = self.api.store.head(storage.store_name, key)
+            existing = self.api.objects.store.head(storage.store_name, key)
             tries += 1
         if existing is not None:
             raise self._taken(existing, arranged["metadata"]["name"])
         if self.options.dry_run:
             del arranged["metadata"]["resourceVersion"]
             return encode_object(arranged)
-        stored, durable = self.api.store.put(storage.store_name, key, encoder_of(arranged))
+        stored, durable = self.api.objects.store.put(storage.store_name, key, encoder_of(arranged))
         await durable
         return stored.data
 
@@ -145,14 +146,14 @@ class Writer:
         await self.aside(lambda: self._fill_in(obj, None, None, record=record))
         name, namespace = metadata.get("name", ""), metadata.get("namespace")
         on = admission.Attributes(base, namespace or "", name, self.user)
-        admission.admit(self.api, on, obj)
+        admission.admit(self.api.objects, on, obj)
         await self.aside(lambda: self._check_new(obj))
         if self.heavy:  # the namespace may have gone meanwhile, and what depends on it
-            admission.admit(self.api, on, obj)
+            admission.admit(self.api.objects, on, obj)
         if instead_of is not None:
-            self.api.permit(self.user, replace(instead_of, verb="create"))
-        admission.validate(self.api, on, obj)
-        self.api.guard(self.user, base, obj, None)
+            permit(self.api.authorizer, self.user, replace(instead_of, verb="create"))
+        admission.validate(self.api.objects, on, obj)
+        self.api.authorizer.guard(self.user, base, obj, None)
 
     def _check_new(self, obj: Json) -> None:
         base = self.storage.base
@@ -195,7 +196,7 @@ class Writer:
 
         `sub` is the subresource that is written, None for the object itself.
         """
-        storage, store = self.storage, self.api.store
+        storage, store = self.storage, self.api.objects.store
         changed = await self._complete_change(stored, old, new, sub, record=record)
         self.check_not_overtaken(stored, key)
         self._judge(old, changed, sub)
@@ -221,7 +222,7 @@ class Writer:
         if sent_uid and sent_uid != before["uid"] and self.request.method != "PATCH":  # a patch can't change it
             raise self._other_uid(name, before, sent_uid)
         await self.aside(lambda: self._fill_in(new, old, sub, record=record))
-        admission.admit(self.api, self._admission(before, sub), new, old)
+        admission.admit(self.api.objects, self._admission(before, sub), new, old)
         self._check_revision(stored, name, new["metadata"])
         _keep_what_is_fixed(new["metadata"], before)
         await self.aside(lambda: self._check_change(new, old, sub))
@@ -247,8 +248,8 @@ class Writer:
 
     def _judge(self, old: Json, new: Json, sub: Subresource | None) -> None:
         """Ask those who look at other objects, in the turn in which the write is made."""
-        admission.validate(self.api, self._admission(old["metadata"], sub), new, old)
-        self.api.guard(self.user, self.storage.base, new, old)
+        admission.validate(self.api.objects, self._admission(old["metadata"], sub), new, old)
+        self.api.authorizer.guard(self.user, self.storage.base, new, old)
 
     def _admission(self, before: Json, sub: Subresource | None) -> admission.Attributes:
         base, namespace = self.storage.base, before.get("namespace", "")
@@ -297,7 +298,7 @@ class Writer:
         last["metadata"]["resourceVersion"] = str(stored.revision)
         answer = encode(self.storage.arrange(last))
         if not self.options.dry_run:
-            _, durable = self.api.store.delete(self.storage.store_name, key)
+            _, durable = self.api.objects.store.delete(self.storage.store_name, key)
             await durable
         return answer
 

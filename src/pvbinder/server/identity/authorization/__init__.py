@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from pvbinder.server.errors import ApiError
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.identity.authentication import MASTERS
-from pvbinder.server.objects.kind import Json
+from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import UserInfo
 
 RULES_SHOWN_MAX: Final = 10_000  # in one review
@@ -44,6 +44,10 @@ class Authorizer(Protocol):
         """
         ...
 
+    def guard(self, user: UserInfo, kind: ServedKind, new: Json, old: Json | None) -> None:
+        """Raise ApiError 403 if `user` may not store `new` for what it says, in the place of `old` or of nothing."""
+        ...
+
 
 class AlwaysAllow:
     """Lets everybody do everything."""
@@ -56,12 +60,22 @@ class AlwaysAllow:
         """Return the rules that allow everything."""
         return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}], [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
 
+    def guard(self, user: UserInfo, kind: ServedKind, new: Json, old: Json | None) -> None:
+        """Let everything be stored."""
+
 
 def decide(authorizer: Authorizer, user: UserInfo, attributes: Attributes) -> Decision:
     """Decide whether `user` may do what `attributes` say; masters always may."""
     if MASTERS in user.groups:
         return ALLOWED
     return authorizer.authorize(user, attributes)
+
+
+def permit(authorizer: Authorizer, user: UserInfo, attributes: Attributes) -> None:
+    """Raise ApiError 403 unless `user` may do what `attributes` say."""
+    decision = decide(authorizer, user, attributes)
+    if not decision.allowed:
+        raise refused(user, attributes, decision)
 
 
 def refused(user: UserInfo, attributes: Attributes, decision: Decision) -> ApiError:

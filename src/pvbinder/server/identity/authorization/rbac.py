@@ -24,8 +24,8 @@ from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.identity.authentication import MASTERS, SERVICE_ACCOUNT
 from pvbinder.server.identity.authorization import DENIED, RULES_SHOWN_MAX, Decision
 from pvbinder.server.identity.authorization.rules import Rule, TooManyRightsError, lacking, parse_rules
-from pvbinder.server.identity.objects_read import Objects
 from pvbinder.server.kinds.built_in.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, GROUP, ROLE_BINDINGS, ROLES
+from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import UserInfo
 from pvbinder.server.store import Cursor, HistoryLost
@@ -63,8 +63,8 @@ class Grant:
 class Rbac:
     """Decides by the roles and bindings in the store."""
 
-    def __init__(self, api: Objects) -> None:
-        self._api = api
+    def __init__(self, objects: StoredObjects) -> None:
+        self._objects = objects
         self._cursors: dict[str, Cursor] = {}
         self._read_at = -1  # the store's revision when the cursors were last asked
         self._grants: tuple[Grant, ...] = ()
@@ -144,10 +144,10 @@ class Rbac:
         return self.authorize(user, attributes).allowed
 
     def _rules_of(self, resource: Resource, namespace: str, name: str) -> tuple[Rule, ...]:
-        storage = self._api.storage(resource.group, resource.version, resource.plural)
+        storage = self._objects.storage(resource.group, resource.version, resource.plural)
         assert storage is not None, f"{resource.qualified} is served"
         key = storage.key(namespace, name)
-        stored = self._api.store.head(storage.store_name, key)
+        stored = self._objects.store.head(storage.store_name, key)
         if stored is None:
             raise not_found(resource, name)
         kept = self._kept.get(resource.plural, {}).get(key)
@@ -176,7 +176,7 @@ class Rbac:
 
     def _is_stale(self) -> bool:
         """Tell whether roles or bindings have changed since the last time, and step over the changes (RBAC-1)."""
-        revision = self._api.store.revision
+        revision = self._objects.store.revision
         if revision == self._read_at:
             return False
         self._read_at = revision
@@ -189,7 +189,7 @@ class Rbac:
             except HistoryLost:
                 cursor, stale = None, True
             if cursor is None:
-                store = self._api.store
+                store = self._objects.store
                 self._cursors[resource.qualified] = store.watch(resource.qualified, store.revision)
         return stale
 
@@ -206,10 +206,10 @@ class Rbac:
 
     def _parsed(self, resource: Resource, parse: Callable[[Json], T]) -> dict[str, T]:
         """Return what `parse` makes of each object of a kind, by its key."""
-        storage = self._api.storage(resource.group, resource.version, resource.plural)
+        storage = self._objects.storage(resource.group, resource.version, resource.plural)
         assert storage is not None, f"{resource.qualified} is served"
         before, now = self._kept.get(resource.plural, {}), {}
-        for key, stored in self._api.store.objects(storage.store_name):
+        for key, stored in self._objects.store.objects(storage.store_name):
             kept = before.get(key)
             if kept is None or kept[0] != stored.revision:
                 kept = (stored.revision, parse(storage.served(stored.data)))
