@@ -9,7 +9,7 @@ import pytest
 from tests.controllers.cluster import Cluster, claim, cluster, fails, namespace, pod, using
 
 from pvbinder.controllers.kubelet import create_node
-from pvbinder.controllers.namespaces import Left, Namespaces, Round, with_conditions
+from pvbinder.controllers.namespaces import Left, Namespaces, Round, namespace_conditions
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import CLAIMS, NAMESPACES, PODS, metadata_of
@@ -204,11 +204,11 @@ def test_a_condition_s_time_changes_with_its_status_only() -> None:
     first, later = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
     held = Round([Left(PERSISTENT_VOLUME_CLAIMS, 2, {"kubernetes.io/pvc-protection": 2})])
 
-    before = with_conditions([], held, first)
-    assert with_conditions(before, held, later) == before
+    before = namespace_conditions([], held, first)
+    assert namespace_conditions(before, held, later) == before
 
     failed = Round(failures=["pods: no"], undiscovered=("example.com/v1",))
-    after = {one["type"]: one for one in with_conditions(before, failed, later)}
+    after = {one["type"]: one for one in namespace_conditions(before, failed, later)}
     assert after["NamespaceContentRemaining"]["lastTransitionTime"] == "2026-01-02T00:00:00Z"
     assert after["NamespaceDeletionGroupVersionParsingFailure"]["lastTransitionTime"] == "2026-01-01T00:00:00Z"
     assert after["NamespaceDeletionContentFailure"]["message"] == (

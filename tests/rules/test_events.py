@@ -60,7 +60,7 @@ TEXTS = {
     "E-13": (events.recycle_failed("x"), "Warning VolumeFailedRecycle Recycle failed: x"),
     "E-14": (events.volume_in_use(["n/a", "n/b"]), "Normal VolumeFailedRecycle Volume is used by pods: n/a,n/b"),
     "E-15": (events.RECYCLED, "Normal VolumeRecycled Volume recycled"),
-    "E-16": (events.recycler_pod("Warning", "x"), "Warning RecyclerPod Recycler pod: x"),
+    "E-16": (events.recycler_pod_event("Warning", "x"), "Warning RecyclerPod Recycler pod: x"),
     "E-17": (
         events.UNKNOWN_POLICY,
         "Warning VolumeUnknownReclaimPolicy Volume has unrecognized PersistentVolumeReclaimPolicy",

@@ -18,8 +18,8 @@ from pvbinder.rules.garbage import (
     OwnerState,
     ReleaseDependents,
     decide_garbage,
+    finalizer_removal,
     with_unblocked_owners,
-    without_finalizer,
     without_owners,
 )
 
@@ -111,7 +111,7 @@ def test_patches_say_which_object_they_are_for() -> None:
 
     assert without_owners({"metadata": metadata}, ["a"]) == {"metadata": {**same, "ownerReferences": [{"uid": "b"}]}}
     assert without_owners({"metadata": metadata}, ["a", "b"]) == {"metadata": {**same, "ownerReferences": None}}
-    assert without_finalizer({"metadata": metadata}, "orphan") == {
+    assert finalizer_removal({"metadata": metadata}, "orphan") == {
         "metadata": {**same, "finalizers": ["example.com/keep"]}
     }
     assert with_unblocked_owners({"metadata": metadata})["metadata"]["ownerReferences"] == [

@@ -19,7 +19,7 @@ from pvbinder.rules.pod_lifecycle import (
     PodAction,
     Remove,
     Report,
-    Wait,
+    Stay,
     decide_lifecycle,
     mount_problem,
     parse_finish_after,
@@ -99,7 +99,7 @@ def test_a_pod_runs_with_one_report() -> None:
 
 
 def test_a_running_pod_is_left_alone() -> None:
-    assert decide_lifecycle(started(), None, ADDRESS, seconds_later(3600)) == Wait()
+    assert decide_lifecycle(started(), None, ADDRESS, seconds_later(3600)) == Stay()
 
 
 def test_a_pod_on_the_host_s_network_has_the_host_s_address() -> None:
@@ -141,7 +141,7 @@ def test_a_pod_waits_for_its_volumes_and_says_so_once() -> None:
     assert isinstance(report, Report)
     assert report.phase == "Pending"
     assert report.status["containerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
-    assert decide_lifecycle(after(waiting, report), "no volume", ADDRESS, NOW) == Wait("no volume")
+    assert decide_lifecycle(after(waiting, report), "no volume", ADDRESS, NOW) == Stay("no volume")
     assert isinstance(decide_lifecycle(after(waiting, report), None, ADDRESS, NOW), Report)
 
 
@@ -237,7 +237,7 @@ def test_how_pods_end(spec: Json, annotations: dict[str, str], phase: str) -> No
     later = decide_lifecycle(after(fresh, report), None, ADDRESS, seconds_later(10))
 
     if phase == "Running" and spec.get("restartPolicy") != "OnFailure":
-        assert later == Wait()
+        assert later == Stay()
     else:
         assert isinstance(later, Report)
         assert (later.phase, later.status["phase"]) == (phase, phase)
@@ -264,7 +264,7 @@ def test_a_pod_that_fails_again_and_again_backs_off() -> None:
     container = crashing.document()["status"]["containerStatuses"][0]
     assert container["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     assert (container["restartCount"], container["lastState"]["terminated"]["exitCode"]) == (1, 1)
-    assert decide_lifecycle(crashing, None, ADDRESS, seconds_later(60)) == Wait()
+    assert decide_lifecycle(crashing, None, ADDRESS, seconds_later(60)) == Stay()
 
 
 def test_a_pod_that_runs_for_a_while_ends_then() -> None:
@@ -274,7 +274,7 @@ def test_a_pod_that_runs_for_a_while_ends_then() -> None:
     assert isinstance(report, Report)
     assert report.look_again_after == 90
     running = after(running, report)
-    assert decide_lifecycle(running, None, ADDRESS, seconds_later(60)) == Wait(look_again_after=30)
+    assert decide_lifecycle(running, None, ADDRESS, seconds_later(60)) == Stay(look_again_after=30)
     last = decide_lifecycle(running, None, ADDRESS, seconds_later(90))
     assert isinstance(last, Report)
     assert last.phase == "Succeeded"
@@ -283,7 +283,7 @@ def test_a_pod_that_runs_for_a_while_ends_then() -> None:
 def test_what_we_remember_of_the_start_is_finer_than_the_status() -> None:
     running = started(restartPolicy="Never", annotations={FINISH_AFTER: "2s"})
 
-    assert decide_lifecycle(running, None, ADDRESS, seconds_later(2), seconds_later(0.5)) == Wait(look_again_after=0.5)
+    assert decide_lifecycle(running, None, ADDRESS, seconds_later(2), seconds_later(0.5)) == Stay(look_again_after=0.5)
 
 
 def test_a_deadline_ends_a_pod_that_runs_or_waits() -> None:
@@ -304,7 +304,7 @@ def test_a_deadline_ends_a_pod_that_runs_or_waits() -> None:
 
 
 def test_a_pod_that_is_over_is_left_alone() -> None:
-    assert decide_lifecycle(pod(status={"phase": "Succeeded"}), "gone", ADDRESS, NOW) == Wait()
+    assert decide_lifecycle(pod(status={"phase": "Succeeded"}), "gone", ADDRESS, NOW) == Stay()
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_annotations_that_mean_nothing_stop_the_pod_with_a_message(annotations: dict[str, str]) -> None:
     action = decide_lifecycle(pod(restartPolicy="Never", annotations=annotations), None, ADDRESS, NOW)
 
-    assert isinstance(action, Wait)
+    assert isinstance(action, Stay)
     assert next(iter(annotations)) in (action.problem or "")
 
 
@@ -370,7 +370,7 @@ def test_a_deleted_pod_that_somebody_holds_is_told_ended_first() -> None:
     assert not over.has_running_container
     assert decide_lifecycle(over, None, ADDRESS, NOW) == Remove()
     shut_down = after(over, Report(over.document()["status"], "Succeeded"), deletionGracePeriodSeconds=0)
-    assert decide_lifecycle(shut_down, None, ADDRESS, NOW) == Wait()
+    assert decide_lifecycle(shut_down, None, ADDRESS, NOW) == Stay()
 
 
 # ------------------------------------------------------------------------------------------------ growing

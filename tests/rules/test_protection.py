@@ -10,7 +10,7 @@ from pvbinder.model.objects import parse_claim
 from pvbinder.rules.protection import (
     AddFinalizer,
     AskPods,
-    Keep,
+    KeepFinalizer,
     MarkUsage,
     RemoveFinalizer,
     Settled,
@@ -18,9 +18,9 @@ from pvbinder.rules.protection import (
     blocks_deletion,
     claims_of_changed_pod,
     decide_attributes_class,
-    decide_claim,
+    decide_claim_finalizer,
     decide_usage,
-    decide_volume,
+    decide_volume_finalizer,
     has_unused_condition,
     is_deletion_candidate,
     needs_attention,
@@ -76,24 +76,24 @@ def test_a_claim_made_for_a_pod_is_held_by_its_owner_until_that_is_shut_down() -
 
 
 def test_the_finalizer_is_added_after_those_that_are_there() -> None:  # PC-12, AD-5
-    decision = decide_claim(claim(finalizers=["mine"]), [])
+    decision = decide_claim_finalizer(claim(finalizers=["mine"]), [])
     assert isinstance(decision, AddFinalizer)
     assert decision.document["metadata"]["finalizers"] == ["mine", PVC]
-    assert isinstance(decide_claim(claim(finalizers=[PVC]), []), Settled)
+    assert isinstance(decide_claim_finalizer(claim(finalizers=[PVC]), []), Settled)
 
 
 def test_unused_is_only_believed_of_a_live_list() -> None:  # PC-11, PC-14, PC-15
     user = pod(node="n")
-    assert decide_claim(GOING, [user]) == Keep("shop/web", "PC-11")
-    assert decide_claim(GOING, []) == AskPods("PC-15")
-    assert decide_claim(GOING, [], [user]) == Keep("shop/web", "PC-11")
-    decision = decide_claim(GOING, [], [])
+    assert decide_claim_finalizer(GOING, [user]) == KeepFinalizer("shop/web", "PC-11")
+    assert decide_claim_finalizer(GOING, []) == AskPods("PC-15")
+    assert decide_claim_finalizer(GOING, [], [user]) == KeepFinalizer("shop/web", "PC-11")
+    decision = decide_claim_finalizer(GOING, [], [])
     assert isinstance(decision, RemoveFinalizer)
     assert decision.document["metadata"]["finalizers"] == ["mine"]
 
 
 def test_the_last_finalizer_leaves_nothing() -> None:
-    decision = decide_claim(claim(is_deleting=True, finalizers=[PVC]), [], [])
+    decision = decide_claim_finalizer(claim(is_deleting=True, finalizers=[PVC]), [], [])
     assert isinstance(decision, RemoveFinalizer)
     assert "finalizers" not in decision.document["metadata"]
 
@@ -153,18 +153,20 @@ def test_the_condition_is_replaced_in_place() -> None:  # PC-19 to PC-21, PC-10
 
 
 def test_a_volume_stays_while_its_phase_is_bound() -> None:  # PP-2, PP-3
-    assert isinstance(decide_volume(volume()), AddFinalizer)
-    assert isinstance(decide_volume(volume(finalizers=[PV])), Settled)
+    assert isinstance(decide_volume_finalizer(volume()), AddFinalizer)
+    assert isinstance(decide_volume_finalizer(volume(finalizers=[PV])), Settled)
     bound = volume(phase="Bound", is_deleting=True, finalizers=[PV], claim_ref=claim_ref(claim()))
-    assert decide_volume(bound) == Keep("shop/orders", "PP-2")
-    assert isinstance(decide_volume(volume(phase="Released", is_deleting=True, finalizers=[PV])), RemoveFinalizer)
+    assert decide_volume_finalizer(bound) == KeepFinalizer("shop/orders", "PP-2")
+    assert isinstance(
+        decide_volume_finalizer(volume(phase="Released", is_deleting=True, finalizers=[PV])), RemoveFinalizer
+    )
 
 
 def test_an_attributes_class_stays_while_it_is_named() -> None:  # VP-4, VP-5
     assert isinstance(decide_attributes_class(attributes_class(), None), AddFinalizer)
     assert isinstance(decide_attributes_class(attributes_class(finalizers=[VAC]), None), Settled)
     going = attributes_class(finalizers=[VAC], is_deleting=True)
-    assert decide_attributes_class(going, "shop/orders") == Keep("shop/orders", "VP-4")
+    assert decide_attributes_class(going, "shop/orders") == KeepFinalizer("shop/orders", "VP-4")
     assert isinstance(decide_attributes_class(going, None), RemoveFinalizer)
 
 

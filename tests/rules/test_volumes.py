@@ -8,9 +8,9 @@ from tests.rules.objects import SmallWorld, claim, claim_ref, volume
 from pvbinder.rules.reclaim import Leave, StartDeleting
 from pvbinder.rules.volumes import (
     AnnealVolume,
-    Answer,
     AskServer,
     AwaitClaim,
+    LiveClaim,
     Release,
     ReportModes,
     SetPhase,
@@ -55,13 +55,13 @@ DECISIONS = {  # rule: (volume, world, answer, action)
     "SV-5 the server has none": (
         volume(claim_ref=REF),
         SmallWorld(),
-        Answer(None),
+        LiveClaim(None),
         Release(Leave("RC-2"), "SV-5"),
     ),
     "SV-5 the server has another": (
         volume(claim_ref=REF),
         SmallWorld(),
-        Answer(claim(uid="newer")),
+        LiveClaim(claim(uid="newer")),
         Release(Leave("RC-2"), "SV-5"),
     ),
     "SV-5 released already: no request": (
@@ -80,7 +80,7 @@ DECISIONS = {  # rule: (volume, world, answer, action)
     "SV-8 the server knows better than the cache": (
         volume(claim_ref=REF),
         SmallWorld(claims=[claim(uid="older")]),
-        Answer(claim(volume_name="disk")),
+        LiveClaim(claim(volume_name="disk")),
         SetPhase("Bound", "SV-8"),
     ),
     "SV-9 provisioned for a claim that took another": (

@@ -48,8 +48,8 @@ from pvbinder.rules.garbage import (
     OwnerState,
     ReleaseDependents,
     decide_garbage,
+    finalizer_removal,
     with_unblocked_owners,
-    without_finalizer,
     without_owners,
 )
 
@@ -344,13 +344,13 @@ class GarbageCollector:
                 self._queue.add_after(uid, OVERLOOKED_SECONDS)  # they are known now
             case ReleaseDependents():
                 await self._release(dependents, uid)
-                await self._patch(kind, live, without_finalizer(live.document(), ORPHAN))
+                await self._patch(kind, live, finalizer_removal(live.document(), ORPHAN))
             case DeleteDependents(uids=uids):
                 for dependent in uids:
                     if not self._graph[dependent].object.is_deleting:
                         self._queue.add(dependent)
             case Finish(finalizer=finalizer):
-                await self._patch(kind, live, without_finalizer(live.document(), finalizer))
+                await self._patch(kind, live, finalizer_removal(live.document(), finalizer))
             case _:
                 assert_never(action)
 

@@ -332,7 +332,7 @@ class Namespaces:
         document = namespace.document()
         status: Json = document.setdefault("status", {})
         before = list(status.get("conditions") or [])
-        after = with_conditions(before, result, self._now())
+        after = namespace_conditions(before, result, self._now())
         if after == before and status.get("phase") == "Terminating":
             return
         status["conditions"] = after
@@ -370,7 +370,7 @@ def _is_built_in(resource: Resource) -> bool:
     return "." not in resource.group or resource.group.endswith(".k8s.io")
 
 
-def with_conditions(before: list[Json], result: Round, now: datetime) -> list[Json]:
+def namespace_conditions(before: list[Json], result: Round, now: datetime) -> list[Json]:
     """Return the conditions of a namespace that isn't gone yet, in the reference's words."""
     counts = ", ".join(
         f"{left.resource.plural}.{left.resource.group} has {left.count} resource instances" for left in result.left

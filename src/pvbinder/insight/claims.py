@@ -380,9 +380,9 @@ def _explain_failure(claim: Claim, action: Fail, snapshot: Snapshot) -> ClaimExp
 
 def _explain_deletion(claim: Claim, snapshot: Snapshot) -> ClaimExplanation:
     pods = list(snapshot.pods_of(claim.key))
-    decision = protection.decide_claim(claim, pods, pods)
+    decision = protection.decide_claim_finalizer(claim, pods, pods)
     match decision:
-        case protection.Keep(user=user, rule=rule):
+        case protection.KeepFinalizer(user=user, rule=rule):
             names = listed(sorted(pod.name for pod in pods if protection.blocks_deletion(pod, claim))) or user
             return _explained(
                 claim,

@@ -96,7 +96,7 @@ def volume_in_use(pod_keys: Sequence[str]) -> Event:
     return Event("Normal", "VolumeFailedRecycle", f"Volume is used by pods: {','.join(pod_keys)}", "E-14")
 
 
-def recycler_pod(type_: EventType, message: str) -> Event:
+def recycler_pod_event(type_: EventType, message: str) -> Event:
     """E-16: what is told about the recycler's pod, told about the volume."""
     return Event(type_, "RecyclerPod", f"Recycler pod: {message}", "E-16")
 

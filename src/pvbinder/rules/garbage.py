@@ -94,7 +94,7 @@ def with_unblocked_owners(document: Json) -> Json:
     return _patch(document, {"ownerReferences": owners})
 
 
-def without_finalizer(document: Json, finalizer: str) -> Json:
+def finalizer_removal(document: Json, finalizer: str) -> Json:
     """Return the merge patch that takes `finalizer` away from the object `document`."""
     kept = [one for one in document["metadata"].get("finalizers") or [] if one != finalizer]
     return _patch(document, {"finalizers": kept or None})

@@ -62,7 +62,7 @@ class Report(Struct, frozen=True):
     look_again_after: float | None = None
 
 
-class Wait(Struct, frozen=True):
+class Stay(Struct, frozen=True):
     """Nothing to write; `problem` is why the pod can't start, `look_again_after` when time changes something."""
 
     problem: str | None = None
@@ -73,7 +73,7 @@ class Remove(Struct, frozen=True):
     """The containers have ended: delete the pod for good."""
 
 
-PodAction: TypeAlias = Report | Wait | Remove
+PodAction: TypeAlias = Report | Stay | Remove
 
 
 class Mounts(Protocol):
@@ -177,14 +177,14 @@ def decide_lifecycle(
     if pod.is_deleting:
         if pod.has_running_container and has_run(status) and not is_over:
             return _stopped(pod, spec, status, now)
-        return Wait() if pod.is_shut_down else Remove()
+        return Stay() if pod.is_shut_down else Remove()
     if is_over:
-        return Wait()
+        return Stay()
     restart_policy = spec.get("restartPolicy") or "Always"
     try:
         course = course_of(pod, restart_policy)
     except AnnotationError as error:
-        return Wait(error.message)
+        return Stay(error.message)
     started = parse_time(status.get("startTime"))
     deadline = spec.get("activeDeadlineSeconds")
     until_deadline = None
@@ -195,15 +195,15 @@ def decide_lifecycle(
     if not has_run(status):
         if problem is not None:
             if started is not None:
-                return Wait(problem, until_deadline)
+                return Stay(problem, until_deadline)
             return Report(waiting_status(spec, status, address, now), "Pending", until_deadline)
         return Report(running_status(spec, status, address, now), "Running", _sooner(course.runs_for, until_deadline))
     if course.runs_for is None or is_crashing(status):
-        return Wait(look_again_after=until_deadline)
+        return Stay(look_again_after=until_deadline)
     left = (running_since or run_start(status) or now) + course.runs_for - now
     if left <= timedelta(0):
         return _finished(spec, status, course, restart_policy, now)
-    return Wait(look_again_after=_sooner(left, until_deadline))
+    return Stay(look_again_after=_sooner(left, until_deadline))
 
 
 def _stopped(pod: Pod, spec: Json, status: Json, now: datetime) -> Report:

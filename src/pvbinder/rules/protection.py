@@ -35,7 +35,7 @@ class RemoveFinalizer(Struct, frozen=True):
     rule: Literal["PC-11", "PP-2", "VP-5"]
 
 
-class Keep(Struct, frozen=True):
+class KeepFinalizer(Struct, frozen=True):
     """The object is being deleted, but `user` still needs it."""
 
     user: str
@@ -52,7 +52,7 @@ class Settled(Struct, frozen=True):
     """Nothing to do."""
 
 
-Protection: TypeAlias = AddFinalizer | RemoveFinalizer | Keep | Settled
+Protection: TypeAlias = AddFinalizer | RemoveFinalizer | KeepFinalizer | Settled
 ClaimProtection: TypeAlias = Protection | AskPods
 
 
@@ -127,7 +127,7 @@ def uses_claim(pod: Pod, claim: Claim) -> bool:
     )
 
 
-def decide_claim(claim: Claim, cached: Iterable[Pod], live: Iterable[Pod] | None = None) -> ClaimProtection:
+def decide_claim_finalizer(claim: Claim, cached: Iterable[Pod], live: Iterable[Pod] | None = None) -> ClaimProtection:
     """Say what the finalizer of `claim` needs (PC-11, PC-12).
 
     `cached` are the pods that a cache knows for this claim, `live` the pods of the namespace as the API server lists
@@ -143,7 +143,7 @@ def decide_claim(claim: Claim, cached: Iterable[Pod], live: Iterable[Pod] | None
             return AskPods("PC-15")
         user = _first(pod.key for pod in live if blocks_deletion(pod, claim))
     if user is not None:
-        return Keep(user, "PC-11")
+        return KeepFinalizer(user, "PC-11")
     return RemoveFinalizer(without_finalizer(claim, PVC_PROTECTION_FINALIZER), "PC-11")
 
 
@@ -188,14 +188,14 @@ def with_usage(claim: Claim, mark: MarkUsage, now: str) -> Json:
     return document
 
 
-def decide_volume(volume: Volume) -> Protection:
+def decide_volume_finalizer(volume: Volume) -> Protection:
     """Say what the finalizer of `volume` needs (PP-2, PP-3): only the phase counts."""
     if needs_finalizer(volume, PV_PROTECTION_FINALIZER):
         return AddFinalizer(with_finalizer(volume, PV_PROTECTION_FINALIZER), "PP-3")
     if not is_deletion_candidate(volume, PV_PROTECTION_FINALIZER):
         return Settled()
     if volume.phase == "Bound":
-        return Keep(volume.claim_key or "", "PP-2")
+        return KeepFinalizer(volume.claim_key or "", "PP-2")
     return RemoveFinalizer(without_finalizer(volume, PV_PROTECTION_FINALIZER), "PP-2")
 
 
@@ -206,7 +206,7 @@ def decide_attributes_class(attributes_class: VolumeAttributesClass, user: str |
     if not is_deletion_candidate(attributes_class, VAC_PROTECTION_FINALIZER):
         return Settled()
     if user is not None:
-        return Keep(user, "VP-4")
+        return KeepFinalizer(user, "VP-4")
     return RemoveFinalizer(without_finalizer(attributes_class, VAC_PROTECTION_FINALIZER), "VP-5")
 
 

@@ -96,10 +96,10 @@ class CannotDelete(Struct, frozen=True):
     rule: Literal["DL-3"]
 
 
-Deleter: TypeAlias = DeleteOutside | DeleteWith | CannotDelete
+DeleterFound: TypeAlias = DeleteOutside | DeleteWith | CannotDelete
 
 
-def find_deleter(volume: Volume, plugins: Plugins) -> Deleter:
+def find_deleter(volume: Volume, plugins: Plugins) -> DeleterFound:
     """Say who deletes the storage behind `volume` (DL-1)."""
     provisioner = volume.provisioned_by
     if provisioner:

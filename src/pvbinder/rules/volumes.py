@@ -18,7 +18,7 @@ from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.rules.world import World
 
 
-class Answer(Struct, frozen=True):
+class LiveClaim(Struct, frozen=True):
     """What the API server said when asked for the claim of a volume; None: it is proven that there is no such claim."""
 
     claim: Claim | None
@@ -38,7 +38,7 @@ class AnnealVolume(Struct, frozen=True):
 
 
 class AskServer(Struct, frozen=True):
-    """Read the claim live and decide again with the `Answer` (SV-3, SV-4)."""
+    """Read the claim live and decide again with the `LiveClaim` (SV-3, SV-4)."""
 
     claim: ClaimKey
     rule: Literal["SV-3", "SV-4"]
@@ -80,7 +80,7 @@ class Unbind(Struct, frozen=True):
     rule: Literal["SV-10"]
 
 
-class Keep(Struct, frozen=True):
+class KeepVolume(Struct, frozen=True):
     """Nobody knows whether the claim is gone: leave the volume as it is, say so, and ask again later."""
 
     claim: ClaimKey
@@ -88,11 +88,11 @@ class Keep(Struct, frozen=True):
     rule: Literal["SV-3"]
 
 
-VolumeAction: TypeAlias = Keep | AnnealVolume | AskServer | SetPhase | Release | ReportModes | AwaitClaim | Unbind
+VolumeAction: TypeAlias = KeepVolume | AnnealVolume | AskServer | SetPhase | Release | ReportModes | AwaitClaim | Unbind
 
 
 def decide_volume(
-    volume: Volume, world: World, settings: Settings = DEFAULTS, answer: Answer | NotProven | None = None
+    volume: Volume, world: World, settings: Settings = DEFAULTS, answer: LiveClaim | NotProven | None = None
 ) -> VolumeAction:
     """Say what `volume` needs next; `answer` is what the server said, if it was asked already (section 3)."""
     document = _annealed(volume, settings)
@@ -104,7 +104,7 @@ def decide_volume(
     if not ref.uid:
         return SetPhase("Available", "SV-2")
     if isinstance(answer, NotProven):
-        return Keep(ref.key, answer.why, "SV-3")
+        return KeepVolume(ref.key, answer.why, "SV-3")
     claim = answer.claim if answer is not None else world.claim(ref.key)
     if claim is None and answer is None and not volume.is_released:
         return AskServer(ref.key, "SV-3")

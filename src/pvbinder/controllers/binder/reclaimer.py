@@ -40,7 +40,7 @@ from pvbinder.rules.reclaim import (
     is_released,
     lets_go,
 )
-from pvbinder.rules.volumes import Answer, NotProven
+from pvbinder.rules.volumes import LiveClaim, NotProven
 from pvbinder.volumes.calls import PluginCalls
 from pvbinder.volumes.plugin import Deleted, Failed, InUse, Recycled, RunPod
 from pvbinder.volumes.recycler import recycler_pod
@@ -202,7 +202,7 @@ class VolumeReclaimer:
             return False
         answer = await self._writes.ask_claim(ref)
         match answer:
-            case Answer(claim=claim):
+            case LiveClaim(claim=claim):
                 return lets_go(claim, volume)
             case NotProven(why=why):
                 log.warning("storage is kept: nobody knows whether its claim is gone", pv=volume.name, err=why)

@@ -24,7 +24,7 @@ from pvbinder.rules.volumes import (
     AnnealVolume,
     AskServer,
     AwaitClaim,
-    Keep,
+    KeepVolume,
     Release,
     ReportModes,
     SetPhase,
@@ -46,7 +46,7 @@ def _needs_proof(action: VolumeAction, volume: Volume) -> bool:
             return True
         case Release():
             return not volume.is_released
-        case AnnealVolume() | SetPhase() | ReportModes() | AwaitClaim() | Keep():
+        case AnnealVolume() | SetPhase() | ReportModes() | AwaitClaim() | KeepVolume():
             return False
         case _:
             assert_never(action)
@@ -111,7 +111,7 @@ class VolumeSync:
                 return phase != volume.phase
             case Release(then=then):
                 return not volume.is_released or _has_to_act(then, volume)
-            case AnnealVolume() | AskServer() | ReportModes() | AwaitClaim() | Unbind() | Keep():
+            case AnnealVolume() | AskServer() | ReportModes() | AwaitClaim() | Unbind() | KeepVolume():
                 return True
             case _:
                 assert_never(action)
@@ -124,7 +124,7 @@ class VolumeSync:
             answer = await self._writes.ask_claim(volume.claim_ref)
             action = decide_volume(volume, self._caches, self._settings, answer)
         match action:
-            case Keep(claim=claim, why=why):
+            case KeepVolume(claim=claim, why=why):
                 raise SyncError(
                     f'volume "{volume.name}" is kept, because it is not proven that its claim "{claim}" is gone: {why}'
                 )

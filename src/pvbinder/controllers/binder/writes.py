@@ -23,7 +23,7 @@ from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, ClaimKey, ClaimRef, Volume
 from pvbinder.rules import binding
 from pvbinder.rules.binding import VolumePhase
-from pvbinder.rules.volumes import Answer, NotProven
+from pvbinder.rules.volumes import LiveClaim, NotProven
 
 log = logs.get(__name__)
 
@@ -74,8 +74,8 @@ class Writes:
         self._caches.take_claim(answer)
         return answer
 
-    async def ask_claim(self, ref: ClaimRef) -> Answer | NotProven:
-        """Ask the server for the claim that a volume refers to; `Answer(None)`: it is gone (WRITES-1)."""
+    async def ask_claim(self, ref: ClaimRef) -> LiveClaim | NotProven:
+        """Ask the server for the claim that a volume refers to; `LiveClaim(None)`: it is gone (WRITES-1)."""
         caches = self._caches
         known_revision = caches.claims.resource_version
         proof = await prove_gone(
@@ -84,12 +84,12 @@ class Writes:
         match proof:
             case Present(object=claim):
                 caches.claims.correct(claim)
-                return Answer(claim)
+                return LiveClaim(claim)
             case Gone():
                 known = caches.claim(ref.key)
                 if known is not None and known.uid == ref.uid:
                     return NotProven(f'claim "{ref.key}" was seen a moment ago')
-                return Answer(None)
+                return LiveClaim(None)
             case Unproven(why=why):
                 return NotProven(why)
             case _:

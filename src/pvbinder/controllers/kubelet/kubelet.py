@@ -35,7 +35,7 @@ from pvbinder.model.objects import Claim, ClaimKey, Node, NodeName, Pod, PodKey,
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
 from pvbinder.model.resources import PODS as POD_RESOURCE
 from pvbinder.rules.node_expansion import waits_for_node, with_finished_resize
-from pvbinder.rules.pod_lifecycle import Remove, Report, Wait, decide_lifecycle, mount_problem
+from pvbinder.rules.pod_lifecycle import Remove, Report, Stay, decide_lifecycle, mount_problem
 from pvbinder.rules.pod_status import Address
 
 EVENT_SOURCE: Final = "kubelet"
@@ -209,7 +209,7 @@ class Kubelet:
             case Report():
                 self._tell_problem(pod, problem)
                 await self._report(pod, action)
-            case Wait():
+            case Stay():
                 self._tell_problem(pod, action.problem)
                 self._look_again(key, action.look_again_after)
             case Remove():

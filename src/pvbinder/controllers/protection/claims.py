@@ -31,12 +31,12 @@ from pvbinder.model.names import PVC_PROTECTION_FINALIZER
 from pvbinder.model.objects import Claim, ClaimKey, Pod, parse_claim
 from pvbinder.rules.protection import (
     AskPods,
-    Keep,
+    KeepFinalizer,
     MarkUsage,
     RemoveFinalizer,
     Settled,
     claims_of_changed_pod,
-    decide_claim,
+    decide_claim_finalizer,
     decide_usage,
     has_unused_condition,
     needs_attention,
@@ -154,11 +154,11 @@ class ClaimProtectionController:
         cached = self._pods_by_claim[claim.key]  # PC-14
         if self._tracks_usage:
             claim = await self._mark_usage(claim, cached, pods)
-        decision = decide_claim(claim, cached)
+        decision = decide_claim_finalizer(claim, cached)
         if isinstance(decision, AskPods):
             live = await pods.get(self._not_before(claim))
-            decision = decide_claim(claim, cached, live)
-            if isinstance(decision, Keep):  # the cache should have known
+            decision = decide_claim_finalizer(claim, cached, live)
+            if isinstance(decision, KeepFinalizer):  # the cache should have known
                 for pod in live:
                     if pod.key == decision.user:
                         self._pods.correct(pod)

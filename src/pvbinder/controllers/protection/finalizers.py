@@ -9,7 +9,7 @@ from pvbinder import logs
 from pvbinder.kube.client import Client, Kind, KubernetesObject
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.informer import Informer
-from pvbinder.rules.protection import AddFinalizer, Keep, Protection, RemoveFinalizer, Settled
+from pvbinder.rules.protection import AddFinalizer, KeepFinalizer, Protection, RemoveFinalizer, Settled
 
 T = TypeVar("T", bound=KubernetesObject)
 
@@ -43,7 +43,7 @@ class FinalizerWrites(Generic[T]):
                         raise
                     return  # somebody else took the last finalizer: what was wanted has come about
                 log.info(f"Removed protection finalizer from {self.short}", **fields, rule=rule)
-            case Keep(user=user, rule=rule):
+            case KeepFinalizer(user=user, rule=rule):
                 log.debug(f"Keeping {self.short} because it is being used", **fields, user=user, rule=rule)
             case Settled():
                 pass

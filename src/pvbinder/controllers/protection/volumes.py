@@ -17,7 +17,7 @@ from pvbinder.kube.kinds import VOLUMES
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.names import PV_PROTECTION_FINALIZER
 from pvbinder.model.objects import Volume, VolumeName
-from pvbinder.rules.protection import decide_volume, needs_attention
+from pvbinder.rules.protection import decide_volume_finalizer, needs_attention
 
 CONCURRENT_SYNCS_MAX: Final = 16
 
@@ -67,4 +67,4 @@ class VolumeProtectionController:
         volume = self._volumes.get(name)
         if volume is None:
             return
-        await self._writes.carry_out(name, decide_volume(volume))
+        await self._writes.carry_out(name, decide_volume_finalizer(volume))
