@@ -29,7 +29,7 @@ from pvbinder.server.objects.patches import PatchType, apply_patch, json_patch, 
 from pvbinder.server.objects.schema import check_object, decode_body
 from pvbinder.server.objects.schema.convert import Conversion
 from pvbinder.server.objects.schema.json_text import JsonTextError, parse, plain
-from pvbinder.server.objects.schema.structs import build_shape
+from pvbinder.server.objects.schema.structs import build_kind_struct
 from pvbinder.server.objects.typed import compare
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ MERGE_PATCH: PatchType = "application/merge-patch+json"
 def test_the_fast_way_and_the_careful_way_agree(kind: ServedKind, data: st.DataObject) -> None:
     obj = data.draw(objects_of(kind.schema))
     body = json.dumps(obj).encode()
-    shape = build_shape(kind.schema)
+    shape = build_kind_struct(kind.schema)
     assert shape is not None
     conversion = Conversion()
     careful = conversion.object(parse(body), kind.schema)

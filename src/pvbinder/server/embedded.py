@@ -25,7 +25,7 @@ import msgspec
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import EVENTS, SERVICE_ACCOUNTS
 from pvbinder.server.api.discovery import Discovery
-from pvbinder.server.api.dispatch import Dispatcher, Page
+from pvbinder.server.api.dispatch import Dispatcher, NonResourcePath
 from pvbinder.server.api.establisher import Establisher
 from pvbinder.server.api.expiry import Expiry
 from pvbinder.server.api.health import Health
@@ -77,7 +77,7 @@ class EmbeddedServer:
         timeouts: Timeouts | None = None,
         history_changes: int = 100_000,
         load: Iterable[tuple[str, Json]] | None = None,
-        pages: Mapping[str, Page] | None = None,
+        pages: Mapping[str, NonResourcePath] | None = None,
     ) -> None:
         self._asked_dir = data_dir
         self._host = host

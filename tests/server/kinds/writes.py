@@ -62,7 +62,7 @@ def create(kind: ServedKind, obj: Json, objects: Objects | None = None) -> tuple
     if kind.resource.namespaced:
         obj["metadata"].setdefault("namespace", "ns")
     obj["metadata"] |= {"uid": "u-1", "creationTimestamp": NOW}
-    on = admission.Attributes(kind, obj["metadata"].get("namespace", ""), obj["metadata"].get("name", ""), ANA)
+    on = admission.AdmissionAttributes(kind, obj["metadata"].get("namespace", ""), obj["metadata"].get("name", ""), ANA)
     kind.complete(obj)
     admission.admit(objects, on, obj)
     kind.prepare_create(obj, NOW)
@@ -93,7 +93,7 @@ def update(
     changed = merged(old, patch)
     before = copy.deepcopy(old)
     metadata = old["metadata"]
-    on = admission.Attributes(kind, metadata.get("namespace", ""), metadata["name"], ANA, subresource)
+    on = admission.AdmissionAttributes(kind, metadata.get("namespace", ""), metadata["name"], ANA, subresource)
     kind.complete(changed)
     admission.admit(objects, on, changed, old)
     sub = kind.subresource(subresource) if subresource else None

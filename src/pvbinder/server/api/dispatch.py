@@ -21,7 +21,7 @@ from pvbinder.server.api.measures import RequestMeasures
 from pvbinder.server.api.negotiation import form_of_errors, respond
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.rest.reviews import Reviews
-from pvbinder.server.api.rest.routes import no_such_resource, not_allowed, serve
+from pvbinder.server.api.rest.routes import no_such_resource, not_allowed, serve_kind
 from pvbinder.server.errors import ApiError
 from pvbinder.server.identity.attributes import Attributes, read_attributes
 from pvbinder.server.identity.authentication import Authenticator
@@ -33,7 +33,7 @@ from pvbinder.server.store import WriteFailed
 
 log = logging.getLogger(__name__)
 
-Page: TypeAlias = Callable[[], Awaitable[ApiResponse]]
+NonResourcePath: TypeAlias = Callable[[], Awaitable[ApiResponse]]  # what answers it, as `/metrics` is answered
 
 SUBRESOURCES = frozenset({"status", "scale", "binding", "eviction", "finalize", "token", "log", "exec", "approval"})
 
@@ -65,7 +65,7 @@ class Dispatcher:
         *,
         health: Health | None = None,
         documents: Sequence[Documents] = (),
-        pages: Mapping[str, Page] | None = None,
+        pages: Mapping[str, NonResourcePath] | None = None,
     ) -> None:
         self.measures: Final = RequestMeasures()
         self._api: Final = api
@@ -132,7 +132,7 @@ class Dispatcher:
             storage = self._api.objects.storage(attributes.group, attributes.version, attributes.resource)
             if storage is not None:
                 review = await self._reviews.answer(storage.kind, request, attributes)
-                return review or await serve(self._api, request, attributes, storage)
+                return review or await serve_kind(self._api, request, attributes, storage)
         page = self._pages.get(request.path)
         if page is not None:
             if request.method not in ("GET", "HEAD"):

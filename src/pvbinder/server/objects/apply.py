@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pvbinder.server.errors import ApiError, bad_request, entity_too_large
 from pvbinder.server.objects.field_sets import FieldSet, difference, intersection, paths, shown_path, union
-from pvbinder.server.objects.kind import Form, Json, ServedKind
+from pvbinder.server.objects.kind import Convertor, Json, ServedKind
 from pvbinder.server.objects.managed_fields import (
     UNOWNED,
     Entry,
-    Manager,
+    ManagerIdentifier,
     changes_elsewhere,
     empty_object,
     has_valid_fields,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 BEFORE_FIRST_APPLY: Final = "before-first-apply"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
-_Entries = dict[Manager, Entry]
+_Entries = dict[ManagerIdentifier, Entry]
 
 
 def apply(
@@ -118,7 +118,7 @@ def apply_value(
         raise ApiError(500, "", "failed to decode managed fields: error decoding manager from manager fields")
     if old is not None and not entries:
         entries = _before_first_apply(live, kind, now, subresource)
-    application = _Application(live, applied, entries, Manager(manager, "Apply", "", subresource), now, kind)
+    application = _Application(live, applied, entries, ManagerIdentifier(manager, "Apply", "", subresource), now, kind)
     try:
         merged, after = (
             _with_takeover(application, force=force) if manager == "kubectl" else application.run(force=force)
@@ -148,7 +148,7 @@ class _Application:
     """One apply of one object."""
 
     def __init__(
-        self, live: Json, applied: Json, entries: _Entries, manager: Manager, now: str, kind: ServedKind
+        self, live: Json, applied: Json, entries: _Entries, manager: ManagerIdentifier, now: str, kind: ServedKind
     ) -> None:
         self._live = live
         self.applied = applied
@@ -197,31 +197,33 @@ class _Application:
         schema = self.kind.schema
         kept: FieldSet = {}
         for entry in entries.values():
-            if entry.api_version not in self.kind.other_forms:
+            if entry.api_version not in self.kind.convertors:
                 kept = union(kept, with_named_fields(entry.fields, schema))
         gone = difference(with_named_fields(last, schema), kept)
         if not gone:
             return merged
         pruned = remove(merged, gone, schema)
-        for api_version, form in self.kind.other_forms.items():
-            pruned = self._kept_elsewhere(merged, pruned, entries, api_version, form)
+        for api_version, convertor in self.kind.convertors.items():
+            pruned = self._kept_elsewhere(merged, pruned, entries, api_version, convertor)
         return pruned
 
-    def _kept_elsewhere(self, merged: Json, pruned: Json, entries: _Entries, api_version: str, form: Form) -> Json:
+    def _kept_elsewhere(
+        self, merged: Json, pruned: Json, entries: _Entries, api_version: str, convertor: Convertor
+    ) -> Json:
         """Put back what was removed and somebody owns who wrote through another version (MANAGED-6)."""
         owned: FieldSet = {}
         for entry in entries.values():
             if entry.api_version == api_version:
-                owned = union(owned, with_named_fields(entry.fields, form.schema))
+                owned = union(owned, with_named_fields(entry.fields, convertor.schema))
         if not owned:
             return pruned
-        there = form.of(merged)
-        gone = difference(compare(form.of(pruned), there, form.schema).added, owned)
-        return form.back(remove(there, gone, form.schema))
+        there = convertor.convert(merged)
+        gone = difference(compare(convertor.convert(pruned), there, convertor.schema).added, owned)
+        return convertor.convert_back(remove(there, gone, convertor.schema))
 
     def _conflicts(
         self, entries: _Entries, changed: FieldSet, elsewhere: Mapping[str, Comparison]
-    ) -> dict[Manager, FieldSet]:
+    ) -> dict[ManagerIdentifier, FieldSet]:
         found = {}
         for manager, entry in entries.items():
             there = elsewhere.get(entry.api_version)
@@ -234,7 +236,7 @@ class _Application:
 class ConflictsError(ApiError):
     """409 of an apply that would change fields of others; `conflicts` are the fields by manager."""
 
-    def __init__(self, conflicts: dict[Manager, FieldSet]) -> None:
+    def __init__(self, conflicts: dict[ManagerIdentifier, FieldSet]) -> None:
         self.conflicts = conflicts
         found = [(_shown(m), shown_path(path)) for m in sorted(conflicts) for path in paths(conflicts[m])]
         causes = [
@@ -253,7 +255,7 @@ def _conflict_message(found: list[tuple[str, str]]) -> str:
     return f"Apply failed with {len(found)} conflicts: " + "\n".join(lines)
 
 
-def _shown(manager: Manager) -> str:
+def _shown(manager: ManagerIdentifier) -> str:
     text = json.dumps(manager.name, ensure_ascii=False)
     if manager.subresource:
         text += f" with subresource {json.dumps(manager.subresource)}"
@@ -313,7 +315,7 @@ def _before_first_apply(live: Json, kind: ServedKind, now: str, subresource: str
     changes = compare(empty_object(kind), live, kind.schema)
     fields = difference(union(changes.added, changes.modified), UNOWNED)
     fields = without_unreachable(fields, unreachable_fields(kind, subresource))
-    manager = Manager(BEFORE_FIRST_APPLY, "Update", kind.resource.api_version, subresource)
+    manager = ManagerIdentifier(BEFORE_FIRST_APPLY, "Update", kind.resource.api_version, subresource)
     return {manager: Entry(manager, manager.api_version, now, fields)} if fields else {}
 
 

@@ -121,15 +121,15 @@ class Subresource:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """Another version of a kind's objects: `of` makes an object of that version from one of the kind, `back` undoes it.
+class Convertor:
+    """Another version of a kind's objects: `convert` makes an object of that version, `convert_back` one of the kind.
 
-    Both leave their argument as it is. Who wrote through that version owns fields by its paths (`managed_fields`).
+    Both leave their argument as it is. A writer through that version owns fields by its paths (`managed_fields`).
     """
 
     schema: str
-    of: Callable[[Json], Json]
-    back: Callable[[Json], Json]
+    convert: Callable[[Json], Json]
+    convert_back: Callable[[Json], Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class ServedKind:
     to_storage: Callable[[Json], Json] = same
     from_storage: Callable[[Json], Json] = same
     # Other versions of the same objects, by apiVersion, whose fields have other paths than here.
-    other_forms: Mapping[str, Form] = field(default_factory=dict)
+    convertors: Mapping[str, Convertor] = field(default_factory=dict)
 
     def subresource(self, name: str) -> Subresource | None:
         """Return the subresource called `name`, if this kind has it."""

@@ -56,7 +56,7 @@ _STATUS_RESETS: Final[dict[str, FieldSet]] = {
 }
 
 
-class Manager(Struct, frozen=True, order=True):
+class ManagerIdentifier(Struct, frozen=True, order=True):
     """What makes an entry the same as another one; `api_version` is "" for appliers."""
 
     name: str
@@ -68,7 +68,7 @@ class Manager(Struct, frozen=True, order=True):
 class Entry(Struct, frozen=True):
     """What one manager owns, in the form in which it is stored."""
 
-    manager: Manager
+    manager: ManagerIdentifier
     api_version: str
     time: str
     fields: FieldSet
@@ -99,7 +99,12 @@ def record_update(new: Json, old: Json | None, *, manager: str, subresource: str
         return
     elsewhere = changes_elsewhere(old, new, entries, kind) if old is not None else {}
     after = _after_update(
-        entries, changes, Manager(manager, "Update", kind.resource.api_version, subresource), time, kind, elsewhere
+        entries,
+        changes,
+        ManagerIdentifier(manager, "Update", kind.resource.api_version, subresource),
+        time,
+        kind,
+        elsewhere,
     )
     if after is entries and stored is sent:
         write_entries(metadata, after.values())
@@ -112,9 +117,9 @@ def record_update(new: Json, old: Json | None, *, manager: str, subresource: str
         write_entries(metadata, after.values(), as_stored)
 
 
-def read_entries(stored: Any) -> dict[Manager, Entry]:
+def read_entries(stored: Any) -> dict[ManagerIdentifier, Entry]:
     """The entries of a list of ``managedFields``; empty when it is damaged, as in the reference."""
-    entries: dict[Manager, Entry] = {}
+    entries: dict[ManagerIdentifier, Entry] = {}
     if not isinstance(stored, list):
         return entries
     for raw in stored:
@@ -129,7 +134,7 @@ def read_entries(stored: Any) -> dict[Manager, Entry]:
             return {}
         operation: Operation = raw["operation"]
         api_version = str(raw.get("apiVersion", ""))
-        manager = Manager(
+        manager = ManagerIdentifier(
             str(raw.get("manager", "")),
             operation,
             "" if operation == "Apply" else api_version,
@@ -150,7 +155,9 @@ def has_valid_fields(entries: Iterable[Entry]) -> bool:
     return all(is_valid(entry.fields) for entry in entries)
 
 
-def write_entries(metadata: Json, entries: Iterable[Entry], as_stored: Mapping[Manager, Json] = NOTHING) -> None:
+def write_entries(
+    metadata: Json, entries: Iterable[Entry], as_stored: Mapping[ManagerIdentifier, Json] = NOTHING
+) -> None:
     """Store the entries in the order of the reference: appliers first, then by time and name.
 
     `as_stored` are entries as they stood in the object before: most come again as they were, or with another time.
@@ -192,19 +199,24 @@ def without_unreachable(fields: FieldSet, unreachable: FieldSet) -> FieldSet:
 
 
 def changes_elsewhere(
-    old: Json, new: Json, entries: Mapping[Manager, Entry], kind: ServedKind
+    old: Json, new: Json, entries: Mapping[ManagerIdentifier, Entry], kind: ServedKind
 ) -> dict[str, Comparison]:
     """What changes in the other versions through which somebody owns fields, by apiVersion (MANAGED-6)."""
     found = {}
-    for api_version, form in kind.other_forms.items():
+    for api_version, convertor in kind.convertors.items():
         if any(entry.api_version == api_version for entry in entries.values()):
-            found[api_version] = compare(form.of(_comparable(old, kind)), form.of(new), form.schema)
+            found[api_version] = compare(
+                convertor.convert(_comparable(old, kind)), convertor.convert(new), convertor.schema
+            )
     return found
 
 
 def take_from(
-    entries: dict[Manager, Entry], manager: Manager, lost: FieldSet, elsewhere: Mapping[str, Comparison] = NOTHING
-) -> dict[Manager, Entry]:
+    entries: dict[ManagerIdentifier, Entry],
+    manager: ManagerIdentifier,
+    lost: FieldSet,
+    elsewhere: Mapping[str, Comparison] = NOTHING,
+) -> dict[ManagerIdentifier, Entry]:
     """What everybody but `manager` still owns when `lost` is taken away; entries that own nothing are gone.
 
     `elsewhere` is what changes as other versions show it, for entries with their paths.
@@ -252,13 +264,13 @@ def _comparable(old: Json | None, kind: ServedKind) -> Json:
 
 
 def _after_update(
-    entries: dict[Manager, Entry],
+    entries: dict[ManagerIdentifier, Entry],
     changes: Comparison,
-    manager: Manager,
+    manager: ManagerIdentifier,
     time: str,
     kind: ServedKind,
     elsewhere: Mapping[str, Comparison],
-) -> dict[Manager, Entry]:
+) -> dict[ManagerIdentifier, Entry]:
     """The entries after a write with these changes; the same object when nothing changes (MANAGED-2)."""
     unreachable = unreachable_fields(kind, manager.subresource)
     taken = without_unreachable(union(changes.added, changes.modified), unreachable)
@@ -280,7 +292,7 @@ def _after_update(
     return _capped({**after, manager: Entry(manager, kind.resource.api_version, time, owned)})
 
 
-def _capped(entries: dict[Manager, Entry]) -> dict[Manager, Entry]:
+def _capped(entries: dict[ManagerIdentifier, Entry]) -> dict[ManagerIdentifier, Entry]:
     """Merge the oldest updaters when there are too many (MANAGED-5)."""
     if len(entries) <= UPDATERS_MAX:
         return entries
@@ -300,7 +312,7 @@ def _capped(entries: dict[Manager, Entry]) -> dict[Manager, Entry]:
         if first is None:
             first_of[entry.api_version] = entry
             continue
-        bucket = Manager("ancient-changes", "Update", entry.api_version, "")
+        bucket = ManagerIdentifier("ancient-changes", "Update", entry.api_version, "")
         if bucket not in kept:
             kept[bucket] = Entry(bucket, entry.api_version, first.time, first.fields)
             del kept[first.manager]

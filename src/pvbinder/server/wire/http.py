@@ -42,11 +42,11 @@ from pvbinder.server.wire.messages import (
     LINE_BYTES_MAX,
     Closable,
     Timeouts,
+    body_too_large,
     compress_if_large,
     header_fields,
     join_fields,
     read_target,
-    too_large,
     too_slow,
 )
 from pvbinder.server.wire.turns import Paced, Turns
@@ -214,7 +214,7 @@ class Listener:
     async def _read_body(self, incoming: web.BaseRequest) -> bytes:
         length = incoming.content_length
         if length is not None and length > BODY_BYTES_MAX:
-            raise too_large()
+            raise body_too_large()
         if incoming.headers.get("Expect", "").lower() == "100-continue":
             assert incoming.transport is not None
             incoming.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -229,7 +229,7 @@ class Listener:
                     held += len(chunk)
                     if held > BODY_BYTES_MAX:
                         self._bodies.add(len(chunk))
-                        raise too_large()
+                        raise body_too_large()
                     self._bodies.add(len(chunk))
                     body += chunk
         except TimeoutError as error:

@@ -17,7 +17,14 @@ from h2.exceptions import H2Error
 from pvbinder.server.api.dispatch import error_response
 from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.requests import ApiRequest, ApiResponse
-from pvbinder.server.wire.messages import BODY_BYTES_MAX, LINE_BYTES_MAX, join_fields, read_target, too_large, too_slow
+from pvbinder.server.wire.messages import (
+    BODY_BYTES_MAX,
+    LINE_BYTES_MAX,
+    body_too_large,
+    join_fields,
+    read_target,
+    too_slow,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,7 +101,7 @@ class Stream:
             return  # it was refused
         self._body += data
         if len(self._body) > BODY_BYTES_MAX:
-            self._refuse(too_large())
+            self._refuse(body_too_large())
             return
         self._hold(len(data))
 

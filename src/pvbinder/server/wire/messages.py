@@ -88,7 +88,7 @@ async def compress_if_large(request: ApiRequest, response: ApiResponse) -> None:
     _say_gzip(response)
 
 
-def too_large() -> ApiError:
+def body_too_large() -> ApiError:
     """Return the refusal of a body that is over the limit."""
     return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_BYTES_MAX}")
 

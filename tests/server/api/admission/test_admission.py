@@ -55,7 +55,7 @@ def test_admission_2_a_write_that_concerns_no_plugin_reads_nothing() -> None:
             raise AssertionError("nothing was to be read")
 
     obj = stored(PERSISTENT_VOLUME, new("v", spec=VOLUME))
-    on = admission.Attributes(PERSISTENT_VOLUME, "", "v", ANA)
+    on = admission.AdmissionAttributes(PERSISTENT_VOLUME, "", "v", ANA)
     admission.admit(NothingToRead(), on, obj, obj)
     admission.validate(NothingToRead(), on, obj, obj)
 
@@ -90,8 +90,8 @@ def test_nothing_is_made_in_an_ending_namespace() -> None:
 @pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
 def test_some_namespaces_stay(name: str) -> None:
     with pytest.raises(ApiError, match=f'namespaces "{name}" is forbidden: this namespace may not be deleted'):
-        admission.admit_delete(Objects(), admission.Attributes(NAMESPACE, "", name, ANA))
-    admission.admit_delete(Objects(), admission.Attributes(NAMESPACE, "", "shop", ANA))
+        admission.admit_delete(Objects(), admission.AdmissionAttributes(NAMESPACE, "", name, ANA))
+    admission.admit_delete(Objects(), admission.AdmissionAttributes(NAMESPACE, "", "shop", ANA))
 
 
 DEFAULTS = {  # DC-2, CD-5

@@ -13,7 +13,13 @@ from tests.server.serving import MAPS, Reply, Serving, serving
 from tests.server.watchdog import Watchdog, watchdog  # noqa: F401  (a fixture)
 
 from pvbinder.server.identity.authorization import RULES_SHOWN_MAX
-from pvbinder.server.identity.authorization.rules import RULES_MISSING_MAX, STEPS_MAX, Rule, TooManyRightsError, lacking
+from pvbinder.server.identity.authorization.rules import (
+    RULES_MISSING_MAX,
+    STEPS_MAX,
+    PolicyRule,
+    TooManyRightsError,
+    lacking,
+)
 from pvbinder.server.requests import UserInfo
 
 MANY = [f"x{number}" for number in range(300)]
@@ -99,17 +105,19 @@ async def test_a_review_of_very_many_rules_says_that_there_are_more(tmp_path: Pa
 
 
 def test_what_covers_a_rule_only_together_with_others_covers_it() -> None:
-    mine = [Rule.parse(product(["get"], ["a"], ["x"])), Rule.parse(product(["list"], ["a"], ["x", "y"]))]
-    assert not lacking(mine, [Rule.parse(product(["get", "list"], ["a"], ["x"]))])
-    missing = lacking(mine, [Rule.parse(product(["get", "list"], ["a"], ["x", "y"]))])
+    mine = [PolicyRule.parse(product(["get"], ["a"], ["x"])), PolicyRule.parse(product(["list"], ["a"], ["x", "y"]))]
+    assert not lacking(mine, [PolicyRule.parse(product(["get", "list"], ["a"], ["x"]))])
+    missing = lacking(mine, [PolicyRule.parse(product(["get", "list"], ["a"], ["x", "y"]))])
     assert [(atom.verb, atom.resource) for atom in missing] == [("get", "y")]
-    assert lacking([Rule.parse(product(["get"], ["a"], ["x"], ["n"]))], [Rule.parse(product(["get"], ["a"], ["x"]))])
+    assert lacking(
+        [PolicyRule.parse(product(["get"], ["a"], ["x"], ["n"]))], [PolicyRule.parse(product(["get"], ["a"], ["x"]))]
+    )
 
 
 def test_rules_1_what_takes_too_many_steps_is_not_found_out() -> None:
     wide = product(MANY, MANY, ["x"])
-    mine = [Rule.parse(wide), Rule.parse(product(MANY, MANY, ["y"]))]
-    assert not lacking(mine, [Rule.parse(wide)])
+    mine = [PolicyRule.parse(wide), PolicyRule.parse(product(MANY, MANY, ["y"]))]
+    assert not lacking(mine, [PolicyRule.parse(wide)])
     assert len(MANY) ** 2 * 2 > STEPS_MAX
     with pytest.raises(TooManyRightsError):
-        lacking(mine, [Rule.parse(product(MANY, MANY, ["x", "y"]))])
+        lacking(mine, [PolicyRule.parse(product(MANY, MANY, ["x", "y"]))])

@@ -40,7 +40,7 @@ def decoded(kind: ServedKind, obj: Json) -> Json:
 def created(kind: ServedKind, obj: Json) -> tuple[Json, list[Any]]:
     """Create an object as far as it goes; admission may refuse it."""
     kind.complete(obj)
-    on = admission.Attributes(kind, obj["metadata"].get("namespace", ""), "a", ANA)
+    on = admission.AdmissionAttributes(kind, obj["metadata"].get("namespace", ""), "a", ANA)
     try:
         admission.admit(Objects(), on, obj)
         kind.prepare_create(obj, NOW)

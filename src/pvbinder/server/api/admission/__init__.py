@@ -5,6 +5,6 @@ reference's words. The plugins and their order are the reference's default ones 
 """
 
 from pvbinder.server.api.admission.chain import admit, admit_delete, validate
-from pvbinder.server.api.admission.plugin import Attributes, Reader
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, Reader
 
-__all__ = ["Attributes", "Reader", "admit", "admit_delete", "validate"]
+__all__ = ["AdmissionAttributes", "Reader", "admit", "admit_delete", "validate"]

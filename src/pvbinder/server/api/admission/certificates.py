@@ -7,7 +7,7 @@ CERTIFICATES-1  The requester in a CertificateSigningRequest is the user who cre
 from __future__ import annotations
 
 from pvbinder.model.resources import Resource
-from pvbinder.server.api.admission.plugin import Attributes, Plugin, Reader
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.objects.kind import Json
 
 CERTIFICATE_REQUESTS = Resource(
@@ -16,7 +16,7 @@ CERTIFICATE_REQUESTS = Resource(
 _REQUESTER = ("username", "uid", "groups", "extra")
 
 
-def name_requester(_reader: Reader, on: Attributes, new: Json, old: Json | None) -> None:
+def name_requester(_reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None) -> None:
     """Write the requester into a new request, and keep the specification of one that is there (CERTIFICATES-1)."""
     if old is not None:
         new["spec"] = old["spec"]

@@ -12,7 +12,7 @@ from pvbinder.server.api.admission.certificates import CERTIFICATE_REQUESTER
 from pvbinder.server.api.admission.limits import LIMIT_RANGER
 from pvbinder.server.api.admission.namespaces import NAMESPACE_LIFECYCLE, refuse_deletion
 from pvbinder.server.api.admission.nodes import TAINT_NODES_BY_CONDITION
-from pvbinder.server.api.admission.plugin import Attributes, Plugin, Reader, Step
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, AdmissionFunction, Plugin, Reader
 from pvbinder.server.api.admission.pods import DEFAULT_TOLERATION_SECONDS, PRIORITY
 from pvbinder.server.api.admission.quotas import RESOURCE_QUOTA
 from pvbinder.server.api.admission.services import SERVICE_ADDRESSES
@@ -38,7 +38,7 @@ PLUGINS: tuple[Plugin, ...] = (
 _STRATEGIES = (CERTIFICATE_REQUESTER,)  # no plugins in the reference, where the storage of the kind does it
 
 
-def admit(reader: Reader, on: Attributes, new: Json, old: Json | None = None) -> None:
+def admit(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None = None) -> None:
     """Run the plugins that may change `new`, before it is prepared and validated (GW-3).
 
     `old` is None for a create. Raises ApiError if a plugin refuses the write.
@@ -47,19 +47,21 @@ def admit(reader: Reader, on: Attributes, new: Json, old: Json | None = None) ->
         step(reader, on, new, old)
 
 
-def validate(reader: Reader, on: Attributes, new: Json, old: Json | None = None) -> None:
+def validate(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None = None) -> None:
     """Run the plugins that look at what will be stored, after validation (GW-3); raises ApiError to refuse it."""
     for step in _steps(on.resource.group, on.resource.plural, old is None, bool(on.subresource))[1]:
         step(reader, on, new, old)
 
 
-def admit_delete(reader: Reader, on: Attributes) -> None:
+def admit_delete(reader: Reader, on: AdmissionAttributes) -> None:
     """Raise ApiError if the object may not be deleted."""
     refuse_deletion(on)
 
 
 @lru_cache(1024)
-def _steps(group: str, plural: str, is_create: bool, is_subresource: bool) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+def _steps(
+    group: str, plural: str, is_create: bool, is_subresource: bool
+) -> tuple[tuple[AdmissionFunction, ...], tuple[AdmissionFunction, ...]]:
     concerned = [
         plugin
         for plugin in (*_STRATEGIES, *PLUGINS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pvbinder.model.quantity import ZERO
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS
-from pvbinder.server.api.admission.plugin import Attributes, Plugin, Reader
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.api.admission.pod_amounts import (
     Amounts,
     amounts_of_container,
@@ -19,7 +19,7 @@ from pvbinder.server.objects.kind import Json
 _ANNOTATION = "kubernetes.io/limit-ranger"
 
 
-def set_container_defaults(reader: Reader, on: Attributes, new: Json, _old: Json | None) -> None:
+def set_container_defaults(reader: Reader, on: AdmissionAttributes, new: Json, _old: Json | None) -> None:
     """Fill in what containers leave out from the defaults of the namespace's limits."""
     if on.resource != PODS or on.subresource:
         return
@@ -33,7 +33,7 @@ def set_container_defaults(reader: Reader, on: Attributes, new: Json, _old: Json
             annotations[_ANNOTATION] = f"LimitRanger plugin set: {'; '.join(notes)}"
 
 
-def check_limits(reader: Reader, on: Attributes, new: Json, old: Json | None) -> None:
+def check_limits(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None) -> None:
     """Refuse claims and pods that ask for less or more than one may."""
     is_claim = on.resource == PERSISTENT_VOLUME_CLAIMS
     if on.subresource != ("" if is_claim or old is None else "resize"):

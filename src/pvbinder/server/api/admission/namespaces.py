@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pvbinder.model.resources import NAMESPACES
-from pvbinder.server.api.admission.plugin import Attributes, Plugin, Reader
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.errors import ApiError, is_forbidden, not_found
 from pvbinder.server.objects.kind import Json
 
 IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
 
-def require_namespace(reader: Reader, on: Attributes, new: Json, _old: Json | None) -> None:
+def require_namespace(reader: Reader, on: AdmissionAttributes, new: Json, _old: Json | None) -> None:
     """Refuse a new object if its namespace is missing or ending."""
     if not on.resource.namespaced:
         return
@@ -21,13 +21,13 @@ def require_namespace(reader: Reader, on: Attributes, new: Json, _old: Json | No
         raise _is_ending(on, new)
 
 
-def refuse_deletion(on: Attributes) -> None:
+def refuse_deletion(on: AdmissionAttributes) -> None:
     """Refuse to delete the namespaces that a cluster can't do without."""
     if on.resource == NAMESPACES and on.name in IMMORTAL:
         raise is_forbidden(NAMESPACES, on.name, "this namespace may not be deleted")
 
 
-def _is_ending(on: Attributes, new: Json) -> ApiError:
+def _is_ending(on: AdmissionAttributes, new: Json) -> ApiError:
     name = new["metadata"].get("name", "")
     why = f"unable to create new content in namespace {on.namespace} because it is being terminated"
     error = is_forbidden(on.resource, name, why)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pvbinder.model.resources import NODES
-from pvbinder.server.api.admission.plugin import Attributes, Plugin, Reader
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.objects.kind import Json
 
 NOT_READY = "node.kubernetes.io/not-ready"
 
 
-def taint_new_node(_reader: Reader, _on: Attributes, new: Json, _old: Json | None) -> None:
+def taint_new_node(_reader: Reader, _on: AdmissionAttributes, new: Json, _old: Json | None) -> None:
     """Add the taint of nodes that are not ready, unless it is there."""
     taint = {"key": NOT_READY, "effect": "NoSchedule"}
     taints = new["spec"].setdefault("taints", [])

@@ -33,7 +33,7 @@ class Reader(Protocol):
         ...
 
 
-class Attributes(Struct, frozen=True):
+class AdmissionAttributes(Struct, frozen=True):
     """Which write is asked for, and by whom; `namespace` and `subresource` are empty where there is none."""
 
     kind: ServedKind
@@ -48,7 +48,8 @@ class Attributes(Struct, frozen=True):
         return self.kind.resource
 
 
-Step: TypeAlias = Callable[[Reader, Attributes, Json, Json | None], None]  # the new object and the stored one, if any
+# It is given the new object and the stored one (None for a create), and raises ApiError to refuse the write.
+AdmissionFunction: TypeAlias = Callable[[Reader, AdmissionAttributes, Json, Json | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class Plugin:
 
     name: str
     resources: tuple[Resource, ...] | None
-    admits: Step | None = None
-    validates: Step | None = None
+    admits: AdmissionFunction | None = None
+    validates: AdmissionFunction | None = None
     on_create: bool = True
     on_update: bool = False
     on_subresources: bool = False

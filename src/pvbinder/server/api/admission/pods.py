@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pvbinder.model.resources import PODS
-from pvbinder.server.api.admission.plugin import Attributes, Plugin, Reader
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.errors import is_forbidden
 from pvbinder.server.kinds.built_in.quotas import PRIORITY_CLASSES, SYSTEM_PRIORITIES
 from pvbinder.server.objects.kind import Json
@@ -13,7 +13,7 @@ _TOLERATION_SECONDS = 300
 _PREEMPT = "PreemptLowerPriority"
 
 
-def set_priority(reader: Reader, on: Attributes, new: Json, old: Json | None) -> None:
+def set_priority(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None) -> None:
     """Work out a new pod's priority from its class, or from the default one; an update keeps what there is."""
     spec = new["spec"]
     if old is not None:
@@ -41,7 +41,7 @@ def set_priority(reader: Reader, on: Attributes, new: Json, old: Json | None) ->
         raise is_forbidden(on.resource, on.name, why)
 
 
-def add_tolerations(_reader: Reader, _on: Attributes, new: Json, _old: Json | None) -> None:
+def add_tolerations(_reader: Reader, _on: AdmissionAttributes, new: Json, _old: Json | None) -> None:
     """Let a pod stay for five minutes on a node that fails, unless it says otherwise."""
     spec = new["spec"]
     tolerations: list[Json] = spec.get("tolerations") or []
@@ -55,7 +55,7 @@ def add_tolerations(_reader: Reader, _on: Attributes, new: Json, _old: Json | No
     spec["tolerations"] = tolerations
 
 
-def _priority_of(reader: Reader, on: Attributes, name: str) -> tuple[int, str, str]:
+def _priority_of(reader: Reader, on: AdmissionAttributes, name: str) -> tuple[int, str, str]:
     """Return priority, preemption policy and the class that they come from."""
     if not name:
         defaults = [each for each in reader.list(PRIORITY_CLASSES) if each.get("globalDefault")]

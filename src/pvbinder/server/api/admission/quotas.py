@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from pvbinder.model.quantity import ZERO, Quantity
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS
-from pvbinder.server.api.admission.plugin import Attributes, Plugin, Reader
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.api.admission.pod_amounts import Amounts
 from pvbinder.server.api.admission.quota_usage import is_about, is_counted_by, names_of, unsaid, usage_of
 from pvbinder.server.errors import is_forbidden
@@ -22,7 +22,7 @@ from pvbinder.server.objects.kind import Json
 _COUNTED_BY_WHAT_THEY_SAY = (PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES)
 
 
-def check_quotas(reader: Reader, on: Attributes, new: Json, old: Json | None) -> None:
+def check_quotas(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None) -> None:
     """Refuse a write that would use more than a quota of the namespace allows."""
     if not on.resource.namespaced or not _may_use_more(on, old):
         return
@@ -58,21 +58,21 @@ def check_quotas(reader: Reader, on: Attributes, new: Json, old: Json | None) ->
             raise is_forbidden(on.resource, on.name, why)
 
 
-def _may_use_more(on: Attributes, old: Json | None) -> bool:
+def _may_use_more(on: AdmissionAttributes, old: Json | None) -> bool:
     """Whether a write can change what its object counts for; most objects count the same whatever is in them."""
     if on.subresource:
         return old is not None and on.resource == PODS and on.subresource == "resize"
     return old is None or on.resource in (PERSISTENT_VOLUME_CLAIMS, SERVICES)
 
 
-def _wanted(usage: Amounts, on: Attributes, spec: Json, old: Json | None) -> Amounts:
+def _wanted(usage: Amounts, on: AdmissionAttributes, spec: Json, old: Json | None) -> Amounts:
     """Return what a write uses more than before, of what a quota with this `spec` counts."""
     before = usage_of(on.resource, old) if old is not None and is_about(spec, on.resource, old) else {}
     wanted = {name: amount - before.get(name, ZERO) for name, amount in usage.items()}
     return {name: amount for name, amount in wanted.items() if amount > ZERO}
 
 
-def _used_by(reader: Reader, on: Attributes, spec: Json) -> Amounts:
+def _used_by(reader: Reader, on: AdmissionAttributes, spec: Json) -> Amounts:
     """Return what those of the stored objects that a quota is about count for together."""
     if on.resource not in _COUNTED_BY_WHAT_THEY_SAY:  # each counts the same, and no scope is about them
         return {name: Quantity(reader.count(on.resource, on.namespace) * 10**9) for name in names_of(on.resource)}

@@ -6,7 +6,7 @@ import ipaddress
 import zlib
 from collections.abc import Iterator
 
-from pvbinder.server.api.admission.plugin import Attributes, Plugin, Reader
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.errors import invalid, is_invalid
 from pvbinder.server.kinds.built_in.services import SERVICES
 from pvbinder.server.objects.kind import Json
@@ -17,7 +17,7 @@ NODE_PORTS = range(30000, 32768)
 _ALLOCATED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
 
 
-def give_addresses(reader: Reader, on: Attributes, new: Json, old: Json | None) -> None:
+def give_addresses(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None) -> None:
     """Give a service an address inside the cluster and ports on nodes, or keep those that it has."""
     spec: Json = new["spec"]
     if old is not None:
@@ -53,7 +53,7 @@ def _keep(spec: Json, before: Json) -> None:
                 port["nodePort"] = known
 
 
-def _free_address(reader: Reader, on: Attributes) -> str:
+def _free_address(reader: Reader, on: AdmissionAttributes) -> str:
     taken = {address for address, _ in _taken(reader)}
     size = NETWORK.num_addresses
     start = zlib.crc32(f"{on.namespace}/{on.name}".encode()) % size
@@ -65,7 +65,7 @@ def _free_address(reader: Reader, on: Attributes) -> str:
     raise is_invalid(on.resource, on.name, [error])
 
 
-def _check_free(reader: Reader, on: Attributes, address: str) -> None:
+def _check_free(reader: Reader, on: AdmissionAttributes, address: str) -> None:
     try:
         inside = ipaddress.ip_address(address) in NETWORK
     except ValueError:
@@ -80,7 +80,7 @@ def _check_free(reader: Reader, on: Attributes, address: str) -> None:
         raise is_invalid(on.resource, on.name, [invalid("spec.clusterIPs", [address], why)])
 
 
-def _give_node_ports(reader: Reader, on: Attributes, spec: Json) -> None:
+def _give_node_ports(reader: Reader, on: AdmissionAttributes, spec: Json) -> None:
     ports = spec.get("ports") or []
     if all(port.get("nodePort") for port in ports):
         return

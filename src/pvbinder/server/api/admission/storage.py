@@ -16,7 +16,7 @@ from pvbinder.model.resources import (
     STORAGE_CLASSES,
     VOLUME_ATTRIBUTES_CLASSES,
 )
-from pvbinder.server.api.admission.plugin import Attributes, Plugin, Reader
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.errors import is_forbidden
 from pvbinder.server.kinds.validation.quantities import quantity_of
 from pvbinder.server.objects.kind import Json
@@ -32,7 +32,7 @@ _FINALIZERS = {
 }
 
 
-def set_default_class(reader: Reader, _on: Attributes, new: Json, _old: Json | None) -> None:
+def set_default_class(reader: Reader, _on: AdmissionAttributes, new: Json, _old: Json | None) -> None:
     """Give a claim that says nothing about its class the default one, if there is one (CD-5, DC-2)."""
     spec = new["spec"]
     if spec.get("storageClassName") is not None or BETA_STORAGE_CLASS in (new["metadata"].get("annotations") or {}):
@@ -56,7 +56,7 @@ def default_class(reader: Reader) -> str | None:
     return chosen[1] if chosen else None
 
 
-def add_finalizer(_reader: Reader, on: Attributes, new: Json, _old: Json | None) -> None:
+def add_finalizer(_reader: Reader, on: AdmissionAttributes, new: Json, _old: Json | None) -> None:
     """Add the finalizer that keeps an object while it is in use, behind those it has (AD-1 to AD-5)."""
     finalizer = _FINALIZERS[on.resource.plural]
     finalizers = new["metadata"].setdefault("finalizers", [])
@@ -64,7 +64,7 @@ def add_finalizer(_reader: Reader, on: Attributes, new: Json, _old: Json | None)
         finalizers.append(finalizer)
 
 
-def check_expansion(reader: Reader, on: Attributes, new: Json, old: Json | None) -> None:
+def check_expansion(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None) -> None:
     """Let only bound claims of expandable classes grow (RA-1 to RA-3)."""
     if old is None or new["spec"].get("resources") == old["spec"].get("resources"):
         return

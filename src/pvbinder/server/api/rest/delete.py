@@ -92,7 +92,9 @@ class _Deletion:
             raise not_found(storage.kind.resource, name)
         obj = storage.decode(stored.data)
         self._check_preconditions(obj)
-        admission.admit_delete(self._api.objects, admission.Attributes(storage.base, namespace, name, self._user))
+        admission.admit_delete(
+            self._api.objects, admission.AdmissionAttributes(storage.base, namespace, name, self._user)
+        )
         if storage.base.terminate is not None:
             return self._terminate(stored, obj, key)
         grace = self._grace(obj)

@@ -43,7 +43,7 @@ def get(
     form = negotiate(request.headers.get("accept", ""))
     revision = read_revision(_first(request, "resourceVersion"))
     if revision > api.objects.store.revision:
-        raise too_large(revision, api.objects.store.revision)
+        raise resource_version_too_large(revision, api.objects.store.revision)
     stored = api.objects.store.get(storage.store_name, storage.key(attributes.namespace, attributes.name))
     if stored is None:
         raise not_found(storage.kind.resource, attributes.name)
@@ -244,7 +244,7 @@ def _page(
             raise expired_token(options.continue_token) from error
         raise ApiError(410, "Expired", "The resourceVersion for the provided list is too old.") from error
     except RevisionFromTheFuture as error:
-        raise too_large(revision or 0, api.objects.store.revision) from error
+        raise resource_version_too_large(revision or 0, api.objects.store.revision) from error
 
 
 def _one(api: Api, storage: Storage, key: str, revision: int | None, after: str) -> Page:
@@ -274,7 +274,7 @@ def _where(api: Api, options: ListOptions, prefix: str) -> tuple[int | None, str
     if revision and exact:
         return revision, ""
     if revision > api.objects.store.revision:
-        raise too_large(revision, api.objects.store.revision)
+        raise resource_version_too_large(revision, api.objects.store.revision)
     return None, ""
 
 
@@ -286,7 +286,7 @@ def read_revision(text: str) -> int:
         raise internal_error(f'resourceVersion: Invalid value: "{text}": {error}') from error
 
 
-def too_large(revision: int, current: int) -> ApiError:
+def resource_version_too_large(revision: int, current: int) -> ApiError:
     """504 of a read at a revision that isn't reached yet."""
     return ApiError(
         504,

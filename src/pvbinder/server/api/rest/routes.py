@@ -14,7 +14,7 @@ from pvbinder.server.requests import ApiRequest, ApiResponse
 ATTEMPTS_MAX = 5  # as often as the reference tries a patch, while others write to the object
 
 
-async def serve(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
+async def serve_kind(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
     """Serve a request for a served kind."""
     verb = attributes.verb
     if request.method == "HEAD":

@@ -23,7 +23,7 @@ from typing import TypeAlias
 from pvbinder.server.api.negotiation import JSON_TYPE, negotiate
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.rest.options import ListOptions, read_list_options
-from pvbinder.server.api.rest.read import pieces_of, read_revision, too_large
+from pvbinder.server.api.rest.read import pieces_of, read_revision, resource_version_too_large
 from pvbinder.server.api.rest.selection import Selection, read_selection
 from pvbinder.server.api.rest.shown import Shown
 from pvbinder.server.errors import ApiError
@@ -55,7 +55,7 @@ def watch(api: Api, request: ApiRequest, attributes: Attributes, storage: Storag
     headers = {"Content-Type": JSON_TYPE}
     starts_with_all = options.send_initial_events or (options.send_initial_events is None and revision == 0)
     if revision > api.objects.store.revision:
-        raise too_large(revision, api.objects.store.revision)
+        raise resource_version_too_large(revision, api.objects.store.revision)
     if starts_with_all:
         present = [stored for _, stored in api.objects.store.objects(storage.store_name, events.prefix)]
         since = api.objects.store.revision
@@ -67,7 +67,7 @@ def watch(api: Api, request: ApiRequest, attributes: Attributes, storage: Storag
         message = f"too old resource version: {revision} ({api.objects.store.revision})"
         return ApiResponse(200, headers=headers, stream=_one(_error_line(ApiError(410, "Expired", message))))
     except RevisionFromTheFuture as error:
-        raise too_large(since, api.objects.store.revision) from error
+        raise resource_version_too_large(since, api.objects.store.revision) from error
     return ApiResponse(200, headers=headers, stream=_stream(api, events, options, present, cursor))
 
 

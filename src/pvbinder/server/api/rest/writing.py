@@ -145,7 +145,7 @@ class Writer:
             metadata["generation"] = base.generation_at_create
         await self.aside(lambda: self._fill_in(obj, None, None, record=record))
         name, namespace = metadata.get("name", ""), metadata.get("namespace")
-        on = admission.Attributes(base, namespace or "", name, self.user)
+        on = admission.AdmissionAttributes(base, namespace or "", name, self.user)
         admission.admit(self.api.objects, on, obj)
         await self.aside(lambda: self._check_new(obj))
         if self.heavy:  # the namespace may have gone meanwhile, and what depends on it
@@ -251,9 +251,9 @@ class Writer:
         admission.validate(self.api.objects, self._admission(old["metadata"], sub), new, old)
         self.api.authorizer.guard(self.user, self.storage.base, new, old)
 
-    def _admission(self, before: Json, sub: Subresource | None) -> admission.Attributes:
+    def _admission(self, before: Json, sub: Subresource | None) -> admission.AdmissionAttributes:
         base, namespace = self.storage.base, before.get("namespace", "")
-        return admission.Attributes(base, namespace, before["name"], self.user, sub.name if sub else "")
+        return admission.AdmissionAttributes(base, namespace, before["name"], self.user, sub.name if sub else "")
 
     def _check_revision(self, stored: Stored, name: str, metadata: Json) -> None:
         """GW-4, GW-5."""

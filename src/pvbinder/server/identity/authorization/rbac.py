@@ -23,7 +23,7 @@ from pvbinder.server.errors import is_forbidden, not_found
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.identity.authentication import MASTERS, SERVICE_ACCOUNT
 from pvbinder.server.identity.authorization import DENIED, RULES_SHOWN_MAX, Decision
-from pvbinder.server.identity.authorization.rules import Rule, TooManyRightsError, lacking, parse_rules
+from pvbinder.server.identity.authorization.rules import PolicyRule, TooManyRightsError, lacking, parse_rules
 from pvbinder.server.kinds.built_in.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, GROUP, ROLE_BINDINGS, ROLES
 from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.objects.kind import Json, ServedKind
@@ -39,8 +39,8 @@ _KINDS = (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)
 
 
 _EVERYTHING = (
-    Rule.parse({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}),
-    Rule.parse({"verbs": ["*"], "nonResourceURLs": ["*"]}),
+    PolicyRule.parse({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}),
+    PolicyRule.parse({"verbs": ["*"], "nonResourceURLs": ["*"]}),
 )
 
 
@@ -53,7 +53,7 @@ class Grant:
     groups: frozenset[str]
     role: tuple[str, str]  # namespace, name
     reason: str
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()
 
     def is_for(self, name: str, groups: frozenset[str]) -> bool:
         """Tell whether a user of this name, in these groups, is among the subjects."""
@@ -133,7 +133,7 @@ class Rbac:
         except TooManyRightsError:
             return True
 
-    def _held(self, user: UserInfo, namespace: str) -> Iterator[Rule]:
+    def _held(self, user: UserInfo, namespace: str) -> Iterator[PolicyRule]:
         """Give the rules that `user` has in `namespace`."""
         for grant in self._grants_of(user):
             if not grant.namespace or grant.namespace == namespace:
@@ -143,7 +143,7 @@ class Rbac:
         attributes = Attributes(verb, "", True, GROUP, resource.version, resource.plural, namespace, name)
         return self.authorize(user, attributes).allowed
 
-    def _rules_of(self, resource: Resource, namespace: str, name: str) -> tuple[Rule, ...]:
+    def _rules_of(self, resource: Resource, namespace: str, name: str) -> tuple[PolicyRule, ...]:
         storage = self._objects.storage(resource.group, resource.version, resource.plural)
         assert storage is not None, f"{resource.qualified} is served"
         key = storage.key(namespace, name)
@@ -153,7 +153,7 @@ class Rbac:
         kept = self._kept.get(resource.plural, {}).get(key)
         if kept is None or kept[0] != stored.revision:
             return parse_rules(storage.served(stored.data).get("rules"))
-        rules: tuple[Rule, ...] = kept[1]
+        rules: tuple[PolicyRule, ...] = kept[1]
         return rules
 
     def _grants_of(self, user: UserInfo) -> tuple[Grant, ...]:
@@ -195,7 +195,7 @@ class Rbac:
 
     def _read_grants(self) -> Iterator[Grant]:
         """Give what all bindings grant; only what has changed is read anew."""
-        roles: dict[tuple[str, str], tuple[Rule, ...]] = {}
+        roles: dict[tuple[str, str], tuple[PolicyRule, ...]] = {}
         for resource in (ROLES, CLUSTER_ROLES):
             for key, role in self._parsed(resource, lambda role: parse_rules(role.get("rules"))).items():
                 namespace, _, name = key.rpartition("/")
@@ -255,7 +255,7 @@ def _aggregates(role: Json) -> bool:
     return bool((role.get("aggregationRule") or {}).get("clusterRoleSelectors"))
 
 
-def _compacted(atoms: Iterable[Attributes]) -> Iterator[Rule]:
+def _compacted(atoms: Iterable[Attributes]) -> Iterator[PolicyRule]:
     """Give the rules that stand for `atoms`: one for each resource and name, with all its verbs."""
     verbs: dict[tuple[str, str, str], set[str]] = {}
     for atom in atoms:
@@ -263,13 +263,13 @@ def _compacted(atoms: Iterable[Attributes]) -> Iterator[Rule]:
             whole = f"{atom.resource}/{atom.subresource}" if atom.subresource else atom.resource
             verbs.setdefault((atom.group, whole, atom.name), set()).add(atom.verb)
         else:
-            yield Rule(frozenset({atom.verb}), frozenset(), frozenset(), frozenset(), (atom.path,))
+            yield PolicyRule(frozenset({atom.verb}), frozenset(), frozenset(), frozenset(), (atom.path,))
     for (group, resource, name), of_it in verbs.items():
         names = frozenset({name} if name else ())
-        yield Rule(frozenset(of_it), frozenset({group}), frozenset({resource}), names, ())
+        yield PolicyRule(frozenset(of_it), frozenset({group}), frozenset({resource}), names, ())
 
 
-def _go_form(rule: Rule) -> str:
+def _go_form(rule: PolicyRule) -> str:
     """Return a rule as the reference's messages show it."""
     parts = {
         "APIGroups": sorted(rule.groups),

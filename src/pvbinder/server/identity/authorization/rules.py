@@ -25,7 +25,7 @@ class TooManyRightsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PolicyRule:
     """One rule of a role."""
 
     verbs: frozenset[str]
@@ -35,7 +35,7 @@ class Rule:
     paths: tuple[str, ...]
 
     @classmethod
-    def parse(cls, rule: Json) -> Rule:
+    def parse(cls, rule: Json) -> PolicyRule:
         """Read a rule as it stands in a role."""
         return cls(
             _set_of(rule.get("verbs")),
@@ -87,12 +87,12 @@ class Rule:
         return shown
 
 
-def parse_rules(rules: Iterable[Json] | None) -> tuple[Rule, ...]:
+def parse_rules(rules: Iterable[Json] | None) -> tuple[PolicyRule, ...]:
     """Read the rules of a role; one that is there twice counts once."""
-    return tuple(dict.fromkeys(Rule.parse(rule) for rule in rules or ()))
+    return tuple(dict.fromkeys(PolicyRule.parse(rule) for rule in rules or ()))
 
 
-def lacking(held: Iterable[Rule], rules: Iterable[Rule]) -> list[Attributes]:
+def lacking(held: Iterable[PolicyRule], rules: Iterable[PolicyRule]) -> list[Attributes]:
     """Return what of `rules` isn't in `held`, piece by piece; raises TooManyRightsError (RULES-1)."""
     mine, missing, steps = tuple(held), [], 0
     for rule in dict.fromkeys(rules):
@@ -114,7 +114,7 @@ def lacking(held: Iterable[Rule], rules: Iterable[Rule]) -> list[Attributes]:
     return missing
 
 
-def _holds_whole(own: Rule, rule: Rule) -> bool:
+def _holds_whole(own: PolicyRule, rule: PolicyRule) -> bool:
     """Tell whether `own` covers all of `rule` as it stands; where it says no, the pieces may still be covered."""
     if rule.paths:
         return False
@@ -130,7 +130,7 @@ def _meets(own: frozenset[str], others: frozenset[str]) -> bool:
     return "*" in own or not own.isdisjoint(others)
 
 
-def _covers(rule: Rule, atom: Attributes) -> bool:
+def _covers(rule: PolicyRule, atom: Attributes) -> bool:
     """Tell whether `rule` allows all that `atom` stands for: a ``*`` in it is covered only by a ``*``."""
     if not atom.is_resource:
         has_verb = atom.verb in rule.verbs or "*" in rule.verbs

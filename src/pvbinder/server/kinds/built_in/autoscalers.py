@@ -8,7 +8,7 @@ from pvbinder.server.kinds.built_in.autoscaler_versions import AUTOSCALERS, AUTO
 from pvbinder.server.kinds.built_in.plain_cells import reference_cell, targets_cell
 from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell
 from pvbinder.server.kinds.parts.status import STATUS, keep_status
-from pvbinder.server.objects.kind import Column, Form, Json, ServedKind
+from pvbinder.server.objects.kind import Column, Convertor, Json, ServedKind
 
 _V1_SCHEMA = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler"
 _V2_SCHEMA = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler"
@@ -67,7 +67,7 @@ AUTOSCALER = ServedKind(
     prepare_update=keep_status,
     subresources=(STATUS,),
     columns=_COLUMNS,
-    other_forms={AUTOSCALERS_V1.api_version: Form(_V1_SCHEMA, from_v2, to_v2)},
+    convertors={AUTOSCALERS_V1.api_version: Convertor(_V1_SCHEMA, from_v2, to_v2)},
 )
 
 AUTOSCALER_V1 = replace(
@@ -77,5 +77,5 @@ AUTOSCALER_V1 = replace(
     storage_version_of=AUTOSCALERS,
     to_storage=to_v2,
     from_storage=from_v2,
-    other_forms={AUTOSCALERS.api_version: Form(_V2_SCHEMA, to_v2, from_v2)},
+    convertors={AUTOSCALERS.api_version: Convertor(_V2_SCHEMA, to_v2, from_v2)},
 )

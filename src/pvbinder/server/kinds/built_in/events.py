@@ -14,7 +14,7 @@ from pvbinder.server.kinds.parts.columns import age_of, field_cell, name_cell
 from pvbinder.server.kinds.validation.internal_form import OBJECT_REFERENCE_FIELDS
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_dns_subdomain, check_qualified_name
-from pvbinder.server.objects.kind import METADATA_FIELDS, Column, FieldReader, Form, Json, ServedKind, drop_empty
+from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Convertor, FieldReader, Json, ServedKind, drop_empty
 
 _TYPES = ("Normal", "Warning")
 _FIELD_CHARACTERS_MAX = 128
@@ -238,7 +238,7 @@ EVENT = ServedKind(
         "source": _read_source,
         "type": _reader("type"),
     },
-    other_forms={EVENTS_EVENTS.api_version: Form("io.k8s.api.events.v1.Event", from_v1, to_v1)},
+    convertors={EVENTS_EVENTS.api_version: Convertor("io.k8s.api.events.v1.Event", from_v1, to_v1)},
 )
 
 EVENT_OF_EVENTS = ServedKind(
@@ -263,5 +263,5 @@ EVENT_OF_EVENTS = ServedKind(
     storage_version_of=EVENTS,
     to_storage=to_v1,
     from_storage=from_v1,
-    other_forms={EVENTS.api_version: Form("io.k8s.api.core.v1.Event", to_v1, from_v1)},
+    convertors={EVENTS.api_version: Convertor("io.k8s.api.core.v1.Event", to_v1, from_v1)},
 )

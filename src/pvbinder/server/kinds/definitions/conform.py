@@ -46,8 +46,8 @@ class DefaultsTooLargeError(PvbinderError):
     """Defaults that would make an object too large."""
 
 
-class Room:
-    """How many bytes of defaults may still be filled in."""
+class DefaultsLeft:
+    """The number of bytes of defaults that may still be filled in."""
 
     def __init__(self, most: int = DEFAULT_BYTES_MAX) -> None:
         self._left = most
@@ -61,21 +61,21 @@ class Room:
             )
 
 
-def fill_in_defaults(value: Any, structure: Structure, room: Room | None = None) -> None:
+def fill_in_defaults(value: Any, structure: Structure, left: DefaultsLeft | None = None) -> None:
     """Set what isn't there and has a default; a null that isn't allowed counts as not there.
 
     Raises DefaultsTooLargeError: a default may be filled in as often as there are objects in a list.
     """
-    room = room or Room()
+    left = left or DefaultsLeft()
     if isinstance(value, dict):
         for name, inner in structure.defaulted:
             if name not in value or (value[name] is None and not inner.nullable):
-                room.take(len(name) + inner.default_size)
+                left.take(len(name) + inner.default_size)
                 value[name] = copy.deepcopy(inner.default)
         for name, child in value.items():
             known = structure.properties.get(name) or structure.additional
             if known is not None:
-                fill_in_defaults(child, known, room)
+                fill_in_defaults(child, known, left)
     elif isinstance(value, list) and structure.items is not None:
         for child in value:
-            fill_in_defaults(child, structure.items, room)
+            fill_in_defaults(child, structure.items, left)

@@ -18,8 +18,8 @@ from pvbinder.server.objects.kind import Json
 
 Show: TypeAlias = Callable[[Any], Any]
 Zero: TypeAlias = str | bool | int | None  # what stands for a field that isn't set
-Form: TypeAlias = "Inner | Show | Zero"
-Structure: TypeAlias = Mapping[str, tuple[str, Form]]  # inner name: (API field, how it is shown)
+InternalField: TypeAlias = "Inner | Show | Zero"
+InternalFields: TypeAlias = Mapping[str, tuple[str, InternalField]]  # inner name: (API field, how it is shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Inner:
     A `pointer` (like a list) is null when it is not set, others are shown with zero values.
     """
 
-    structure: Structure
+    structure: InternalFields
     pointer: bool = True
     many: bool = False
 
@@ -272,9 +272,9 @@ def _label_selector(selector: Json | None) -> Json | None:
     return shown
 
 
-_DATA_SOURCE: Structure = {"APIGroup": ("apiGroup", None), "Kind": ("kind", ""), "Name": ("name", "")}
+_DATA_SOURCE: InternalFields = {"APIGroup": ("apiGroup", None), "Kind": ("kind", ""), "Name": ("name", "")}
 
-PERSISTENT_VOLUME_CLAIM_SPEC: Structure = {
+PERSISTENT_VOLUME_CLAIM_SPEC: InternalFields = {
     "AccessModes": ("accessModes", None),
     "Selector": ("selector", _label_selector),
     "Resources": ("resources", Inner({"Limits": ("limits", None), "Requests": ("requests", None)}, pointer=False)),
@@ -286,17 +286,17 @@ PERSISTENT_VOLUME_CLAIM_SPEC: Structure = {
     "VolumeAttributesClassName": ("volumeAttributesClassName", None),
 }
 
-_NODE_REQUIREMENT: Structure = {"Key": ("key", ""), "Operator": ("operator", ""), "Values": ("values", None)}
-_NODE_TERM: Structure = {
+_NODE_REQUIREMENT: InternalFields = {"Key": ("key", ""), "Operator": ("operator", ""), "Values": ("values", None)}
+_NODE_TERM: InternalFields = {
     "MatchExpressions": ("matchExpressions", Inner(_NODE_REQUIREMENT, many=True)),
     "MatchFields": ("matchFields", Inner(_NODE_REQUIREMENT, many=True)),
 }
 
-VOLUME_NODE_AFFINITY: Structure = {
+VOLUME_NODE_AFFINITY: InternalFields = {
     "Required": ("required", Inner({"NodeSelectorTerms": ("nodeSelectorTerms", Inner(_NODE_TERM, many=True))}))
 }
 
-VOLUME_ATTACHMENT_SPEC: Structure = {
+VOLUME_ATTACHMENT_SPEC: InternalFields = {
     "Attacher": ("attacher", ""),
     "Source": (
         "source",
@@ -311,21 +311,21 @@ VOLUME_ATTACHMENT_SPEC: Structure = {
     "NodeName": ("nodeName", ""),
 }
 
-CSI_NODE_DRIVER: Structure = {
+CSI_NODE_DRIVER: InternalFields = {
     "Name": ("name", ""),
     "NodeID": ("nodeID", ""),
     "TopologyKeys": ("topologyKeys", None),
     "Allocatable": ("allocatable", Inner({"Count": ("count", None)})),
 }
 
-TAINT: Structure = {
+TAINT: InternalFields = {
     "Key": ("key", ""),
     "Value": ("value", ""),
     "Effect": ("effect", ""),
     "TimeAdded": ("timeAdded", None),
 }
 
-TOLERATION: Structure = {
+TOLERATION: InternalFields = {
     "Key": ("key", ""),
     "Operator": ("operator", ""),
     "Value": ("value", ""),
@@ -351,7 +351,7 @@ LEFT_OUT_OF_SOURCES: Mapping[str, tuple[str, ...]] = {
 OBJECT_REFERENCE_FIELDS = tuple(api_name for api_name, _ in _OBJECT.structure.values())
 
 
-def diff_of(structure: Structure, old: Json, new: Json) -> str:
+def diff_of(structure: InternalFields, old: Json, new: Json) -> str:
     """Show what differs between two objects, as the reference shows it inside a message (PU-1, VU-1)."""
     return diff_of_json(inner_form(structure, old), inner_form(structure, new))
 
@@ -388,7 +388,7 @@ def _diff_of_ends(before: list[str], after: list[str]) -> list[str]:
     ]
 
 
-def inner_form(structure: Structure, obj: Json) -> Json:
+def inner_form(structure: InternalFields, obj: Json) -> Json:
     """Return `obj` with the names, the order and the zero values that `structure` has for its fields."""
     shown: Json = {}
     for inner_name, (api_name, form) in structure.items():

@@ -22,7 +22,7 @@ from pvbinder.server.objects.schema.json_text import Members, NumberTooLargeErro
 from pvbinder.server.objects.schema.structs import ZERO_VALUES, canonical_quantity
 from pvbinder.server.objects.schema.types import CATALOGUE, Catalogue, Custom, Field, ObjectType, go_name
 
-Dialect = Literal["json", "map"]
+MessageStyle = Literal["json", "map"]
 
 STRICT_ERRORS_MAX: Final = 100  # the reference stops counting there
 _OBJECT_META: Final = "#io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
@@ -41,7 +41,7 @@ class ConversionError(PvbinderError):
 class Conversion:
     """One conversion; `strict_errors` are the texts of what was unknown or there twice."""
 
-    def __init__(self, dialect: Dialect = "json", catalogue: Catalogue = CATALOGUE) -> None:
+    def __init__(self, dialect: MessageStyle = "json", catalogue: Catalogue = CATALOGUE) -> None:
         self.strict_errors: list[str] = []
         self._dialect = dialect
         self._catalogue = catalogue

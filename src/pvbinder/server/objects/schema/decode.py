@@ -24,7 +24,7 @@ from pvbinder.model.quantity import QuantityError
 from pvbinder.server.errors import ApiError, FieldError, bad_request, entity_too_large
 from pvbinder.server.objects import protobuf
 from pvbinder.server.objects.kind import Json, ServedKind
-from pvbinder.server.objects.schema.convert import Conversion, ConversionError, Dialect
+from pvbinder.server.objects.schema.convert import Conversion, ConversionError, MessageStyle
 from pvbinder.server.objects.schema.json_text import (
     VALUES_MAX,
     JsonTextError,
@@ -36,7 +36,7 @@ from pvbinder.server.objects.schema.json_text import (
     parse,
 )
 from pvbinder.server.objects.schema.registered import is_registered
-from pvbinder.server.objects.schema.structs import Shape, build_shape
+from pvbinder.server.objects.schema.structs import KindStruct, build_kind_struct
 from pvbinder.server.objects.schema.types import CATALOGUE
 
 FieldValidation: TypeAlias = Literal["Strict", "Warn", "Ignore"]
@@ -47,7 +47,7 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 _CARELESS_KEY = re.compile(rb'"[ \t\r\n]+:')
 _TYPE_STRUCT = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
-_shapes: dict[str, Shape | None] = {}
+_kind_structs: dict[str, KindStruct | None] = {}
 
 
 def decode_body(
@@ -72,7 +72,7 @@ def check_object(
     field_validation: FieldValidation,
     *,
     shown: Callable[[], str] | None = None,
-    dialect: Dialect = "json",
+    dialect: MessageStyle = "json",
     found: Sequence[str] = (),
 ) -> tuple[Json, list[str]]:
     """Check what a patch has made of an object; the object and the warnings (GW-8).
@@ -83,7 +83,7 @@ def check_object(
     strict = list(found)
     try:
         _check_kind(obj, kind)
-        shape = _shape(kind.schema)
+        shape = _kind_struct(kind.schema)
         checked = _try_convert(shape, obj) if shape is not None else None
         if checked is None:
             if not object_depth_within(obj):
@@ -111,18 +111,18 @@ def _patch_refused(shown: str, why: str) -> ApiError:
     return ApiError(422, "Invalid", f' "" is invalid: {error}', details={"causes": [cause]})
 
 
-def _shape(schema: str) -> Shape | None:
-    if schema not in _shapes:
-        _shapes[schema] = None if schema in CATALOGUE.customs else build_shape(schema)
-    return _shapes[schema]
+def _kind_struct(schema: str) -> KindStruct | None:
+    if schema not in _kind_structs:
+        _kind_structs[schema] = None if schema in CATALOGUE.customs else build_kind_struct(schema)
+    return _kind_structs[schema]
 
 
 def forget_schema(schema: str) -> None:
     """Drop what is cached about a type that has changed or gone."""
-    _shapes.pop(schema, None)
+    _kind_structs.pop(schema, None)
 
 
-def _try_convert(shape: Shape, obj: Json) -> Json | None:
+def _try_convert(shape: KindStruct, obj: Json) -> Json | None:
     try:
         return shape.convert(obj)
     except (msgspec.ValidationError, QuantityError, RecursionError):
@@ -149,7 +149,7 @@ def has_every_key_once(body: bytes) -> bool:
 
 
 def _from_json(body: bytes, kind: ServedKind, field_validation: FieldValidation) -> tuple[Json, list[str]]:
-    shape = _shape(kind.schema)
+    shape = _kind_struct(kind.schema)
     if shape is not None:
         try:
             check_depth(body)  # nothing may recurse into it before; the careful way says what is wrong
@@ -308,7 +308,7 @@ def _from_protobuf(body: bytes, kind: ServedKind) -> tuple[Json, list[str]]:
         _check_kind(header, kind)
         if value is None:
             raise ConversionError(f"a protobuf body of kind {kind.resource.kind} isn't understood, send JSON")
-        shape = _shape(kind.schema)
+        shape = _kind_struct(kind.schema)
         obj = _try_convert(shape, value) if shape is not None else None
         if obj is None:
             obj = Conversion().object(value, kind.schema)

@@ -40,17 +40,18 @@ ZERO_VALUES: dict[str, object] = {
     "string": "", "int32": 0, "int64": 0, "bool": False, "double": 0, "bytes": "", "quantity": "0", "intorstring": 0,
 }  # fmt: skip
 
-Plan = dict[str, Any]  # field -> Plan of what is inside, or True for a quantity; "*" stands for every key or element
+# By field: True for a quantity, or the QuantityFields of the value inside; "*" stands for every key or element.
+QuantityFields = dict[str, Any]
 
 
 class UnsupportedError(Exception):
     """A type that can't be a struct: it refers to itself, or keeps fields that aren't declared."""
 
 
-class Shape:
+class KindStruct:
     """A kind's struct, and where quantities stand in it."""
 
-    def __init__(self, struct: type[msgspec.Struct], plan: Plan) -> None:
+    def __init__(self, struct: type[msgspec.Struct], plan: QuantityFields) -> None:
         self._decoder = msgspec.json.Decoder(struct)
         self._struct = struct
         self._plan = plan
@@ -75,10 +76,10 @@ def canonical_quantity(text: str) -> str:
     return str(parse_quantity(text))
 
 
-def build_shape(name: str, catalogue: Catalogue = CATALOGUE) -> Shape | None:
+def build_kind_struct(name: str, catalogue: Catalogue = CATALOGUE) -> KindStruct | None:
     """Make the struct of a type and of all that is in it; None if the type can't be one."""
     try:
-        return Shape(_Builder(catalogue).struct(name), _Planner(catalogue).plan(name) or {})
+        return KindStruct(_Builder(catalogue).struct(name), _Planner(catalogue).plan(name) or {})
     except UnsupportedError:
         return None
 
@@ -146,9 +147,9 @@ class _Planner:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._plans: dict[str, Plan | None] = {}
+        self._plans: dict[str, QuantityFields | None] = {}
 
-    def plan(self, name: str) -> Plan | None:
+    def plan(self, name: str) -> QuantityFields | None:
         if name not in self._plans:
             self._plans[name] = None
             plan = {
@@ -157,7 +158,7 @@ class _Planner:
             self._plans[name] = plan or None
         return self._plans[name]
 
-    def _of(self, type_: str) -> Plan | bool | None:
+    def _of(self, type_: str) -> QuantityFields | bool | None:
         if type_ == "quantity":
             return True
         if type_.startswith("#"):
@@ -167,7 +168,7 @@ class _Planner:
         return None
 
 
-def _canonical_quantities(plan: Plan, obj: Any) -> None:
+def _canonical_quantities(plan: QuantityFields, obj: Any) -> None:
     for key, inner in plan.items():
         if key == "*":
             for index in obj if isinstance(obj, dict) else range(len(obj)):
@@ -182,4 +183,13 @@ def _canonical_quantities(plan: Plan, obj: Any) -> None:
                 _canonical_quantities(inner, value)
 
 
-__all__ = ["BASE64", "MICRO_TIME", "TIME", "ZERO_VALUES", "QuantityError", "Shape", "build_shape", "canonical_quantity"]
+__all__ = [
+    "BASE64",
+    "MICRO_TIME",
+    "TIME",
+    "ZERO_VALUES",
+    "KindStruct",
+    "QuantityError",
+    "build_kind_struct",
+    "canonical_quantity",
+]
