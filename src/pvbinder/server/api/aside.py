@@ -9,7 +9,7 @@ ASIDE-3  Nobody stops the others: each user has at most one piece of heavy work 
          again (429).
 
 What is given must be pure: it may look at its arguments and at tables that never change, never at the store. Who has
-waited looks again at what may have changed meanwhile (`server.api.rest.writing`).
+waited looks again at what may have changed meanwhile (`server.api.rest.write_request`).
 
 Call it from the loop's thread.
 """

@@ -98,8 +98,8 @@ class Subresource:
     `verbs` are the ones discovery lists. `prepare_update` puts back what a write to this path must not change.
 
     A subresource whose body is another kind (``scale``, ``binding``) names it in `body`: `read` makes that body of the
-    stored object, and `write` puts a body that came in (PUT, PATCH, or POST) into a copy of the object; both may raise
-    ApiError. What `write` leaves then goes the way of an update of this subresource.
+    stored object, and `take_in` puts a body that was sent (PUT, PATCH, or POST) into a copy of the object; both may
+    raise ApiError. What `take_in` leaves then goes the way of an update of this subresource.
     `body_schema` is that kind's schema. `answers_status`: a POST is answered with a Status ``Success`` (201), not with
     the body. `removes`: a POST deletes the object, as the ``deleteOptions`` in its body ask (``eviction``).
     `columns` are what a body has as a Table. `replicas_path` is the field of the object that a Scale's
@@ -113,7 +113,7 @@ class Subresource:
     body: Resource | None = None
     body_schema: str = ""
     read: Callable[[Json], Json] = same
-    write: Callable[[Json, Json, str], None] | None = None
+    take_in: Callable[[Json, Json, str], None] | None = None
     answers_status: bool = False
     removes: bool = False
     columns: tuple[Column, ...] = ()

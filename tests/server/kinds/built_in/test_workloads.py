@@ -21,7 +21,7 @@ from pvbinder.server.kinds.built_in.workloads import (
     REPLICA_SET,
     STATEFUL_SET,
 )
-from pvbinder.server.kinds.parts.scale import read_scale, write_scale
+from pvbinder.server.kinds.parts.scale import read_scale, take_in_scale
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.objects.schema import CATALOGUE
 
@@ -257,10 +257,10 @@ def test_a_scale_is_the_number_of_a_workload() -> None:
         "spec": {"replicas": 2},
         "status": {"replicas": 0, "selector": "app=a"},
     }
-    write_scale(obj, {"spec": {"replicas": 5}}, NOW)
+    take_in_scale(obj, {"spec": {"replicas": 5}}, NOW)
     assert obj["spec"]["replicas"] == 5
     with pytest.raises(ApiError, match=r"spec\.replicas: Invalid value: -1: must be greater than or equal to 0"):
-        write_scale(obj, {"spec": {"replicas": -1}}, NOW)
+        take_in_scale(obj, {"spec": {"replicas": -1}}, NOW)
 
 
 def test_plain_kinds_get_their_defaults() -> None:

@@ -109,7 +109,7 @@ class _Deletion:
             if grace > 0 or is_held:
                 return self._keep(stored, obj, key), False
             # as the reference, which marks and removes in two writes: watchers see both
-            stored = self._write(obj, key, stored)
+            stored = self._store(obj, key, stored)
             return self._remove(stored, key), True
         if is_held:
             self._mark(obj)
@@ -202,9 +202,9 @@ class _Deletion:
         if obj == self._storage.decode(stored.data):
             self._unchanged.append(key)
             return stored.data
-        return self._write(obj, key, stored).data
+        return self._store(obj, key, stored).data
 
-    def _write(self, obj: Json, key: str, before: Stored) -> Stored:
+    def _store(self, obj: Json, key: str, before: Stored) -> Stored:
         arranged = self._storage.arrange(
             obj
         )  # with a mark more, however large it is: who deletes makes room (STORAGE-1)

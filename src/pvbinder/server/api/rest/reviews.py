@@ -11,9 +11,9 @@ from typing import Any
 
 from pvbinder.server.api.aside import Aside, is_heavy
 from pvbinder.server.api.negotiation import negotiate, respond
+from pvbinder.server.api.rest.object_meta import put_in_namespace
 from pvbinder.server.api.rest.options import read_write_options
 from pvbinder.server.api.rest.routes import no_such_resource
-from pvbinder.server.api.rest.writing import put_in_namespace
 from pvbinder.server.errors import ApiError, FieldError, bad_request, invalid, is_invalid, required
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.identity.authentication import (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pvbinder.server.api.rest import delete, read, watch, write
+from pvbinder.server.api.rest import create, delete, patch, read, subresources, update, watch
 from pvbinder.server.api.rest.api import Api
-from pvbinder.server.api.rest.writing import Overtaken
+from pvbinder.server.api.rest.write_request import Overtaken
 from pvbinder.server.errors import ApiError, conflict
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.kinds.storage import Storage
@@ -53,13 +53,13 @@ async def _serve_write(
     resource = storage.kind.resource
     match attributes.verb:
         case "update" if attributes.name:
-            return await write.update(api, request, attributes, storage, sub)
+            return await update.update(api, request, attributes, storage, sub)
         case "patch" if attributes.name:
-            return await write.patch(api, request, attributes, storage, sub)
+            return await patch.patch(api, request, attributes, storage, sub)
         case "create" if sub is None and not attributes.name and (attributes.namespace or not resource.namespaced):
-            return await write.create(api, request, attributes, storage)
+            return await create.create(api, request, attributes, storage)
         case "create" if sub is not None and attributes.name:
-            return await write.post(api, request, attributes, storage, sub)
+            return await subresources.post(api, request, attributes, storage, sub)
         case "delete" if sub is None:
             return await delete.delete(api, request, attributes, storage)
         case "deletecollection" if attributes.namespace or not resource.namespaced:

@@ -374,7 +374,7 @@ POD = ServedKind(
             verbs=("create",),
             body=BINDING,
             body_schema="io.k8s.api.core.v1.Binding",
-            write=bind_pod,
+            take_in=bind_pod,
             answers_status=True,
         ),
         Subresource(

@@ -165,7 +165,7 @@ def _scale(declared: Json) -> Subresource:
             "status": status,
         }
 
-    def write(obj: Json, scale: Json, _now: str) -> None:
+    def take_in(obj: Json, scale: Json, _now: str) -> None:
         count = (scale.get("spec") or {}).get("replicas", 0)
         if count < 0:
             error = invalid("spec.replicas", count, "must be greater than or equal to 0")
@@ -183,7 +183,7 @@ def _scale(declared: Json) -> Subresource:
         body=SCALE,
         body_schema="io.k8s.api.autoscaling.v1.Scale",
         read=read,
-        write=write,
+        take_in=take_in,
         columns=COLUMNS,
         replicas_path=tuple(replicas),
     )

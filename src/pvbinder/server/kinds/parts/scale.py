@@ -50,7 +50,7 @@ def read_scale(obj: Json) -> Json:
     }
 
 
-def write_scale(obj: Json, scale: Json, _now: str) -> None:
+def take_in_scale(obj: Json, scale: Json, _now: str) -> None:
     """Put the number of a Scale into the workload; raises ApiError 422 for a negative one."""
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     if replicas < 0:
@@ -70,7 +70,7 @@ def scale_of(prepare: Callable[[Json, Json, str], None] = keep_status) -> Subres
         body=SCALE,
         body_schema="io.k8s.api.autoscaling.v1.Scale",
         read=read_scale,
-        write=write_scale,
+        take_in=take_in_scale,
         columns=COLUMNS,
         replicas_path=("spec", "replicas"),
     )

@@ -1,4 +1,4 @@
-"""The way of a write from an object that came in to the store, in the order of GW-3.
+"""One write under way: its body decoded, made whole, judged and handed to the store, in the order of GW-3.
 
 WRITING-1  No other write comes between reading the stored object and handing the new one to the store. For light work
            there is no wait on the way; heavy work is done aside (ASIDE-2), and if the object was written meanwhile, the
@@ -7,13 +7,13 @@ WRITING-2  An answer is given only when the write is durable.
 WRITING-3  An update that changes nothing is not written (GW-6); a dry run writes nothing and answers as if it had.
 WRITING-4  A write is refused because of what is there only when that is durable: whoever reads next sees it, too.
 
-Create: decode, defaults, managed fields, mutating admission, prepare, validate, validating admission, store.
-Update: the same with the revision check before prepare.
+A new object (`store_new`): defaults, managed fields, mutating admission, prepare, validate, validating admission, the
+store. A changed one (`store_change`): the same with the revision check before prepare. Each verb decodes its body and
+calls one of the two.
 """
 
 from __future__ import annotations
 
-import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,8 +24,17 @@ from msgspec.structs import replace
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.api import admission
 from pvbinder.server.api.aside import is_heavy
+from pvbinder.server.api.negotiation import Form, negotiate
 from pvbinder.server.api.rest.api import Api
-from pvbinder.server.api.rest.options import WriteOptions, internal_error, parse_revision
+from pvbinder.server.api.rest.object_meta import generate_name, keep_what_is_fixed, put_in_namespace
+from pvbinder.server.api.rest.options import (
+    OptionsKind,
+    WriteOptions,
+    internal_error,
+    parse_revision,
+    read_write_options,
+)
+from pvbinder.server.api.rest.read import answer_object
 from pvbinder.server.errors import (
     ApiError,
     already_exists,
@@ -33,21 +42,21 @@ from pvbinder.server.errors import (
     conflict,
     invalid,
     is_invalid,
+    not_found,
 )
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.identity.authorization import permit
 from pvbinder.server.kinds.storage import Storage, encode, encode_object, encoder_of, plural_as_kind, room_for
 from pvbinder.server.kinds.validation.metadata import validate_metadata_create, validate_metadata_update
-from pvbinder.server.objects.kind import Json, Subresource
+from pvbinder.server.objects.apply import apply_with_warnings
+from pvbinder.server.objects.kind import Json, ServedKind, Subresource
 from pvbinder.server.objects.managed_fields import record_update
-from pvbinder.server.objects.schema import CATALOGUE
-from pvbinder.server.requests import ApiRequest, UserInfo
+from pvbinder.server.objects.patches import PatchType, apply_patch
+from pvbinder.server.objects.schema import CATALOGUE, decode_body
+from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.store import Stored
 
-GENERATED_SUFFIX_CHARACTERS = 5
-GENERATED_BASE_CHARACTERS_MAX = 58
 GENERATED_TRIES_MAX = 8
-_GENERATED_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _NO_USER = UserInfo("")
 T = TypeVar("T")
 
@@ -57,16 +66,34 @@ class Overtaken(PvbinderError):  # noqa: N818  (says what happened)
 
 
 @dataclass(slots=True)
-class Writer:
-    """One write request under way: who, with which options, at what time, and the warnings that gather."""
+class WriteRequest:
+    """A POST, PUT or PATCH under way: what it is about, its options, its time, and the warnings that gather."""
 
     api: Api
-    storage: Storage
     request: ApiRequest
+    attributes: Attributes
+    storage: Storage
     options: WriteOptions
+    form: Form  # of the answer
     now: str
     warnings: list[str] = field(default_factory=list)
     heavy: bool = False  # whether what is done with the object is done aside
+
+    @classmethod
+    def read(
+        cls,
+        api: Api,
+        request: ApiRequest,
+        attributes: Attributes,
+        storage: Storage,
+        options: OptionsKind,
+        *,
+        is_apply: bool = False,
+    ) -> WriteRequest:
+        """Read what is asked for besides the body; ApiError 400 or 406 if it can't be."""
+        form = negotiate(request.headers.get("accept", ""))
+        asked = read_write_options(options, request.query, is_apply=is_apply)
+        return cls(api, request, attributes, storage, asked, form, api.objects.now())
 
     def __post_init__(self) -> None:
         body = self.request.body
@@ -74,20 +101,15 @@ class Writer:
         custom = CATALOGUE.customs.get(self.storage.base.schema)
         self.heavy = self.heavy or (custom is not None and custom.is_costly)
 
-    async def aside(self, work: Callable[[], T]) -> T:
-        """Do work that needs nothing of the store, aside if it is heavy."""
-        if not self.heavy:
-            return work()
-        return await self.api.aside.run(self.user.name, work, heavy=True, size=len(self.request.body))
+    @property
+    def namespace(self) -> str:
+        """The namespace of the object; ``""`` for kinds that have none."""
+        return self.attributes.namespace if self.storage.kind.resource.namespaced else ""
 
-    def weigh(self, stored: Stored | None) -> None:
-        """Take into account the size of the object that is written to."""
-        self.heavy = self.heavy or (stored is not None and is_heavy(len(stored.data)))
-
-    def check_not_overtaken(self, stored: Stored | None, key: str) -> None:
-        """Raise Overtaken unless `stored` is still what is there."""
-        if self.heavy and self.api.objects.store.head(self.storage.store_name, key) is not stored:
-            raise Overtaken("the object was written meanwhile")
+    @property
+    def key(self) -> str:
+        """The key of the object that the path names."""
+        return self.storage.key(self.attributes.namespace, self.attributes.name)
 
     @property
     def user(self) -> UserInfo:
@@ -99,22 +121,106 @@ class Writer:
         """Who gets to own the fields: the ``fieldManager``, else the first word of the client's User-Agent."""
         return self.options.field_manager or self.request.headers.get("user-agent", "").partition("/")[0][:128]
 
-    # ---------------------------------------------------------------- create
+    # ---------------------------------------------------------------- what came in, what is there, what goes out
 
-    async def create(
-        self, obj: Json, namespace: str, *, record: bool = True, instead_of: Attributes | None = None
-    ) -> bytes:
+    async def decode(self, kind: ServedKind) -> Json:
+        """Return the body, an object of `kind`."""
+        request, validation = self.request, self.options.field_validation
+        content_type = request.headers.get("content-type", "")
+        obj, warnings = await self.aside(lambda: decode_body(request.body, content_type, kind, validation))
+        self.warnings += warnings
+        return obj
+
+    async def patched(self, before: Json, kind: ServedKind, patch_type: PatchType) -> Json:
+        """Return what the patch in the body makes of `before`."""
+        body, validation = self.request.body, self.options.field_validation
+        obj, warnings = await self.aside(lambda: apply_patch(before, body, patch_type, kind, validation))
+        self.warnings += warnings
+        return obj
+
+    async def applied(self, before: Json | None, kind: ServedKind, sub: Subresource | None) -> Json:
+        """Return what applying the body makes of `before`, with its managed fields."""
+        options = self.options
+        obj, warnings = await self.aside(
+            lambda: apply_with_warnings(
+                before,
+                self.request.body,
+                options.field_validation,
+                manager=options.field_manager,
+                force=bool(options.force),
+                kind=kind,
+                now=self.now,
+                subresource=sub.name if sub else "",
+            )
+        )
+        self.warnings += warnings
+        return obj
+
+    def check_identity(self, obj: Json) -> None:
+        """Refuse an object that names another than the path does, or none; put it in its namespace (GW-2)."""
+        name = self.attributes.name
+        if not obj.setdefault("metadata", {}).get("name", ""):
+            raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+        self.check_name(obj)
+        put_in_namespace(obj, self.namespace)
+
+    def check_name(self, obj: Json) -> None:
+        """Refuse an object that names another than the path does; it needn't name any."""
+        sent, name = obj.get("metadata", {}).get("name", ""), self.attributes.name
+        if sent and sent != name:
+            raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
+
+    def find(self) -> Stored | None:
+        """Return the object that the path names, as the next write sees it."""
+        return self.api.objects.store.head(self.storage.store_name, self.key)
+
+    def find_there(self) -> Stored:
+        """Return the object that the path names; ApiError 404 if there is none."""
+        stored = self.find()
+        if stored is None:
+            raise not_found(self.storage.kind.resource, self.attributes.name)
+        return stored
+
+    def answer(self, data: bytes, status: int = 200) -> ApiResponse:
+        """Answer with a stored object."""
+        return self.warned(answer_object(self.api, self.request, self.storage, data, self.form, status))
+
+    def warned(self, response: ApiResponse) -> ApiResponse:
+        """Give an answer the warnings that have gathered."""
+        response.warnings = tuple(dict.fromkeys(self.warnings))
+        return response
+
+    # ---------------------------------------------------------------- heavy work
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do work that needs nothing of the store, aside if it is heavy."""
+        if not self.heavy:
+            return work()
+        return await self.api.aside.run(self.user.name, work, heavy=True, size=len(self.request.body))
+
+    def weigh(self, stored: Stored | None) -> None:
+        """Take into account the size of the object that is written to."""
+        self.heavy = self.heavy or (stored is not None and is_heavy(len(stored.data)))
+
+    def check_not_overtaken(self, stored: Stored | None) -> None:
+        """Raise Overtaken unless `stored` is still what is there."""
+        if self.heavy and self.find() is not stored:
+            raise Overtaken("the object was written meanwhile")
+
+    # ---------------------------------------------------------------- a new object
+
+    async def store_new(self, obj: Json, *, record: bool = True) -> bytes:
         """Store a new object, in the form in which it is stored; return its bytes (GW-1 to GW-3).
 
-        `record` is False for an object whose managed fields are right already. `instead_of` is what was asked for and
-        allowed where that wasn't a create: then create must be allowed, too (DISPATCH-4).
+        `record` is False for an object whose managed fields are right already.
         """
+        namespace = self.namespace
         put_in_namespace(obj, namespace)
         storage, metadata = self.storage, obj["metadata"]
         if metadata.get("resourceVersion", "0") not in ("", "0"):
             raise internal_error("resourceVersion should not be set on objects to be created")
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
-        await self._complete_new(obj, record=record, instead_of=instead_of)
+        await self._complete_new(obj, record=record)
         arranged = storage.arrange(obj)
         key = storage.key(namespace, arranged["metadata"].get("name", ""))
         existing = self.api.objects.store.head(storage.store_name, key)
@@ -133,7 +239,7 @@ class Writer:
         await durable
         return stored.data
 
-    async def _complete_new(self, obj: Json, *, record: bool, instead_of: Attributes | None) -> None:
+    async def _complete_new(self, obj: Json, *, record: bool) -> None:
         base, metadata = self.storage.base, obj["metadata"]
         for name in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
             metadata.pop(name, None)
@@ -150,8 +256,8 @@ class Writer:
         await self.aside(lambda: self._check_new(obj))
         if self.heavy:  # the namespace may have gone meanwhile, and what depends on it
             admission.admit(self.api.objects, on, obj)
-        if instead_of is not None:
-            permit(self.api.authorizer, self.user, replace(instead_of, verb="create"))
+        if self.attributes.verb != "create":  # an update or an apply that turns out to create (DISPATCH-4)
+            permit(self.api.authorizer, self.user, replace(self.attributes, verb="create"))
         admission.validate(self.api.objects, on, obj)
         self.api.authorizer.guard(self.user, base, obj, None)
 
@@ -187,18 +293,18 @@ class Writer:
             return ApiError(409, error.reason, f"object is being deleted: {error.message}", details=error.details)
         return error
 
-    # ---------------------------------------------------------------- update
+    # ---------------------------------------------------------------- a changed object
 
-    async def update(
-        self, stored: Stored, old: Json, new: Json, key: str, sub: Subresource | None, *, record: bool = True
+    async def store_change(
+        self, stored: Stored, old: Json, new: Json, sub: Subresource | None, *, record: bool = True
     ) -> bytes:
         """Replace `old` by `new`, both in the form in which they are stored; return the bytes of the answer.
 
         `sub` is the subresource that is written, None for the object itself.
         """
-        storage, store = self.storage, self.api.objects.store
+        storage, store, key = self.storage, self.api.objects.store, self.key
         changed = await self._complete_change(stored, old, new, sub, record=record)
-        self.check_not_overtaken(stored, key)
+        self.check_not_overtaken(stored)
         self._judge(old, changed, sub)
         if self._is_emptied(changed):
             return await self._remove(stored, changed, key)
@@ -224,7 +330,7 @@ class Writer:
         await self.aside(lambda: self._fill_in(new, old, sub, record=record))
         admission.admit(self.api.objects, self._admission(before, sub), new, old)
         self._check_revision(stored, name, new["metadata"])
-        _keep_what_is_fixed(new["metadata"], before)
+        keep_what_is_fixed(new["metadata"], before)
         await self.aside(lambda: self._check_change(new, old, sub))
         return new
 
@@ -281,7 +387,7 @@ class Writer:
             f"UID in object meta: {before['uid']}",
         )
 
-    # ---------------------------------------------------------------- an update that removes
+    # ---------------------------------------------------------------- a change that removes
 
     def _is_emptied(self, obj: Json) -> bool:
         """DE-4: a deleted object that nothing holds any more."""
@@ -301,37 +407,3 @@ class Writer:
             _, durable = self.api.objects.store.delete(self.storage.store_name, key)
             await durable
         return answer
-
-
-def put_in_namespace(obj: Json, namespace: str) -> None:
-    """Put `obj` in the namespace of the request (GW-2)."""
-    metadata = obj.setdefault("metadata", {})
-    sent = metadata.get("namespace", "")
-    if sent == namespace:
-        return
-    if sent and namespace:
-        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    if namespace:
-        metadata["namespace"] = namespace
-    else:
-        del metadata["namespace"]
-
-
-def generate_name(base: str) -> str:
-    """Return a random name that begins with `base` (GW-1)."""
-    suffix = "".join(random.choices(_GENERATED_LETTERS, k=GENERATED_SUFFIX_CHARACTERS))  # noqa: S311  (a name, not a secret)
-    return base[:GENERATED_BASE_CHARACTERS_MAX] + suffix
-
-
-def _keep_what_is_fixed(metadata: Json, before: Json) -> None:
-    """Put back what an update leaves out or never changes (GW-7)."""
-    metadata["uid"] = metadata.get("uid") or before["uid"]
-    metadata["resourceVersion"] = before["resourceVersion"]
-    metadata["creationTimestamp"] = before["creationTimestamp"]
-    metadata.pop("selfLink", None)
-    if "deletionTimestamp" in before:
-        metadata["deletionTimestamp"] = before["deletionTimestamp"]
-    if "deletionGracePeriodSeconds" in before:
-        metadata.setdefault("deletionGracePeriodSeconds", before["deletionGracePeriodSeconds"])
-    if "generation" in before:
-        metadata["generation"] = before["generation"]

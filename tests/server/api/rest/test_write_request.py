@@ -148,10 +148,10 @@ async def test_a_generated_name_is_tried_again_when_it_is_taken(tmp_path: Path) 
     async with serving(tmp_path) as server:
         for name in ("g-aaaaa", "g-bbbbb"):
             await server.send("POST", MAPS, config_map(name))
-        with patch("pvbinder.server.api.rest.writing.random.choices", side_effect=["aaaaa", "bbbbb", "ccccc"]):
+        with patch("pvbinder.server.api.rest.object_meta.random.choices", side_effect=["aaaaa", "bbbbb", "ccccc"]):
             made = await server.send("POST", MAPS, {"metadata": {"generateName": "g-"}})
         assert made.body["metadata"]["name"] == "g-ccccc"
-        with patch("pvbinder.server.api.rest.writing.random.choices", return_value="aaaaa"):
+        with patch("pvbinder.server.api.rest.object_meta.random.choices", return_value="aaaaa"):
             taken = await server.send("POST", MAPS, {"metadata": {"generateName": "g-"}})
         assert (taken.status, taken.message) == (409, 'configmaps "g-aaaaa" already exists')
 
@@ -328,3 +328,11 @@ async def test_a_patch_changes_no_identity(
         await server.send("POST", MAPS, config_map())
         answer = await server.send("PATCH", f"{MAPS}/a", {"metadata": metadata})
         assert (answer.status, answer.message) == (status, message)
+
+
+async def test_a_patch_of_no_kind_that_is_known_is_415_whatever_else_is_wrong_with_it(tmp_path: Path) -> None:
+    """As in the reference, which looks at the patch's type before all else (GW-8)."""
+    async with serving(tmp_path) as server:
+        for target in (f"{MAPS}/absent", f"{MAPS}/absent?dryRun=some"):
+            answer = await server.send("PATCH", target, {}, content_type="text/plain", headers={"accept": "image/png"})
+            assert answer.status == 415

@@ -1,0 +1,118 @@
+"""Subresources whose body is another kind: ``scale`` is read and written, ``binding`` and ``eviction`` are posted."""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+from pvbinder.server.api.negotiation import respond
+from pvbinder.server.api.rest.api import Api
+from pvbinder.server.api.rest.delete import evict
+from pvbinder.server.api.rest.options import read_delete_options
+from pvbinder.server.api.rest.write_request import WriteRequest
+from pvbinder.server.errors import ApiError
+from pvbinder.server.identity.attributes import Attributes
+from pvbinder.server.kinds.parts.scaled_fields import bring_back, entries_of_scale
+from pvbinder.server.kinds.storage import Storage, encode
+from pvbinder.server.objects.kind import Json, ServedKind, Subresource
+from pvbinder.server.objects.patches import PatchType
+from pvbinder.server.requests import ApiRequest, ApiResponse
+from pvbinder.server.store import Stored
+
+
+async def post(
+    api: Api, request: ApiRequest, attributes: Attributes, storage: Storage, sub: Subresource
+) -> ApiResponse:
+    """Answer a POST to a subresource of one object."""
+    write = WriteRequest.read(api, request, attributes, storage, "CreateOptions")
+    if sub.removes:
+        return await _evict(write, sub)
+    stored = write.find_there()
+    answer = api.posts.get((storage.kind.resource.qualified, sub.name))
+    if answer is not None:
+        asked = await write.decode(_kind_of(sub))
+        stored = write.find_there()
+        shown = answer(storage.served(stored.data), asked)
+        return write.warned(respond(request, 201, shown, write.form.media_type))
+    _check_reach(write, sub, stored)
+    body = await write.decode(_kind_of(sub))
+    return await _store(write, sub, write.find_there(), body)
+
+
+async def replace(write: WriteRequest, sub: Subresource) -> ApiResponse:
+    """Answer a PUT of a subresource that has a body of its own."""
+    _check_reach(write, sub, write.find_there())
+    body = await write.decode(_kind_of(sub))
+    write.check_name(body)
+    return await _store(write, sub, write.find_there(), body)
+
+
+async def patch(write: WriteRequest, sub: Subresource, content_type: str) -> ApiResponse:
+    """Answer a PATCH of a subresource that has a body of its own; only a Scale can be applied."""
+    stored = write.find_there()
+    _check_reach(write, sub, stored)
+    if content_type not in get_args(PatchType):
+        if not sub.replicas_path:
+            raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
+        return await _apply(write, sub, stored)
+    before = sub.read(write.storage.served(stored.data))
+    body = await write.patched(before, _kind_of(sub), cast(PatchType, content_type))
+    if body.get("metadata", {}).get("resourceVersion") == before["metadata"].get("resourceVersion"):
+        body["metadata"].pop("resourceVersion", None)
+    return await _store(write, sub, stored, body)
+
+
+async def _apply(write: WriteRequest, sub: Subresource, stored: Stored) -> ApiResponse:
+    """Server-side apply of a Scale: who applies it owns the object's replicas (SCALED-1, SCALED-2)."""
+    obj = write.storage.decode(stored.data)
+    before = sub.read(write.storage.served(stored.data))
+    entries = entries_of_scale(obj["metadata"].get("managedFields"), sub.replicas_path)
+    if entries:
+        before["metadata"]["managedFields"] = entries
+    body = await write.applied(before, _kind_of(sub), sub)
+    write.check_name(body)
+    return await _store(write, sub, stored, body, is_applied=True)
+
+
+async def _store(
+    write: WriteRequest, sub: Subresource, stored: Stored, body: Json, *, is_applied: bool = False
+) -> ApiResponse:
+    """Put a body into the object, store that, and show the subresource anew; an applied body has its managed fields."""
+    assert sub.take_in is not None
+    write.weigh(stored)
+    storage = write.storage
+    old, new = storage.decode(stored.data), storage.decode(stored.data)
+    del new["metadata"]["resourceVersion"]  # what the body says counts
+    sub.take_in(new, body, write.now)
+    if is_applied:
+        entries = body["metadata"].get("managedFields")
+        bring_back(new["metadata"], entries, sub.replicas_path, storage.kind.resource.api_version)
+    data = await write.store_change(stored, old, new, sub, record=not is_applied)
+    if sub.answers_status:
+        return respond(write.request, 201, _success(), write.form.media_type)
+    return write.warned(respond(write.request, 200, sub.read(storage.served(data)), write.form.media_type))
+
+
+async def _evict(write: WriteRequest, sub: Subresource) -> ApiResponse:
+    body = await write.decode(_kind_of(sub))
+    write.check_name(body)
+    asked: Json = {"kind": "DeleteOptions", "apiVersion": "v1", **(body.get("deleteOptions") or {})}
+    options = read_delete_options(write.request.query, encode(asked))
+    await evict(write.api, write.storage, write.attributes.namespace, write.attributes.name, options, write.user)
+    return respond(write.request, 201, _success(), write.form.media_type)
+
+
+def _check_reach(write: WriteRequest, sub: Subresource, stored: Stored) -> None:
+    """Refuse a write to what stands for something else that isn't there, such as a kubelet."""
+    if sub.take_in is None:
+        sub.read(write.storage.served(stored.data))  # says so
+        raise ApiError(501, "NotImplemented", f"{sub.name} can't be written")
+
+
+def _kind_of(sub: Subresource) -> ServedKind:
+    """Return the declaration by which a body is decoded."""
+    assert sub.body is not None
+    return ServedKind(resource=sub.body, singular=sub.body.kind.lower(), schema=sub.body_schema)
+
+
+def _success() -> Json:
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
