@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from pvbinder.controllers.context import Credentials
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
@@ -90,12 +91,14 @@ class Cluster:
         group: asyncio.TaskGroup,
         known: tuple[ControllerDeclaration, ...] = CONTROLLERS,
         line_as: Callable[[str], Transport] | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.server = server
         self._options = options
         self._group = group
         self._known = known
         self._line_as = line_as
+        self._credentials = credentials
         self._running: asyncio.Task[None] | None = None
         self.client = Client(InProcessTransport(server.dispatcher, ADMIN))
         self.informers = Informers(self.client)
@@ -106,7 +109,13 @@ class Cluster:
     async def start(self) -> None:
         """Start the controllers, on a line of their own."""
         self.line = Breakable(InProcessTransport(self.server.dispatcher, ADMIN))
-        self.manager = Manager(self.line, self._options, transport_as=self._line_as, known=self._known)
+        self.manager = Manager(
+            self.line,
+            self._options,
+            transport_as=self._line_as,
+            known=self._known,
+            credentials=self._credentials,
+        )
         self._running = self._group.create_task(self.manager.run())
         async with asyncio.timeout(DEADLINE_SECONDS):
             await self.manager.wait_ready()
@@ -152,13 +161,26 @@ class Cluster:
             while not self._has_settled():
                 await asyncio.sleep(0.001)  # not 0: on virtual time that would be no time, and delays would never pass
 
+    async def settle_with_the_store(self) -> None:
+        """The same for kinds that the user has no view of: wait until each cache has what is stored."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not all(map(self._is_current, self.manager.informers)) or not self._is_idle():
+                await asyncio.sleep(0.001)
+
+    def _is_current(self, cache: Informer[KubernetesObject]) -> bool:
+        stored = self.server.store.objects(cache.kind.resource.qualified)
+        return versions_in(cache) == {key: str(one.revision) for key, one in stored}
+
+    def _is_idle(self) -> bool:
+        return all(queue.is_idle for queue in self.manager.statistics().queues.values())
+
     def _has_settled(self) -> bool:
         theirs = {informer.kind.resource: informer for informer in self.manager.informers}
         for informer in self.informers:
             seen = theirs.get(informer.kind.resource)
             if seen is not None and versions_in(seen) != versions_in(informer):
                 return False
-        return all(queue.is_idle for queue in self.manager.statistics().queues.values())
+        return self._is_idle()
 
 
 def versions_in(informer: Informer[KubernetesObject]) -> dict[str, str]:
@@ -168,11 +190,13 @@ def versions_in(informer: Informer[KubernetesObject]) -> dict[str, str]:
 
 @asynccontextmanager
 async def cluster(
-    options: ControllerOptions, known: tuple[ControllerDeclaration, ...] = CONTROLLERS
+    options: ControllerOptions,
+    known: tuple[ControllerDeclaration, ...] = CONTROLLERS,
+    credentials: Credentials | None = None,
 ) -> AsyncGenerator[Cluster]:
     """An API server with the controllers that `options` choose among the `known` ones."""
     async with EmbeddedServer(listen=False) as server, asyncio.TaskGroup() as group:
-        here = Cluster(server, options, group, known)
+        here = Cluster(server, options, group, known, credentials=credentials)
         watching = group.create_task(here.informers.run())
         async with asyncio.timeout(DEADLINE_SECONDS):
             await here.informers.wait_synced()

@@ -1,4 +1,4 @@
-"""All controllers of a small cluster together, each as its own service account under RBAC: stories from end to end."""
+"""All controllers of a small cluster together, each as its own user under RBAC: stories from end to end."""
 
 from __future__ import annotations
 
@@ -15,19 +15,14 @@ from pvbinder.controllers.kubelet import create_node
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import with_small_cluster
 from pvbinder.controllers.stateful_sets import STATEFUL_SETS
+from pvbinder.controllers.users import bind_kubelet, user_of
 from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.kinds import CLAIMS, EVENTS, NAMESPACES, PODS, VOLUMES
 from pvbinder.kube.transport import Answer, Request, Transport
 from pvbinder.model.json import Json
 from pvbinder.server.embedded import EmbeddedServer
-from pvbinder.server.requests import UserInfo
 
 WITH_HOST_PATHS = ControllerOptions(enable_hostpath_provisioner=True)
-
-
-def service_account(name: str) -> UserInfo:
-    groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated")
-    return UserInfo(f"system:serviceaccount:kube-system:{name}", groups=groups)
 
 
 @dataclass
@@ -54,13 +49,14 @@ async def small_cluster(options: ControllerOptions = WITH_HOST_PATHS) -> AsyncGe
     async with EmbeddedServer(listen=False) as server, asyncio.TaskGroup() as group:
 
         def line_as(name: str) -> Judged:
-            return Judged(InProcessTransport(server.dispatcher, service_account(name)), refusals)
+            return Judged(InProcessTransport(server.dispatcher, user_of(name)), refusals)
 
         here = Cluster(server, options, group, with_small_cluster(), line_as)
         watching = group.create_task(here.informers.run())
         async with asyncio.timeout(DEADLINE_SECONDS):
             await here.informers.wait_synced()
         await create_node(here.client, "local")
+        await bind_kubelet(here.client)
         await here.start()
         yield here
         await here.stop()
@@ -83,7 +79,7 @@ def phases(c: Cluster, in_namespace: str) -> dict[str, str]:
     return {pod.name: pod.phase for pod in c.of(PODS) if pod.namespace == in_namespace}
 
 
-async def test_a_database_comes_grows_shrinks_and_goes_with_its_namespace() -> None:
+async def test_users_1_a_database_comes_grows_shrinks_and_goes_with_its_namespace() -> None:
     async with small_cluster() as c:
         await c.create(namespace("shop"), storage_class("made", "kubernetes.io/host-path"))
         database = stateful_set("db", 2)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pvbinder.cli.options import UpOptions, port_of_last_time
 from pvbinder.cli.starter import create_starter_objects
+from pvbinder.controllers.context import Credentials
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.metrics.controllers import ControllerSource
 from pvbinder.controllers.metrics.endpoint import PATH as METRICS_PATH
@@ -28,6 +29,7 @@ from pvbinder.controllers.metrics.endpoint import metrics_page
 from pvbinder.controllers.metrics.metrics import Metrics
 from pvbinder.controllers.metrics.server import ServerSource
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, with_small_cluster
+from pvbinder.controllers.users import KUBELET, bind_kubelet, user_of
 from pvbinder.insight.dump import read_sources
 from pvbinder.kube.client import Client
 from pvbinder.kube.discovery import discover
@@ -35,7 +37,7 @@ from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.transport import Transport
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.files.scratch import sweep
-from pvbinder.server.identity.authentication import AUTHENTICATED, MASTERS, SERVICE_ACCOUNT, read_token_file
+from pvbinder.server.identity.authentication import AUTHENTICATED, MASTERS, read_token_file
 from pvbinder.server.requests import UserInfo
 
 KUBECONFIG = "kubeconfig"
@@ -83,9 +85,12 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
             InProcessTransport(server.dispatcher, READER),
             options.controllers,
             known=_known_controllers(bare=options.bare),
-            transport_as=lambda name: InProcessTransport(server.dispatcher, _service_account(name)),
+            transport_as=lambda name: InProcessTransport(server.dispatcher, user_of(name)),
             served=tuple(served.resource for served in (await discover(client)).kinds),
+            credentials=Credentials(server.identity.authority.read_text()),
         )
+        if KUBELET in manager.controllers:
+            await bind_kubelet(client)
         metrics.add(ControllerSource(manager))
         async with asyncio.TaskGroup() as group:
             running = group.create_task(manager.run(), name="controllers")
@@ -102,11 +107,6 @@ def _known_controllers(*, bare: bool) -> tuple[ControllerDeclaration, ...]:
     if not bare:
         return with_small_cluster()
     return tuple(replace(one, on_by_default=one.on_by_default and one.name not in MAKE_CLAIMS) for one in CONTROLLERS)
-
-
-def _service_account(name: str) -> UserInfo:
-    groups = (f"{SERVICE_ACCOUNT[:-1]}s", f"{SERVICE_ACCOUNT[:-1]}s:kube-system", AUTHENTICATED)
-    return UserInfo(f"{SERVICE_ACCOUNT}kube-system:{name}", groups=groups)
 
 
 def _port(options: UpOptions) -> int:

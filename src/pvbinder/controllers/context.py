@@ -35,13 +35,20 @@ class HasQueues(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the API server's operator knows and no request tells: the certificate that it is trusted by, in PEM."""
+
+    root_certificate: str
+
+
 @dataclass(slots=True)
 class ControllerContext:
     """What all controllers of a process share, and what one of them gets of its own.
 
     `client` writes as this controller, `informers` are everybody's. `served` are the kinds that the server tells of in
     discovery, for controllers that treat all kinds alike. `also_kept` are caches that some controller keeps for itself,
-    as second witnesses for others (`namespaces`).
+    as second witnesses for others (`namespaces`). `credentials` are there for those that are declared to need them.
     """
 
     client: Client
@@ -51,6 +58,7 @@ class ControllerContext:
     make_recorder: Callable[[Client, str], EventRecorder] = EventRecorder
     recorders: list[EventRecorder] = field(default_factory=list)
     also_kept: dict[Resource, Informer[KubernetesObject]] = field(default_factory=dict)
+    credentials: Credentials | None = None
 
     def recorder(self, component: str) -> EventRecorder:
         """Make the recorder of events that come from `component`."""

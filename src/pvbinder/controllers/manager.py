@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pvbinder import logs
-from pvbinder.controllers.context import Controller, ControllerContext, HasQueues
+from pvbinder.controllers.context import Controller, ControllerContext, Credentials, HasQueues
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, choose_controllers
 from pvbinder.kube.client import Client, ClientStatistics, KubernetesObject
@@ -54,8 +54,9 @@ class Manager:
         transport_as: Callable[[str], Transport] | None = None,
         served: tuple[Resource, ...] = (),
         known: tuple[ControllerDeclaration, ...] = CONTROLLERS,
+        credentials: Credentials | None = None,
     ) -> None:
-        """`transport_as` gives a line as the service account of that name in ``kube-system`` (MANAGER-5)."""
+        """`transport_as` gives a line as a controller's user (MANAGER-5, `users.user_of`)."""
         self.options = options or ControllerOptions()
         shared = Client(transport)
         self.informers = Informers(shared)
@@ -68,9 +69,14 @@ class Manager:
             if declaration.gate is not None and not self.options.feature_gates.is_on(declaration.gate):
                 log.info("controller left out", controller=declaration.name, gate=declaration.gate.name)
                 continue
+            if declaration.needs_credentials and credentials is None:
+                log.info("controller left out: only beside its own API server", controller=declaration.name)
+                continue
             client = Client(transport_as(declaration.user)) if transport_as is not None else Client(transport)
             self._clients[declaration.user] = client
-            context = ControllerContext(client, self.informers, self.options, served, also_kept=also_kept)
+            context = ControllerContext(
+                client, self.informers, self.options, served, also_kept=also_kept, credentials=credentials
+            )
             self._controllers[declaration.name] = declaration.make(context)
             self._recorders += context.recorders
 

@@ -25,7 +25,7 @@ class UnknownControllerError(PvbinderError):
 
 @dataclass(frozen=True, slots=True)
 class ControllerDeclaration:
-    """A controller that can be started; `user` is the service account in ``kube-system`` that it is in a cluster."""
+    """A controller that can be started; `user` is who it is in a cluster (`users.user_of`)."""
 
     name: str
     user: str
@@ -33,6 +33,7 @@ class ControllerDeclaration:
     alias: str = ""
     on_by_default: bool = True
     gate: FeatureGate | None = None
+    needs_credentials: bool = False  # of the API server: left out where there are none
 
 
 def _binder(context: ControllerContext) -> Controller:
@@ -89,6 +90,25 @@ def _garbage_collector(context: ControllerContext) -> Controller:
     return GarbageCollector(context)
 
 
+def _cluster_roles(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.accounts.cluster_roles import ClusterRoleAggregation
+
+    return ClusterRoleAggregation(context)
+
+
+def _default_accounts(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.accounts.default_accounts import DefaultAccounts
+
+    return DefaultAccounts(context)
+
+
+def _root_certificates(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.accounts.root_certificates import RootCertificates
+
+    assert context.credentials is not None, "it is declared to need them"
+    return RootCertificates(context, context.credentials)
+
+
 def _stateful_sets(context: ControllerContext) -> Controller:
     from pvbinder.controllers.stateful_sets import StatefulSets
 
@@ -106,6 +126,8 @@ def _kubelet(context: ControllerContext) -> Controller:
 
     return Kubelet(context)
 
+
+SERVICE_ACCOUNTS: Final = "serviceaccount-controller"
 
 CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
     ControllerDeclaration(names.BINDER_CONTROLLER, names.BINDER_USER_AGENT, _binder, alias=names.BINDER_ALIAS),
@@ -150,20 +172,45 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
         alias="garbagecollector",
     ),
     ControllerDeclaration(
+        "clusterrole-aggregation-controller",
+        user="clusterrole-aggregation-controller",
+        make=_cluster_roles,
+        alias="clusterrole-aggregation",
+    ),
+    ControllerDeclaration(
+        SERVICE_ACCOUNTS, user="service-account-controller", make=_default_accounts, alias="serviceaccount"
+    ),
+    ControllerDeclaration(
+        "root-ca-certificate-publisher-controller",
+        user="root-ca-cert-publisher",
+        make=_root_certificates,
+        alias="root-ca-cert-publisher",
+        needs_credentials=True,
+    ),
+    ControllerDeclaration(
         "statefulset-controller",
         user="statefulset-controller",
         make=_stateful_sets,
         alias="statefulset",
         on_by_default=False,
     ),
-    ControllerDeclaration("scheduler", user="kube-scheduler", make=_scheduler, on_by_default=False),
+    ControllerDeclaration("scheduler", user="system:kube-scheduler", make=_scheduler, on_by_default=False),
     ControllerDeclaration("kubelet", user="kubelet", make=_kubelet, on_by_default=False),
 )
 
 SMALL: Final = frozenset({"statefulset-controller", "scheduler", "kubelet"})  # what makes a cluster out of nothing
 
 # one that runs has its own
-OF_A_CLUSTER: Final = frozenset({"namespace-controller", "garbage-collector-controller", "resourcequota-controller"})
+OF_A_CLUSTER: Final = frozenset(
+    {
+        "namespace-controller",
+        "garbage-collector-controller",
+        "resourcequota-controller",
+        "clusterrole-aggregation-controller",
+        "serviceaccount-controller",
+        "root-ca-certificate-publisher-controller",
+    }
+)
 
 
 def with_small_cluster(

@@ -20,10 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-import msgspec
-
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import EVENTS, SERVICE_ACCOUNTS
+from pvbinder.model.resources import NAMESPACES as NAMESPACE_RESOURCE
+from pvbinder.server.api.bootstrap.fresh_objects import FreshObjects
+from pvbinder.server.api.bootstrap.policy import bring_about_policy
 from pvbinder.server.api.discovery import Discovery
 from pvbinder.server.api.dispatch import Dispatcher, NonResourcePath
 from pvbinder.server.api.establisher import Establisher
@@ -36,7 +37,6 @@ from pvbinder.server.files.private_files import PrivateFileError
 from pvbinder.server.files.scratch import scratch_directory
 from pvbinder.server.identity.authentication import MASTERS, Authenticator
 from pvbinder.server.identity.authorization import AlwaysAllow
-from pvbinder.server.identity.authorization.default_roles import default_objects
 from pvbinder.server.identity.authorization.rbac import Rbac
 from pvbinder.server.identity.certificates import ADMIN, Identity
 from pvbinder.server.identity.service_account_tokens import ServiceAccountTokens, load_or_make_secret
@@ -44,13 +44,12 @@ from pvbinder.server.kinds.built_in.quotas import PRIORITY_CLASSES, system_prior
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.objects.kind import Json
-from pvbinder.server.requests import ApiRequest, UserInfo
-from pvbinder.server.store import Store
+from pvbinder.server.requests import UserInfo
+from pvbinder.server.store import Store, WriteFailed
 from pvbinder.server.wire.http import Listener
 from pvbinder.server.wire.messages import Timeouts
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-SYSTEM_USER = UserInfo("system:apiserver", groups=(MASTERS,))
 
 
 class BootstrapError(PvbinderError):
@@ -177,25 +176,16 @@ class EmbeddedServer:
 
     async def _bootstrap(self) -> None:
         """Create what an empty Kubernetes has and is missing here."""
+        fresh = FreshObjects(self.api.objects)
+        for name in NAMESPACES:
+            fresh.add(NAMESPACE_RESOURCE, {"metadata": {"name": name}, "spec": {"finalizers": ["kubernetes"]}})
+        for obj in system_priority_classes():
+            fresh.add(PRIORITY_CLASSES, obj)
+        bring_about_policy(self.api.objects, fresh)
         try:
-            async with asyncio.TaskGroup() as tasks:  # at the same time, so that they share a commit
-                for name in NAMESPACES:
-                    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-                    tasks.create_task(self._create("/api/v1/namespaces", namespace))
-                for obj in system_priority_classes():
-                    tasks.create_task(self._create(PRIORITY_CLASSES.path(), obj))
-                for plural, obj in default_objects():
-                    tasks.create_task(self._create(f"/apis/{obj['apiVersion']}/{plural}", obj))
-        except* BootstrapError as errors:
-            raise errors.exceptions[0] from None
-
-    async def _create(self, path: str, obj: Json) -> None:
-        headers = {"content-type": "application/json", "user-agent": "pvbinder"}
-        body = msgspec.json.encode(obj)
-        answer = await self.dispatcher.handle(ApiRequest("POST", path, headers=headers, body=body, user=SYSTEM_USER))
-        if answer.status not in (201, 409):
-            name = obj["metadata"]["name"]
-            raise BootstrapError(f"can't create {obj['kind']} {name}: {answer.body.decode(errors='replace')}")
+            await fresh.settle()
+        except WriteFailed as error:
+            raise BootstrapError(f"can't create what an empty Kubernetes has: {error.message}") from error
 
     def _why_not_writable(self) -> str | None:
         return self.store.why_not_writable

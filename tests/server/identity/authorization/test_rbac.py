@@ -8,13 +8,22 @@ from typing import Any
 import pytest
 from tests.server.serving import MAPS, VOLUMES, Serving, config_map, serving
 
-from pvbinder.server.identity.authorization.default_roles import CONTROLLER_RULES, default_objects
+from pvbinder.server.api.bootstrap.policy import default_policy
 from pvbinder.server.requests import UserInfo
 
 AUTHENTICATION = "authentication.k8s.io"
 GROUP = "/apis/rbac.authorization.k8s.io/v1"
 ANA = UserInfo("ana", groups=("devs", "system:authenticated"))
 ROBOT = UserInfo("system:serviceaccount:shop:robot", groups=("system:serviceaccounts", "system:authenticated"))
+
+OF_VOLUMES = (
+    "persistent-volume-binder",  # RB-1
+    "pvc-protection-controller",  # RB-2
+    "pv-protection-controller",  # RB-3
+    "volumeattributesclass-protection-controller",  # RB-4
+    "expand-controller",  # RB-5
+    "ephemeral-volume-controller",  # RB-6
+)
 
 
 def role(name: str, *rules: dict[str, Any]) -> dict[str, Any]:
@@ -159,18 +168,16 @@ async def test_impersonation_needs_the_right_to_it(tmp_path: Path) -> None:
 async def test_the_default_roles_are_valid_and_let_the_controllers_do_their_work(tmp_path: Path) -> None:
     """RB-1 to RB-6, as far as a request shows them."""
     async with serving(tmp_path, rbac=True) as server:
-        for plural, obj in default_objects():
-            await make(server, plural, obj)
+        for resource, obj in default_policy():
+            namespace = obj["metadata"].get("namespace")
+            if namespace is not None:
+                await server.send("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+            answer = await server.send("POST", resource.path(namespace), obj)
+            assert answer.status == 201, answer.body
         binder = UserInfo("system:serviceaccount:kube-system:persistent-volume-binder")
         assert await status(server, "GET", VOLUMES, user=binder) == 200
         assert await status(server, "PUT", f"{VOLUMES}/x/status", config_map(), user=binder) == 400
         assert await status(server, "PATCH", f"{VOLUMES}/x", {}, user=binder) == 403
         assert await status(server, "GET", "/api/v1/secrets", user=binder) == 403
-        assert set(CONTROLLER_RULES) >= {
-            "persistent-volume-binder",  # RB-1
-            "pvc-protection-controller",  # RB-2
-            "pv-protection-controller",  # RB-3
-            "volumeattributesclass-protection-controller",  # RB-4
-            "expand-controller",  # RB-5
-            "ephemeral-volume-controller",  # RB-6
-        }
+        names = {obj["metadata"]["name"] for _, obj in default_policy()}
+        assert {f"system:controller:{name}" for name in OF_VOLUMES} <= names

@@ -1,0 +1,45 @@
+"""Who the controllers are to the API server of the same process.
+
+USERS-1  A controller is the user that it is in a cluster, with the rights that the default roles give it, and no more.
+
+The reference's kubelets are nodes, with an authoriser of their own. The one in small plays them all, as a service
+account that is given the role ``system:node`` where it runs (`bind_kubelet`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pvbinder.kube.client import Client
+from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.kinds import metadata_of
+from pvbinder.model.json import Json
+from pvbinder.server.identity.authentication import AUTHENTICATED, SERVICE_ACCOUNT, service_account_groups
+from pvbinder.server.kinds.built_in.rbac import CLUSTER_ROLE_BINDINGS, GROUP
+from pvbinder.server.requests import UserInfo
+
+NAMESPACE: Final = "kube-system"
+KUBELET: Final = "kubelet"
+KUBELET_BINDING: Final = "pvbinder:kubelet"
+
+
+def user_of(name: str) -> UserInfo:
+    """Return the user called `name` (``system:…``), or the service account of that name in ``kube-system``."""
+    if name.startswith("system:"):
+        return UserInfo(name, groups=(AUTHENTICATED,))
+    groups = (*service_account_groups(NAMESPACE), AUTHENTICATED)
+    return UserInfo(f"{SERVICE_ACCOUNT}{NAMESPACE}:{name}", groups=groups)
+
+
+async def bind_kubelet(client: Client) -> None:
+    """Give the kubelet in small the rights of a node, unless it has them."""
+    document: Json = {
+        "metadata": {"name": KUBELET_BINDING},
+        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "system:node"},
+        "subjects": [{"kind": "ServiceAccount", "name": KUBELET, "namespace": NAMESPACE}],
+    }
+    try:
+        await client.create(metadata_of(CLUSTER_ROLE_BINDINGS), document)
+    except ApiFailure as failure:
+        if not failure.is_already_exists:
+            raise
