@@ -201,14 +201,14 @@ def calls_of(call: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize("subresource", ["", "status"])
 def test_managed_7_a_write_costs_what_it_changes_not_what_the_object_is(subresource: str) -> None:
-    calls = set()
-    for size in (1, 2_000):
+    calls = []
+    for size in (1, 1, 2_000):  # the first one fills the caches
         made = write(claim(labels={f"l{number:04}": "x" for number in range(size)}), None, "maker")
         metadata = made["metadata"] if subresource else made["metadata"] | {"finalizers": ["x/y"]}
         status = {"phase": "Bound", "capacity": {"storage": "1Gi"}} if subresource else made["status"]
         new = {**made, "metadata": dict(metadata), "status": status}
-        calls.add(calls_of(partial(write, new, made, "binder", subresource, LATER)))
-    assert len(calls) == 1, calls
+        calls.append(calls_of(partial(write, new, made, "binder", subresource, LATER)))
+    assert calls[1] == calls[2], calls
 
 
 def test_managed_7_a_status_write_is_cheap() -> None:
