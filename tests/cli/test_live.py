@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.cli.test_board import Clock, claim, volume
 
 from pvbinder.cli.board import SETTLED_SECONDS, Board
-from pvbinder.cli.live import Lines, Screen, _rest, view_for
+from pvbinder.cli.live import Lines, TerminalBoard, _rest, view_for
 
 GO_ON = ["Go on like this:", "  kubectl get pv"]
 
@@ -43,7 +43,7 @@ def settled_event() -> asyncio.Event:
     return event
 
 
-def story(board: Board, view: Screen | Lines) -> None:
+def story(board: Board, view: TerminalBoard | Lines) -> None:
     view.show(board.see_volume(volume("disk-1", "Available")))
     view.show(board.see_claim(claim("orders", "Pending")))
     view.show(board.see_event("shop/orders", "Normal", "FailedBinding", "no volumes"))
@@ -55,7 +55,7 @@ async def test_live_1_tables_stay_on_a_terminal_and_follow() -> None:
     clock = Clock()
     board, on = Board(clock), console(terminal=True)
     with view_for(on, board, title="pvbinder at home", go_on=go_on, may_settle=settled_event()) as view:
-        assert isinstance(view, Screen)
+        assert isinstance(view, TerminalBoard)
         view.show(board.see_volume(volume("disk-1", "Available")))
         view.show(None)
         assert any("disk-1" in line and "Available" in line for line in last_frame(on))

@@ -20,7 +20,7 @@ import pvbinder.cli
 from pvbinder import logs
 from pvbinder.cli import output
 from pvbinder.cli.board import Board
-from pvbinder.cli.live import Lines, Screen
+from pvbinder.cli.live import Lines, TerminalBoard
 from pvbinder.cli.main import explain_failure, run
 from pvbinder.insight.export import write_dump
 from pvbinder.kube.config import load_kubeconfig
@@ -204,7 +204,7 @@ def test_output_1_the_live_view_is_harmless(kind: str) -> None:
     settled.set()
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=False, width=200, height=50, highlight=False)
-    view = (Screen if kind == "screen" else Lines)(
+    view = (TerminalBoard if kind == "screen" else Lines)(
         console,
         board,
         title=f"at {HOSTILE}",

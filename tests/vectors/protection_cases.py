@@ -22,7 +22,7 @@ from pvbinder.controllers.protection.attributes_classes import AttributesClassPr
 from pvbinder.controllers.protection.claims import ClaimProtectionController
 from pvbinder.controllers.protection.volumes import VolumeProtectionController
 from pvbinder.kube.client import Client, Kind, KubernetesObject, Retries
-from pvbinder.kube.informer import Added, Change, Deleted, Handler, Informer, Informers, Updated
+from pvbinder.kube.informer import Added, Change, ChangeHandler, Deleted, Informer, Informers, Updated
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, PODS, VOLUMES
 from pvbinder.model.json import Json, encode
 
@@ -44,10 +44,10 @@ class StillInformer(Informer[T]):
 
     def __init__(self, client: Client, kind: Kind[T]) -> None:
         super().__init__(client, kind)
-        self.handlers: list[Handler[T]] = []
+        self.handlers: list[ChangeHandler[T]] = []
         self._synced.set()
 
-    def add_handler(self, handler: Handler[T]) -> None:
+    def add_handler(self, handler: ChangeHandler[T]) -> None:
         self.handlers.append(handler)
 
     def fill(self, view: T) -> None:

@@ -20,7 +20,7 @@ CHANGES_KEPT_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StoryLine:
     """One line of the story: when, of what, and what it is now; `status` is a phase or the type of an event."""
 
     at_seconds: float
@@ -37,14 +37,14 @@ class Board:
     volumes: dict[str, Volume] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)  # claim: the last thing its events said
-    changes: deque[Change] = field(default_factory=lambda: deque(maxlen=CHANGES_KEPT_MAX))
+    changes: deque[StoryLine] = field(default_factory=lambda: deque(maxlen=CHANGES_KEPT_MAX))
     changed_at_seconds: float = 0.0
 
     def has_settled(self) -> bool:
         """Say whether nothing has changed for a while (BOARD-2)."""
         return self.clock() - self.changed_at_seconds >= SETTLED_SECONDS
 
-    def see_volume(self, volume: Volume) -> Change | None:
+    def see_volume(self, volume: Volume) -> StoryLine | None:
         """Take in a volume as it is now; return the change if it is one (BOARD-1)."""
         before, self.volumes[volume.name] = self.volumes.get(volume.name), volume
         story = volume_story(volume)
@@ -52,7 +52,7 @@ class Board:
             return None
         return self._add(f"volume {volume.name}", *story)
 
-    def see_claim(self, claim: Claim) -> Change | None:
+    def see_claim(self, claim: Claim) -> StoryLine | None:
         """Take in a claim as it is now; return the change if it is one (BOARD-1)."""
         before, self.claims[claim.key] = self.claims.get(claim.key), claim
         story = claim_story(claim)
@@ -60,7 +60,7 @@ class Board:
             return None
         return self._add(f"claim {claim.key}", *story)
 
-    def see_event(self, claim_key: str, event_type: str, reason: str, message: str) -> Change | None:
+    def see_event(self, claim_key: str, event_type: str, reason: str, message: str) -> StoryLine | None:
         """Take in an event about a claim; return the change if it says something new."""
         said = f"{reason}: {message}"
         if self.reasons.get(claim_key) == said:
@@ -68,17 +68,17 @@ class Board:
         self.reasons[claim_key] = said
         return self._add(f"claim {claim_key}", event_type, said)
 
-    def lose_volume(self, name: str) -> Change | None:
+    def lose_volume(self, name: str) -> StoryLine | None:
         """Take note that a volume is gone."""
         return self._add(f"volume {name}", "gone", "deleted") if self.volumes.pop(name, None) else None
 
-    def lose_claim(self, key: str) -> Change | None:
+    def lose_claim(self, key: str) -> StoryLine | None:
         """Take note that a claim is gone."""
         self.reasons.pop(key, None)
         return self._add(f"claim {key}", "gone", "deleted") if self.claims.pop(key, None) else None
 
-    def _add(self, subject: str, status: str, text: str) -> Change:
-        change = Change(self.clock(), subject, status, text)
+    def _add(self, subject: str, status: str, text: str) -> StoryLine:
+        change = StoryLine(self.clock(), subject, status, text)
         self.changes.append(change)
         self.changed_at_seconds = change.at_seconds
         return change

@@ -26,7 +26,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pvbinder.cli.board import Board, Change, claim_story, volume_story
+from pvbinder.cli.board import Board, StoryLine, claim_story, volume_story
 from pvbinder.kube.client import Client, Kind
 from pvbinder.kube.informer import Added, Deleted, Informer, Updated
 from pvbinder.kube.informer import Change as Seen
@@ -70,10 +70,10 @@ ACCESS = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX",
 GoOn: TypeAlias = Callable[[Board], Sequence[str]]  # the lines that say how to go on, once things have settled
 
 
-class View(Protocol):
+class BoardView(Protocol):
     """Where the board is shown."""
 
-    def show(self, change: Change | None) -> None:
+    def show(self, change: StoryLine | None) -> None:
         """Show the board after `change`, or because it has settled or time has passed."""
 
 
@@ -137,7 +137,7 @@ def parse_claim_event(data: bytes) -> ClaimEvent:
 CLAIM_EVENT = Kind(EVENTS, parse_claim_event)
 
 
-async def watch_live(client: Client, board: Board, view: View) -> None:
+async def watch_live(client: Client, board: Board, view: BoardView) -> None:
     """Follow the volumes and claims of `client`'s server on `board`, and show it on `view`, until cancelled."""
     volumes = Informer(client, VOLUMES)
     claims = Informer(client, CLAIMS)
@@ -176,12 +176,12 @@ async def watch_live(client: Client, board: Board, view: View) -> None:
             view.show(None)
 
 
-def _show(view: View, change: Change | None) -> None:
+def _show(view: BoardView, change: StoryLine | None) -> None:
     if change is not None:
         view.show(change)
 
 
-class Screen:
+class TerminalBoard:
     """The board on a terminal (LIVE-1); use it as a context manager."""
 
     def __init__(self, console: Console, board: Board, *, title: str, go_on: GoOn, may_settle: asyncio.Event) -> None:
@@ -194,7 +194,7 @@ class Screen:
         self._told = False  # how to go on: once that is on the screen it stays, whatever changes
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop", get_renderable=self._render)
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> TerminalBoard:
         self._live.__enter__()
         return self
 
@@ -202,7 +202,7 @@ class Screen:
         self._live.refresh()
         self._live.stop()
 
-    def show(self, change: Change | None) -> None:
+    def show(self, change: StoryLine | None) -> None:
         """Draw anew, at most once a tick, and only if something differs."""
         if change is not None:
             return  # many changes come at once: the next tick draws them together
@@ -254,7 +254,7 @@ class Lines:
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def show(self, change: Change | None) -> None:
+    def show(self, change: StoryLine | None) -> None:
         """Write a line for a change; when things have settled, the tables."""
         if change is not None:
             self._has_settled = False
@@ -274,9 +274,11 @@ def console_for_people() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_COLUMNS)
 
 
-def view_for(console: Console, board: Board, *, title: str, go_on: GoOn, may_settle: asyncio.Event) -> Screen | Lines:
+def view_for(
+    console: Console, board: Board, *, title: str, go_on: GoOn, may_settle: asyncio.Event
+) -> TerminalBoard | Lines:
     """Return the view that suits `console`; it says that things have settled only after `may_settle` is set."""
-    kind = Screen if console.is_terminal else Lines
+    kind = TerminalBoard if console.is_terminal else Lines
     return kind(console, board, title=title, go_on=go_on, may_settle=may_settle)
 
 
@@ -375,7 +377,7 @@ def _access(modes: Sequence[str]) -> str:
     return ",".join(ACCESS.get(mode, mode) for mode in modes)
 
 
-def _change_line(change: Change, width: int = PLAIN_COLUMNS) -> Text:
+def _change_line(change: StoryLine, width: int = PLAIN_COLUMNS) -> Text:
     line = Text("  ") if width < NARROW_COLUMNS else Text(f"  {change.at_seconds:7.3f}s  ", style="dim")
     subject = printable(change.subject)
     line.append(f"{subject}  " if width < NARROW_COLUMNS else f"{subject:<28}  ", style="none")

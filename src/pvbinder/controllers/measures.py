@@ -10,9 +10,9 @@ from typing import Literal, TypeAlias
 
 from pvbinder.controllers.binder.timers import BUCKETS, Duration
 from pvbinder.model.histogram import Durations, Histogram
-from pvbinder.volumes.calls import Operation
+from pvbinder.volumes.calls import PluginOperation
 
-StorageOperation: TypeAlias = Operation | Literal["expand_volume"]  # as MT-7 and EX-13 call them
+StorageOperation: TypeAlias = PluginOperation | Literal["expand_volume"]  # as MT-7 and EX-13 call them
 
 
 class Measures:

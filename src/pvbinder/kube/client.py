@@ -439,7 +439,7 @@ def _parse_all(kind: Kind[T], found: list[msgspec.Raw]) -> tuple[tuple[T, ...], 
 
 
 def _unreadable(document: bytes, error: Exception) -> Unreadable:
-    metadata = documents.metadata_of(document)
+    metadata = documents.read_metadata(document)
     key = f"{metadata.namespace}/{metadata.name}" if metadata.namespace else metadata.name
     return Unreadable(key, metadata.resource_version, str(error))
 
@@ -481,7 +481,7 @@ def read_line(kind: Kind[T], line: bytes) -> WatchEvent[T] | None:
                 return WatchEvent(change, broken.resource_version, unreadable=broken)
             return WatchEvent(change, view.resource_version, view)
         case "BOOKMARK":
-            return WatchEvent("BOOKMARK", documents.metadata_of(document).resource_version)
+            return WatchEvent("BOOKMARK", documents.read_metadata(document).resource_version)
         case "ERROR":
             raise ApiFailure.from_status(documents.code_of(document), document)
         case _:

@@ -41,7 +41,7 @@ class ListBody(msgspec.Struct, rename="camel"):
     items: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class ObjectMeta(msgspec.Struct, rename="camel"):
+class MetadataRead(msgspec.Struct, rename="camel"):
     """Who an object is."""
 
     name: str = ""
@@ -50,7 +50,7 @@ class ObjectMeta(msgspec.Struct, rename="camel"):
 
 
 class _OnlyMetadata(msgspec.Struct):
-    metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
+    metadata: MetadataRead = msgspec.field(default_factory=MetadataRead)
 
 
 class _Head(msgspec.Struct, rename="camel"):
@@ -115,12 +115,12 @@ def check_object(resource: Resource, document: bytes, *, as_metadata: bool = Fal
     raise ForeignDocument(f"a {head.kind} of {head.api_version} came in place of a {resource.kind}")
 
 
-def metadata_of(document: bytes) -> ObjectMeta:
+def read_metadata(document: bytes) -> MetadataRead:
     """Who the object is, as far as it can be read."""
     try:
         return _metadata.decode(document).metadata
     except _BROKEN:
-        return ObjectMeta()
+        return MetadataRead()
 
 
 def code_of(status: bytes) -> int:

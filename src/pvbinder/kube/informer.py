@@ -51,7 +51,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import Resource, is_built_in
 
 T = TypeVar("T", bound=KubernetesObject)
-Handler: TypeAlias = Callable[[Change[T]], None]
+ChangeHandler: TypeAlias = Callable[[Change[T]], None]
 
 SHORTEST_WATCH_SECONDS = 300  # then twice as long at most, at random, so that watches don't end together
 SILENCE_SECONDS = 150.0  # servers send a bookmark a minute: after two that didn't come, nothing will
@@ -91,7 +91,7 @@ class Informer(Generic[T]):
         self._chance = chance
         self._objects: dict[str, T] = {}
         self._indexes: dict[str, Index[T]] = {}
-        self._handlers: list[Handler[T]] = []
+        self._handlers: list[ChangeHandler[T]] = []
         self._resource_version = ""  # up to where the watch has told us everything; "" is nowhere
         self._highest = -1  # the same as a number; stays when the next list is due
         self._history_began_anew = False
@@ -153,7 +153,7 @@ class Informer(Generic[T]):
 
     # -- wiring -------------------------------------------------------------------------------------------------------
 
-    def add_handler(self, handler: Handler[T]) -> None:
+    def add_handler(self, handler: ChangeHandler[T]) -> None:
         """Call `handler` for every change from now on, and at once with an `Added` for each object that is there."""
         self._handlers.append(handler)
         for view in list(self._objects.values()):

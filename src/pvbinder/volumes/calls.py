@@ -42,9 +42,9 @@ from pvbinder.volumes.plugin import (
     RunPod,
 )
 
-Operation: TypeAlias = Literal["volume_provision", "volume_delete", "volume_recycle"]  # as MT-7 calls them
-CallKey: TypeAlias = tuple[str, Operation, str]  # the plugin, what it does, and to which volume
-Observer: TypeAlias = Callable[[str, Operation, bool, float], None]  # plugin, operation, success, seconds
+PluginOperation: TypeAlias = Literal["volume_provision", "volume_delete", "volume_recycle"]  # as MT-7 calls them
+CallKey: TypeAlias = tuple[str, PluginOperation, str]  # the plugin, what it does, and to which volume
+Observer: TypeAlias = Callable[[str, PluginOperation, bool, float], None]  # plugin, operation, success, seconds
 
 SUCCESSES = (Provisioned, Deleted, Recycled, RunPod)
 TIMEOUT_SECONDS = 600.0

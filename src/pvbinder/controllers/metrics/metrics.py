@@ -28,7 +28,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 log = logs.get(__name__)
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Something that has been measuring."""
 
     def samples(self) -> AsyncIterator[Sample]:
@@ -39,11 +39,11 @@ class Source(Protocol):
 class Metrics:
     """The sources of one process."""
 
-    def __init__(self, sources: Iterable[Source] = ()) -> None:
+    def __init__(self, sources: Iterable[SampleSource] = ()) -> None:
         self._sources = list(sources)
         self._registry: CollectorRegistry | None = None
 
-    def add(self, source: Source) -> None:
+    def add(self, source: SampleSource) -> None:
         """Have `source` asked at every scrape."""
         self._sources.append(source)
 

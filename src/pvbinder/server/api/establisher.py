@@ -40,7 +40,7 @@ _OBJECTS_PER_TURN: Final = 100
 _LIGHT_BYTES_MAX: Final = 64 << 10
 
 
-class Handler(Protocol):
+class RequestHandler(Protocol):
     """Answers requests: the dispatcher."""
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
@@ -51,7 +51,7 @@ class Handler(Protocol):
 class Establisher:
     """Serves what is defined. Construct, `load`, then `run` in a task of its own."""
 
-    def __init__(self, store: Store, registry: Registry, handler: Handler, now: Callable[[], str]) -> None:
+    def __init__(self, store: Store, registry: Registry, handler: RequestHandler, now: Callable[[], str]) -> None:
         self._store = store
         self._registry = registry
         self._handler = handler

@@ -19,7 +19,7 @@ from typing import Any, Final
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.objects.go_text import go_plain, go_type
 from pvbinder.server.objects.kind import Json
-from pvbinder.server.objects.schema.types import CATALOGUE, Catalogue, Field
+from pvbinder.server.objects.schema.types import CATALOGUE, Field, TypeCatalogue
 
 _DIRECTIVE: Final = "$patch"
 _RETAIN_KEYS: Final = "$retainKeys"
@@ -36,7 +36,7 @@ class StrategicMergeError(PvbinderError):
     """A patch that can't be merged; the reference answers with 500 and this message."""
 
 
-def merge(original: Json, patch: Json, schema: str, catalogue: Catalogue = CATALOGUE) -> Json:
+def merge(original: Json, patch: Json, schema: str, catalogue: TypeCatalogue = CATALOGUE) -> Json:
     """Merge `patch` into `original`, an object of the type named `schema` (GW-8, STRATEGIC-1 to 4).
 
     Raises StrategicFormatError or StrategicMergeError.
@@ -47,7 +47,7 @@ def merge(original: Json, patch: Json, schema: str, catalogue: Catalogue = CATAL
 class _Merge:
     """One merge; `at` is always the field whose value is being merged."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: TypeCatalogue) -> None:
         self._catalogue = catalogue
 
     def maps(self, original: Json, patch: Json, at: Field) -> Json:

@@ -17,7 +17,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.server.objects.field_sets import SELF, FieldSet, is_member, shown_path, union
 from pvbinder.server.objects.go_text import go_plain, go_syntax, go_type
 from pvbinder.server.objects.kind import Json
-from pvbinder.server.objects.schema.types import CATALOGUE, Catalogue, Field
+from pvbinder.server.objects.schema.types import CATALOGUE, Field, TypeCatalogue
 
 _UNKNOWN = Field("any", map_type="granular")
 _ATOMIC = Field("any", map_type="atomic")
@@ -42,7 +42,7 @@ class Comparison:
         return union(union(self.added, self.modified), self.removed)
 
 
-def compare(old: Json, new: Json, schema: str, catalogue: Catalogue = CATALOGUE) -> Comparison:
+def compare(old: Json, new: Json, schema: str, catalogue: TypeCatalogue = CATALOGUE) -> Comparison:
     """Compare two objects of the type named `schema`; walks only into what differs."""
     walk = _Compare(catalogue)
     comparison = Comparison()
@@ -50,29 +50,29 @@ def compare(old: Json, new: Json, schema: str, catalogue: Catalogue = CATALOGUE)
     return comparison
 
 
-def field_set(obj: Json, schema: str, catalogue: Catalogue = CATALOGUE) -> FieldSet:
+def field_set(obj: Json, schema: str, catalogue: TypeCatalogue = CATALOGUE) -> FieldSet:
     """The paths that an applied object owns: its leaves, the elements of its lists and the keys of its maps."""
     return _Owned(catalogue).node(obj, Field(f"#{schema}")) or {}
 
 
-def merge(live: Json, applied: Json, schema: str, catalogue: Catalogue = CATALOGUE) -> Json:
+def merge(live: Json, applied: Json, schema: str, catalogue: TypeCatalogue = CATALOGUE) -> Json:
     """Lay `applied` over `live`."""
     merged: Json = _Merge(catalogue).value(live, applied, Field(f"#{schema}"))
     return merged
 
 
-def remove(obj: Json, fields: FieldSet, schema: str, catalogue: Catalogue = CATALOGUE) -> Json:
+def remove(obj: Json, fields: FieldSet, schema: str, catalogue: TypeCatalogue = CATALOGUE) -> Json:
     """`obj` without what stands at the paths of `fields`, and all below."""
     rest: Json = _Remove(catalogue).value(obj, fields, Field(f"#{schema}"))
     return rest
 
 
-def with_named_fields(fields: FieldSet, schema: str, catalogue: Catalogue = CATALOGUE) -> FieldSet:
+def with_named_fields(fields: FieldSet, schema: str, catalogue: TypeCatalogue = CATALOGUE) -> FieldSet:
     """The set with every field on the way to its paths: who owns a field of a struct holds on to the struct."""
     return _Named(catalogue).node(fields, Field(f"#{schema}"))
 
 
-def check(obj: Json, schema: str, catalogue: Catalogue = CATALOGUE) -> None:
+def check(obj: Json, schema: str, catalogue: TypeCatalogue = CATALOGUE) -> None:
     """Refuse an applied object that doesn't follow the schema; TypedError."""
     walk = _Check(catalogue)
     walk.value(obj, Field(f"#{schema}"), "")
@@ -83,7 +83,7 @@ def check(obj: Json, schema: str, catalogue: Catalogue = CATALOGUE) -> None:
 class _Walk:
     """What all walks ask of the schema."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: TypeCatalogue) -> None:
         self._catalogue = catalogue
 
     def is_atomic(self, value: Any, at: Field) -> bool:
@@ -334,7 +334,7 @@ class _Named(_Walk):
 class _Check(_Walk):
     """Collects what doesn't follow the schema, with the words of structured merge."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: TypeCatalogue) -> None:
         super().__init__(catalogue)
         self.errors: list[str] = []
 

@@ -10,12 +10,11 @@ for the disk, and `recovery.py` for what is done when it failed.
 """
 
 from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, WriteFailed
-from pvbinder.server.store.history import Change, Cursor, HistoryLost
+from pvbinder.server.store.history import Cursor, HistoryLost, StoredChange
 from pvbinder.server.store.state import Stored
 from pvbinder.server.store.store import Page, RevisionExpired, RevisionFromTheFuture, Store
 
 __all__ = [
-    "Change",
     "Cursor",
     "DamagedDataError",
     "DataDirectoryError",
@@ -25,5 +24,6 @@ __all__ = [
     "RevisionFromTheFuture",
     "Store",
     "Stored",
+    "StoredChange",
     "WriteFailed",
 ]

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 SCHEMA = "pvbinder.recovery/v1"
 
-Source = Literal["database", "log", "copy"]
+FoundIn = Literal["database", "log", "copy"]
 
 
 class Current(Struct, frozen=True, tag="Current", tag_field="outcome"):
@@ -23,7 +23,7 @@ class Current(Struct, frozen=True, tag="Current", tag_field="outcome"):
     kind: str
     key: str
     revision: int
-    source: Source
+    source: FoundIn
 
 
 class Older(Struct, frozen=True, tag="Older", tag_field="outcome"):
@@ -32,7 +32,7 @@ class Older(Struct, frozen=True, tag="Older", tag_field="outcome"):
     kind: str
     key: str
     revision: int
-    source: Source
+    source: FoundIn
     acknowledged: int
 
 
@@ -42,7 +42,7 @@ class Unproven(Struct, frozen=True, tag="Unproven", tag_field="outcome"):
     kind: str
     key: str
     revision: int
-    source: Source
+    source: FoundIn
 
 
 class MaybeDeleted(Struct, frozen=True, tag="MaybeDeleted", tag_field="outcome"):
@@ -51,7 +51,7 @@ class MaybeDeleted(Struct, frozen=True, tag="MaybeDeleted", tag_field="outcome")
     kind: str
     key: str
     revision: int
-    source: Source
+    source: FoundIn
 
 
 class Lost(Struct, frozen=True, tag="Lost", tag_field="outcome"):

@@ -24,7 +24,7 @@ LINES_BYTES_MAX = 16 << 20
 OVERHEAD_BYTES = 200  # what a change weighs beside its JSON
 
 
-class Change(Struct, gc=False):
+class StoredChange(Struct, gc=False):
     """One write: `now` is the object as written, or for a deletion its last state with the deletion's revision."""
 
     revision: int
@@ -52,7 +52,7 @@ class Cursor:
         self._waiter: asyncio.Future[None] | None = None
         self.revision = revision  # everything up to here has been seen
 
-    def take(self, limit: int, bytes_max: int = 0) -> list[Change]:
+    def take(self, limit: int, bytes_max: int = 0) -> list[StoredChange]:
         """Return the next changes, and step over them; empty when there is nothing new yet.
 
         They are at most `limit`, and no more than `bytes_max` if that is given, but at least one.
@@ -71,7 +71,7 @@ class Cursor:
             self.revision = changes[-1].revision
         return changes
 
-    def share(self, change: Change, line: bytes) -> None:
+    def share(self, change: StoredChange, line: bytes) -> None:
         """Keep the line of a change for the other watchers."""
         self._history.share(change, line)
 
@@ -125,10 +125,10 @@ class History:
         self._bytes = 0
         self._tracks: dict[str, _Track] = {}
         self._ages: deque[tuple[_Track, int]] = deque()  # (track, weight) of every change, oldest first
-        self._lines: deque[Change] = deque()  # those with a line, in the order in which it was made
+        self._lines: deque[StoredChange] = deque()  # those with a line, in the order in which it was made
         self._lines_bytes = 0
 
-    def add(self, kind: str, change: Change) -> None:
+    def add(self, kind: str, change: StoredChange) -> None:
         """Take in a committed change; revisions must grow."""
         track = self._track(kind)
         weight = len(change.now.data) + OVERHEAD_BYTES
@@ -143,7 +143,7 @@ class History:
             self._bytes -= weight
             oldest.drop_first()
 
-    def share(self, change: Change, line: bytes) -> None:
+    def share(self, change: StoredChange, line: bytes) -> None:
         """Keep the line of a change; those kept longest go first (HISTORY-2)."""
         if len(line) > LINES_BYTES_MAX // 4:
             return
@@ -167,7 +167,7 @@ class History:
             raise HistoryLost
         return Cursor(self, track, revision)
 
-    def newer(self, kind: str, revision: int) -> list[Change]:
+    def newer(self, kind: str, revision: int) -> list[StoredChange]:
         """Return all changes of `kind` after `revision`, oldest first; HistoryLost when some are forgotten."""
         track = self._track(kind)
         if revision < track.floor:
@@ -201,12 +201,12 @@ class _Track:
     __slots__ = ("changes", "first", "floor", "waiters")
 
     def __init__(self, floor: int) -> None:
-        self.changes: list[Change] = []
+        self.changes: list[StoredChange] = []
         self.first = 0
         self.floor = floor
         self.waiters: set[asyncio.Future[None]] = set()
 
-    def after(self, revision: int, limit: int) -> list[Change]:
+    def after(self, revision: int, limit: int) -> list[StoredChange]:
         if not self.changes or self.changes[-1].revision <= revision:
             return []
         start = bisect_right(self.changes, revision, lo=self.first, key=_revision)
@@ -230,8 +230,8 @@ def _wake(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-_FORGOTTEN = Change(0, "", Stored(0, b""), None)
+_FORGOTTEN = StoredChange(0, "", Stored(0, b""), None)
 
 
-def _revision(change: Change) -> int:
+def _revision(change: StoredChange) -> int:
     return change.revision

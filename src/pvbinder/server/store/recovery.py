@@ -32,7 +32,7 @@ from pvbinder.server.store.checksums import Totals, checksum_of
 from pvbinder.server.store.database import finish_recovery, read_sound
 from pvbinder.server.store.directory import FILE_NAME, LAST_GOOD_NAME, RECOVERED_NAME, lock_directory
 from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, UnusableError
-from pvbinder.server.store.findings import Current, Lost, MaybeDeleted, Older, Outcome, Recovery, Source, Unproven
+from pvbinder.server.store.findings import Current, FoundIn, Lost, MaybeDeleted, Older, Outcome, Recovery, Unproven
 from pvbinder.server.store.log_file import Frame, read_log
 from pvbinder.server.store.making import EMPTY_STORE_REVISION, create
 from pvbinder.server.store.pages import PAGE_BYTES, rows_in, with_frames
@@ -56,14 +56,14 @@ class RecoveryFailed(PvbinderError):  # noqa: N818  (says what happened)
 class _Salvage:
     """What is found in the files: of each object the newest sound state, and what is there but not sound."""
 
-    rows: dict[Where, tuple[Stored, Source]] = field(default_factory=dict)
+    rows: dict[Where, tuple[Stored, FoundIn]] = field(default_factory=dict)
     broken: set[Where] = field(default_factory=set)
     meta: Stored | None = None
     identity: str = ""
     is_whole: bool = False  # nothing is missing from it, by its totals
     log_is_damaged: bool = False
 
-    def add(self, image: bytes, source: Source) -> None:
+    def add(self, image: bytes, source: FoundIn) -> None:
         """Take in what is newer on the pages of `image`."""
         for row in rows_in(image, self.identity):
             where = (row.kind, row.key)
@@ -159,7 +159,7 @@ class _Choice:
     """Which states are taken, and what is said of them (RECOVERY-2, RECOVERY-4)."""
 
     def __init__(self, found: _Salvage, copy: _Salvage, known: Acknowledged | None) -> None:
-        self.rows: dict[Where, tuple[Stored, Source]] = {}
+        self.rows: dict[Where, tuple[Stored, FoundIn]] = {}
         self.outcomes: list[Outcome] = []
         self.deleted: list[Where] = []
         self._found, self._copy, self._known = found, copy, known
@@ -233,7 +233,7 @@ class _Choice:
         else:
             self._take(where, best, MaybeDeleted(*where, best[0].revision, best[1]))
 
-    def _take(self, where: Where, best: tuple[Stored, Source], outcome: Outcome) -> None:
+    def _take(self, where: Where, best: tuple[Stored, FoundIn], outcome: Outcome) -> None:
         self.rows[where] = best
         self.outcomes.append(outcome)
 
@@ -245,7 +245,7 @@ class _Choice:
         return "the list of the writes that were acknowledged begins after the copy, or there is no copy that is whole"
 
 
-def _totals_of(rows: dict[Where, tuple[Stored, Source]]) -> Totals:
+def _totals_of(rows: dict[Where, tuple[Stored, FoundIn]]) -> Totals:
     return Totals(len(rows), sum(checksum_of(*where, stored) for where, (stored, _) in rows.items()))
 
 
@@ -266,7 +266,7 @@ def _salvage(path: Path, known: Acknowledged | None, identity_of_copy: str) -> _
     sound = [frame for frame in log.frames if frame.is_sound]
     if identity and _is_of_another(sound, identity):
         log, sound = replace(log, frames=[], usable=0, lost=True), []
-    images: list[tuple[bytes, Source]] = [(with_frames(database, sound), "log" if sound else "database")]
+    images: list[tuple[bytes, FoundIn]] = [(with_frames(database, sound), "log" if sound else "database")]
     if log.usable != len(sound):
         images.append((with_frames(database, log.frames[: log.usable]), "log"))
     if sound:

@@ -32,7 +32,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.histogram import Durations, Histogram
 from pvbinder.server.store.database import Database
 from pvbinder.server.store.errors import WriteFailed
-from pvbinder.server.store.history import Change, Cursor, History, HistoryLost
+from pvbinder.server.store.history import Cursor, History, HistoryLost, StoredChange
 from pvbinder.server.store.last_good import keep_copy
 from pvbinder.server.store.reserve import makes_room
 from pvbinder.server.store.room import LOG_BYTES, pages_for
@@ -78,7 +78,7 @@ class StoreStatistics:
 
 @dataclass(slots=True)
 class _Batch:
-    writes: list[tuple[str, Change, asyncio.Future[None]]] = field(default_factory=list)
+    writes: list[tuple[str, StoredChange, asyncio.Future[None]]] = field(default_factory=list)
 
     @property
     def can_be_parted(self) -> bool:
@@ -323,7 +323,7 @@ class Store:
         if self._why_not_writable is not None:
             self._check_room((kind, key), stored, previous)
         self._last_revision = revision
-        return stored, self._add(kind, Change(revision, key, stored, previous), stored)
+        return stored, self._add(kind, StoredChange(revision, key, stored, previous), stored)
 
     def _check_room(self, where: tuple[str, str], stored: Stored, previous: Stored | None) -> None:
         """Refuse at once what a full disk wouldn't take, so that deletions in the same batch don't fail with it."""
@@ -342,9 +342,9 @@ class Store:
             raise KeyError(key)
         self._last_revision = revision = self._last_revision + 1
         last = Stored(revision, with_revision(previous, revision))
-        return last, self._add(kind, Change(revision, key, last, previous, deleted=True), None)
+        return last, self._add(kind, StoredChange(revision, key, last, previous, deleted=True), None)
 
-    def _add(self, kind: str, change: Change, after: Stored | None) -> asyncio.Future[None]:
+    def _add(self, kind: str, change: StoredChange, after: Stored | None) -> asyncio.Future[None]:
         future = asyncio.get_running_loop().create_future()
         self._head[kind, change.key] = after
         self._batch.writes.append((kind, change, future))

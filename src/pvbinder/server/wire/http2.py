@@ -44,7 +44,7 @@ from pvbinder.server.identity.authentication import ANONYMOUS
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.wire.frames import Flood, Frames
 from pvbinder.server.wire.http2_streams import Stream
-from pvbinder.server.wire.ledgers import Bodies, Reader, Unsent
+from pvbinder.server.wire.ledgers import Bodies, Receiver, Unsent
 from pvbinder.server.wire.messages import (
     LINE_BYTES_MAX,
     Closable,
@@ -122,7 +122,7 @@ class Http2Protocol(asyncio.Protocol):
         """Say what this side takes."""
         self._transport = cast("HeldTransport", transport)
         self._transport.set_write_buffer_limits(high=PENDING_BYTES_MAX)
-        self._socket = Reader(self._transport.abort)
+        self._socket = Receiver(self._transport.abort)
         self._open_connections.add(self)
         self._http.local_settings = Settings(
             client=False,
@@ -321,7 +321,7 @@ class Http2Protocol(asyncio.Protocol):
                 await self._send_data(stream, reader, response.body, ends=True)
         self._flush_soon()
 
-    async def _send_data(self, stream: Stream, reader: Reader, data: bytes, *, ends: bool) -> None:
+    async def _send_data(self, stream: Stream, reader: Receiver, data: bytes, *, ends: bool) -> None:
         """Send `data` as the windows allow (HTTP2-3)."""
         number = stream.number
         rest = memoryview(data)

@@ -42,7 +42,7 @@ def too_many_bodies() -> ApiError:
 
 
 @dataclass(slots=True, eq=False)
-class Reader:
+class Receiver:
     """Somebody an answer is sent to."""
 
     cut_off: Callable[[], None]
@@ -54,18 +54,18 @@ class Unsent:
     """The pieces of answers that wait for their readers."""
 
     held: int = 0
-    _readers: dict[Reader, None] = field(default_factory=dict)  # who has waited longest is first
+    _readers: dict[Receiver, None] = field(default_factory=dict)  # who has waited longest is first
 
     @contextmanager
-    def reader(self, cut_off: Callable[[], None]) -> Iterator[Reader]:
+    def reader(self, cut_off: Callable[[], None]) -> Iterator[Receiver]:
         """Count a reader for as long as it is sent to; `cut_off` ends that at once."""
-        reader = Reader(cut_off)
+        reader = Receiver(cut_off)
         try:
             yield reader
         finally:
             self.set(reader, 0)
 
-    def set(self, reader: Reader, pending: int) -> None:
+    def set(self, reader: Receiver, pending: int) -> None:
         """Say how much a reader has to come; less than before means that it reads (LEDGER-2)."""
         before = reader.pending
         if pending == before:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from pvbinder.server.objects.kind import Json
-from pvbinder.server.objects.schema.types import CATALOGUE, Catalogue, Field, ObjectType
+from pvbinder.server.objects.schema.types import CATALOGUE, Field, ObjectType, TypeCatalogue
 
 Dialect: TypeAlias = Literal["v3", "v2"]
 Texts: TypeAlias = dict[str, dict[str, str]]
@@ -52,7 +52,7 @@ _DESCRIPTION_FILES: Final = (  # prefix of the types' names, file
 class SchemaWriter:
     """Writes schemas of types, with all types that they refer to."""
 
-    def __init__(self, dialect: Dialect, catalogue: Catalogue = CATALOGUE) -> None:
+    def __init__(self, dialect: Dialect, catalogue: TypeCatalogue = CATALOGUE) -> None:
         self.dialect: Dialect = dialect
         self.schemas: dict[str, Json] = {}
         self._catalogue = catalogue

@@ -31,7 +31,7 @@ from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.kinds.storage import Storage, encode
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.requests import ApiRequest, ApiResponse
-from pvbinder.server.store import Change, Cursor, HistoryLost, RevisionExpired, RevisionFromTheFuture, Stored
+from pvbinder.server.store import Cursor, HistoryLost, RevisionExpired, RevisionFromTheFuture, Stored, StoredChange
 from pvbinder.server.store.store import with_revision
 
 CHANGES_TAKEN_MAX = 500
@@ -87,7 +87,7 @@ class _Events:
         self._has_shown_columns = False
         self._only_key = f"{prefix}{selection.name}" if selection.name and (prefix or not storage.prefix("x")) else ""
 
-    def chunks(self, changes: list[Change], cursor: Cursor) -> Iterator[bytes]:
+    def chunks(self, changes: list[StoredChange], cursor: Cursor) -> Iterator[bytes]:
         """Give the lines of those `changes` that this watch is to see (WATCH-3)."""
         if self._only_key:
             changes = [change for change in changes if change.key == self._only_key]
@@ -151,7 +151,7 @@ def _chunks(lines: Iterable[_Line]) -> Iterator[bytes]:
         yield parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _shared_line(change: Change, cursor: Cursor) -> _Line:
+def _shared_line(change: StoredChange, cursor: Cursor) -> _Line:
     """WATCH-2."""
     if change.line is not None:
         return change.line
@@ -162,7 +162,7 @@ def _shared_line(change: Change, cursor: Cursor) -> _Line:
     return line
 
 
-def _event_of(change: Change, selection: Selection) -> tuple[str, bytes] | None:
+def _event_of(change: StoredChange, selection: Selection) -> tuple[str, bytes] | None:
     """Return what a change is to a watch with this selection, and the object to show (GW-12)."""
     previous = change.previous
     is_in = not change.deleted and (selection.everything or selection.takes(change.now.data))

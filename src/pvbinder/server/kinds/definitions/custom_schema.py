@@ -11,7 +11,7 @@ from pvbinder.server.kinds.definitions.structure import Structure, branches, rea
 from pvbinder.server.kinds.definitions.validate import TooCostlyError, check_value
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.objects.schema.decode import forget_schema
-from pvbinder.server.objects.schema.types import CATALOGUE, Catalogue, Field, ListType, ObjectType
+from pvbinder.server.objects.schema.types import CATALOGUE, Field, ListType, ObjectType, TypeCatalogue
 
 OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 LIST_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
@@ -74,7 +74,7 @@ class CustomSchema:
         gvk = {"group": resource.group, "version": resource.version, "kind": resource.kind}
         return {"type": "object", **schema, "properties": properties, "x-kubernetes-group-version-kind": [gvk]}
 
-    def register(self, catalogue: Catalogue = CATALOGUE) -> None:
+    def register(self, catalogue: TypeCatalogue = CATALOGUE) -> None:
         """Make the types known under the names that start with `name`.
 
         Several servers in one process may each have a kind of this name: the last one registered counts until it is
@@ -83,7 +83,7 @@ class CustomSchema:
         _registered.setdefault(self.name, []).append(self)
         self._publish(catalogue)
 
-    def forget(self, catalogue: Catalogue = CATALOGUE) -> None:
+    def forget(self, catalogue: TypeCatalogue = CATALOGUE) -> None:
         """Take the types away again."""
         others = _registered.get(self.name, [])
         if self in others:
@@ -99,7 +99,7 @@ class CustomSchema:
         else:
             _registered.pop(self.name, None)
 
-    def _publish(self, catalogue: Catalogue) -> None:
+    def _publish(self, catalogue: TypeCatalogue) -> None:
         for name, type_ in self._types.items():
             catalogue.add(name, type_)
         catalogue.customs[self.name] = self

@@ -5,6 +5,6 @@ schema is read before the first body of a kind arrives.
 """
 
 from pvbinder.server.objects.schema.decode import FieldValidation, check_object, decode_body
-from pvbinder.server.objects.schema.types import CATALOGUE, Catalogue, Field, ObjectType
+from pvbinder.server.objects.schema.types import CATALOGUE, Field, ObjectType, TypeCatalogue
 
-__all__ = ["CATALOGUE", "Catalogue", "Field", "FieldValidation", "ObjectType", "check_object", "decode_body"]
+__all__ = ["CATALOGUE", "Field", "FieldValidation", "ObjectType", "TypeCatalogue", "check_object", "decode_body"]

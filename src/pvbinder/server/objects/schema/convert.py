@@ -19,8 +19,8 @@ from typing import Any, Final, Literal
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.quantity import QuantityError
 from pvbinder.server.objects.schema.json_text import Members, NumberTooLargeError, WideNumber, WrittenFloat, number
-from pvbinder.server.objects.schema.structs import ZERO_VALUES, canonical_quantity
-from pvbinder.server.objects.schema.types import CATALOGUE, Catalogue, Custom, Field, ObjectType, go_name
+from pvbinder.server.objects.schema.structs import ZERO_VALUES, written_quantity
+from pvbinder.server.objects.schema.types import CATALOGUE, Custom, Field, ObjectType, TypeCatalogue, go_name
 
 MessageStyle = Literal["json", "map"]
 
@@ -41,7 +41,7 @@ class ConversionError(PvbinderError):
 class Conversion:
     """One conversion; `strict_errors` are the texts of what was unknown or there twice."""
 
-    def __init__(self, dialect: MessageStyle = "json", catalogue: Catalogue = CATALOGUE) -> None:
+    def __init__(self, dialect: MessageStyle = "json", catalogue: TypeCatalogue = CATALOGUE) -> None:
         self.strict_errors: list[str] = []
         self._dialect = dialect
         self._catalogue = catalogue
@@ -208,7 +208,7 @@ class Conversion:
                 "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
             )
         try:
-            return canonical_quantity(value)
+            return written_quantity(value)
         except QuantityError as error:
             raise ConversionError(error.message) from error
 

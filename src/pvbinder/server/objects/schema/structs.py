@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from pvbinder.model.quantity import QuantityError, parse_quantity
-from pvbinder.server.objects.schema.types import CATALOGUE, Catalogue, Field
+from pvbinder.server.objects.schema.types import CATALOGUE, Field, TypeCatalogue
 
 _DAY = "((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
 TIME = rf"^(?!0000)[0-9]{{4}}-{_DAY}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z\Z"
@@ -71,12 +71,12 @@ class KindStruct:
 
 
 @lru_cache(maxsize=4096)
-def canonical_quantity(text: str) -> str:
+def written_quantity(text: str) -> str:
     """How the reference writes a quantity (GW-11); QuantityError if it is none."""
     return str(parse_quantity(text))
 
 
-def build_kind_struct(name: str, catalogue: Catalogue = CATALOGUE) -> KindStruct | None:
+def build_kind_struct(name: str, catalogue: TypeCatalogue = CATALOGUE) -> KindStruct | None:
     """Make the struct of a type and of all that is in it; None if the type can't be one."""
     try:
         return KindStruct(_Builder(catalogue).struct(name), _Planner(catalogue).plan(name) or {})
@@ -85,7 +85,7 @@ def build_kind_struct(name: str, catalogue: Catalogue = CATALOGUE) -> KindStruct
 
 
 class _Builder:
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: TypeCatalogue) -> None:
         self._catalogue = catalogue
         self._made: dict[str, type[msgspec.Struct] | None] = {}  # None: being made
 
@@ -145,7 +145,7 @@ def _constant(value: object) -> Callable[[], object]:
 class _Planner:
     """Finds the quantities, so that only they are walked to."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: TypeCatalogue) -> None:
         self._catalogue = catalogue
         self._plans: dict[str, QuantityFields | None] = {}
 
@@ -173,12 +173,12 @@ def _canonical_quantities(plan: QuantityFields, obj: Any) -> None:
         if key == "*":
             for index in obj if isinstance(obj, dict) else range(len(obj)):
                 if inner is True:
-                    obj[index] = canonical_quantity(obj[index])
+                    obj[index] = written_quantity(obj[index])
                 else:
                     _canonical_quantities(inner, obj[index])
         elif (value := obj.get(key)) is not None:
             if inner is True:
-                obj[key] = canonical_quantity(value)
+                obj[key] = written_quantity(value)
             else:
                 _canonical_quantities(inner, value)
 
@@ -191,5 +191,5 @@ __all__ = [
     "KindStruct",
     "QuantityError",
     "build_kind_struct",
-    "canonical_quantity",
+    "written_quantity",
 ]

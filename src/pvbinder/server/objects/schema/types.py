@@ -1,8 +1,8 @@
 """The types of the Kubernetes API as data that can be walked: fields, how they merge, what they are called.
 
-`Catalogue` reads `data/types.json` (made by tools/schema/generate.py) when it is first asked, and decodes a type when
-that type is first asked for: a server that serves claims never builds the types of pods. Types are values and shared:
-nobody changes them. Custom resources bring their own `ObjectType`s under names of their own (`Catalogue.add`).
+`TypeCatalogue` reads `data/types.json` (made by tools/schema/generate.py) when a type is first asked for, and decodes
+only that type: a server that serves claims never builds the types of pods. Types are values and shared: nobody changes
+them. Custom resources bring their own `ObjectType`s under names of their own (`TypeCatalogue.add`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Scalar: TypeAlias = Literal[
     "string", "int32", "int64", "bool", "double", "bytes", "time", "microtime", "quantity", "intorstring", "any"
 ]
 ListType: TypeAlias = Literal["atomic", "set", "map", "unmarked"]  # unmarked: atomic, but OpenAPI doesn't say so
-Zero: TypeAlias = Literal["drop", "pointer", "write"]
+WhenEmpty: TypeAlias = Literal["drop", "pointer", "write"]
 
 
 class Field(msgspec.Struct, frozen=True, rename={
@@ -35,7 +35,7 @@ class Field(msgspec.Struct, frozen=True, rename={
 
     type: str
     required: bool = False
-    zero: Zero = "drop"
+    zero: WhenEmpty = "drop"
     list_type: ListType = "atomic"
     list_keys: tuple[str, ...] = ()
     merge_key: str = ""
@@ -95,7 +95,7 @@ class Custom(Protocol):
         ...
 
 
-class Catalogue:
+class TypeCatalogue:
     """All types by the name of their OpenAPI schema; `customs` are kinds that conform their objects themselves."""
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class Catalogue:
         )
 
 
-CATALOGUE = Catalogue()
+CATALOGUE = TypeCatalogue()
 
 
 def go_package(schema: str) -> str:
