@@ -15,7 +15,8 @@ from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
 from pvbinder.kube.client import Client, Kind, KubernetesObject
 from pvbinder.kube.errors import ConnectionFailed
 from pvbinder.kube.in_process import InProcessTransport
-from pvbinder.kube.informer import Informer, Informers
+from pvbinder.kube.informer import Informer
+from pvbinder.kube.informers import Informers
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, EVENTS, NAMESPACES, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.kube.transport import Answer, Request, Transport
 from pvbinder.model.json import Json

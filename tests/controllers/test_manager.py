@@ -17,6 +17,7 @@ from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import ControllerDeclaration
 from pvbinder.kube.events import Subject
+from pvbinder.kube.history import History
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model import resources
@@ -35,7 +36,7 @@ class Recording:
         self.breaks_after = breaks_after
         self.last_words = last_words
         self.log: list[str] = []
-        self._queue: WorkQueue[str] = WorkQueue("recordings", self._work)
+        self._queue: WorkQueue[str] = WorkQueue("recordings", self._work, history=History())
 
     async def _work(self, key: str) -> None:
         self.log.append(key)

@@ -14,7 +14,8 @@ from tests.kube.small_server import SmallServer, lost_connection, refusal
 from tests.virtual_time import VirtualTimeLoop, on_virtual_time
 
 from pvbinder.kube.client import Client
-from pvbinder.kube.informer import Added, Change, Deleted, Informer, Informers, Updated
+from pvbinder.kube.informer import Added, Change, Deleted, Informer, Updated
+from pvbinder.kube.informers import Informers
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES, metadata_of
 from pvbinder.model.objects import Volume, parse_volume
 

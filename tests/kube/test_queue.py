@@ -14,6 +14,7 @@ from tests.virtual_time import VirtualTimeLoop, on_virtual_time
 
 from pvbinder import logs
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.history import History
 from pvbinder.kube.queue import RateLimiter, RateLimits, TokenBucket, WorkQueue
 
 
@@ -52,7 +53,7 @@ class Work:
 @on_virtual_time
 async def test_queue_1_one_task_a_key() -> None:
     work = Work()
-    queue = WorkQueue("claims", work, concurrency=5)
+    queue = WorkQueue("claims", work, history=History(), concurrency=5)
     async with running(queue):
         queue.add("a")
         await asyncio.sleep(0.5)
@@ -67,7 +68,7 @@ async def test_queue_1_one_task_a_key() -> None:
 @on_virtual_time
 async def test_queue_2_many_adds_are_one_turn() -> None:
     work = Work()
-    queue = WorkQueue("claims", work)
+    queue = WorkQueue("claims", work, history=History())
     for _ in range(5):
         queue.add("a")
     async with running(queue):
@@ -80,7 +81,7 @@ async def test_queue_2_many_adds_are_one_turn() -> None:
 @on_virtual_time
 async def test_queue_2_added_while_in_work_runs_again() -> None:
     work = Work()
-    queue = WorkQueue("claims", work)
+    queue = WorkQueue("claims", work, history=History())
     async with running(queue):
         queue.add("a")
         await asyncio.sleep(0.5)
@@ -96,7 +97,7 @@ async def test_queue_2_added_while_in_work_runs_again() -> None:
 @on_virtual_time
 async def test_queue_3_so_many_at_once_and_in_order() -> None:
     work = Work()
-    queue = WorkQueue("claims", work, concurrency=3)
+    queue = WorkQueue("claims", work, history=History(), concurrency=3)
     for key in "abcdefg":
         queue.add(key)
     async with running(queue):
@@ -108,13 +109,13 @@ async def test_queue_3_so_many_at_once_and_in_order() -> None:
 
 def test_queue_3_without_workers_nothing_works() -> None:
     with pytest.raises(ValueError, match="claims can't work with 0 workers"):
-        WorkQueue("claims", Work(), concurrency=0)
+        WorkQueue("claims", Work(), history=History(), concurrency=0)
 
 
 @on_virtual_time
 async def test_queue_4_a_failed_key_comes_back_later_and_later() -> None:
     work = Work(a=4)
-    queue = WorkQueue("claims", work)
+    queue = WorkQueue("claims", work, history=History())
     queue.add("a")
     async with running(queue):
         await queue.wait_idle()
@@ -176,7 +177,7 @@ def test_queue_5_whatever_is_raised_is_logged_and_requeued(
     work.error = error
 
     async def scenario() -> None:
-        queue = WorkQueue("claims", work, failure_message="could not sync claim", key_field="pvc")
+        queue = WorkQueue("claims", work, history=History(), failure_message="could not sync claim", key_field="pvc")
         queue.add("a")
         queue.add("b")
         async with running(queue):
@@ -195,7 +196,7 @@ def test_queue_5_whatever_is_raised_is_logged_and_requeued(
 @on_virtual_time
 async def test_queue_6_a_cancelled_queue_cancels_its_work() -> None:
     work = Work()
-    queue = WorkQueue("claims", work, concurrency=2)
+    queue = WorkQueue("claims", work, history=History(), concurrency=2)
     queue.add("a")
     queue.add("b")
     queue.add_after("c", 10)
@@ -209,7 +210,7 @@ async def test_queue_6_a_cancelled_queue_cancels_its_work() -> None:
 
 @on_virtual_time
 async def test_queue_7_empty_is_silent() -> None:
-    queue = WorkQueue("claims", Work(), concurrency=3)
+    queue = WorkQueue("claims", Work(), history=History(), concurrency=3)
     loop = asyncio.get_running_loop()
     async with running(queue):
         await asyncio.sleep(1)
@@ -232,7 +233,7 @@ def test_delays(adds: list[float | None], starts: list[float]) -> None:
     work = Work()
 
     async def scenario() -> None:
-        queue = WorkQueue("claims", work)
+        queue = WorkQueue("claims", work, history=History())
         async with running(queue):
             for seconds in adds:
                 if seconds is None:
@@ -249,7 +250,7 @@ def test_delays(adds: list[float | None], starts: list[float]) -> None:
 @on_virtual_time
 async def test_statistics_tell_what_the_metrics_need() -> None:
     work = Work(b=1)
-    queue = WorkQueue("claims", work)
+    queue = WorkQueue("claims", work, history=History())
     async with running(queue):
         queue.add("a")
         queue.add("b")
@@ -279,7 +280,7 @@ async def test_work_that_never_waits_leaves_the_loop_its_turn() -> None:
     async def nothing(_key: str) -> None:
         return
 
-    queue = WorkQueue("claims", nothing)
+    queue = WorkQueue("claims", nothing, history=History())
     for number in range(100):
         queue.add(str(number))
     async with running(queue):
@@ -311,7 +312,7 @@ def test_every_add_is_followed_by_a_start(
             await queue.wait_idle()
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        runner.run(scenario(WorkQueue("claims", work, concurrency=workers), asyncio.sleep))
+        runner.run(scenario(WorkQueue("claims", work, history=History(), concurrency=workers), asyncio.sleep))
     for key, when in last_add.items():
         assert max(start for worked, start in work.started if worked == key) >= when
     assert work.most_at_once <= workers
@@ -320,7 +321,7 @@ def test_every_add_is_followed_by_a_start(
 @on_virtual_time
 async def test_a_delay_can_be_given_up() -> None:
     work = Work()
-    queue = WorkQueue("pods", work)
+    queue = WorkQueue("pods", work, history=History())
     async with running(queue):
         queue.add_after("a", 600)
         queue.add_after("b", 5)

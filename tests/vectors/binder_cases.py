@@ -20,7 +20,7 @@ from pvbinder.controllers.operations import Operations
 from pvbinder.kube.client import Client, Kind, KubernetesObject, Retries
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.events import EventType, Subject
-from pvbinder.kube.informer import Informers
+from pvbinder.kube.informers import Informers
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json, encode

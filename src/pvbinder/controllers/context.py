@@ -13,7 +13,8 @@ from typing import Protocol, runtime_checkable
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.client import Client, KubernetesObject
 from pvbinder.kube.events import EventRecorder
-from pvbinder.kube.informer import Informer, Informers
+from pvbinder.kube.informer import Informer
+from pvbinder.kube.informers import Informers
 from pvbinder.kube.queue import QueueStatistics
 from pvbinder.model.resources import Resource
 

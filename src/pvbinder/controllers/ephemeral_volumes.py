@@ -62,6 +62,7 @@ class EphemeralVolumeController:
         self._queue: WorkQueue[PodKey] = WorkQueue(
             "ephemeral_volume",
             self.sync,
+            history=context.informers.history,
             concurrency=context.options.concurrent_ephemeralvolume_syncs,
             failure_message="could not make the claims of pod",
             key_field="pod",

@@ -72,6 +72,7 @@ class ExpandController:
         self._queue: WorkQueue[ClaimKey] = WorkQueue(
             "volume_expand",
             self.sync,
+            history=context.informers.history,
             concurrency=CONCURRENT_SYNCS_MAX,
             failure_message="could not expand claim",
             key_field="pvc",

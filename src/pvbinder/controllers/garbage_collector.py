@@ -106,6 +106,7 @@ class GarbageCollector:
         self._queue: WorkQueue[str] = WorkQueue(
             "garbage_collector_attempt_to_delete",
             self._sync,
+            history=context.informers.history,
             concurrency=CONCURRENT_SYNCS_MAX,
             failure_message="could not collect garbage",
             key_field="uid",
@@ -153,7 +154,7 @@ class GarbageCollector:
             informer = shared.get(resource)
             if informer is None:
                 kind: Kind[KubernetesObject] = Kind(resource, parse_owned, only_metadata=True)
-                informer = Informer(self._client, kind)
+                informer = Informer(self._client, kind, history=self._shared.history)
                 group.create_task(informer.run(), name=f"garbage informer {resource.qualified}")
             self._informers[resource] = informer
             new.append(informer)

@@ -21,7 +21,8 @@ from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, choose_controllers
 from pvbinder.kube.client import Client, ClientStatistics, KubernetesObject
 from pvbinder.kube.events import EventRecorder, RecorderStatistics
-from pvbinder.kube.informer import Informer, Informers, InformerStatistics
+from pvbinder.kube.informer import Informer, InformerStatistics
+from pvbinder.kube.informers import Informers
 from pvbinder.kube.queue import QueueStatistics
 from pvbinder.kube.transport import Transport
 from pvbinder.model.resources import Resource

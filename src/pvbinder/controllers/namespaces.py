@@ -108,6 +108,7 @@ class Namespaces:
         self._queue: WorkQueue[str] = WorkQueue(
             "namespace",
             self._sync,
+            history=context.informers.history,
             concurrency=CONCURRENT_SYNCS_MAX,
             failure_message="could not empty namespace",
             key_field="namespace",
@@ -291,7 +292,9 @@ class Namespaces:
 
     async def _wait_until_one_is_empty(self, name: str, kinds: list[Resource]) -> None:
         is_empty = asyncio.Event()
-        informers = [Informer(self._client, only_metadata_of(resource), name) for resource in kinds]
+        informers = [
+            Informer(self._client, only_metadata_of(resource), name, history=self._shared.history) for resource in kinds
+        ]
 
         def watch_for_end(informer: Informer[Metadata]) -> Callable[[Change[Metadata]], None]:
             def on_change(change: Change[Metadata]) -> None:

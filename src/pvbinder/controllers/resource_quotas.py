@@ -56,6 +56,7 @@ class ResourceQuotas:
 
     def __init__(self, context: ControllerContext) -> None:
         self._client = context.client
+        self._history = context.informers.history
         self._quotas = context.informers.of(_QUOTAS)
         self._quotas_in = self._quotas.add_index("namespace", lambda quota: (quota.namespace,))
         self._claims = context.informers.of(CLAIMS)
@@ -67,6 +68,7 @@ class ResourceQuotas:
         self._queue: WorkQueue[str] = WorkQueue(
             "resource_quota",
             self.sync,
+            history=self._history,
             concurrency=CONCURRENT_SYNCS_MAX,
             failure_message="could not write the status of quota",
             key_field="quota",
@@ -163,7 +165,7 @@ class ResourceQuotas:
         if found is None:
             assert self._group is not None
             kind = metadata_of(resource) if resource in COUNTED_WHOLE else only_metadata_of(resource)
-            informer = Informer(self._client, kind)
+            informer = Informer(self._client, kind, history=self._history)
             informer.add_handler(partial(self._on_counted, resource))
             index = informer.add_index("namespace", lambda one: (one.namespace,))
             task = self._group.create_task(informer.run(), name=f"counting {resource.qualified}")

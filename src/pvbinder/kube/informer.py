@@ -1,7 +1,8 @@
 """The objects of one kind, kept current by list and watch.
 
 INFORMER-1  Never backwards: an older revision of an object never replaces a newer one (B-10), unless the server itself
-            went back (a restored backup): then its list is believed as it is.
+            went back (a restored backup): then its list is believed as it is, here and in all caches of the process
+            (`kube.history`).
 INFORMER-2  Own writes count: after `put(answer)` readers see that answer or something newer, echo or not.
 INFORMER-3  No ghosts: what was deleted while the watch was down is reported as deleted after the next list, and a late
             answer to a write doesn't bring back what the watch has already seen go.
@@ -32,6 +33,7 @@ an object in the cache. All of it belongs to the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeAlias, TypeVar
@@ -43,12 +45,13 @@ from pvbinder.kube.changes import Deleted as Deleted
 from pvbinder.kube.changes import Updated as Updated
 from pvbinder.kube.client import PAGE_OBJECTS_MAX, Client, Kind, KubernetesObject, Page, Unreadable, WatchEvent
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.history import Follower, History
 from pvbinder.kube.index import Index as Index
 from pvbinder.kube.informer_statistics import Counts
 from pvbinder.kube.informer_statistics import InformerStatistics as InformerStatistics
 from pvbinder.kube.served import is_served_nowhere
 from pvbinder.model.errors import PvbinderError
-from pvbinder.model.resources import Resource, is_built_in
+from pvbinder.model.resources import is_built_in
 
 T = TypeVar("T", bound=KubernetesObject)
 ChangeHandler: TypeAlias = Callable[[Change[T]], None]
@@ -81,7 +84,10 @@ class Informer(Generic[T]):
         field_selector: str = "",
         page_limit: int = PAGE_OBJECTS_MAX,
         chance: Callable[[], float] = random.random,
+        history: History | None = None,
+        decides: bool = False,
     ) -> None:
+        """Make the cache; decisions wait for it with `decides`, when another one sees that `history` began anew."""
         self.kind = kind
         self._client = client
         self._namespace = namespace
@@ -94,10 +100,14 @@ class Informer(Generic[T]):
         self._handlers: list[ChangeHandler[T]] = []
         self._resource_version = ""  # up to where the watch has told us everything; "" is nowhere
         self._highest = -1  # the same as a number; stays when the next list is due
-        self._history_began_anew = False
+        self._history = history or History()
+        self._decides = decides
+        self._follower = Follower(kind.resource.qualified, self._list_anew)
+        self._history_began_anew = False  # true only while a list is taken in
         self._must_list = True
         self._was_served = False
         self._had_bookmark = False
+        self._wake = asyncio.Event()  # ends a pause
         self._deadline: asyncio.Timeout | None = None  # of the watch that is open
         self._progress = False  # the watch lived; its news alone are no progress: a liar has news each time
         self._had_news = False
@@ -187,6 +197,13 @@ class Informer(Generic[T]):
 
     async def run(self) -> None:
         """List and watch until cancelled (INFORMER-8)."""
+        self._history.join(self._follower, decides=self._decides)
+        try:
+            await self._keep_current()
+        finally:
+            self._history.leave(self._follower)
+
+    async def _keep_current(self) -> None:
         failures = 0
         while True:
             self._progress = self._had_news = False
@@ -225,7 +242,7 @@ class Informer(Generic[T]):
                 err=problem.message if problem else "the server ended the watch at once",
                 again_in_seconds=round(wait_seconds, 1),
             )
-            await asyncio.sleep(wait_seconds)
+            await self._pause(wait_seconds)
 
     def _wait_seconds(self, failures: int, problem: PvbinderError | None) -> float:
         answered = isinstance(problem, ApiFailure) and (problem.status < 300 or problem.status == 404)
@@ -250,17 +267,26 @@ class Informer(Generic[T]):
         for key in self.keys():
             self._remove(key)
         self._synced.set()
-        await asyncio.sleep(SEEK_SECONDS * (1 + self._chance()))
+        self._history.has_listed(self._follower, self._history.epoch)
+        await self._pause(SEEK_SECONDS * (1 + self._chance()))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not when a list is asked for meanwhile."""
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     def _list_anew(self) -> None:
         self._must_list = True
+        self._wake.set()
         if self._deadline is not None and not self._deadline.expired():
             self._deadline.reschedule(asyncio.get_running_loop().time())
 
     async def _list(self) -> None:
         """Bring the whole cache to the revision of a list that the server makes now."""
         self._counts.lists += 1
-        self._history_began_anew = False
+        epoch, self._history_began_anew = self._history.epoch, False
         listed: set[str] = set()
         resource_version = ""
         pages = self._client.pages(
@@ -273,7 +299,10 @@ class Informer(Generic[T]):
         async for page in pages:
             if not resource_version:
                 resource_version = page.resource_version
-                self._history_began_anew = await self._is_behind(page)
+                if await self._is_behind(page):
+                    self._history.begin_anew(self._follower)
+                    epoch = self._history.epoch
+                self._history_began_anew = self._follower.epoch < epoch
             for view in page.items:
                 listed.add(view.key)
                 self._take(view)
@@ -288,8 +317,9 @@ class Informer(Generic[T]):
         self._history_began_anew = False
         self._resource_version = resource_version
         self._highest = revision
-        self._must_list = False
+        self._must_list = epoch < self._history.epoch  # another cache has seen a break meanwhile
         self._was_served = True
+        self._history.has_listed(self._follower, epoch)
         if not self._synced.is_set():
             self._synced.set()
             log.debug("cache filled", resource=self.kind.resource.qualified, objects=len(self._objects))
@@ -437,52 +467,6 @@ class Informer(Generic[T]):
             object=broken.key,
             err=broken.problem,
         )
-
-
-class Informers:
-    """One informer a kind, shared by all controllers of a process: one list and one watch, however many listen."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._informers: dict[Resource, Informer[KubernetesObject]] = {}
-        self._running = False
-
-    def of(self, kind: Kind[T]) -> Informer[T]:
-        """The informer of `kind`, made at the first call; all kinds must be known before `run()`."""
-        informer = self._informers.get(kind.resource)
-        if informer is None:
-            if self._running:
-                raise RuntimeError(f"no informer of {kind.resource.qualified} was asked for before the start")
-            informer = Informer(self._client, kind)  # type: ignore[arg-type]
-            self._informers[kind.resource] = informer
-        elif informer.kind != kind:
-            raise RuntimeError(f"{kind.resource.qualified} is read in two ways: one informer can't make both views")
-        return informer  # type: ignore[return-value]
-
-    def any_of(self, kind: Kind[T]) -> Informer[KubernetesObject]:
-        """The informer of the resource of `kind`, whatever views it makes; as `kind` says if there is none yet."""
-        if kind.resource not in self._informers:
-            self.of(kind)
-        return self._informers[kind.resource]
-
-    def __iter__(self) -> Iterator[Informer[KubernetesObject]]:
-        return iter(self._informers.values())
-
-    async def run(self) -> None:
-        """Keep all of them current until cancelled."""
-        self._running = True
-        async with asyncio.TaskGroup() as group:
-            for resource, informer in self._informers.items():
-                group.create_task(informer.run(), name=f"informer {resource.qualified}")
-
-    async def wait_synced(self) -> None:
-        """Wait for the first list of every one."""
-        for informer in self._informers.values():
-            await informer.wait_synced()
-
-    def statistics(self) -> dict[str, InformerStatistics]:
-        """By the name of the resource."""
-        return {resource.qualified: informer.statistics() for resource, informer in self._informers.items()}
 
 
 def revision_of(view: KubernetesObject) -> int:

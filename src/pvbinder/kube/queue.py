@@ -9,6 +9,7 @@ QUEUE-4  A failed key comes back, without limit: after the longer of its own exp
 QUEUE-5  Here is the boundary: whatever `work` raises is logged and requeued, and never reaches other keys.
 QUEUE-6  A cancelled queue cancels what is in work; `run()` returns when that has ended.
 QUEUE-7  An empty queue costs nothing: no timer, no polling.
+QUEUE-8  No key is worked on while the caches tell of two histories of the server (HISTORY-2).
 
 Not promised: any order between keys that wait with a delay. Everything belongs to the loop's thread; `add` may be
 called before `run()`.
@@ -24,6 +25,7 @@ from typing import Generic, TypeVar
 
 from pvbinder import logs
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.history import History
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.histogram import Durations, Histogram
 
@@ -130,13 +132,14 @@ class WorkQueue(Generic[K]):
         name: str,
         work: Callable[[K], Awaitable[None]],
         *,
+        history: History,
         concurrency: int = 1,
         limits: RateLimits | None = None,
         failure_message: str | Callable[[K, str], str] = "could not sync",
         key_field: str = "key",
         forgets_after_success: bool = True,
     ) -> None:
-        """Make a queue whose keys `work` works on.
+        """Make a queue whose keys `work` works on, by caches of `history`.
 
         `failure_message` and `key_field` make the log line of a failed key: ``could not sync claim pvc=… err=…``; a
         function makes the message from key and error, where the reference's has them inside. A queue whose `work` only
@@ -146,6 +149,7 @@ class WorkQueue(Generic[K]):
             raise ValueError(f"the queue {name} can't work with {concurrency} workers")
         self.name = name
         self._work = work
+        self._history = history
         self._concurrency = concurrency
         self._limiter: RateLimiter[K] = RateLimiter(limits)
         self._failure_message = failure_message
@@ -286,6 +290,8 @@ class WorkQueue(Generic[K]):
 
     async def _work_on(self, key: K) -> None:
         try:
+            if not self._history.is_whole:
+                await self._history.wait_whole()
             await self._work(key)
         except PvbinderError as error:
             self._requeue(key, error)

@@ -8,7 +8,8 @@ from tests.vectors.store import Store
 
 from pvbinder.controllers.binder.caches import Caches, RevisionError
 from pvbinder.kube.client import Client
-from pvbinder.kube.informer import Change, Informers
+from pvbinder.kube.informer import Change
+from pvbinder.kube.informers import Informers
 from pvbinder.model.objects import Volume
 from pvbinder.rules.plugins import NoPlugins
 from pvbinder.rules.settings import Settings

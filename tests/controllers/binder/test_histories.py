@@ -24,7 +24,7 @@ from pvbinder.controllers.binder import Binder
 from pvbinder.controllers.operations import Operations
 from pvbinder.kube.client import Client, Retries
 from pvbinder.kube.errors import ConnectionFailed
-from pvbinder.kube.informer import Informers
+from pvbinder.kube.informers import Informers
 from pvbinder.kube.transport import Answer, Request
 from pvbinder.model.json import Json, encode
 from pvbinder.model.objects import Volume

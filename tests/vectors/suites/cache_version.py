@@ -8,7 +8,7 @@ from tests.vectors.store import Store
 
 from pvbinder.controllers.binder.caches import Caches, RevisionError
 from pvbinder.kube.client import Client
-from pvbinder.kube.informer import Informers
+from pvbinder.kube.informers import Informers
 from pvbinder.rules.plugins import NoPlugins
 from pvbinder.rules.settings import Settings
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from pvbinder.kube.client import KubernetesObject
-from pvbinder.kube.informer import Added, Change, Deleted, Informer, Informers, Updated
+from pvbinder.kube.informer import Added, Change, Deleted, Informer, Updated
+from pvbinder.kube.informers import Informers
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.objects import Claim, Volume

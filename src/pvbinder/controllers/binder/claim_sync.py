@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from pvbinder import logs
+from pvbinder.controllers.binder.begun import BegunBinds
 from pvbinder.controllers.binder.caches import Caches
 from pvbinder.controllers.binder.errors import SyncError
 from pvbinder.controllers.binder.pairs import Pairs
@@ -17,6 +18,7 @@ from pvbinder.controllers.binder.timers import Timers
 from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.kinds import CLAIMS
 from pvbinder.kube.proof import Gone, Present, Unproven
 from pvbinder.model.objects import Claim, ClaimKey, StorageClass, Volume
 from pvbinder.rules import binding, classes
@@ -56,6 +58,7 @@ class ClaimSync:
         writes: Writes,
         reporter: Reporter,
         pairs: Pairs,
+        begun: BegunBinds,
         waiting: Waiting,
         provisioner: VolumeProvisioner,
         operations: RetriedOperations,
@@ -67,6 +70,7 @@ class ClaimSync:
         self._writes = writes
         self._reporter = reporter
         self._pairs = pairs
+        self._begun = begun
         self._waiting = waiting
         self._provisioner = provisioner
         self._operations = operations
@@ -139,11 +143,10 @@ class ClaimSync:
             try:
                 document = binding.with_claim(volume, claim)
                 if document is not None:
+                    self._begun.begin(volume, claim)
                     volume = await self._writes.volume(document)
                 volume = await self._writes.phase(volume, "Bound", rule="BN-2")
-                document = binding.with_volume(claim, volume)
-                if document is not None:
-                    claim = await self._writes.claim(document)
+                claim = await self._name_volume(claim, volume)
                 document = binding.with_bound_status(claim, volume, self._settings)
                 if document is not None:
                     claim = await self._writes.claim_status(document)
@@ -156,6 +159,22 @@ class ClaimSync:
         if is_new:
             self.binds += 1
             log.info("volume bound", pvc=key, pv=volume.name, rule=reason.rule)
+
+    async def _name_volume(self, claim: Claim, volume: Volume) -> Claim:
+        """BN-3; what isn't refused for certain may have been done (BEGUN-2)."""
+        document = binding.with_volume(claim, volume)
+        try:
+            if document is not None:
+                claim = await self._writes.claim(document)
+        except ApiFailure as failure:
+            if not (failure.is_conflict or failure.names_as_not_found(CLAIMS.resource, claim.name)):
+                self._begun.forget(volume.key)
+            raise
+        except BaseException:
+            self._begun.forget(volume.key)
+            raise
+        self._begun.forget(volume.key)
+        return claim
 
     def _provision(self, claim: Claim, by: Provisioning) -> None:
         """SC-U6: start the operation, or say why not; the status stays as it is."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pvbinder import logs
+from pvbinder.controllers.binder.begun import BegunBinds
 from pvbinder.controllers.binder.caches import Caches
 from pvbinder.controllers.binder.claim_sync import ClaimSync
 from pvbinder.controllers.binder.pairs import Pairs
@@ -34,7 +35,8 @@ from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
 from pvbinder.controllers.operations import Operations, OperationStatistics
 from pvbinder.kube.client import Client
-from pvbinder.kube.informer import Added, Change, Deleted, Informers, Updated, revision_of
+from pvbinder.kube.informer import Added, Change, Deleted, Updated, revision_of
+from pvbinder.kube.informers import Informers
 from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
 from pvbinder.model.objects import Claim, ClaimKey, Node, Pod, StorageClass, Volume, VolumeName
 from pvbinder.rules.settings import DEFAULTS, Settings
@@ -93,6 +95,7 @@ class Binder:
         self.claims: WorkQueue[ClaimKey] = WorkQueue(
             "claims",
             self._sync_claim,
+            history=informers.history,
             concurrency=concurrency,
             limits=limits,
             failure_message="Could not sync claim",
@@ -101,6 +104,7 @@ class Binder:
         self.volumes: WorkQueue[VolumeName] = WorkQueue(
             "volumes",
             self._sync_volume,
+            history=informers.history,
             concurrency=concurrency,
             limits=limits,
             failure_message="Could not sync volume",
@@ -108,6 +112,7 @@ class Binder:
         )
         self.timers = Timers(now or _loop_time, observe)
         self._pairs = Pairs(caches.index, self.claims.add, self.volumes.add)
+        self.begun = BegunBinds()
         self._waiting = Waiting(settings)
         self._offers: dict[ClaimKey, VolumeName] = {}
         self._resyncs = 0
@@ -122,6 +127,7 @@ class Binder:
             writes,
             reporter,
             self._pairs,
+            self.begun,
             self._waiting,
             provisioner,
             retries,
@@ -134,6 +140,7 @@ class Binder:
             writes,
             reporter,
             self._pairs,
+            self.begun,
             reclaimer,
             retries,
             self.timers,
@@ -236,6 +243,7 @@ class Binder:
             case Deleted(object=volume):
                 self.timers.finish("delete", volume.name)
                 self._reclaimer.forget(volume.name)
+                self.begun.forget(volume.key)
                 if volume.claim_ref is not None:
                     self.claims.add(volume.claim_ref.key)  # B-12
                 self._wake_claims_naming(volume)
@@ -281,6 +289,7 @@ class Binder:
                 if not self.caches.is_own_write:
                     self.claims.add(claim.key)
                 if claim.volume_name:
+                    self.begun.forget(VolumeName(claim.volume_name))
                     for volume in self.caches.index.claimed_by(claim.key):
                         if volume.name != claim.volume_name:  # the claim is bound elsewhere (SV-9, SV-10)
                             self.volumes.add(volume.key)

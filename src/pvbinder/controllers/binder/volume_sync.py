@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from pvbinder import logs
+from pvbinder.controllers.binder.begun import BegunBinds
 from pvbinder.controllers.binder.caches import Caches
 from pvbinder.controllers.binder.errors import SyncError
 from pvbinder.controllers.binder.pairs import Pairs
@@ -74,6 +75,7 @@ class VolumeSync:
         writes: Writes,
         reporter: Reporter,
         pairs: Pairs,
+        begun: BegunBinds,
         reclaimer: VolumeReclaimer,
         operations: RetriedOperations,
         timers: Timers,
@@ -85,6 +87,7 @@ class VolumeSync:
         self._writes = writes
         self._reporter = reporter
         self._pairs = pairs
+        self._begun = begun
         self._reclaimer = reclaimer
         self._operations = operations
         self._timers = timers
@@ -135,18 +138,24 @@ class VolumeSync:
             case ReportModes(claim=claim, on_volume=on_volume, on_claim=on_claim):
                 self._reporter.on_volume(volume, on_volume)
                 self._reporter.on_claim(claim, on_claim)
+            case Release() if not volume.is_released and self._begun.is_unused(volume):
+                await self._unbind(volume, rule="BN-3")
             case Release(then=then, rule=rule):
                 if not volume.is_released:
                     volume = await self._writes.phase(volume, "Released", rule=rule)
                 await self._reclaim(volume, then)
             case Unbind(rule=rule):
-                volume = await self._writes.volume(binding.without_claim(volume))
-                log.info("volume unbound", pv=volume.name, rule=rule)
-                await self._writes.phase(volume, "Available", rule="UB-3")
+                await self._unbind(volume, rule=rule)
             case AnnealVolume() | AskServer():
                 raise SyncError(f'volume "{volume.name}" doesn\'t stay as it was written')
             case _:
                 assert_never(action)
+
+    async def _unbind(self, volume: Volume, *, rule: str) -> None:
+        volume = await self._writes.volume(binding.without_claim(volume))
+        self._begun.forget(volume.key)
+        log.info("volume unbound", pv=volume.name, rule=rule)
+        await self._writes.phase(volume, "Available", rule="UB-3")
 
     async def _anneal(self, volume: Volume, action: AnnealVolume) -> Volume:
         try:

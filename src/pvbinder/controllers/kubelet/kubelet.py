@@ -88,15 +88,24 @@ class Kubelet:
         self._pod_queue: WorkQueue[PodKey] = WorkQueue(
             "kubelet pods",
             self._sync_pod,
+            history=informers.history,
             concurrency=CONCURRENT_SYNCS_MAX,
             failure_message="could not run pod",
             key_field="pod",
         )
         self._claim_queue: WorkQueue[ClaimKey] = WorkQueue(
-            "kubelet claims", self._sync_claim, failure_message="could not finish resize", key_field="pvc"
+            "kubelet claims",
+            self._sync_claim,
+            history=informers.history,
+            failure_message="could not finish resize",
+            key_field="pvc",
         )
         self._node_queue: WorkQueue[NodeName] = WorkQueue(
-            "kubelet nodes", self._sync_node, failure_message="could not make node ready", key_field="node"
+            "kubelet nodes",
+            self._sync_node,
+            history=informers.history,
+            failure_message="could not make node ready",
+            key_field="node",
         )
 
     def queues(self) -> Iterator[QueueStatistics]:

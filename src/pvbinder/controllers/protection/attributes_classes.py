@@ -45,6 +45,7 @@ class AttributesClassProtectionController:
         self._queue: WorkQueue[AttributesClassName] = WorkQueue(
             "vacprotection",
             self._sync,
+            history=context.informers.history,
             concurrency=CONCURRENT_SYNCS_MAX,
             key_field="vac",
             failure_message=lambda name, error: f"VAC {name} failed with : {error}",

@@ -63,9 +63,15 @@ class ClaimProtectionController:
         self._pods_by_claim = self._pods.add_index("claim", lambda pod: pod.claim_keys)
         self._pods_in = self._pods.add_index("namespace", lambda pod: (pod.namespace,))
         self._batches: dict[str, dict[ClaimKey, None]] = {}
-        self._keys: WorkQueue[ClaimKey] = WorkQueue("pvcprotection", self._put_in_batch, forgets_after_success=False)
+        self._keys: WorkQueue[ClaimKey] = WorkQueue(
+            "pvcprotection", self._put_in_batch, history=context.informers.history, forgets_after_success=False
+        )
         self._namespaces: WorkQueue[str] = WorkQueue(
-            "pvcprotection_namespaces", self._work_on_batch, concurrency=NAMESPACES_AT_ONCE, key_field="namespace"
+            "pvcprotection_namespaces",
+            self._work_on_batch,
+            history=context.informers.history,
+            concurrency=NAMESPACES_AT_ONCE,
+            key_field="namespace",
         )
         self._claims.add_handler(self._claim_changed)
         self._pods.add_handler(self._pod_changed)

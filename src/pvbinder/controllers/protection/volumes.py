@@ -33,6 +33,7 @@ class VolumeProtectionController:
         self._queue: WorkQueue[VolumeName] = WorkQueue(
             "pvprotection",
             self._sync,
+            history=context.informers.history,
             concurrency=CONCURRENT_SYNCS_MAX,
             key_field="pv",
             failure_message=lambda name, error: f"PV {name} failed with : {error}",

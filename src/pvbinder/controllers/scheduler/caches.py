@@ -13,7 +13,8 @@ from itertools import chain
 from typing import Final, assert_never
 
 from pvbinder.kube.client import Kind
-from pvbinder.kube.informer import Added, Change, Deleted, Informers, Updated
+from pvbinder.kube.informer import Added, Change, Deleted, Updated
+from pvbinder.kube.informers import Informers
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.model import resources
 from pvbinder.model.objects import Claim, ClaimKey, NodeName, Pod, PodKey, Volume, VolumeName

@@ -109,6 +109,7 @@ class Scheduler:
         self._queue: WorkQueue[PodKey] = WorkQueue(
             self.name,
             self._sync,
+            history=context.informers.history,
             concurrency=CONCURRENT_SYNCS_MAX,
             limits=LIMITS,
             failure_message="could not place pod",

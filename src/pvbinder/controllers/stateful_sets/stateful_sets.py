@@ -81,7 +81,11 @@ class StatefulSets:
         self._pods_by_controller = self._pods.add_index("controller", _controllers_of)
         self._pods_created = self._pods_deleted = self._claims_created = 0
         self._queue: WorkQueue[StatefulSetKey] = WorkQueue(
-            "statefulset", self._sync, concurrency=CONCURRENT_SYNCS_MAX, failure_message="could not sync stateful set"
+            "statefulset",
+            self._sync,
+            history=informers.history,
+            concurrency=CONCURRENT_SYNCS_MAX,
+            failure_message="could not sync stateful set",
         )
 
     def queues(self) -> Iterator[QueueStatistics]:

@@ -1,0 +1,62 @@
+"""The informers that a process shares: one a kind, of one history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TypeVar
+
+from pvbinder.kube.client import Client, Kind, KubernetesObject
+from pvbinder.kube.history import History
+from pvbinder.kube.informer import Informer
+from pvbinder.kube.informer_statistics import InformerStatistics
+from pvbinder.model.resources import Resource
+
+T = TypeVar("T", bound=KubernetesObject)
+
+
+class Informers:
+    """One informer a kind, shared by all controllers of a process: one list and one watch, however many listen."""
+
+    def __init__(self, client: Client) -> None:
+        self.history = History()
+        self._client = client
+        self._informers: dict[Resource, Informer[KubernetesObject]] = {}
+        self._running = False
+
+    def of(self, kind: Kind[T]) -> Informer[T]:
+        """The informer of `kind`, made at the first call; all kinds must be known before `run()`."""
+        informer = self._informers.get(kind.resource)
+        if informer is None:
+            if self._running:
+                raise RuntimeError(f"no informer of {kind.resource.qualified} was asked for before the start")
+            informer = Informer(self._client, kind, history=self.history, decides=True)  # type: ignore[arg-type]
+            self._informers[kind.resource] = informer
+        elif informer.kind != kind:
+            raise RuntimeError(f"{kind.resource.qualified} is read in two ways: one informer can't make both views")
+        return informer  # type: ignore[return-value]
+
+    def any_of(self, kind: Kind[T]) -> Informer[KubernetesObject]:
+        """The informer of the resource of `kind`, whatever views it makes; as `kind` says if there is none yet."""
+        if kind.resource not in self._informers:
+            self.of(kind)
+        return self._informers[kind.resource]
+
+    def __iter__(self) -> Iterator[Informer[KubernetesObject]]:
+        return iter(self._informers.values())
+
+    async def run(self) -> None:
+        """Keep all of them current until cancelled."""
+        self._running = True
+        async with asyncio.TaskGroup() as group:
+            for resource, informer in self._informers.items():
+                group.create_task(informer.run(), name=f"informer {resource.qualified}")
+
+    async def wait_synced(self) -> None:
+        """Wait for the first list of every one."""
+        for informer in self._informers.values():
+            await informer.wait_synced()
+
+    def statistics(self) -> dict[str, InformerStatistics]:
+        """By the name of the resource."""
+        return {resource.qualified: informer.statistics() for resource, informer in self._informers.items()}
