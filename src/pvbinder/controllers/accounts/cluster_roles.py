@@ -39,6 +39,7 @@ class ClusterRoleAggregation:
         self._queue: WorkQueue[str] = WorkQueue(
             "clusterrole_aggregation",
             self.sync,
+            history=context.informers.history,
             concurrency=CONCURRENCY,
             failure_message="could not gather the rules of cluster role",
             key_field="role",

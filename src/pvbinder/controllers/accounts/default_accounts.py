@@ -34,6 +34,7 @@ class DefaultAccounts:
         self._queue: WorkQueue[str] = WorkQueue(
             "serviceaccount",
             self.sync,
+            history=context.informers.history,
             concurrency=CONCURRENCY,
             failure_message="could not make the default account of namespace",
             key_field="namespace",

@@ -44,6 +44,7 @@ class RootCertificates:
         self._queue: WorkQueue[str] = WorkQueue(
             "root_ca_cert_publisher",
             self.sync,
+            history=context.informers.history,
             concurrency=CONCURRENCY,
             failure_message="could not publish the root certificate in namespace",
             key_field="namespace",
