@@ -22,7 +22,7 @@ from pvbinder.controllers.protection.attributes_classes import AttributesClassPr
 from pvbinder.controllers.protection.claims import ClaimProtectionController
 from pvbinder.controllers.protection.volumes import VolumeProtectionController
 from pvbinder.kube.client import Client, Kind, KubernetesObject, Retries
-from pvbinder.kube.informer import Added, Change, Deleted, Informer, Updated
+from pvbinder.kube.informer import Added, Change, ChangeHandler, Deleted, Informer, Updated
 from pvbinder.kube.informers import Informers
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, PODS, VOLUMES
 from pvbinder.model.json import Json, encode
