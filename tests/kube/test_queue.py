@@ -14,7 +14,7 @@ from tests.virtual_time import VirtualTimeLoop, on_virtual_time
 
 from pvbinder import logs
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
-from pvbinder.kube.history import History
+from pvbinder.kube.history import Follower, History
 from pvbinder.kube.queue import RateLimiter, RateLimits, TokenBucket, WorkQueue
 
 
@@ -245,6 +245,22 @@ def test_delays(adds: list[float | None], starts: list[float]) -> None:
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(scenario())
     assert [when for _, when in work.started] == starts
+
+
+@on_virtual_time
+async def test_queue_8_no_key_is_worked_on_while_there_are_two_histories() -> None:
+    history, work = History(), Work()
+    follower = Follower("claims", lambda: None)
+    history.join(follower, decides=True)
+    queue = WorkQueue("claims", work, history=history)
+    async with running(queue):
+        history.begin_anew(follower)
+        queue.add("a")
+        await asyncio.sleep(60)
+        assert work.started == []
+        history.has_listed(follower, 1)
+        await queue.wait_idle()
+        assert work.started == [("a", 60.0)]
 
 
 @on_virtual_time
