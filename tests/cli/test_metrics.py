@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tools.plane import access, running
 
-from pvbinder.controllers.metrics.families import BY_NAME
+from pvbinder.metrics.families import BY_NAME
 
 DEADLINE_SECONDS = 60
 

@@ -13,8 +13,7 @@ from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.resource_quotas import ResourceQuotas
 from pvbinder.kube.kinds import CLAIMS, PODS, metadata_of
 from pvbinder.model.json import Json
-from pvbinder.server.kinds.built_in.quotas import RESOURCE_QUOTAS
-from pvbinder.server.kinds.built_in.services import SERVICES
+from pvbinder.model.resources import RESOURCE_QUOTAS, SERVICES
 
 ONLY = ControllerOptions(controllers="resourcequota,pvc-protection")
 QUOTAS = metadata_of(RESOURCE_QUOTAS)

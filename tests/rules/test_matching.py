@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 from tests.rules.objects import claim, claim_ref, node, volume
 
+from pvbinder.model.access_modes import short_modes, sorted_modes
 from pvbinder.model.json import Json
 from pvbinder.model.selectors import SelectorError
 from pvbinder.rules.matching import (
@@ -19,8 +20,6 @@ from pvbinder.rules.matching import (
     misfits,
     modes_differ,
     nearest_misses,
-    short_modes,
-    sorted_modes,
 )
 from pvbinder.rules.settings import Settings
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.rules.objects import claim, claim_ref, volume
 
+from pvbinder.model.access_modes import ACCESS_MODES
 from pvbinder.model.objects import Claim, Volume
 from pvbinder.model.selectors import SelectorError
-from pvbinder.rules.matching import ACCESS_MODES, check_fit, is_bound_to
+from pvbinder.rules.matching import check_fit, is_bound_to
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.rules.volume_index import VolumeIndex
 

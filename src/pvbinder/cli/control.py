@@ -22,9 +22,6 @@ from pvbinder.cli import loops
 from pvbinder.cli.options import ControlOptions
 from pvbinder.cli.signals import listening
 from pvbinder.controllers.manager import Manager
-from pvbinder.controllers.metrics.controllers import ControllerSource
-from pvbinder.controllers.metrics.endpoint import Endpoint
-from pvbinder.controllers.metrics.metrics import Metrics
 from pvbinder.controllers.registry import beside_a_cluster
 from pvbinder.kube.client import Client, Retries
 from pvbinder.kube.config import ConnectionConfig, load
@@ -32,6 +29,9 @@ from pvbinder.kube.discovery import Discovered, discover
 from pvbinder.kube.errors import ApiFailure, ConfigError, ConnectionFailed
 from pvbinder.kube.http import HttpTransport
 from pvbinder.kube.transport import Transport
+from pvbinder.metrics.controllers import ControllerSource
+from pvbinder.metrics.endpoint import Endpoint
+from pvbinder.metrics.metrics import Metrics
 from pvbinder.server.wire.http import ListenError
 
 FIRST_WAIT_SECONDS: Final = 1.0

@@ -31,6 +31,7 @@ from pvbinder.kube.client import Client, Kind
 from pvbinder.kube.informer import Added, Deleted, Informer, Updated
 from pvbinder.kube.informer import Change as Seen
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
+from pvbinder.model.access_modes import short_modes
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.objects import Claim, IdentityMeta, Volume
 from pvbinder.model.printable import printable
@@ -64,7 +65,6 @@ LEFT_OUT = (2, 3, 1)  # on a narrow screen, in this order
 GAP_COLUMNS = 3  # between columns
 REMARK = "    # "
 T = TypeVar("T", Volume, Claim)
-ACCESS = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 
 
 GoOn: TypeAlias = Callable[[Board], Sequence[str]]  # the lines that say how to go on, once things have settled
@@ -290,13 +290,13 @@ def tables(board: Board, rows: int, width: int, *, in_one_line: bool = False) ->
         size = str(volume.capacity) if volume.capacity is not None else "-"
         partner = volume.claim_key or ""
         status, _ = volume_story(volume)
-        volumes.append((volume.name, size, _access(volume.access_modes), volume.storage_class, status, partner))
+        volumes.append((volume.name, size, short_modes(volume.access_modes), volume.storage_class, status, partner))
     shown_claims, other_claims = _latest(board.claims, rows)
     claims = []
     for claim in shown_claims:
         answer = claim.volume_name if claim.phase == "Bound" else board.reasons.get(claim.key, "")
         status, _ = claim_story(claim)
-        access = _access(claim.access_modes)
+        access = short_modes(claim.access_modes)
         claims.append((claim.key, str(claim.request), access, claim.storage_class, status, answer))
     parts = [_table(VOLUME_COLUMNS, volumes, "volumes", width, in_one_line=in_one_line)]
     if rest:
@@ -371,10 +371,6 @@ def _name_width(width: int, column: int) -> int | None:
 
 def _status(status: str) -> Text:
     return Text(f"{DOT}{status}", style=STYLES.get(status, ""))
-
-
-def _access(modes: Sequence[str]) -> str:
-    return ",".join(ACCESS.get(mode, mode) for mode in modes)
 
 
 def _change_line(change: StoryLine, width: int = PLAIN_COLUMNS) -> Text:

@@ -23,11 +23,6 @@ from pvbinder.cli.options import UpOptions, port_of_last_time
 from pvbinder.cli.starter import create_starter_objects
 from pvbinder.controllers.context import Credentials
 from pvbinder.controllers.manager import Manager
-from pvbinder.controllers.metrics.controllers import ControllerSource
-from pvbinder.controllers.metrics.endpoint import PATH as METRICS_PATH
-from pvbinder.controllers.metrics.endpoint import metrics_page
-from pvbinder.controllers.metrics.metrics import Metrics
-from pvbinder.controllers.metrics.server import ServerSource
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, with_small_cluster
 from pvbinder.controllers.users import KUBELET, bind_kubelet, user_of
 from pvbinder.insight.dump import read_sources
@@ -35,6 +30,11 @@ from pvbinder.kube.client import Client
 from pvbinder.kube.discovery import discover
 from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.transport import Transport
+from pvbinder.metrics.controllers import ControllerSource
+from pvbinder.metrics.endpoint import PATH as METRICS_PATH
+from pvbinder.metrics.endpoint import metrics_page
+from pvbinder.metrics.metrics import Metrics
+from pvbinder.metrics.server import ServerSource
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.files.scratch import sweep
 from pvbinder.server.identity.authentication import AUTHENTICATED, MASTERS, read_token_file

@@ -27,11 +27,9 @@ from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim
 from pvbinder.model.quantity import ZERO
-from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, Resource
-from pvbinder.server.api.admission.pod_amounts import Amounts
-from pvbinder.server.api.admission.quota_usage import COUNTED_BY_NAME, is_about, is_counted_by, names_of, usage_of
-from pvbinder.server.kinds.built_in.quotas import RESOURCE_QUOTAS
-from pvbinder.server.kinds.built_in.services import SERVICES
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES, Resource
+from pvbinder.rules.pod_amounts import Amounts
+from pvbinder.rules.quotas import COUNTED_BY_NAME, is_about, is_counted_by, names_of, usage_of
 
 CONCURRENT_SYNCS_MAX: Final = 5  # --concurrent-resource-quota-syncs
 LONGEST_WAIT_SECONDS: Final = 30.0  # for a cache to be filled

@@ -8,8 +8,9 @@ from typing import assert_never
 from pvbinder.insight.explanation import ClaimExplanation
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.insight.wording import named
+from pvbinder.model.access_modes import short_modes
 from pvbinder.model.objects import Claim, Volume
-from pvbinder.rules.matching import Misfit, short_modes
+from pvbinder.rules.matching import Misfit
 from pvbinder.rules.satisfy import Unsuitable, check_named_volume
 from pvbinder.rules.settings import Settings
 

@@ -9,8 +9,8 @@ import msgspec
 
 from pvbinder.insight.explanation import ClaimExplanation, PodExplanation, VolumeNote, Wants
 from pvbinder.insight.wording import named
+from pvbinder.model.access_modes import short_modes
 from pvbinder.model.printable import printable
-from pvbinder.rules.matching import short_modes
 
 VOLUMES_SHOWN_MAX = 20
 E = TypeVar("E", ClaimExplanation, PodExplanation)

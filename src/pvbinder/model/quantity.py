@@ -194,3 +194,13 @@ def _canonical(nano: int, format_: Format) -> str:
     else:
         suffix = _DECIMAL_SUFFIXES[exponent]
     return f"{'-' if nano < 0 else ''}{stripped}{suffix}"
+
+
+def quantity_of(value: object) -> Quantity:
+    """Read a quantity of an object's JSON; None and what is no quantity are zero."""
+    if value is None:
+        return ZERO
+    try:
+        return parse_quantity(value if isinstance(value, str) else repr(value))
+    except QuantityError:
+        return ZERO

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
@@ -15,9 +16,34 @@ class BindingModeError(PvbinderError):
     """A storage class doesn't say when its claims are bound (SC-U1)."""
 
 
-def default_class(classes: Iterable[StorageClass]) -> StorageClass | None:
-    """Return the default class: the newest of those marked so, then the first name; None if there is none (DC-2)."""
-    newest: StorageClass | None = None
+class HasDefault(Protocol):
+    """A class as far as DC-2 looks at it: whatever says that it is a default, since when there has been one."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def created(self) -> str:
+        """When it was created, as metadata shows it."""
+        ...
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is marked as a default class."""
+        ...
+
+
+C = TypeVar("C", bound=HasDefault)
+
+
+def default_class(classes: Iterable[C]) -> C | None:
+    """Return the default class: the newest of those marked so, then the first name; None if there is none (DC-2).
+
+    The controller asks with its views, and admission with what it reads off the stored JSON.
+    """
+    newest: C | None = None
     for candidate in classes:
         if candidate.is_default and (
             newest is None

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from pvbinder.model.access_modes import short_modes
 from pvbinder.model.names import SELECTED_NODE
 from pvbinder.model.objects import Claim, Node, Volume
 from pvbinder.model.selectors import LabelSelector, SelectorError
@@ -30,9 +31,6 @@ MisfitReason = Literal[
     "AccessModesMissing",
 ]
 
-ACCESS_MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")  # in the order of FM-1
-_SHORT = dict(zip(ACCESS_MODES, ("RWO", "ROX", "RWX", "RWOP"), strict=True))
-_ORDER = {mode: place for place, mode in enumerate(ACCESS_MODES)}
 _RULES: Final[Mapping[MisfitReason, str]] = {
     "AccessModesMissing": "FM-2",
     "ClaimedByAnother": "FM-6",
@@ -69,16 +67,6 @@ def is_bound_to(volume: Volume, claim: Claim) -> bool:
         and (ref.namespace or "") == claim.namespace
         and (not ref.uid or ref.uid == claim.uid)
     )
-
-
-def sorted_modes(modes: Iterable[str]) -> tuple[str, ...]:
-    """Return access modes without duplicates in the fixed order of FM-1, unknown ones last."""
-    return tuple(sorted(set(modes), key=lambda mode: (_ORDER.get(mode, len(_ORDER)), mode)))
-
-
-def short_modes(modes: Iterable[str]) -> str:
-    """Return access modes as text: ``RWO,ROX`` (FM-1)."""
-    return ",".join(_SHORT.get(mode, mode) for mode in sorted_modes(modes))
 
 
 def offers_modes(volume: Volume, claim: Claim) -> bool:

@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
+from pvbinder.model.access_modes import sorted_modes
 from pvbinder.model.objects import Claim, ClaimKey, Volume, VolumeName
-from pvbinder.rules.matching import attributes_classes_differ, is_bound_to, modes_differ, selector_of, sorted_modes
+from pvbinder.rules.matching import attributes_classes_differ, is_bound_to, modes_differ, selector_of
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.rules.sorted_keys import Key, SortedKeys
 

@@ -1,7 +1,8 @@
 """The embedded API server: storage, served kinds, admission, patches, tables, discovery, TLS and identity.
 
 Promise: kubectl and client-go can't tell it from kube-apiserver for the kinds it serves, and an acknowledged write
-survives ``kill -9``. It knows `model` only, nothing of the controllers.
+survives ``kill -9``. It knows nothing of the controllers. Below it are `model`, and those of the `rules` that both must
+agree on: a contract in `pyproject.toml` lists them.
 
 Its floors, each of which knows only those below it; the tour of each is in its own ``__init__``:
 

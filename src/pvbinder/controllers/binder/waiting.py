@@ -14,9 +14,10 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from pvbinder.model.access_modes import sorted_modes
 from pvbinder.model.objects import Claim, ClaimKey, Volume
 from pvbinder.model.selectors import SelectorError
-from pvbinder.rules.matching import check_fit, sorted_modes
+from pvbinder.rules.matching import check_fit
 from pvbinder.rules.settings import Settings
 from pvbinder.rules.sorted_keys import SortedKeys
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Struct
 
@@ -38,8 +40,13 @@ class StorageClass(View, frozen=True, kw_only=True):
 
     @property
     def is_default(self) -> bool:
-        """Tell whether one of the default annotations is exactly ``true`` (DC-2)."""
-        return "true" in (self.annotations.get(names.DEFAULT_CLASS), self.annotations.get(names.BETA_DEFAULT_CLASS))
+        """Tell whether it is marked as a default class (DC-2)."""
+        return is_marked_default(self.annotations)
+
+
+def is_marked_default(annotations: Mapping[str, str]) -> bool:
+    """Tell whether one of the default annotations is exactly ``true`` (DC-2)."""
+    return "true" in (annotations.get(names.DEFAULT_CLASS), annotations.get(names.BETA_DEFAULT_CLASS))
 
 
 _classes = msgspec.json.Decoder(_ClassObject)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.server.kinds.writes import Objects, change_refusals, create, merged, new, refusals, stored, update
 
-from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, STORAGE_CLASSES
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES, STORAGE_CLASSES
 from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.built_in.persistent_volume_claims import PERSISTENT_VOLUME_CLAIM
 from pvbinder.server.kinds.built_in.pods import POD
@@ -16,10 +16,9 @@ from pvbinder.server.kinds.built_in.quotas import (
     LIMIT_RANGES,
     PRIORITY_CLASS,
     RESOURCE_QUOTA,
-    RESOURCE_QUOTAS,
 )
 from pvbinder.server.kinds.built_in.secrets import CONFIG_MAP
-from pvbinder.server.kinds.built_in.services import SERVICE, SERVICES
+from pvbinder.server.kinds.built_in.services import SERVICE
 from pvbinder.server.objects.kind import Json
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from tests.server.kinds.writes import NOW, change_refusals, changed, merged, new, refusals, stored
 
+from pvbinder.rules.pod_amounts import qos_class
 from pvbinder.server.errors import ApiError
-from pvbinder.server.kinds.built_in.pods import POD, bind_pod, grace_period, service_class
+from pvbinder.server.kinds.built_in.pods import POD, bind_pod, grace_period
 from pvbinder.server.objects.kind import Json
 
 CONTAINER: Json = {"name": "c", "image": "nginx"}
@@ -121,7 +122,7 @@ CLASSES = {
 
 @pytest.mark.parametrize(("name", "containers"), CLASSES.items(), ids=CLASSES)
 def test_classes_of_service(name: str, containers: list[Json]) -> None:
-    assert service_class({"containers": containers}) == name
+    assert qos_class({"containers": containers}) == name
 
 
 def test_limits_are_asked_for_where_nothing_is() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from tests.server.kinds.writes import NOW, Objects, change_refusals, changed, new, refusals, stored
 
+from pvbinder.model.resources import SERVICES
 from pvbinder.server.api.tables import render_table
 from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.built_in.autoscalers import AUTOSCALER
 from pvbinder.server.kinds.built_in.jobs import CRON_JOB, JOB
 from pvbinder.server.kinds.built_in.plain import PLAIN_KINDS
-from pvbinder.server.kinds.built_in.services import ENDPOINT, ENDPOINT_SLICE, SERVICE, SERVICES
+from pvbinder.server.kinds.built_in.services import ENDPOINT, ENDPOINT_SLICE, SERVICE
 from pvbinder.server.kinds.built_in.workloads import (
     CONTROLLER_REVISION,
     DAEMON_SET,

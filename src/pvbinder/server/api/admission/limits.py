@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pvbinder.model.quantity import ZERO
+from pvbinder.model.quantity import ZERO, quantity_of
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS
-from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
-from pvbinder.server.api.admission.pod_amounts import (
+from pvbinder.rules.pod_amounts import (
     Amounts,
     amounts_of_container,
     amounts_of_pod,
     containers_of,
 )
+from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.errors import is_forbidden
 from pvbinder.server.kinds.built_in.quotas import LIMIT_RANGES
-from pvbinder.server.kinds.validation.quantities import quantity_of
 from pvbinder.server.objects.kind import Json
 
 _ANNOTATION = "kubernetes.io/limit-ranger"

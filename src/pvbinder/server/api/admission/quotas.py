@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pvbinder.model.quantity import ZERO, Quantity
-from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS
+from pvbinder.model.quantity import ZERO, Quantity, quantity_of
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES
+from pvbinder.rules.pod_amounts import Amounts
+from pvbinder.rules.quotas import is_about, is_counted_by, names_of, unsaid, usage_of
 from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
-from pvbinder.server.api.admission.pod_amounts import Amounts
-from pvbinder.server.api.admission.quota_usage import is_about, is_counted_by, names_of, unsaid, usage_of
 from pvbinder.server.errors import is_forbidden
-from pvbinder.server.kinds.built_in.quotas import RESOURCE_QUOTAS
-from pvbinder.server.kinds.built_in.services import SERVICES
-from pvbinder.server.kinds.validation.quantities import quantity_of
 from pvbinder.server.objects.kind import Json
 
 _COUNTED_BY_WHAT_THEY_SAY = (PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES)

@@ -6,9 +6,9 @@ import ipaddress
 import zlib
 from collections.abc import Iterator
 
+from pvbinder.model.resources import SERVICES
 from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.errors import invalid, is_invalid
-from pvbinder.server.kinds.built_in.services import SERVICES
 from pvbinder.server.objects.kind import Json
 
 NETWORK = ipaddress.ip_network("10.96.0.0/16")

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from pvbinder.model.names import (
-    BETA_DEFAULT_CLASS,
     BETA_STORAGE_CLASS,
-    DEFAULT_CLASS,
     PV_PROTECTION_FINALIZER,
     PVC_PROTECTION_FINALIZER,
     VAC_PROTECTION_FINALIZER,
 )
+from pvbinder.model.objects.storage_class import is_marked_default
+from pvbinder.model.quantity import quantity_of
 from pvbinder.model.resources import (
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
     STORAGE_CLASSES,
     VOLUME_ATTRIBUTES_CLASSES,
 )
+from pvbinder.rules.classes import default_class
 from pvbinder.server.api.admission.plugin import AdmissionAttributes, Plugin, Reader
 from pvbinder.server.errors import is_forbidden
-from pvbinder.server.kinds.validation.quantities import quantity_of
 from pvbinder.server.objects.kind import Json
 
 _NOT_BOUND = "Only bound persistent volume claims can be expanded"
@@ -37,23 +37,20 @@ def set_default_class(reader: Reader, _on: AdmissionAttributes, new: Json, _old:
     spec = new["spec"]
     if spec.get("storageClassName") is not None or BETA_STORAGE_CLASS in (new["metadata"].get("annotations") or {}):
         return
-    default = default_class(reader)
+    default = default_class(_StoredClass(found["metadata"]) for found in reader.list(STORAGE_CLASSES))
     if default is not None:
-        spec["storageClassName"] = default
+        spec["storageClassName"] = default.name
 
 
-def default_class(reader: Reader) -> str | None:
-    """Return the name of the newest default class, of equally new ones the first by name (DC-2)."""
-    chosen: tuple[str, str] | None = None  # creation time, name
-    for storage_class in reader.list(STORAGE_CLASSES):
-        metadata = storage_class["metadata"]
-        annotations = metadata.get("annotations")
-        if not annotations or "true" not in (annotations.get(DEFAULT_CLASS), annotations.get(BETA_DEFAULT_CLASS)):
-            continue
-        time, name = metadata.get("creationTimestamp", ""), metadata["name"]
-        if chosen is None or time > chosen[0] or (time == chosen[0] and name < chosen[1]):
-            chosen = time, name
-    return chosen[1] if chosen else None
+class _StoredClass:
+    """A class by its metadata, as far as `default_class` looks at it."""
+
+    __slots__ = ("created", "is_default", "name")
+
+    def __init__(self, metadata: Json) -> None:
+        self.name: str = metadata["name"]
+        self.created: str = metadata.get("creationTimestamp", "")
+        self.is_default = is_marked_default(metadata.get("annotations") or {})
 
 
 def add_finalizer(_reader: Reader, on: AdmissionAttributes, new: Json, _old: Json | None) -> None:

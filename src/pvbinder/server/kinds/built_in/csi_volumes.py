@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pvbinder.model.quantity import quantity_of
 from pvbinder.model.resources import CSI_STORAGE_CAPACITIES, VOLUME_ATTACHMENTS
 from pvbinder.server.errors import FieldError, invalid, required, too_long
 from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell
 from pvbinder.server.kinds.validation.internal_form import VOLUME_ATTACHMENT_SPEC, inner_form
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_dns_subdomain
-from pvbinder.server.kinds.validation.quantities import canonical_quantity, quantity_of
+from pvbinder.server.kinds.validation.quantities import canonical_quantity
 from pvbinder.server.kinds.validation.selectors import validate_label_selector
 from pvbinder.server.kinds.validation.volume_sources import validate_csi_driver_name
 from pvbinder.server.objects.kind import Column, Json, ServedKind, Subresource

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pvbinder.model.names import BETA_STORAGE_CLASS
+from pvbinder.model.quantity import quantity_of
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
 from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
-from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell, joined
+from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell
 from pvbinder.server.kinds.parts.status import keep_status
 from pvbinder.server.kinds.validation.access_modes import shown_access_modes
 from pvbinder.server.kinds.validation.claim_specs import complete_claim_spec, validate_claim_spec
-from pvbinder.server.kinds.validation.deprecated import BETA_CLASS, warn_of_beta_class
+from pvbinder.server.kinds.validation.deprecated import warn_of_beta_class
 from pvbinder.server.kinds.validation.internal_form import PERSISTENT_VOLUME_CLAIM_SPEC, diff_of
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_qualified_name
-from pvbinder.server.kinds.validation.quantities import canonical_quantities, check_not_negative, quantity_of
+from pvbinder.server.kinds.validation.quantities import canonical_quantities, check_not_negative
 from pvbinder.server.objects.kind import Column, Json, ServedKind, Subresource, drop_empty
 
 _IMMUTABLE_SPEC = (
@@ -101,8 +103,8 @@ def validate_claim_update(new: Json, old: Json) -> list[FieldError]:
     """Check a changed claim: like a new one, and what must not change (VU-1 to VU-8)."""
     spec: Json = new["spec"]
     before: Json = old["spec"]
-    annotation = (new["metadata"].get("annotations") or {}).get(BETA_CLASS)
-    annotation_before = (old["metadata"].get("annotations") or {}).get(BETA_CLASS)
+    annotation = (new["metadata"].get("annotations") or {}).get(BETA_STORAGE_CLASS)
+    annotation_before = (old["metadata"].get("annotations") or {}).get(BETA_STORAGE_CLASS)
     if spec == before and annotation == annotation_before:
         return []
     errors = validate_claim(new)
@@ -118,7 +120,7 @@ def validate_claim_update(new: Json, old: Json) -> list[FieldError]:
         allowed["storageClassName"] = None  # moved from the annotation to the field (VU-3)
     else:
         if annotation != annotation_before:
-            path = f"metadata.annotations.{BETA_CLASS}"
+            path = f"metadata.annotations.{BETA_STORAGE_CLASS}"
             errors.append(invalid(path, annotation or "", IMMUTABLE))
         if class_before is None and class_now is not None and annotation_before in (None, class_now):
             allowed["storageClassName"] = None  # assigned after the fact (VU-3)
@@ -276,12 +278,12 @@ def _capacity_cell(claim: Json, _now: datetime) -> object:
 def _modes_cell(claim: Json, _now: datetime) -> object:
     if not claim["spec"].get("volumeName"):
         return ""
-    return joined(shown_access_modes((claim.get("status") or {}).get("accessModes") or []), "")
+    return shown_access_modes((claim.get("status") or {}).get("accessModes") or [])
 
 
 def _class_cell(claim: Json, _now: datetime) -> object:
     annotations = claim["metadata"].get("annotations") or {}
-    return annotations.get(BETA_CLASS, claim["spec"].get("storageClassName", ""))
+    return annotations.get(BETA_STORAGE_CLASS, claim["spec"].get("storageClassName", ""))
 
 
 PERSISTENT_VOLUME_CLAIM = ServedKind(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pvbinder.model.names import BETA_STORAGE_CLASS
 from pvbinder.model.resources import PERSISTENT_VOLUMES
 from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
-from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell, joined
+from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell
 from pvbinder.server.kinds.parts.status import keep_status
 from pvbinder.server.kinds.validation.access_modes import shown_access_modes, validate_access_modes
 from pvbinder.server.kinds.validation.deprecated import (
-    BETA_CLASS,
     BETA_MOUNT_OPTIONS,
     warn_of_beta_class,
     warn_of_node_selector,
@@ -303,11 +303,11 @@ def _claim_cell(volume: Json, _now: datetime) -> object:
 
 def _class_cell(volume: Json, _now: datetime) -> object:
     annotations = volume["metadata"].get("annotations") or {}
-    return annotations.get(BETA_CLASS, volume["spec"].get("storageClassName", ""))
+    return annotations.get(BETA_STORAGE_CLASS, volume["spec"].get("storageClassName", ""))
 
 
 def _modes_cell(volume: Json, _now: datetime) -> object:
-    return joined(shown_access_modes(volume["spec"].get("accessModes") or []), "")
+    return shown_access_modes(volume["spec"].get("accessModes") or [])
 
 
 PERSISTENT_VOLUME = ServedKind(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pvbinder.model.quantity import ZERO
 from pvbinder.model.resources import PODS, Resource
+from pvbinder.rules.pod_amounts import qos_class
 from pvbinder.server.errors import (
     ApiError,
     FieldError,
@@ -22,7 +22,6 @@ from pvbinder.server.kinds.validation.internal_form import diff_of_json
 from pvbinder.server.kinds.validation.names import check_dns_subdomain
 from pvbinder.server.kinds.validation.pod_specs import validate_pod_spec
 from pvbinder.server.kinds.validation.pod_statuses import check_container_states
-from pvbinder.server.kinds.validation.quantities import quantity_of
 from pvbinder.server.objects.kind import METADATA_FIELDS, FieldReader, Json, ServedKind, Subresource, drop_empty
 
 BINDING = Resource("", "v1", "Binding", "bindings", True)
@@ -89,7 +88,7 @@ def default_pod(pod: Json) -> None:
 
 def prepare_new_pod(pod: Json, _now: str) -> None:
     """Start pending, with the class of service that its resources give it."""
-    status: Json = {"phase": "Pending", "qosClass": service_class(pod["spec"])}
+    status: Json = {"phase": "Pending", "qosClass": qos_class(pod["spec"])}
     if pod["spec"].get("schedulingGates"):
         status["conditions"] = [
             {
@@ -160,10 +159,8 @@ def validate_ephemeral_containers(new: Json, old: Json) -> list[FieldError]:
 def validate_resize(new: Json, old: Json) -> list[FieldError]:
     """Check new resources; the class of service stays as it is."""
     errors = validate_pod(new)
-    if service_class(new["spec"]) != service_class(old["spec"]):
-        errors.append(
-            invalid("spec", service_class(new["spec"]), "Pod QOS Class may not change as a result of resizing")
-        )
+    if qos_class(new["spec"]) != qos_class(old["spec"]):
+        errors.append(invalid("spec", qos_class(new["spec"]), "Pod QOS Class may not change as a result of resizing"))
     return errors
 
 
@@ -242,21 +239,6 @@ def bind_pod(pod: Json, binding: Json, now: str) -> None:
     conditions = [c for c in pod["status"].get("conditions") or [] if c.get("type") != "PodScheduled"]
     scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
     pod["status"]["conditions"] = [*conditions, scheduled]
-
-
-def service_class(spec: Json) -> str:
-    """Return the class of service that a pod's requests and limits for processor and memory give it."""
-    guaranteed, anything = True, False
-    for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
-        resources: Json = container.get("resources") or {}
-        requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
-        for name in ("cpu", "memory"):
-            asked, allowed = quantity_of(requests.get(name)), quantity_of(limits.get(name))
-            anything = anything or asked > ZERO or allowed > ZERO
-            guaranteed = guaranteed and allowed > ZERO and asked == allowed
-    if not anything:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
 
 
 def _settle_addresses(status: Json) -> None:

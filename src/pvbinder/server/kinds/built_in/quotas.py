@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from pvbinder.model.resources import Resource
+from pvbinder.model.quantity import quantity_of
+from pvbinder.model.resources import RESOURCE_QUOTAS, Resource
 from pvbinder.server.errors import FieldError, duplicate, forbidden, invalid, required
 from pvbinder.server.kinds.built_in.quota_scopes import validate_scopes
 from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell
 from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_qualified_name
-from pvbinder.server.kinds.validation.quantities import canonical_quantities, check_not_negative, quantity_of
+from pvbinder.server.kinds.validation.quantities import canonical_quantities, check_not_negative
 from pvbinder.server.objects.kind import Column, Json, ServedKind, drop_empty
 
-RESOURCE_QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", True)
 LIMIT_RANGES = Resource("", "v1", "LimitRange", "limitranges", True)
 PRIORITY_CLASSES = Resource("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pvbinder.model.resources import Resource
+from pvbinder.model.resources import SERVICES, Resource
 from pvbinder.server.errors import FieldError, invalid, required, unsupported
 from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, UNSET, field_cell, joined, labels_shown
 from pvbinder.server.kinds.parts.status import STATUS, keep_status
 from pvbinder.server.kinds.validation.names import check_dns_subdomain
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind, drop_empty
 
-SERVICES = Resource("", "v1", "Service", "services", True)
 ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", True)
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", True)
 

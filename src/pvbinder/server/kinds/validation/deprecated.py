@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pvbinder.model.names import BETA_STORAGE_CLASS
 from pvbinder.server.objects.kind import Json
 
-BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 BETA_MOUNT_OPTIONS = "volume.beta.kubernetes.io/mount-options"
 
 _NODE_LABELS = {
@@ -18,9 +18,11 @@ _NODE_LABELS = {
 
 def warn_of_beta_class(annotations: Json) -> list[str]:
     """Warn of the annotation that was the storage class once."""
-    if BETA_CLASS not in annotations:
+    if BETA_STORAGE_CLASS not in annotations:
         return []
-    return [f'metadata.annotations[{BETA_CLASS}]: deprecated since v1.8; use "storageClassName" attribute instead']
+    return [
+        f'metadata.annotations[{BETA_STORAGE_CLASS}]: deprecated since v1.8; use "storageClassName" attribute instead'
+    ]
 
 
 def warn_of_node_labels(key: str, path: str) -> list[str]:

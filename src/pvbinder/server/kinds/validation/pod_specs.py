@@ -5,6 +5,7 @@ What decides about volumes and scheduling is checked whole; of the rest, what ma
 
 from __future__ import annotations
 
+from pvbinder.model.quantity import quantity_of
 from pvbinder.server.errors import FieldError, duplicate, invalid, required, unsupported
 from pvbinder.server.errors import shown as shown_value
 from pvbinder.server.kinds.validation.internal_form import TOLERATION, inner_form
@@ -16,7 +17,7 @@ from pvbinder.server.kinds.validation.names import (
     check_qualified_name,
 )
 from pvbinder.server.kinds.validation.pod_volumes import validate_pod_volumes
-from pvbinder.server.kinds.validation.quantities import check_not_negative, quantity_of
+from pvbinder.server.kinds.validation.quantities import check_not_negative
 from pvbinder.server.kinds.validation.selectors import validate_node_selector
 from pvbinder.server.objects.kind import Json
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pvbinder.model.quantity import quantity_of
 from pvbinder.server.errors import FieldError, duplicate, forbidden, invalid, required
 from pvbinder.server.kinds.validation.claim_specs import validate_claim_spec
 from pvbinder.server.kinds.validation.metadata import validate_annotations, validate_labels
 from pvbinder.server.kinds.validation.names import check_dns_label, check_dns_subdomain
-from pvbinder.server.kinds.validation.quantities import quantity_of
 from pvbinder.server.kinds.validation.volume_sources import (
     SourceCheck,
     validate_csi_driver_name,

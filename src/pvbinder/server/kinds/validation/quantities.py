@@ -6,9 +6,8 @@ A text that is no quantity is refused when a body is decoded; should one get her
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
-from pvbinder.model.quantity import QUANTITY_CHARACTERS_MAX, ZERO, Quantity, QuantityError, parse_quantity
+from pvbinder.model.quantity import QUANTITY_CHARACTERS_MAX, ZERO, QuantityError, parse_quantity, quantity_of
 from pvbinder.server.errors import FieldError, invalid
 from pvbinder.server.objects.kind import Json
 
@@ -50,16 +49,6 @@ def canonical_quantities(obj: Json | None, field: str) -> None:
         canonical = canonical_quantity(value)
         if canonical is not value:
             amounts[name] = canonical
-
-
-def quantity_of(value: Any) -> Quantity:
-    """Read a quantity of a decoded object; None and what is no quantity are zero."""
-    if value is None:
-        return ZERO
-    try:
-        return parse_quantity(value if isinstance(value, str) else repr(value))
-    except QuantityError:
-        return ZERO
 
 
 def check_not_negative(value: object, path: str) -> list[FieldError]:

@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS
-from pvbinder.server.api.admission.pod_amounts import amounts_of_pod
-from pvbinder.server.api.admission.quota_usage import is_about, is_counted_by, names_of, unsaid, usage_of
-from pvbinder.server.kinds.built_in.quotas import RESOURCE_QUOTAS
-from pvbinder.server.kinds.built_in.services import SERVICES
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES
+from pvbinder.rules.pod_amounts import amounts_of_pod
+from pvbinder.rules.quotas import is_about, is_counted_by, names_of, unsaid, usage_of
 from pvbinder.server.kinds.built_in.workloads import DEPLOYMENT
 from pvbinder.server.kinds.registry import BUILT_IN
 from pvbinder.server.objects.kind import Json

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from pvbinder.controllers.metrics.metrics import CONTENT_TYPE, Metrics
+from pvbinder.metrics.metrics import CONTENT_TYPE, Metrics
 from pvbinder.server.api.health import TEXT, Check, Health, plain_not_found
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.wire.http import Listener

@@ -10,12 +10,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.controllers.cluster import Cluster, cluster
 
-from pvbinder.controllers.metrics.controllers import ControllerSource
-from pvbinder.controllers.metrics.families import BY_NAME, FAMILIES
-from pvbinder.controllers.metrics.metrics import Metrics
-from pvbinder.controllers.metrics.server import ServerSource
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
+from pvbinder.metrics.controllers import ControllerSource
+from pvbinder.metrics.families import BY_NAME, FAMILIES
+from pvbinder.metrics.metrics import Metrics
+from pvbinder.metrics.server import ServerSource
 from pvbinder.model.json import Json
 
 

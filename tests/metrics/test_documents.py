@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pvbinder.controllers.metrics.families import BY_NAME, FAMILIES
-from pvbinder.controllers.metrics.metrics import Metrics
+from pvbinder.metrics.families import BY_NAME, FAMILIES
+from pvbinder.metrics.metrics import Metrics
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 MANUAL = (DOCS / "metrics.md").read_text()
 DASHBOARD = json.loads((DOCS / "grafana" / "pvbinder.json").read_text())
 EXPRESSIONS = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]

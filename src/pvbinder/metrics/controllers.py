@@ -12,11 +12,11 @@ from pvbinder.controllers.binder_controller import BinderController
 from pvbinder.controllers.ephemeral_volumes import EphemeralVolumeController
 from pvbinder.controllers.manager import Manager, ManagerStatistics
 from pvbinder.controllers.measures import Measures
-from pvbinder.controllers.metrics import families as f
-from pvbinder.controllers.metrics.families import Sample
-from pvbinder.controllers.metrics.objects import ObjectCounts
 from pvbinder.kube.client import ClientStatistics
 from pvbinder.kube.queue import QueueStatistics
+from pvbinder.metrics import families as f
+from pvbinder.metrics.families import Sample
+from pvbinder.metrics.objects import ObjectCounts
 from pvbinder.model.histogram import Durations
 
 EVENT_RESULTS = ("created", "patched", "dropped", "suppressed", "refused", "given_up")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from pvbinder.controllers.metrics import families as f
-from pvbinder.controllers.metrics.families import Sample
+from pvbinder.metrics import families as f
+from pvbinder.metrics.families import Sample
 from pvbinder.server.embedded import EmbeddedServer
 
 

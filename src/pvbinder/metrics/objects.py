@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import Final, TypeVar
 
-from pvbinder.controllers.metrics.families import (
+from pvbinder.metrics.families import (
     BOUND_CLAIMS,
     BOUND_VOLUMES,
     UNBOUND_CLAIMS,

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, TypeAlias
 
-from pvbinder.model.quantity import ZERO, Quantity
-from pvbinder.server.kinds.validation.quantities import quantity_of
-from pvbinder.server.objects.kind import Json
+from pvbinder.model.json import Json
+from pvbinder.model.quantity import ZERO, Quantity, quantity_of
 
 Which: TypeAlias = Literal["requests", "limits"]
 Amounts: TypeAlias = dict[str, Quantity]
@@ -57,6 +56,21 @@ def containers_of(pod: Json) -> Iterator[Json]:
     spec: Json = pod.get("spec") or {}
     yield from spec.get("containers") or ()
     yield from spec.get("initContainers") or ()
+
+
+def qos_class(spec: Json) -> str:
+    """Return the QoS class that a pod's requests and limits for processor and memory give it."""
+    guaranteed, anything = True, False
+    for container in containers_of({"spec": spec}):
+        resources: Json = container.get("resources") or {}
+        requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+        for name in ("cpu", "memory"):
+            asked, allowed = quantity_of(requests.get(name)), quantity_of(limits.get(name))
+            anything = anything or asked > ZERO or allowed > ZERO
+            guaranteed = guaranteed and allowed > ZERO and asked == allowed
+    if not anything:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
 
 
 def _add(total: Amounts, more: Mapping[str, Quantity]) -> None:

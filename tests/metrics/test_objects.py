@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pvbinder.controllers.metrics.objects import OBJECTS_PER_TURN, ObjectCounts
+from pvbinder.metrics.objects import OBJECTS_PER_TURN, ObjectCounts
 from pvbinder.model.json import Json, encode
 from pvbinder.model.objects import Claim, Volume, parse_claim, parse_volume
 from pvbinder.volumes.catalogue import Catalogue

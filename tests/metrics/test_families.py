@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pvbinder.controllers.metrics.families import BINDS, BY_NAME, FAMILIES, LATENCY, QUEUE_DEPTH
+from pvbinder.metrics.families import BINDS, BY_NAME, FAMILIES, LATENCY, QUEUE_DEPTH
 from pvbinder.model.histogram import Histogram
 
 REFERENCE = {  # binder.md section 14 (MT-1 to MT-8), protection.md EV-6: name: (type, labels)

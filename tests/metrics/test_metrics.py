@@ -10,14 +10,14 @@ from prometheus_client import REGISTRY, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from pvbinder import __version__, logs
-from pvbinder.controllers.metrics.families import (
+from pvbinder.metrics.families import (
     DECISIONS,
     LATENCY,
     OPERATION_ERRORS_TWIN,
     QUEUE_DEPTH,
     Sample,
 )
-from pvbinder.controllers.metrics.metrics import Metrics
+from pvbinder.metrics.metrics import Metrics
 from pvbinder.model.histogram import Histogram
 
 

@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pvbinder.controllers.metrics.endpoint import Endpoint
-from pvbinder.controllers.metrics.metrics import Metrics
+from pvbinder.metrics.endpoint import Endpoint
+from pvbinder.metrics.metrics import Metrics
 
 
 async def test_endpoint_1_it_answers_metrics_and_health() -> None:

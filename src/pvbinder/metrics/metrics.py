@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pvbinder import __version__, logs
-from pvbinder.controllers.metrics.families import BUILD, Family, Sample
+from pvbinder.metrics.families import BUILD, Family, Sample
 from pvbinder.model.histogram import Durations
 
 if TYPE_CHECKING:  # loaded when somebody asks for metrics, not when a command starts

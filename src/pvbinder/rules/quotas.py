@@ -7,6 +7,8 @@ USAGE-3  Pods count with the sums of their containers, as long as they haven't e
 USAGE-4  Services count their node ports and load balancers.
 USAGE-5  A quota with scopes is about those pods, or claims, that are in all of them, and about nothing else.
 
+Admission and the controller of quotas both count by this.
+
 Not promised: a pod whose deletion takes longer than its grace period counts here until it is gone.
 """
 
@@ -14,14 +16,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from pvbinder.model.quantity import ZERO, Quantity
-from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, Resource
-from pvbinder.server.api.admission.pod_amounts import Amounts, amounts_of_container, amounts_of_pod, containers_of
-from pvbinder.server.kinds.built_in.pods import service_class
-from pvbinder.server.kinds.built_in.services import SERVICES
-from pvbinder.server.kinds.validation.deprecated import BETA_CLASS
-from pvbinder.server.kinds.validation.quantities import quantity_of
-from pvbinder.server.objects.kind import Json
+from pvbinder.model.json import Json
+from pvbinder.model.names import BETA_STORAGE_CLASS
+from pvbinder.model.quantity import ZERO, Quantity, quantity_of
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES, Resource
+from pvbinder.rules.pod_amounts import Amounts, amounts_of_container, amounts_of_pod, containers_of, qos_class
 
 COUNTED_BY_NAME: Final = frozenset(
     {"pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps", "persistentvolumeclaims"}
@@ -118,7 +117,7 @@ def _of_claim(claim: Json) -> Amounts:
     size = max(asked, given)
     usage = {"requests.storage": size}
     annotations = (claim.get("metadata") or {}).get("annotations") or {}
-    if storage_class := annotations.get(BETA_CLASS) or spec.get("storageClassName"):
+    if storage_class := annotations.get(BETA_STORAGE_CLASS) or spec.get("storageClassName"):
         usage[f"{storage_class}.storageclass.storage.k8s.io/requests.storage"] = size
         usage[f"{storage_class}.storageclass.storage.k8s.io/persistentvolumeclaims"] = _ONE
     return usage
@@ -149,7 +148,7 @@ def _is_in_scope(selector: Json, resource: Resource, obj: Json) -> bool:
             deadline = spec.get("activeDeadlineSeconds")
             return (deadline is not None and deadline >= 0) is (scope == "Terminating")
         case "BestEffort" | "NotBestEffort":
-            quality = (obj.get("status") or {}).get("qosClass") or service_class(spec)
+            quality = (obj.get("status") or {}).get("qosClass") or qos_class(spec)
             return (quality == "BestEffort") is (scope == "BestEffort")
         case "PriorityClass":
             name = spec.get("priorityClassName")
