@@ -11,11 +11,11 @@ from pathlib import Path
 from tests.controllers.cluster import DEADLINE_SECONDS, Cluster, namespace, volume
 from tests.controllers.test_stateful_sets import stateful_set
 
+from pvbinder.cli.users import bind_kubelet, user_of
 from pvbinder.controllers.kubelet import create_node
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import with_small_cluster
 from pvbinder.controllers.stateful_sets import STATEFUL_SETS
-from pvbinder.controllers.users import bind_kubelet, user_of
 from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.kinds import CLAIMS, EVENTS, NAMESPACES, PODS, VOLUMES
 from pvbinder.kube.transport import Answer, Request, Transport

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from pvbinder.cli.options import UpOptions, port_of_last_time
 from pvbinder.cli.starter import create_starter_objects
+from pvbinder.cli.users import KUBELET, bind_kubelet, user_of
 from pvbinder.controllers.context import Credentials
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, with_small_cluster
-from pvbinder.controllers.users import KUBELET, bind_kubelet, user_of
 from pvbinder.insight.dump import read_sources
 from pvbinder.kube.client import Client
 from pvbinder.kube.discovery import discover

@@ -93,3 +93,7 @@ VOLUME_ATTACHMENTS = Resource("storage.k8s.io", "v1", "VolumeAttachment", "volum
 SERVICES = Resource("", "v1", "Service", "services", True)
 RESOURCE_QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", True)
 EVENTS_EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
+ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles", True)
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", True)
+CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", False)
+CLUSTER_ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", False)

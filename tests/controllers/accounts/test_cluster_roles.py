@@ -8,7 +8,7 @@ from tests.virtual_time import on_virtual_time
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.kinds import metadata_of
 from pvbinder.model.json import Json
-from pvbinder.server.kinds.built_in.rbac import CLUSTER_ROLES
+from pvbinder.model.resources import CLUSTER_ROLES
 
 ONLY = ControllerOptions(controllers="clusterrole-aggregation")
 ROLES = metadata_of(CLUSTER_ROLES)

@@ -19,8 +19,8 @@ from pvbinder.kube.informer import Change
 from pvbinder.kube.kinds import Metadata, metadata_of
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.json import Json
+from pvbinder.model.resources import CLUSTER_ROLES
 from pvbinder.model.selectors import LabelSelector
-from pvbinder.server.kinds.built_in.rbac import CLUSTER_ROLES
 
 CONCURRENCY: Final = 5
 MANAGER: Final = "clusterrole-aggregation-controller"

@@ -19,10 +19,9 @@ from typing import Any, Final
 
 import msgspec
 
-from pvbinder.model.resources import Resource
+from pvbinder.model.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES, Resource
 from pvbinder.server.api.bootstrap.fresh_objects import FreshObjects
 from pvbinder.server.identity.authorization.rules import TooManyRightsError, lacking, parse_rules
-from pvbinder.server.kinds.built_in.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.objects.kind import Json
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from pvbinder.model.resources import Resource
+from pvbinder.model.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES, Resource
 from pvbinder.server.errors import is_forbidden, not_found
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.identity.authentication import MASTERS, SERVICE_ACCOUNT
 from pvbinder.server.identity.authorization import DENIED, RULES_SHOWN_MAX, Decision
 from pvbinder.server.identity.authorization.rules import PolicyRule, TooManyRightsError, lacking, parse_rules
-from pvbinder.server.kinds.built_in.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, GROUP, ROLE_BINDINGS, ROLES
+from pvbinder.server.kinds.built_in.rbac import GROUP
 from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import UserInfo

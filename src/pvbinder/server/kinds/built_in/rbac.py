@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pvbinder.model.resources import Resource
+from pvbinder.model.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from pvbinder.server.errors import FieldError, invalid, required, unsupported
 from pvbinder.server.kinds.parts.columns import AGE, NAME
 from pvbinder.server.objects.kind import Column, Json, ServedKind, drop_empty
 
 GROUP = "rbac.authorization.k8s.io"
-ROLES = Resource(GROUP, "v1", "Role", "roles", True)
-ROLE_BINDINGS = Resource(GROUP, "v1", "RoleBinding", "rolebindings", True)
-CLUSTER_ROLES = Resource(GROUP, "v1", "ClusterRole", "clusterroles", False)
-CLUSTER_ROLE_BINDINGS = Resource(GROUP, "v1", "ClusterRoleBinding", "clusterrolebindings", False)
 
 _SUBJECT_KINDS = ("ServiceAccount", "User", "Group")
 

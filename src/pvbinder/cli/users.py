@@ -14,8 +14,9 @@ from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import metadata_of
 from pvbinder.model.json import Json
+from pvbinder.model.resources import CLUSTER_ROLE_BINDINGS
 from pvbinder.server.identity.authentication import AUTHENTICATED, SERVICE_ACCOUNT, service_account_groups
-from pvbinder.server.kinds.built_in.rbac import CLUSTER_ROLE_BINDINGS, GROUP
+from pvbinder.server.kinds.built_in.rbac import GROUP
 from pvbinder.server.requests import UserInfo
 
 NAMESPACE: Final = "kube-system"
