@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -260,6 +261,52 @@ def test_every_link_to_a_rule_leads_to_it() -> None:
         if target not in anchors
     ]
     assert not broken
+
+
+def docstrings(path: Path) -> Iterator[tuple[str, str]]:
+    """Give the place and the text of each docstring in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text:
+                yield f"{path.relative_to(TOP)}:{getattr(node, 'lineno', 1)}", text
+
+
+def says_only_a_rule(docstring: str) -> bool:
+    """Tell whether the docstring's first paragraph cites a rule or a guarantee and says nothing of its own."""
+    first = docstring.split("\n\n")[0]
+    own = re.sub(r"\b(?:[A-Z][A-Z_]*(?:-[A-Z])?-?\d+[a-z]?|to|and|table|sections?)\b|[^A-Za-z]", " ", first).split()
+    return len(own) <= 1 and bool(re.search(r"[A-Z]-?\d", first))
+
+
+@pytest.mark.parametrize(
+    "docstring", ["PR-12.", "SC-U3.", "PR-15 to PR-17.", "GW-11 Required.", "WATCH-2.", "DE-3, DE-4"]
+)
+def test_a_docstring_that_says_only_a_rule_is_found(docstring: str) -> None:
+    assert says_only_a_rule(docstring)
+    assert not says_only_a_rule(f"Mark the object as deleted ({docstring})")
+
+
+def test_no_docstring_is_only_a_rule() -> None:
+    bare = [f"{place}: {text}" for path in SOURCES for place, text in docstrings(path) if says_only_a_rule(text)]
+    assert not bare, "\n".join(["say the sentence, then the rule:", *bare])
+
+
+def test_code_names_the_rules_by_their_page_and_heading() -> None:
+    """A number of a section leads nowhere by itself: ``docs/rules/binder.md#9-reclaim`` does, and a rule ID does."""
+    headings = {
+        f"{page.name}#{re.sub(r'[^a-z0-9 -]', '', title.lower()).replace(' ', '-')}"
+        for page in (TOP / "docs" / "rules").glob("*.md")
+        for title in re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    } | {f"{rule.page}.md#{rule.id.lower()}" for rule in read_rules()}
+    broken = []
+    for path in set(SOURCES) | set(TESTS) - {Path(__file__)}:
+        text = path.read_text()
+        named = re.findall(r"(?<!docs/)\brules/([a-z-]+\.md#[\w-]+)|docs/rules/([a-z-]+\.md#[\w-]+)", text)
+        broken += [f"{path.relative_to(TOP)}: {one or other}" for one, other in named if (one or other) not in headings]
+        numbered = re.findall(r"(?<!RFC 7386, )\bsections? \d[\d.]*", text)
+        broken += [f"{path.relative_to(TOP)}: {number}" for number in numbered]
+    assert not broken, "\n".join(sorted(broken))
 
 
 def test_every_page_that_code_names_is_there() -> None:

@@ -12,7 +12,7 @@ from pvbinder.controllers.features import UNUSED_SINCE, FeatureGates
 from pvbinder.controllers.flags import BY_NAME, FLAGS, Flag, OptionError, flag_named, options_from
 from pvbinder.controllers.options import ControllerOptions
 
-REFERENCE = {  # binder.md section 1 and protection.md: name of the flag, its default as written
+REFERENCE = {  # docs/rules/binder.md#1-identity-configuration-wiring: name of the flag, its default as written
     "controllers": "*",
     "feature-gates": "",
     "pvclaimbinder-sync-period": "15s",

@@ -9,7 +9,7 @@ import pytest
 from pvbinder.metrics.families import BINDS, BY_NAME, FAMILIES, LATENCY, QUEUE_DEPTH
 from pvbinder.model.histogram import Histogram
 
-REFERENCE = {  # binder.md section 14 (MT-1 to MT-8), protection.md EV-6: name: (type, labels)
+REFERENCE = {  # MT-1 to MT-8, EV-6: name: (type, labels)
     "pv_collector_total_pv_count": ("gauge", ("plugin_name", "volume_mode")),
     "pv_collector_bound_pv_count": ("gauge", ("storage_class",)),
     "pv_collector_unbound_pv_count": ("gauge", ("storage_class",)),

@@ -1,8 +1,10 @@
-"""The ephemeral-volume-controller: pods with generic ephemeral volumes get their claims (protection.md section 5).
+"""The ephemeral-volume-controller: pods with generic ephemeral volumes get their claims.
 
 The claims go when their pod goes: they name it as their owner, and garbage collection does the rest (EV-4).
 
 EPHEMERAL-1  A lost answer is no failure: the claim is looked for, and taken if it was made for this very pod.
+
+Rules: docs/rules/protection.md#5-ephemeral-volume-controller
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The persistentvolume-expander-controller: claims that ask for more than they have (expand.md section 3).
+"""The persistentvolume-expander-controller: claims that ask for more than they have.
 
 EXPANDER-1  A volume is patched only as what was read: its uid and revision are in the patch, so that a try after a lost
             answer never changes another volume, nor takes back what somebody else wrote.
+
+Rules: docs/rules/expand.md#3-expand-controller
 """
 
 from __future__ import annotations
@@ -177,7 +179,7 @@ class ExpandController:
             await self._leave_to_node(claim, volume)
 
     async def _measured(self, plugin: str, growing: Coroutine[None, None, None]) -> None:
-        """EX-13."""
+        """Measure how long `growing` takes, and whether it succeeds (EX-13)."""
         started, done = perf_counter(), False
         try:
             await growing
@@ -186,7 +188,7 @@ class ExpandController:
             self.measures.plugin_called(plugin, "expand_volume", done, perf_counter() - started)
 
     async def _leave_to_node(self, claim: Claim, volume: Volume) -> None:
-        """EX-11 for volumes with a file system."""
+        """Mark the claim: the node grows the file system of its volume (EX-11)."""
         await self._step(claim, _marking_for_node(claim), node_pending_patch(claim, self._stamp()))
         await self._note_old_capacity(claim, volume)
 
@@ -219,7 +221,7 @@ class ExpandController:
         return answer
 
     def _failed(self, claim: Claim, what: str, error: PvbinderError) -> ExpansionFailed:
-        """EX-12."""
+        """Tell the user that a step failed, and return the error that makes the queue try again (EX-12)."""
         message = f"{what}: {error.message}"
         self._tell(claim, "Warning", "VolumeResizeFailed", message)
         return ExpansionFailed(message)

@@ -1,4 +1,4 @@
-"""Named operations in the background: one of a name at a time, with back-off after failures (binder.md section 12).
+"""Named operations in the background: one of a name at a time, with back-off after failures.
 
 OPERATIONS-1  Starting a name that runs is refused (OP-1), and so is one whose last error is too recent: 500 ms, twice
               as long with each error in a row, up to 122 s (OP-2). A refusal is no error (OP-5).
@@ -13,6 +13,8 @@ OPERATIONS-5  An operation that waits for somebody else, a plugin or a pod, does
 
 Nothing retries an operation here: whoever wants it asks again (OP-6), `seconds_until_retry` says when that is of use.
 Everything belongs to the loop's thread.
+
+Rules: docs/rules/binder.md#12-asynchronous-operations
 """
 
 from __future__ import annotations

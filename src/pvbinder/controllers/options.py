@@ -1,4 +1,7 @@
-"""What the controllers are told by flags: the reference's flags, names and defaults (binder.md section 1)."""
+"""What the controllers are told by flags: the reference's flags, names and defaults.
+
+Rules: docs/rules/binder.md#1-identity-configuration-wiring
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The volume plugins as the flags want them (binder.md sections 1 and 9.3)."""
+"""The volume plugins as the flags want them.
+
+Rules: docs/rules/binder.md#1-identity-configuration-wiring
+       docs/rules/binder.md#93-in-tree-plugin-abilities-inside-the-binder
+"""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ async def _get(client: Client, path: str, accept: str = "application/json") -> J
 
 
 def _check_tells_of_kinds(path: str, document: Json, listed: str) -> None:
-    """DISCOVERY-4."""
+    """Raise `ApiFailure` unless `document` is a list of kinds or groups, as discovery answers with (DISCOVERY-4)."""
     kinds = {"/api": "APIVersions", "/apis": "APIGroupList"}
     is_aggregated = document.get("kind") == "APIGroupDiscoveryList"
     if not is_aggregated and document.get("kind") != kinds[path]:

@@ -1,4 +1,4 @@
-"""Events about objects, as people see them with ``kubectl describe`` (binder.md section 13).
+"""Events about objects, as people see them with ``kubectl describe``.
 
 RECORDER-1  `event()` never waits and never fails: it queues at most 1000 events and drops what comes on top.
 RECORDER-2  The same event again (source, object, type, reason, message) is a patch of the first one: count and time.
@@ -10,6 +10,8 @@ RECORDER-5  An event that the server can't take now is tried 12 times, 10 s apar
 RECORDER-6  Events about one object are written in the order in which they happened.
 
 Not promised: that an event arrives. Everything belongs to the loop's thread.
+
+Rules: docs/rules/binder.md#13-events
 """
 
 from __future__ import annotations

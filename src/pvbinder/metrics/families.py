@@ -1,6 +1,6 @@
 """Every metric that we make, declared once.
 
-Names, types and labels of the first part are the reference's (binder.md section 14, protection.md EV-6): existing
+Names, types and labels of the first part are the reference's (docs/rules/binder.md#14-metrics, EV-6): existing
 dashboards and alerts keep working. The second part is our own.
 """
 

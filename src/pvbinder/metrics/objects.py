@@ -25,7 +25,7 @@ _Series = tuple[Family, tuple[str, ...]]
 
 
 class ObjectCounts:
-    """Counts what is in two caches; there are no series with a count of zero (section 14)."""
+    """Counts what is in two caches; there are no series with a count of zero."""
 
     def __init__(
         self, volumes: Iterable[Volume], claims: Iterable[Claim], plugin_name_of: Callable[[Volume], str]

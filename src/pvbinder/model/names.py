@@ -1,4 +1,7 @@
-"""Every well-known name in one place: annotations, finalizers, conditions, controllers (binder.md section 2)."""
+"""Every well-known name in one place: annotations, finalizers, conditions, controllers.
+
+Rules: docs/rules/binder.md#2-keys-it-reads-or-writes
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ HOST_PATH_PLUGIN: Final = "kubernetes.io/host-path"
 NFS_PLUGIN: Final = "kubernetes.io/nfs"
 CSI_PLUGIN: Final = "kubernetes.io/csi"
 
-# Controllers: names, aliases and who they are to the API server (binder.md B-1, B-2; protection.md)
+# Controllers: names, aliases and who they are to the API server (B-1, B-2)
 BINDER_CONTROLLER: Final = "persistentvolume-binder-controller"
 BINDER_ALIAS: Final = "persistentvolume-binder"
 BINDER_USER_AGENT: Final = "persistent-volume-binder"

@@ -1,7 +1,9 @@
-"""What bind, unbind and the status writers change in a claim or volume (binder.md sections 7, 8).
+"""What bind, unbind and the status writers change in a claim or volume.
 
 Each function takes views and returns the whole changed document, revision included, for a PUT, or None when nothing
 has to change: calling them again after the write gives None. They don't choose and don't check; that has been done.
+
+Rules: docs/rules/binder.md#7-bind--unbind, docs/rules/binder.md#8-status-writers
 """
 
 from __future__ import annotations

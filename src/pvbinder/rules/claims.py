@@ -1,4 +1,7 @@
-"""What a claim needs next (binder.md section 4)."""
+"""What a claim needs next.
+
+Rules: docs/rules/binder.md#4-syncclaim
+"""
 
 from __future__ import annotations
 
@@ -130,7 +133,7 @@ ClaimAction: TypeAlias = AnnealClaim | Bind | AssignClass | Provision | Wait | L
 
 
 def decide_claim(claim: Claim, world: World, settings: Settings = DEFAULTS) -> ClaimAction:
-    """Say what `claim` needs next (section 4)."""
+    """Say what `claim` needs next."""
     annotations = migration.claim_annotations(claim.annotations, settings.migrations)
     if annotations is not None:
         document = claim.document()
@@ -187,7 +190,7 @@ def _decide_prebound(claim: Claim, world: World, settings: Settings) -> ClaimAct
 
 
 def decide_bound(claim: Claim, volume: Volume | None) -> Bind | Lose:
-    """Say what a bound claim needs next when `volume` is the one that it names (section 4.2)."""
+    """Say what a bound claim needs next when `volume` is the one that it names."""
     if not claim.volume_name:
         return Lose(events.LOST_REFERENCE, LoseReason.REFERENCE_REMOVED)
     if volume is None:

@@ -1,4 +1,7 @@
-"""Default classes and delayed binding (binder.md section 6)."""
+"""Default classes and delayed binding.
+
+Rules: docs/rules/binder.md#6-class-rules
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The claims of generic ephemeral volumes: which ones a pod still needs (protection.md section 5)."""
+"""The claims of generic ephemeral volumes: which ones a pod still needs.
+
+Rules: docs/rules/protection.md#5-ephemeral-volume-controller
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Everything the binder tells users through events, with the exact texts (binder.md section 13)."""
+"""Everything the binder tells users through events, with the exact texts.
+
+Rules: docs/rules/binder.md#13-events
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Growing a volume inside the control plane: what a claim that asks for more needs next (expand.md section 3).
+"""Growing a volume inside the control plane: what a claim that asks for more needs next.
 
 Nothing but FlexVolume grows here any more; everything else is left to the resizer of its CSI driver, and the user is
 told so. The writes are strategic merge patches with the claim's revision, as the reference makes them.
+
+Rules: docs/rules/expand.md#3-expand-controller
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class NotBoundToEachOther(Struct, frozen=True):
 
 
 class NothingToExpand(Struct, frozen=True):
-    """The claim has what it asks for, or the node does the rest (EX-4, table 3.1)."""
+    """The claim has what it asks for, or the node does the rest (EX-4)."""
 
 
 class HandToDriver(Struct, frozen=True):
@@ -125,7 +127,7 @@ def decide_expansion(claim: Claim, volume: Volume, migrations: Migrations) -> Ex
 
 
 def _grow(claim: Claim, volume: Volume) -> Expansion:
-    """Table 3.1."""
+    """Say to which size the claim grows, also after an expansion that failed (EX-9)."""
     status = claim.document().get("status") or {}
     state = (status.get("allocatedResourceStatuses") or {}).get("storage")
     allocated = _quantity((status.get("allocatedResources") or {}).get("storage"))

@@ -1,4 +1,7 @@
-"""The finalizers that keep a provisioned volume until its storage is deleted (binder.md section 11, FZ)."""
+"""The finalizers that keep a provisioned volume until its storage is deleted.
+
+Rules: docs/rules/binder.md#11-migration-and-deletion-finalizers
+"""
 
 from __future__ import annotations
 

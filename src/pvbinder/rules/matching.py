@@ -1,8 +1,10 @@
-"""Which volume can serve which claim, and if not, why not (binder.md sections 5.1, 5.2).
+"""Which volume can serve which claim, and if not, why not.
 
 A `Misfit` names the rule, a reason code that stays the same from release to release, and both values. The binder stops
 at the first one (`check_fit`), whoever explains wants them all (`misfits`). The choice among many volumes is made by
 `rules.volume_index`; the plain scan that it must agree with is in the tests.
+
+Rules: docs/rules/binder.md#51-predicates-used-everywhere, docs/rules/binder.md#52-findbestmatch
 """
 
 from __future__ import annotations

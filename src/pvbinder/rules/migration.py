@@ -1,4 +1,7 @@
-"""CSI migration: which annotation tells the in-tree side to stand down (binder.md section 11, MG)."""
+"""CSI migration: which annotation tells the in-tree side to stand down.
+
+Rules: docs/rules/binder.md#11-migration-and-deletion-finalizers
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pvbinder.model.objects import Volume
 
 
 class PluginAbilities(Struct, frozen=True):
-    """One plugin, as far as decisions care (binder.md section 9.3)."""
+    """One plugin, as far as decisions care."""
 
     name: str
     can_provision: bool = False

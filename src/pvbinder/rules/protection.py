@@ -1,4 +1,4 @@
-"""Who may still be deleted only later: the finalizers of claims, volumes and attributes classes (protection.md).
+"""The finalizers that delay the deletion of claims, volumes and attributes classes as long as they are used.
 
 A claim is kept while a pod that has a node needs it, a volume while its phase is Bound, an attributes class while a
 claim or volume names it. "Not used" is only believed of the API server, not of a cache: `AskPods` asks for a live list

@@ -1,4 +1,7 @@
-"""Who makes a volume for a claim, and what that volume looks like (binder.md section 10)."""
+"""Who makes a volume for a claim, and what that volume looks like.
+
+Rules: docs/rules/binder.md#10-provisioning
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What becomes of a volume whose claim is gone (binder.md section 9)."""
+"""What becomes of a volume whose claim is gone.
+
+Rules: docs/rules/binder.md#9-reclaim
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whether the volume that a claim names will do (binder.md section 5.3): other rules than for a volume we choose."""
+"""Whether the volume that a claim names will do: other rules than for a volume we choose.
+
+Rules: docs/rules/binder.md#53-checkvolumesatisfyclaim
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a volume needs next (binder.md section 3)."""
+"""What a volume needs next.
+
+Rules: docs/rules/binder.md#3-syncvolume
+"""
 
 from __future__ import annotations
 
@@ -94,7 +97,7 @@ VolumeAction: TypeAlias = KeepVolume | AnnealVolume | AskServer | SetPhase | Rel
 def decide_volume(
     volume: Volume, world: World, settings: Settings = DEFAULTS, answer: LiveClaim | NotProven | None = None
 ) -> VolumeAction:
-    """Say what `volume` needs next; `answer` is what the server said, if it was asked already (section 3)."""
+    """Say what `volume` needs next; `answer` is what the server said, if it was asked already."""
     document = _annealed(volume, settings)
     if document is not None:
         return AnnealVolume(document, "MG-2")

@@ -1,6 +1,6 @@
 """What the API server answers when it says no: Status errors and the field errors inside them.
 
-Texts and formats are the reference's (apiserver.md GW-9 to GW-11).
+Texts and formats are the reference's (GW-9 to GW-11).
 """
 
 from __future__ import annotations
@@ -44,33 +44,33 @@ class FieldError:
 
 
 def required(path: str, detail: str = "") -> FieldError:
-    """GW-11 Required."""
+    """Return the error of a field that must be set (GW-11)."""
     return FieldError("FieldValueRequired", path, "Required value" + (f": {detail}" if detail else ""))
 
 
 def invalid(path: str, value: object, detail: str) -> FieldError:
-    """GW-11 Invalid; `value` is shown as the reference shows it: strings quoted, the rest as JSON."""
+    """Return the error of a wrong value, shown as the reference shows it: text in quotes, the rest as JSON (GW-11)."""
     return FieldError("FieldValueInvalid", path, f"Invalid value: {shown(value)}: {detail}")
 
 
 def unsupported(path: str, value: object, supported: Iterable[str]) -> FieldError:
-    """GW-11 Unsupported."""
+    """Return the error of a value that is none of the `supported` ones (GW-11)."""
     names = ", ".join(json.dumps(name) for name in supported)
     return FieldError("FieldValueNotSupported", path, f"Unsupported value: {shown(value)}: supported values: {names}")
 
 
 def forbidden(path: str, detail: str) -> FieldError:
-    """GW-11 Forbidden."""
+    """Return the error of a field that may not be set, or not changed (GW-11)."""
     return FieldError("FieldValueForbidden", path, f"Forbidden: {detail}")
 
 
 def duplicate(path: str, value: object) -> FieldError:
-    """GW-11 Duplicate."""
+    """Return the error of a value that is there twice (GW-11)."""
     return FieldError("FieldValueDuplicate", path, f"Duplicate value: {shown(value)}")
 
 
 def too_long(path: str, maximum: int) -> FieldError:
-    """GW-11 TooLong."""
+    """Return the error of a value that has more than `maximum` bytes (GW-11)."""
     return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {maximum} bytes")
 
 

@@ -1,4 +1,7 @@
-"""Tables and metadata-only forms (section 8)."""
+"""Tables and metadata-only forms.
+
+Rules: docs/rules/apiserver.md#8-tables
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Carrying out what a claim needs next (section 4, section 7)."""
+"""Carrying out what a claim needs next.
+
+Rules: docs/rules/binder.md#4-syncclaim, docs/rules/binder.md#7-bind--unbind
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The persistentvolume-binder controller: queues, what fills them, and the resync (binder.md section 1).
+"""The persistentvolume-binder controller: queues, what fills them, and the resync.
 
 BINDER-1  A claim and a volume have one writer each: a task per key, and a volume that is being bound is left alone by
           everybody else (`pairs`).
@@ -10,6 +10,8 @@ BINDER-5  Nothing is remembered that can't be rebuilt: it may be killed at any `
 At the start volumes are settled before claims are looked at, so that a claim isn't told that there is no volume for it
 only because its volume is not `Available` yet. `run()` it as a task that somebody owns, beside the informers and
 inside the context of the operations (`controllers.binder_controller` does).
+
+Rules: docs/rules/binder.md#1-identity-configuration-wiring
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""The operation that has a volume made for a claim: by a plugin, or by asking an external provisioner (section 10).
+"""The operation that has a volume made for a claim: by a plugin, or by asking an external provisioner.
 
 PROVISIONER-1  No asset is forgotten: what a plugin made is either saved as a volume or deleted again, and if neither
                works an event says so.
                Its storage is deleted only on proof that no volume has it: a lost answer isn't a failure. In doubt it is
                kept, an event says so, and the volume is saved again.
 PROVISIONER-2  A volume is made once per claim: its name comes from the claim's uid, and one that is there is enough.
+
+Rules: docs/rules/binder.md#10-provisioning
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class VolumeProvisioner:
                 assert_never(by)
 
     async def _ask(self, claim: Claim, provisioner: str) -> None:
-        """PR-18 to PR-20."""
+        """Ask an external provisioner: name it on the claim, and tell the user so (PR-18 to PR-20)."""
         try:
             claim = await self._with_provisioner(claim, provisioner)
         except (ApiFailure, ConnectionFailed) as error:
@@ -78,7 +80,7 @@ class VolumeProvisioner:
         return claim if document is None else await self._writes.claim(document)
 
     async def _make(self, claim: Claim, storage_class: StorageClass, plugin: PluginAbilities) -> None:
-        """PR-7 to PR-17, in that order."""
+        """Make a volume with a plugin: all of PR-7 to PR-17, in that order."""
         self._check(claim, provisioning.refuse_data_source(claim, plugin))
         claim = await self._with_provisioner(claim, storage_class.provisioner)
         name = provisioning.volume_name_for(claim)
@@ -103,7 +105,7 @@ class VolumeProvisioner:
                 assert_never(outcome)
 
     def _node_for(self, claim: Claim) -> Node | None:
-        """PR-12."""
+        """Return the node that the scheduler has selected; fail the operation if there is no such node (PR-12)."""
         if claim.selected_node is None:
             return None
         node = self._caches.node(claim.selected_node)
@@ -123,7 +125,7 @@ class VolumeProvisioner:
             return claim
 
     async def _save(self, claim: Claim, document: Json, plugin: PluginAbilities) -> None:
-        """PR-15 to PR-17."""
+        """Create the volume of storage that was made; if that fails, delete the storage again (PR-15 to PR-17)."""
         name = document["metadata"]["name"]
         while True:
             problem = await self._try_to_save(document)

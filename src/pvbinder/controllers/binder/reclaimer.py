@@ -1,4 +1,4 @@
-"""The operations on volumes whose claim is gone: delete the storage, or scrub it (sections 9.1 and 9.2).
+"""The operations on volumes whose claim is gone: delete the storage, or scrub it.
 
 RECLAIMER-1  Storage is touched only after the volume has been read live and its claim has been proven to be gone, or
              to use another volume (RC-6); before a scrub a live list of the pods that counts as evidence, and agrees
@@ -6,6 +6,8 @@ RECLAIMER-1  Storage is touched only after the volume has been read live and its
 RECLAIMER-2  A volume is deleted only after its storage is; whatever was interrupted is done again from the start.
 RECLAIMER-3  Once both are deleted nothing is asked again, however long others' finalizers keep the volume.
 RECLAIMER-4  What is deleted is this volume and no other of its name.
+
+Rules: docs/rules/binder.md#91-recycle-operation, docs/rules/binder.md#92-delete-operation
 """
 
 from __future__ import annotations

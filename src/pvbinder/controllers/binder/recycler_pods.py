@@ -107,7 +107,7 @@ class RecyclerPods:
             raise OperationError(f"failed to delete recycler pod: {not_deleted}")
 
     async def _create(self, pod: Json) -> None:
-        """RY-8."""
+        """Create the pod; an old one of that name is deleted, and the next try creates ours (RY-8)."""
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         try:
             await self._client.create(PODS, pod)

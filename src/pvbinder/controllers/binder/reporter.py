@@ -19,7 +19,7 @@ class Recorder(Protocol):
 
 
 class Reporter:
-    """Tells users what happens to their claims and volumes (binder.md section 13)."""
+    """Tells users what happens to their claims and volumes."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder

@@ -1,4 +1,7 @@
-"""Carrying out what a volume needs next (section 3, sections 7 and 9)."""
+"""Carrying out what a volume needs next.
+
+Rules: docs/rules/binder.md#3-syncvolume, docs/rules/binder.md#7-bind--unbind, docs/rules/binder.md#9-reclaim
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
-"""The volumeattributesclass-protection-controller: a class stays while one names it (protection.md section 4).
+"""The volumeattributesclass-protection-controller: a class stays while one names it.
 
 CLASSES-1  A class loses its finalizer only when nobody names it: neither the caches of claims and volumes, both filled,
            nor lists of them that the server makes now, that count as evidence (EVIDENCE-1) and that the caches don't
            contradict (EVIDENCE-3). The reference believes its caches (VP-4); here they may only say no.
 
 Not promised: a claim made between its list and the write may lose its class, as in the reference.
+
+Rules: docs/rules/protection.md#4-volumeattributesclass-protection
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The persistentvolumeclaim-protection-controller: a claim stays while a pod uses it (protection.md section 2).
+"""The persistentvolumeclaim-protection-controller: a claim stays while a pod uses it.
 
 CLAIMS-1  A claim loses its finalizer only when the API server itself, asked for it, knows no pod that uses it (PC-15):
           by a list of pods that counts as evidence (EVIDENCE-1), no older than the claim as we know it, and that the
@@ -7,6 +7,8 @@ CLAIMS-2  Claims of one namespace that wait together share one list of its pods,
 CLAIMS-3  A namespace is worked on by one task at a time, several namespaces side by side; what is written in one batch
           is written side by side, too.
 CLAIMS-4  A failed claim comes back by itself, with its own back-off; the others of its batch are not held up (PC-13).
+
+Rules: docs/rules/protection.md#2-pvc-protection
 """
 
 from __future__ import annotations

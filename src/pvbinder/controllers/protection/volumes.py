@@ -1,7 +1,9 @@
-"""The persistentvolume-protection-controller: a volume stays while it is bound (protection.md section 3).
+"""The persistentvolume-protection-controller: a volume stays while it is bound.
 
 VOLUMES-1  A volume loses its finalizer only in the revision in which its phase was seen: had it been bound since, the
            server would refuse the write (PP-2).
+
+Rules: docs/rules/protection.md#3-pv-protection
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Events are forgotten an hour after their last write (section 1: ``--event-ttl``), so that they don't pile up.
+"""Events are deleted an hour after their last write (the reference's ``--event-ttl``), so that they don't pile up.
 
 EXPIRY-1  An event goes no sooner than `seconds` after its last write, and no later than a sweep after that, or one hour
           after a restart.
@@ -6,6 +6,8 @@ EXPIRY-2  Whoever watches sees each of them deleted.
 
 There is no clock on each event: once a sweep the store's revision is noted, and what has not been written since a
 revision that is old enough goes.
+
+Rules: docs/rules/apiserver.md#1-resource-table
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Tables and metadata-only forms of objects: what ``kubectl get`` asks for (apiserver.md section 8).
+"""Tables and metadata-only forms of objects: what ``kubectl get`` asks for.
 
 A Table has the kind's columns, a row for each object, and with each row nothing, the object's metadata or the object
 itself, as ``includeObject`` asks.
+
+Rules: docs/rules/apiserver.md#8-tables
 """
 
 from __future__ import annotations

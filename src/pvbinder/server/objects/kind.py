@@ -81,7 +81,7 @@ METADATA_FIELDS: Mapping[str, FieldReader] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of ``kubectl get`` (apiserver.md section 8)."""
+    """A column of ``kubectl get``."""
 
     name: str
     cell: Callable[[Json, datetime], object]  # the object and now give a str, int, float or bool

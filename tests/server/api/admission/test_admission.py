@@ -1,4 +1,7 @@
-"""Admission: namespaces, default class, finalizers, pods, nodes (section 6, CD-5, DC-2, AD-1 to AD-5, RA-1 to RA-3)."""
+"""Admission: namespaces, default class, finalizers, pods, nodes (CD-5, DC-2, AD-1 to AD-5, RA-1 to RA-3).
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""LimitRanger and ResourceQuota (section 6)."""
+"""LimitRanger and ResourceQuota.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A quota holds however many claims are made at once (section 6)."""
+"""A quota holds however many claims are made at once.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

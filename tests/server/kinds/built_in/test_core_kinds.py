@@ -1,4 +1,7 @@
-"""Namespace, Node, Event, Secret, ConfigMap, ServiceAccount and Lease (section 6)."""
+"""Namespace, Node, Event, Secret, ConfigMap, ServiceAccount and Lease.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

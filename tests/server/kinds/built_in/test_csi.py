@@ -1,4 +1,7 @@
-"""The four kinds of CSI (section 5)."""
+"""The four kinds of CSI.
+
+Rules: docs/rules/apiserver.md#5-storagek8sio
+"""
 
 from __future__ import annotations
 

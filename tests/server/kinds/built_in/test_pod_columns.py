@@ -1,4 +1,7 @@
-"""The state of a pod in one word (section 8)."""
+"""The state of a pod in one word.
+
+Rules: docs/rules/apiserver.md#8-tables
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pod: defaults, classes of service, what can change, graceful deletion, binding (section 6)."""
+"""Pod: defaults, classes of service, what can change, graceful deletion, binding.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""StorageClass and VolumeAttributesClass (section 5)."""
+"""StorageClass and VolumeAttributesClass.
+
+Rules: docs/rules/apiserver.md#5-storagek8sio
+"""
 
 from __future__ import annotations
 

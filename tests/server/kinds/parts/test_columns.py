@@ -1,4 +1,7 @@
-"""Ages and other shared cells (section 8, HD)."""
+"""Ages and other shared cells.
+
+Rules: docs/rules/apiserver.md#8-tables
+"""
 
 from __future__ import annotations
 

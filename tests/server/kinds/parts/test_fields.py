@@ -1,4 +1,7 @@
-"""Field selectors (section 7)."""
+"""Field selectors.
+
+Rules: docs/rules/apiserver.md#7-field-selectors
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """Admission: what decides about a write by looking at other objects, after decoding and around validation (GW-3).
 
 Promise: synchronous, reads only through a `Reader`, changes only the new object, and says no with an `ApiError` in the
-reference's words. The plugins and their order are the reference's default ones that matter here (section 6).
+reference's words. The plugins and their order are those of the reference's default ones that matter here.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
 """
 
 from pvbinder.server.api.admission.chain import admit, admit_delete, validate

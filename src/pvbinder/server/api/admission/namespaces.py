@@ -1,4 +1,7 @@
-"""NamespaceLifecycle: nothing new in a namespace that isn't there or is ending (apiserver.md section 6)."""
+"""NamespaceLifecycle: nothing new in a namespace that isn't there or is ending.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

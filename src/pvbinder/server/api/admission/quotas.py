@@ -1,7 +1,9 @@
-"""ResourceQuota: how much of everything a namespace may hold (section 6, quota keys for claims).
+"""ResourceQuota: how much of everything a namespace may hold.
 
 What is used is counted from the stored objects at each write (`quota_usage`), so a quota holds from the moment it is
 there; its status is for people to read. Objects that count the same whatever is in them aren't gone through.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
 """
 
 from __future__ import annotations

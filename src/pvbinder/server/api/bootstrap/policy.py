@@ -4,7 +4,7 @@ POLICY-1  A fresh server has exactly the roles and bindings that a fresh Kuberne
 POLICY-2  What somebody took away from one of them comes back with the next start; what was added stays.
 POLICY-3  One with the annotation ``rbac.authorization.kubernetes.io/autoupdate: "false"`` stays as it is.
 
-The controllers' roles are those of rbac.md (RB-1 to RB-6), each bound to the account of the controller's name in
+The controllers' roles are those of RB-1 to RB-6, each bound to the account of the controller's name in
 ``kube-system``. The rules of roles with an ``aggregationRule`` (`admin`, `edit`, `view`) are gathered by a controller,
 clusterrole-aggregation, not here.
 """

@@ -1,4 +1,4 @@
-"""DELETE of an object and of a collection (apiserver.md DE-1 to DE-7)."""
+"""DELETE of an object and of a collection (DE-1 to DE-7)."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class _Deletion:
         metadata["deletionGracePeriodSeconds"] = grace
 
     def _mark(self, obj: Json) -> None:
-        """DE-3."""
+        """Mark the object as being deleted: a finalizer still holds it (DE-3)."""
         metadata = obj["metadata"]
         if metadata.get("deletionGracePeriodSeconds") is None and metadata.get("generation"):
             metadata["generation"] += 1

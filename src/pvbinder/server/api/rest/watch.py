@@ -152,7 +152,7 @@ def _chunks(lines: Iterable[_Line]) -> Iterator[bytes]:
 
 
 def _shared_line(change: StoredChange, cursor: Cursor) -> _Line:
-    """WATCH-2."""
+    """Return the line of a change, encoded once for all watches (WATCH-2)."""
     if change.line is not None:
         return change.line
     kind = "DELETED" if change.deleted else "ADDED" if change.previous is None else "MODIFIED"

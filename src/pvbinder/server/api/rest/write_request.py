@@ -362,7 +362,7 @@ class WriteRequest:
         return admission.AdmissionAttributes(base, namespace, before["name"], self.user, sub.name if sub else "")
 
     def _check_revision(self, stored: Stored, name: str, metadata: Json) -> None:
-        """GW-4, GW-5."""
+        """Raise ApiError if the revision that was sent isn't that of the stored object (GW-4, GW-5)."""
         resource = self.storage.kind.resource
         try:
             revision = parse_revision(metadata.get("resourceVersion", ""))

@@ -1,4 +1,7 @@
-"""CSIDriver and CSINode: which drivers there are, and where (apiserver.md section 5)."""
+"""CSIDriver and CSINode: which drivers there are, and where.
+
+Rules: docs/rules/apiserver.md#5-storagek8sio
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ _TOKENS_IN_ATTRIBUTES = (
 
 
 def default_csi_driver(driver: Json) -> None:
-    """Fill in everything that a driver can say about itself (section 5, CSIDriver)."""
+    """Fill in everything that a driver can say about itself."""
     spec = driver.get("spec")
     if spec is None:
         spec = driver["spec"] = {}
@@ -45,7 +48,7 @@ def default_csi_driver(driver: Json) -> None:
 
 
 def validate_csi_driver(driver: Json) -> list[FieldError]:
-    """Check a new driver (section 5, CSIDriver)."""
+    """Check a new driver."""
     return validate_csi_driver_name(driver["metadata"].get("name", ""), "name") + _validate_driver_spec(driver["spec"])
 
 
@@ -120,7 +123,7 @@ def default_csi_node(node: Json) -> None:
 
 
 def validate_csi_node(node: Json) -> list[FieldError]:
-    """Check the drivers of a node (section 5, CSINode)."""
+    """Check the drivers of a node."""
     errors: list[FieldError] = []
     names: set[str] = set()
     for index, driver in enumerate(node["spec"].get("drivers") or ()):

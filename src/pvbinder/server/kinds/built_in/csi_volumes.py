@@ -1,4 +1,7 @@
-"""CSIStorageCapacity and VolumeAttachment: how much there is, and what is attached where (apiserver.md section 5)."""
+"""CSIStorageCapacity and VolumeAttachment: how much there is, and what is attached where.
+
+Rules: docs/rules/apiserver.md#5-storagek8sio
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def default_capacity(obj: Json) -> None:
 
 
 def validate_capacity(obj: Json) -> list[FieldError]:
-    """Check a capacity (section 5, CSIStorageCapacity)."""
+    """Check a capacity."""
     errors: list[FieldError] = []
     topology = obj.get("nodeTopology")
     if topology is not None:
@@ -72,7 +75,7 @@ def prepare_attachment(new: Json, old: Json, _now: str) -> None:
 
 
 def prepare_attachment_status(new: Json, old: Json, _now: str) -> None:
-    """Reset spec and metadata (section 5, VolumeAttachment)."""
+    """Reset spec and metadata."""
     new["spec"] = old["spec"]
     revision = new["metadata"].get("resourceVersion")
     new["metadata"] = dict(old["metadata"])
@@ -81,7 +84,7 @@ def prepare_attachment_status(new: Json, old: Json, _now: str) -> None:
 
 
 def validate_attachment(obj: Json) -> list[FieldError]:
-    """Check an attachment (section 5, VolumeAttachment)."""
+    """Check an attachment."""
     spec = obj["spec"]
     errors = validate_csi_driver_name(spec.get("attacher", ""), "spec.attacher")
     node = spec.get("nodeName", "")

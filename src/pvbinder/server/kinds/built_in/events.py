@@ -1,7 +1,9 @@
-"""Event of both groups, over one storage in the form of ``v1`` (apiserver.md sections 6 and 7).
+"""Event of both groups, over one storage in the form of ``v1``.
 
 The older group takes nearly anything; what comes in through ``events.k8s.io`` is checked more strictly, and hardly
 changes later.
+
+Rules: docs/rules/apiserver.md#6-core-helpers, docs/rules/apiserver.md#7-field-selectors
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ def default_event(event: Json) -> None:
 
 
 def validate_event(event: Json) -> list[FieldError]:
-    """Check an event that comes in through ``v1`` (section 6, Event)."""
+    """Check an event that comes in through ``v1``."""
     return _validate(event, "reportingComponent")
 
 
@@ -69,7 +71,7 @@ def validate_event_update(new: Json, _old: Json) -> list[FieldError]:
 
 
 def validate_new_event(event: Json) -> list[FieldError]:
-    """Check an event that comes in through ``events.k8s.io`` (section 6, Event)."""
+    """Check an event that comes in through ``events.k8s.io``."""
     errors = _validate(event, "reportingController")
     name = event["metadata"].get("name", "")
     errors += (invalid("metadata.name", name, reason) for reason in check_dns_subdomain(name))

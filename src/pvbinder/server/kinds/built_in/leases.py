@@ -1,4 +1,7 @@
-"""Lease: who holds what, until when (apiserver.md section 6)."""
+"""Lease: who holds what, until when.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ def default_lease(lease: Json) -> None:
 
 
 def validate_lease(lease: Json) -> list[FieldError]:
-    """Check the numbers and the strategy of a lease (section 6, Lease)."""
+    """Check the numbers and the strategy of a lease."""
     spec = lease["spec"]
     errors = []
     duration = spec.get("leaseDurationSeconds")

@@ -1,4 +1,7 @@
-"""Namespace: its finalizer in the spec, and how it ends (DE-7, apiserver.md section 6)."""
+"""Namespace: its finalizer in the spec, and how it ends (DE-7).
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 def default_namespace(namespace: Json) -> None:
-    """Label it with its name, and show spec and status (section 6, Namespace)."""
+    """Label it with its name, and show spec and status."""
     metadata = namespace["metadata"]
     if name := metadata.get("name"):
         labels = metadata.get("labels")

@@ -1,4 +1,7 @@
-"""Node: what it reports, and what of it can change (apiserver.md section 6)."""
+"""Node: what it reports, and what of it can change.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ _ROLE_LABEL = "kubernetes.io/role"
 
 
 def default_node(node: Json) -> None:
-    """Fill in what a node always shows, and what it can give from what it has (section 6, Node)."""
+    """Fill in what a node always shows, and what it can give from what it has."""
     spec = node.setdefault("spec", {})
     drop_empty(spec, "podCIDR", "podCIDRs", "providerID", "unschedulable", "taints")
     if spec.get("podCIDR") and not spec.get("podCIDRs"):
@@ -76,7 +79,7 @@ def validate_node(node: Json) -> list[FieldError]:
 
 
 def validate_node_update(new: Json, old: Json) -> list[FieldError]:
-    """Check a changed node; its provider and pod networks are set once (section 6, Node)."""
+    """Check a changed node; its provider and pod networks are set once."""
     errors = validate_node(new)
     spec, before = new["spec"], old["spec"]
     if before.get("podCIDRs") and spec.get("podCIDRs") != before["podCIDRs"]:

@@ -1,6 +1,8 @@
-"""PersistentVolumeClaim: defaults, data sources, validation, columns (apiserver.md section 4).
+"""PersistentVolumeClaim: defaults, data sources, validation, columns.
 
 Claims are written on every bind, so what equals the stored object is not looked at again: it was valid then.
+
+Rules: docs/rules/apiserver.md#4-persistentvolumeclaim
 """
 
 from __future__ import annotations
@@ -137,7 +139,7 @@ def validate_claim_update(new: Json, old: Json) -> list[FieldError]:
 
 
 def validate_claim_status(new: Json, old: Json) -> list[FieldError]:
-    """Check the status of a claim (section 4, status update)."""
+    """Check the status of a claim."""
     status: Json = new.get("status") or {}
     errors: list[FieldError] = []
     if not new["metadata"].get("resourceVersion"):
@@ -164,7 +166,7 @@ def validate_claim_status(new: Json, old: Json) -> list[FieldError]:
 
 
 def warn_of_claim(new: Json, _old: Json | None) -> list[str]:
-    """Warn of the beta annotation and of fractions of bytes (section 4, warnings)."""
+    """Warn of the beta annotation and of fractions of bytes."""
     annotations = new["metadata"].get("annotations")
     texts = warn_of_beta_class(annotations) if annotations else []
     return texts + warn_of_fractions(new["spec"], "spec")
@@ -228,7 +230,7 @@ def _without_empty_volume_name(spec: Json) -> Json:
 
 
 def _refuse_shrinking(spec: Json, before: Json, status_before: Json) -> list[FieldError]:
-    """VU-4."""
+    """Refuse a request for less than before, unless it is still above the capacity in the status (VU-4)."""
     new, old = (_request(each) for each in (spec, before))
     if new is None or old is None or quantity_of(new) >= quantity_of(old):
         return []
@@ -242,7 +244,7 @@ def _request(spec: Json) -> object:
 
 
 def _refuse_losing_attributes_class(spec: Json, before: Json, status_before: Json) -> list[FieldError]:
-    """VU-5."""
+    """Refuse to take the attributes class away once the volume has one (VU-5)."""
     if status_before.get("currentVolumeAttributesClassName") is None or not before.get(_MODIFY):
         return []
     why = "is forbidden when status.currentVolumeAttributesClassName is not nil"

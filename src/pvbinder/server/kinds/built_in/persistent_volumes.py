@@ -1,6 +1,8 @@
-"""PersistentVolume: defaults, status rules, validation, columns (apiserver.md section 3).
+"""PersistentVolume: defaults, status rules, validation, columns.
 
 Volumes are written on every bind, so what equals the stored object is not looked at again: it was valid then.
+
+Rules: docs/rules/apiserver.md#3-persistentvolume
 """
 
 from __future__ import annotations
@@ -191,7 +193,7 @@ def validate_volume_status(new: Json, _old: Json) -> list[FieldError]:
 
 
 def warn_of_volume(new: Json, _old: Json | None) -> list[str]:
-    """Warn of deprecated annotations, policies, labels and plugins (section 3, warnings)."""
+    """Warn of deprecated annotations, policies, labels and plugins."""
     spec, annotations = new["spec"], new["metadata"].get("annotations") or {}
     texts: list[str] = []
     if annotations:
@@ -208,7 +210,7 @@ def warn_of_volume(new: Json, _old: Json | None) -> list[str]:
 
 
 def _validate_capacity(spec: Json) -> list[FieldError]:
-    """PV-2, PV-3."""
+    """Check that the capacity names `storage` only, and more than zero of it (PV-2, PV-3)."""
     capacity: Json | None = spec.get("capacity")
     errors: list[FieldError] = []
     if not capacity:
@@ -223,7 +225,7 @@ def _validate_capacity(spec: Json) -> list[FieldError]:
 
 
 def _validate_classes(spec: Json) -> list[FieldError]:
-    """PV-14."""
+    """Check the names of both classes, and the volume mode (PV-14)."""
     errors: list[FieldError] = []
     storage_class = spec.get("storageClassName")
     if storage_class:
@@ -244,7 +246,7 @@ def _validate_classes(spec: Json) -> list[FieldError]:
 
 
 def _validate_mount_options_annotation(volume: Json) -> list[FieldError]:
-    """PV-15."""
+    """Refuse the annotation for mount options where the source takes none (PV-15)."""
     annotations = volume["metadata"].get("annotations")
     if not annotations or BETA_MOUNT_OPTIONS not in annotations:
         return []

@@ -1,4 +1,7 @@
-"""Cells of the plain kinds that take more than reading a field (section 8)."""
+"""Cells of the plain kinds that take more than reading a field.
+
+Rules: docs/rules/apiserver.md#8-tables
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The columns of pods: what state their containers are in, in one word (apiserver.md section 8)."""
+"""The columns of pods: what state their containers are in, in one word.
+
+Rules: docs/rules/apiserver.md#8-tables
+"""
 
 from __future__ import annotations
 

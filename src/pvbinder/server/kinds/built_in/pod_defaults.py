@@ -1,4 +1,7 @@
-"""What the server fills into the spec of a pod, in pods and in the templates of workloads (apiserver.md section 6)."""
+"""What the server fills into the spec of a pod, in pods and in the templates of workloads.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

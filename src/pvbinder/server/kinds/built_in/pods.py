@@ -1,4 +1,7 @@
-"""Pod: status rules, what can change, graceful deletion, binding to a node (apiserver.md section 6, DE-6)."""
+"""Pod: status rules, what can change, graceful deletion, binding to a node (DE-6).
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ _STATUS_DEFAULTS: Json = {
 
 
 def default_pod(pod: Json) -> None:
-    """Fill in spec and status (section 6, Pod)."""
+    """Fill in spec and status."""
     spec = pod.get("spec")
     if spec is None:
         spec = pod["spec"] = {}

@@ -1,4 +1,7 @@
-"""Scopes of a quota: which there are, what they may be about, and which exclude each other (section 6)."""
+"""Scopes of a quota: which there are, what they may be about, and which exclude each other.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ResourceQuota, LimitRange and PriorityClass; admission enforces them (section 6)."""
+"""ResourceQuota, LimitRange and PriorityClass; admission enforces them.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

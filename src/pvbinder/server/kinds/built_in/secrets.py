@@ -1,4 +1,7 @@
-"""Secret and ConfigMap: data by key, immutable on request (apiserver.md section 6)."""
+"""Secret and ConfigMap: data by key, immutable on request.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
 
 
 def default_secret(secret: Json) -> None:
-    """Merge ``stringData`` into ``data`` and fill in the type (section 6, Secret)."""
+    """Merge ``stringData`` into ``data`` and fill in the type."""
     texts = secret.pop("stringData", None)
     if texts:
         data = secret.get("data")

@@ -1,4 +1,7 @@
-"""ServiceAccount (apiserver.md section 6)."""
+"""ServiceAccount.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ def default_service_account(account: Json) -> None:
 
 
 def prepare_new_service_account(account: Json, _now: str) -> None:
-    """Reduce references to secrets to their names (section 6, ServiceAccount)."""
+    """Reduce references to secrets to their names."""
     if "secrets" in account:
         account["secrets"] = [{"name": secret.get("name", "")} for secret in account["secrets"]]
 
 
 def prepare_service_account(new: Json, _old: Json, now: str) -> None:
-    """Reduce references to secrets to their names (section 6, ServiceAccount)."""
+    """Reduce references to secrets to their names."""
     prepare_new_service_account(new, now)
 
 

@@ -1,4 +1,7 @@
-"""StorageClass and VolumeAttributesClass (apiserver.md section 5)."""
+"""StorageClass and VolumeAttributesClass.
+
+Rules: docs/rules/apiserver.md#5-storagek8sio
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _PARAMETERS_BYTES_MAX = 256 * 1024
 
 
 def default_storage_class(obj: Json) -> None:
-    """Fill in reclaim policy and binding mode (section 5, StorageClass)."""
+    """Fill in reclaim policy and binding mode."""
     drop_empty(obj, "parameters", "mountOptions", "allowedTopologies")
     obj.setdefault("provisioner", "")
     if obj.get("reclaimPolicy") is None:
@@ -54,13 +57,13 @@ def validate_storage_class_update(new: Json, old: Json) -> list[FieldError]:
 
 
 def validate_volume_attributes_class(obj: Json) -> list[FieldError]:
-    """Check a new class (section 5, VolumeAttributesClass)."""
+    """Check a new class."""
     errors = _validate_provisioner(obj.get("driverName", ""), "driverName")
     return errors + _validate_parameters(obj.get("parameters") or {}, allow_empty=False)
 
 
 def validate_volume_attributes_class_update(new: Json, old: Json) -> list[FieldError]:
-    """Refuse any change but of metadata (section 5, VolumeAttributesClass)."""
+    """Refuse any change but of metadata."""
     errors: list[FieldError] = []
     if new.get("driverName") != old.get("driverName"):
         errors.append(forbidden("driverName", "updates to driverName are forbidden."))
@@ -76,7 +79,7 @@ def default_volume_attributes_class(obj: Json) -> None:
 
 
 def warn_of_storage_class(new: Json, _old: Json | None) -> list[str]:
-    """Warn of deprecated node labels in the topologies (section 3, warnings)."""
+    """Warn of deprecated node labels in the topologies."""
     texts: list[str] = []
     for index, term in enumerate(new.get("allowedTopologies") or ()):
         for position, requirement in enumerate(term.get("matchLabelExpressions") or ()):
@@ -94,7 +97,7 @@ def _validate_provisioner(name: str, path: str) -> list[FieldError]:
 
 
 def _validate_parameters(parameters: Json, *, allow_empty: bool) -> list[FieldError]:
-    """SCV-2."""
+    """Check the number of the parameters, their size, and that each has a name (SCV-2)."""
     errors: list[FieldError] = []
     if len(parameters) > _PARAMETERS_MAX:
         errors.append(too_long("parameters", _PARAMETERS_MAX))

@@ -1,6 +1,8 @@
-"""Cells that many kinds share: names, ages, counts (apiserver.md section 8).
+"""Cells that many kinds share: names, ages, counts.
 
 `human_duration` is how the reference writes an age (HD): two units at most, the second left out when it is zero.
+
+Rules: docs/rules/apiserver.md#8-tables
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Field selectors: which fields of a kind can be selected by, and what is said about the others (section 7)."""
+"""Field selectors: which fields of a kind can be selected by, and what is said about the others.
+
+Rules: docs/rules/apiserver.md#7-field-selectors
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class FieldSelector:
 
 
 def parse_field_selector(kind: ServedKind, text: str) -> FieldSelector:
-    """Parse the ``fieldSelector`` of a request for objects of `kind` (section 7).
+    """Parse the ``fieldSelector`` of a request for objects of `kind`.
 
     Raises ApiError 400 in the reference's words if it can't be understood or names a field that can't be selected by.
     """

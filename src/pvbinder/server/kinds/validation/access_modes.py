@@ -20,5 +20,5 @@ def validate_access_modes(modes: Sequence[str], path: str) -> list[FieldError]:
 
 
 def shown_access_modes(modes: Sequence[str]) -> str:
-    """Shorten modes as kubectl shows them, without those that it doesn't know (section 8)."""
+    """Shorten modes as kubectl shows them, without those that it doesn't know."""
     return short_modes(mode for mode in modes if mode in ACCESS_MODES)

@@ -55,7 +55,7 @@ def _validate_class(spec: Json, path: str, field: str) -> list[FieldError]:
 
 
 def _validate_data_sources(spec: Json, path: str) -> list[FieldError]:
-    """VC-5, VC-6."""
+    """Check both data sources, and that they name the same object if both are set (VC-5, VC-6)."""
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
     errors: list[FieldError] = []
     if source is not None:

@@ -1,4 +1,7 @@
-"""Warnings of what still works but should not be used: annotations, node labels (sections 3 and 4, warnings)."""
+"""Warnings of what still works but should not be used: annotations, node labels.
+
+Rules: docs/rules/apiserver.md#3-persistentvolume, docs/rules/apiserver.md#4-persistentvolumeclaim
+"""
 
 from __future__ import annotations
 

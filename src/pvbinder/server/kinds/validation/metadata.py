@@ -1,4 +1,4 @@
-"""The rules of metadata, alike for every kind (apiserver.md OM-1 to OM-8).
+"""The rules of metadata, alike for every kind (OM-1 to OM-8).
 
 An update only looks again at what has changed: the rest was valid when it was stored.
 """
@@ -133,7 +133,7 @@ def _validate_finalizers(kind: ServedKind, finalizers: list[str] | None) -> list
 
 
 def _refuse_new_finalizers(new: list[str], old: list[str]) -> list[FieldError]:
-    """OM-5."""
+    """Refuse new finalizers on an object that is being deleted (OM-5)."""
     added = sorted(set(new) - set(old))
     if not added:
         return []

@@ -1,6 +1,8 @@
-"""The spec of a pod, in pods and in the templates of workloads (apiserver.md section 6).
+"""The spec of a pod, in pods and in the templates of workloads.
 
 What decides about volumes and scheduling is checked whole; of the rest, what makes a pod obviously unusable.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a status of a pod may say of its containers (docs/rules/apiserver.md section 6, Pod)."""
+"""What a status of a pod may say of its containers.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

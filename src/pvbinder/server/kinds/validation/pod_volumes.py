@@ -1,4 +1,7 @@
-"""The volumes of a pod: names, one source each, claims and templates of claims (apiserver.md section 6, Pod)."""
+"""The volumes of a pod: names, one source each, claims and templates of claims.
+
+Rules: docs/rules/apiserver.md#6-core-helpers
+"""
 
 from __future__ import annotations
 

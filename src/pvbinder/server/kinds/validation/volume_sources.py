@@ -71,7 +71,7 @@ def is_root(host_path: Json) -> bool:
 
 
 def validate_nfs(source: Json, path: str, _volume_name: str = "") -> list[FieldError]:
-    """PV-8."""
+    """Check an NFS export: a server and an absolute path (PV-8)."""
     errors = _require(source, path, "server", "path")
     value = source.get("path", "")
     if not posixpath.isabs(value):
@@ -80,7 +80,7 @@ def validate_nfs(source: Json, path: str, _volume_name: str = "") -> list[FieldE
 
 
 def _validate_local(source: Json, path: str, _volume_name: str) -> list[FieldError]:
-    """PV-9."""
+    """Check a local volume: a path without ``..`` (PV-9)."""
     value = source.get("path", "")
     if not value:
         return [required(f"{path}.path")]
@@ -122,7 +122,7 @@ def _validate_secret_reference(secret: Json, path: str) -> list[FieldError]:
 
 
 def validate_iscsi(source: Json, path: str, volume_name: str = "") -> list[FieldError]:
-    """PV-11."""
+    """Check an iSCSI target: portal, names, LUN and the secret of its sessions (PV-11)."""
     errors = _require(source, path, "targetPortal")
     iqn = source.get("iqn", "")
     if not iqn:
@@ -161,7 +161,7 @@ def validate_iscsi(source: Json, path: str, volume_name: str = "") -> list[Field
 
 
 def validate_fc(source: Json, path: str, _volume_name: str = "") -> list[FieldError]:
-    """PV-12."""
+    """Check a Fibre Channel volume: either WWNs with a LUN, or WWIDs (PV-12)."""
     names, ids = source.get("targetWWNs"), source.get("wwids")
     if not names and not ids:
         return [required(f"{path}.targetWWNs", "must specify either targetWWNs or wwids, but not both")]
