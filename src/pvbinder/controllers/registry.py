@@ -115,6 +115,18 @@ def _stateful_sets(context: ControllerContext) -> Controller:
     return StatefulSets(context)
 
 
+def _replica_sets(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.workloads.replica_sets import ReplicaSets
+
+    return ReplicaSets(context)
+
+
+def _deployments(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.workloads.deployments import Deployments
+
+    return Deployments(context)
+
+
 def _scheduler(context: ControllerContext) -> Controller:
     from pvbinder.controllers.scheduler import Scheduler
 
@@ -194,11 +206,18 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
         alias="statefulset",
         on_by_default=False,
     ),
+    ControllerDeclaration(
+        "deployment-controller", "deployment-controller", _deployments, alias="deployment", on_by_default=False
+    ),
+    ControllerDeclaration(
+        "replicaset-controller", "replicaset-controller", _replica_sets, alias="replicaset", on_by_default=False
+    ),
     ControllerDeclaration("scheduler", user="system:kube-scheduler", make=_scheduler, on_by_default=False),
     ControllerDeclaration("kubelet", user="kubelet", make=_kubelet, on_by_default=False),
 )
 
-SMALL: Final = frozenset({"statefulset-controller", "scheduler", "kubelet"})  # what makes a cluster out of nothing
+WORKLOADS: Final = frozenset({"statefulset-controller", "deployment-controller", "replicaset-controller"})
+SMALL: Final = WORKLOADS | {"scheduler", "kubelet"}  # what makes a cluster out of nothing
 
 # one that runs has its own
 OF_A_CLUSTER: Final = frozenset(
@@ -216,7 +235,7 @@ OF_A_CLUSTER: Final = frozenset(
 def with_small_cluster(
     known: Iterable[ControllerDeclaration] = CONTROLLERS,
 ) -> tuple[ControllerDeclaration, ...]:
-    """Return the declarations with the scheduler, the kubelet and the StatefulSet controller on by default."""
+    """Return the declarations with the scheduler, the kubelet and the controllers of workloads on by default."""
     return tuple(replace(one, on_by_default=True) if one.name in SMALL else one for one in known)
 
 
