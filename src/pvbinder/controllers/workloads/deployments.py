@@ -47,7 +47,7 @@ from pvbinder.rules.deployments import (
 
 EVENT_SOURCE: Final = "deployment-controller"
 DEPLOYMENTS: Final[Kind[Workload]] = Kind(RESOURCE, parse_workload)
-CONCURRENCY: Final = 5  # --concurrent-deployment-syncs
+CONCURRENT_SYNCS_MAX: Final = 5  # --concurrent-deployment-syncs
 
 log = logs.get(__name__)
 
@@ -67,7 +67,11 @@ class Deployments:
         self._pods_by_controller = self._pods.add_index("controller", _controllers_of)
         self._own = Dependents(self._client, self._deployments, self._replica_sets, self._wake)
         self._queue: WorkQueue[WorkloadKey] = WorkQueue(
-            "deployment", self._sync, concurrency=CONCURRENCY, failure_message="could not sync deployment"
+            "deployment",
+            self._sync,
+            history=context.informers.history,
+            concurrency=CONCURRENT_SYNCS_MAX,
+            failure_message="could not sync deployment",
         )
 
     def queues(self) -> Iterator[QueueStatistics]:

@@ -34,7 +34,7 @@ from pvbinder.rules.replica_sets import decide_replicas, replica_set_status, sec
 
 EVENT_SOURCE: Final = "replicaset-controller"
 REPLICA_SETS: Final[Kind[Workload]] = Kind(RESOURCE, parse_workload)
-CONCURRENCY: Final = 5  # --concurrent-replicaset-syncs
+CONCURRENT_SYNCS_MAX: Final = 5  # --concurrent-replicaset-syncs
 
 
 class ReplicaSets:
@@ -50,7 +50,11 @@ class ReplicaSets:
         self._control = PodControl(self._client, self._pods, context.recorder(EVENT_SOURCE))
         self._own = Dependents(self._client, self._sets, self._pods, self._wake)
         self._queue: WorkQueue[WorkloadKey] = WorkQueue(
-            "replicaset", self._sync, concurrency=CONCURRENCY, failure_message="could not sync replica set"
+            "replicaset",
+            self._sync,
+            history=context.informers.history,
+            concurrency=CONCURRENT_SYNCS_MAX,
+            failure_message="could not sync replica set",
         )
 
     def queues(self) -> Iterator[QueueStatistics]:
