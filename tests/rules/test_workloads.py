@@ -85,7 +85,7 @@ def on(node: str, created: str = "2026-03-01T10:00:00Z", cost: str = "0") -> dic
     return {"meta": meta, "spec": {"nodeName": node}}
 
 
-def test_pods_that_do_least_go_first() -> None:
+def test_replicas_2_pods_that_do_least_go_first() -> None:
     early, late = ready_since("2026-03-01T10:00:00Z"), ready_since("2026-03-01T11:00:00Z")
     in_order = [
         pod("without a node", meta={"creationTimestamp": "2026-03-01T09:00:00Z"}),
