@@ -1,4 +1,4 @@
-"""What an informer tells its handlers."""
+"""The changes that an informer tells its handlers: an object was added, updated or deleted."""
 
 from __future__ import annotations
 

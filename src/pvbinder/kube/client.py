@@ -1,8 +1,8 @@
 """Typed requests to an API server: the same few verbs for every kind, because a kind is described by data.
 
 CLIENT-1  A refusal is an `ApiFailure`, no answer is a `ConnectionFailed`; nothing else is raised by a request.
-CLIENT-2  Reads are repeated when the failure is transient; a write is repeated only when it surely was not carried
-          out: the server said 429, or the request never left. Of a write whose outcome is unknown the caller judges.
+CLIENT-2  Reads are repeated when the failure is transient; a write is repeated only when it surely was not carried out:
+          the server said 429, or the request never left. After a write whose outcome is unknown, the caller decides.
 CLIENT-3  Every repetition is bounded (`Retries.attempts`), jittered, and not earlier than `Retry-After` asks for.
 CLIENT-4  Each request that is sent is counted, repetitions too (`statistics()`), so that tests can count writes.
 CLIENT-5  A list of any length is read page by page; an expired continue token ends with the `ApiFailure` 410.
@@ -11,8 +11,8 @@ CLIENT-6  An object that makes no view, or is too large for a line of a watch (L
 CLIENT-7  Success isn't believed blindly: an answer, a list or an event of another kind, and a read that brings another
           object, is a failure like any other (DOCUMENTS-1, DOCUMENTS-2).
 
-Not promised: that an object in an answer is newer than what a cache has (`Informer.put` decides that).
-Call it from the loop's thread, from as many tasks as you like.
+Not promised: an object in an answer may be older than the one in a cache (`Informer.put` compares them). Call it from
+the loop's thread, from as many tasks as you like.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ JSON_ONLY = "application/json"
 ONE_AS_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 LIST_AS_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 PAGE_OBJECTS_MAX = 500
-UNREADABLE = (msgspec.MsgspecError, ValueError, PvbinderError)  # what parsing a document may raise
+UNREADABLE = (msgspec.MsgspecError, ValueError, PvbinderError)  # the errors of parsing a document
 
 
 class KubernetesObject(Protocol):
-    """What the line must know of a view: who it is, which revision, and the object's own JSON."""
+    """The parts of a view that requests need: its key, its revision, and the object's own JSON."""
 
     @property
     def key(self) -> str: ...  # "namespace/name" or "name"
@@ -183,7 +183,7 @@ class Client:
         self._counts = _Counts()
 
     def statistics(self) -> ClientStatistics:
-        """What was asked so far (CLIENT-4)."""
+        """The number of requests sent so far (CLIENT-4)."""
         counts = self._counts
         return ClientStatistics(
             requests=dict(counts.requests),
@@ -211,7 +211,7 @@ class Client:
         field_selector: str = "",
         limit: int = PAGE_OBJECTS_MAX,
     ) -> AsyncIterator[Page[T]]:
-        """Read a list page by page (CLIENT-5); the loop gets a turn after each `limit` objects, whatever came."""
+        """Read a list page by page (CLIENT-5); the loop gets a turn after each `limit` objects."""
         query = _selection(label_selector, field_selector)
         if limit:
             query["limit"] = str(limit)
@@ -351,7 +351,7 @@ class Client:
     async def request(self, verb: Verb, resource: Resource, request: Request, subresource: str | None = None) -> Answer:
         """Send `request`, repeat it where that is safe (CLIENT-2), and return the answer if it is a success.
 
-        For what the typed verbs don't cover: discovery, other subresources, answers that are no object of the kind.
+        It serves the requests that have no typed verb: discovery, other subresources, answers that are no object.
         """
         counted = (verb, f"{resource.qualified}/{subresource}" if subresource else resource.qualified)
         is_read = request.method == "GET"
@@ -422,7 +422,7 @@ def _view(kind: Kind[T], answer: Answer, *, any_kind: bool = False) -> T:
 
 
 def _parse_all(kind: Kind[T], found: list[msgspec.Raw]) -> tuple[tuple[T, ...], tuple[Unreadable, ...]]:
-    """Views of all documents but those that make none: one broken object must not hide the others."""
+    """Return the views of all documents that can be read, and the broken ones apart: one hides no other."""
     views: list[T] = []
     broken: list[Unreadable] = []
     for document in found:
@@ -489,7 +489,7 @@ def read_line(kind: Kind[T], line: bytes) -> WatchEvent[T] | None:
 
 
 def _cut_event(kind: Kind[T], line: CutLine) -> WatchEvent[T]:
-    """What the beginning of a line that is too long says (CLIENT-6)."""
+    """Return the event that the beginning of a too long line tells (CLIENT-6)."""
     event = event_of(line)
     if event is None:
         raise ConnectionFailed(f"the watch of {kind.resource.qualified} sent a long line that is no event of an object")

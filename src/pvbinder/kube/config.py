@@ -1,9 +1,10 @@
-"""Where the API server is and who we are to it: kubeconfig files, or the service account of the pod we run in.
+"""The address of the API server and our credentials: from kubeconfig files, or the pod's service account.
 
 CONFIG-1  Files are found as kubectl finds them: `--kubeconfig`, else each file in ``KUBECONFIG`` (the first to name a
           thing wins, missing files are passed over), else ``~/.kube/config``; without any, the pod's service account.
 CONFIG-2  Paths inside a file are relative to that file.
-CONFIG-3  What can't work is refused here, with the file, the field and a way out: no connection is tried first.
+CONFIG-3  A configuration that can't work is refused here, with the file, the field and a way out, before any connection
+          is tried.
 CONFIG-4  No message holds a token, a key or a password.
 """
 

@@ -1,9 +1,9 @@
-"""Who we are to an API server, request by request: tokens that change and certificates that programs give.
+"""The credentials of each request: tokens that change, and certificates from programs.
 
 CREDENTIALS-1  A token file is read again when it is a minute old, so that a rotated token is used in time.
-CREDENTIALS-2  An exec plugin runs at the first need, again when what it gave has expired, and again after a 401; one at
-               a time, and never longer than a minute.
-CREDENTIALS-3  No message and no log line holds a token or what a program wrote to stdout.
+CREDENTIALS-2  An exec plugin runs at the first need, again when its credentials have expired, and again after a 401;
+               one at a time, and never longer than a minute.
+CREDENTIALS-3  No message and no log line holds a token, or a program's output.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from pvbinder.model.json import Json, encode
 TOKEN_FILE_SECONDS = 60.0
 TOKEN_BYTES_MAX = 1 << 20
 EXEC_SECONDS = 60.0
-EXPIRES_EARLY_SECONDS = 10.0  # what expires so soon counts as expired: a request takes a while, too
+EXPIRES_EARLY_SECONDS = 10.0  # credentials that expire so soon count as expired: a request takes a while, too
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What goes with a request: a bearer token, a client certificate, both or none."""
+    """The credentials of a request: a bearer token, a client certificate, both or none."""
 
     token: str = field(default="", repr=False)
     certificate: bytes | None = None
@@ -70,7 +70,7 @@ class CredentialSource:
 
     @property
     def fixed(self) -> Credentials:
-        """What the configuration itself holds."""
+        """The credentials that the configuration itself holds."""
         return self._fixed
 
     async def get(self) -> Credentials:

@@ -1,6 +1,6 @@
-"""What an API server serves: every kind with its verbs, as its discovery documents tell.
+"""The kinds that an API server serves, with their verbs, as its discovery documents tell.
 
-DISCOVERY-1  Each kind is told once: in the version that its group prefers, among those that have it.
+DISCOVERY-1  Each kind is listed once: in the preferred version of its group, or the next one that has the kind.
 DISCOVERY-2  Two requests where the server has aggregated discovery, else two and one for each group and version.
 DISCOVERY-3  A group that doesn't answer hides no other: it is named in `missing`.
 DISCOVERY-4  An answer that is no discovery document, or that tells of no kind at all, is a failure: to believe it would
@@ -21,12 +21,12 @@ from pvbinder.model.json import Json, decode
 from pvbinder.model.resources import Resource
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
-_DOCUMENTS = Resource("", "", "APIGroupDiscoveryList", "discovery", False)  # what the requests are counted as
+_DOCUMENTS = Resource("", "", "APIGroupDiscoveryList", "discovery", False)  # to count the requests
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A kind that a server serves, and what can be done with it."""
+    """A kind that a server serves, and its verbs."""
 
     resource: Resource
     verbs: frozenset[str]

@@ -1,12 +1,11 @@
-"""What came, checked before it is believed: a document of another kind is no answer to what was asked.
+"""Answers, checked before they are believed: a document of another kind is no answer to the question.
 
 DOCUMENTS-1  A list is refused when it says that it is one of another kind, when it has no items at all (an empty list
              of them is fine), when it is cut off, and when one of its items says that it is of another kind.
 DOCUMENTS-2  A single object is refused when it says that it is of another kind. One that says nothing is believed:
              items of a list don't carry their kind.
 
-The generic ``List``, and for groups of custom kinds whatever name their definition gives lists, count as lists of the
-kind.
+The generic ``List`` counts as a list of the kind; so does, in groups of custom kinds, any name of a list.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from pvbinder.model.resources import Resource
 METADATA_VERSION: Final = "meta.k8s.io/v1"
 
 
-class ForeignDocument(PvbinderError):  # noqa: N818  (says what came)
+class ForeignDocument(PvbinderError):  # noqa: N818 (says which answer came)
     """The document is no list, or not of the kind that was asked for."""
 
 
 class ListMeta(msgspec.Struct, rename="camel"):
-    """What the metadata of a list tell."""
+    """The metadata of a list."""
 
     resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
@@ -42,7 +41,7 @@ class ListBody(msgspec.Struct, rename="camel"):
 
 
 class MetadataRead(msgspec.Struct, rename="camel"):
-    """Who an object is."""
+    """The metadata that tell one object from another."""
 
     name: str = ""
     namespace: str = ""
@@ -107,7 +106,7 @@ def check_object(resource: Resource, document: bytes, *, as_metadata: bool = Fal
     try:
         head = _heads.decode(document)
     except _BROKEN:
-        return  # whoever parses it says what is wrong
+        return  # the parser says what is wrong
     if head.kind is None or (head.kind == resource.kind and head.api_version in (None, resource.api_version)):
         return
     if as_metadata and (head.kind, head.api_version) == ("PartialObjectMetadata", METADATA_VERSION):
@@ -116,7 +115,7 @@ def check_object(resource: Resource, document: bytes, *, as_metadata: bool = Fal
 
 
 def read_metadata(document: bytes) -> MetadataRead:
-    """Who the object is, as far as it can be read."""
+    """Return the object's name, namespace and revision, as far as they can be read."""
     try:
         return _metadata.decode(document).metadata
     except _BROKEN:

@@ -1,10 +1,10 @@
-"""What can go wrong on the line to an API server, decided once, here at the edge.
+"""The failures of a request to an API server, told apart once, here at the edge.
 
 Two errors, because there are two things a caller must know:
 
 - `ConnectionFailed`: no answer came. It is always transient; whether a write happened is unknown unless `request_sent`
   is False. A caller of a write must look before it writes again (optimistic locking does that for a PUT).
-- `ApiFailure`: the server answered, and it said no. What kind of no is read off its properties; nobody else looks at
+- `ApiFailure`: the server answered, and it said no. Its properties say which refusal it is; no other module looks at
   status codes or compares reasons.
 
 ERRORS-1  A 404 counts as "not found" only when it is a Kubernetes `Status` with that reason: the 404 page of a proxy,
@@ -106,7 +106,7 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
     def is_not_found(self) -> bool:
         """The API server itself says that the object, its parent or its kind is not there (ERRORS-1).
 
-        Enough for what may be done again or comes to nothing; before anything irreversible ask `kube.proof`.
+        This is enough before a step that can be repeated; before anything irreversible ask `kube.proof`.
         """
         return self.status == 404 and self.reason == "NotFound"
 
@@ -161,7 +161,7 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
 
     @property
     def is_unauthorized(self) -> bool:
-        """The server doesn't know who we are."""
+        """The server doesn't accept our credentials."""
         return self.status == 401
 
     @property
@@ -182,7 +182,7 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
 
 
 def seconds(text: object) -> float | None:
-    """A number of seconds as `Retry-After` has it; None for what is absent, no number, or negative."""
+    """A number of seconds as `Retry-After` has it; None for an absent, malformed or negative one."""
     try:
         number = float(text)  # type: ignore[arg-type]
     except (TypeError, ValueError):

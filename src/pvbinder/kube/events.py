@@ -1,10 +1,10 @@
 """Events about objects, as people see them with ``kubectl describe``.
 
-RECORDER-1  `event()` never waits and never fails: it queues at most 1000 events and drops what comes on top.
+RECORDER-1  `event()` never waits and never fails: it queues at most 1000 events and drops the others.
 RECORDER-2  The same event again (source, object, type, reason, message) is a patch of the first one: count and time.
 RECORDER-3  After 10 different messages with the same source, object, type and reason within 600 s the next ones become
             one event whose message begins with ``(combined from similar events): ``.
-RECORDER-4  Per source, object and type 25 events at once, then one every 300 s; what is above that is only counted.
+RECORDER-4  Per source, object and type 25 events at once, then one every 300 s; events above that are only counted.
 RECORDER-5  An event that the server can't take now is tried 12 times, 10 s apart (the first pause is a random part of
             that), then dropped. One that it refuses is dropped at once: an event is never worth more.
 RECORDER-6  Events about one object are written in the order in which they happened.
@@ -69,7 +69,7 @@ class Subject:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What tells this object from others: a new revision of it is still the same."""
+        """The fields that tell this object from others: a new revision of it is still the same object."""
         return (self.resource.api_version, self.resource.kind, self.namespace, self.name, self.uid, self.field_path)
 
     def reference(self) -> Json:
@@ -131,7 +131,7 @@ class _Similar:
 
 @dataclass(slots=True)
 class _Written:
-    """An event that is there already: how often it happened, and how to address it."""
+    """An event that is written already, its count and its address."""
 
     count: int
     name: str = ""
@@ -268,7 +268,7 @@ class EventRecorder:
 
     def _passes_spam_filter(self, happening: Happening) -> bool:
         """Whether the event may be written (RECORDER-4)."""
-        key = (happening.subject.identity[:-1], happening.type)  # of the whole object, whatever part it was
+        key = (happening.subject.identity[:-1], happening.type)  # of the whole object, not of a part
         bucket = self._spam.get(key)
         if bucket is None:
             bucket = TokenBucket(SPAM_EVENTS_PER_SECOND, SPAM_BURST_EVENTS)

@@ -1,17 +1,18 @@
 """A list as evidence: that nothing refers to an object, that a namespace has no objects of a kind left.
 
-What was not in a list is believed only of a list that deserves it, because finalizers, dependents and whole namespaces
-go on the strength of it.
+On the strength of such a list, finalizers, dependents and whole namespaces are removed. So the absence of an object is
+believed only of a list that has been checked.
 
-EVIDENCE-1  A list counts only as what it is: answered 200, of this very kind (or of its metadata, where they were
+EVIDENCE-1  A list counts only if it is complete: answered 200, of this very kind (or of its metadata, where they were
             asked for), with its items and a revision, read page by page to its end. An object in it that can't be read
             makes it doubtful: it may be the one that matters.
-EVIDENCE-2  A list that is older than what the caller knows of already proves nothing.
-EVIDENCE-3  It must agree with the cache: what the cache has and the list has not is waited for, then asked for one by
-            one. Each must be denied by name; one that is there shows that the list is false.
+EVIDENCE-2  A list that is older than the caller's own knowledge proves nothing.
+EVIDENCE-3  It must agree with the cache: for an object of the cache that isn't in the list, the cache gets time to
+            catch up, then the server is asked by name. It must deny each; one that is there shows that the list is
+            false.
 
-Whatever fails raises `DoubtfulList`, or what the request raised: keep everything, say so, ask again later. That a list
-has more than the cache is no contradiction: the list is then the better witness.
+A failure raises `DoubtfulList`, or the error of the request: keep everything, say so, ask again later. A list that has
+more than the cache is no contradiction: it is the better witness.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ T = TypeVar("T", bound=KubernetesObject)
 T_co = TypeVar("T_co", bound=KubernetesObject, covariant=True)
 
 METADATA_LIST: Final = ("PartialObjectMetadataList", "meta.k8s.io/v1")
-CATCH_UP_SECONDS: Final = (0.0, 0.01, 0.03, 0.1, 0.3, 0.6)  # what a cache usually needs is the first few
+CATCH_UP_SECONDS: Final = (0.0, 0.01, 0.03, 0.1, 0.3, 0.6)  # usually the first few are enough for a cache
 ASKED_ONE_BY_ONE_MAX: Final = 20  # objects that only the cache has; more are not explained by a cache that is late
 
 
 class DoubtfulList(PvbinderError):  # noqa: N818  (an answer that proves nothing)
-    """A list came that proves nothing about what isn't in it."""
+    """The list proves nothing about the objects that aren't in it."""
 
 
 class WholeList(Struct, Generic[T_co], frozen=True):

@@ -1,14 +1,14 @@
 """The line to an API server over HTTP(S): one pool of connections, TLS, credentials with each request.
 
-WIRE-1  A failure is `ConnectionFailed`, whatever the library raised; `request_sent` is False only when no connection
-        could be made, so that no write is ever repeated by chance (the library's own repetition is switched off).
-WIRE-2  Every wait is bounded: connecting by 10 s, an answer by a minute, a watch by the time it was asked for.
+WIRE-1  Every failure of the library becomes a `ConnectionFailed`; `request_sent` is False only when no connection could
+        be made, so that no write is ever repeated by chance (the library's own repetition is switched off).
+WIRE-2  Every wait is bounded: connecting by 10 s, an answer by a minute, a watch by its own timeout.
 WIRE-3  A 401 is tried once more with fresh credentials, where they can change.
 WIRE-4  Lines of a watch may be as long as objects are; memory stays bounded (LINES-2).
-WIRE-5  Server names and certificates are verified unless the configuration says otherwise in so many words.
+WIRE-5  Server names and certificates are verified unless the configuration turns that off by name.
 WIRE-6  A proxy is taken from the kubeconfig, else from the environment (``HTTPS_PROXY``, ``NO_PROXY``) as kubectl does,
         but never for this machine itself.
-WIRE-7  A connection whose other side is gone without a word breaks within about a minute: TCP asks every 10 s.
+WIRE-7  A connection whose peer has vanished breaks within about a minute: TCP asks every 10 s.
 
 Construct it, then `async with` it: certificates that can't be used are a `ConfigError` then, and the pool is closed at
 the end.
@@ -204,7 +204,7 @@ def probed_socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 def connection_failed(server: str, request: Request, error: Exception) -> ConnectionFailed:
-    """Say what `error` of the library means for whoever made `request` (WIRE-1)."""
+    """Return the failure that the caller of `request` sees for an `error` of the library (WIRE-1)."""
     tried = f"{request.method} {request.path} at {server}"
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():

@@ -2,7 +2,7 @@
 
 IN_PROCESS-1  A request goes through the very dispatcher that the listener uses: authorisation, admission and validation
               included, as the `user` that the transport was made for.
-IN_PROCESS-2  The stream of a watch is closed when its context is left, whoever ends it.
+IN_PROCESS-2  The stream of a watch is closed when its context is left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ USER_AGENT = "pvbinder"
 
 
 class HandlesRequests(Protocol):
-    """What we need of a dispatcher."""
+    """The part of the dispatcher that the transport calls."""
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answer `request`."""

@@ -3,27 +3,29 @@
 INFORMER-1  Never backwards: an older revision of an object never replaces a newer one (B-10), unless the server itself
             went back (a restored backup): then its list is believed as it is, here and in all caches of the process
             (`kube.history`).
-INFORMER-2  Own writes count: after `put(answer)` readers see that answer or something newer, echo or not.
-INFORMER-3  No ghosts: what was deleted while the watch was down is reported as deleted after the next list, and a late
-            answer to a write doesn't bring back what the watch has already seen go.
+INFORMER-2  Own writes count: after `put(answer)` readers see that answer or a newer state, even before the watch has
+            shown it.
+INFORMER-3  No ghosts: an object that was deleted while the watch was down is reported as deleted after the next list,
+            and a late answer to a write doesn't bring back an object whose deletion the watch has shown.
 INFORMER-4  Told once: handlers hear of each state at most once; the echo of an own write is silent.
 INFORMER-5  Cache first: when a handler is called, the cache and its indexes hold that state already.
 INFORMER-6  Another object of the same name (other UID) is reported as one deleted and one added.
 INFORMER-7  One broken object hides no other: it is logged and counted, and the last readable state stays.
-INFORMER-8  It survives the server: a broken watch goes on from its revision; one that has expired (410), that the
-            server is behind (504, as after a restored backup) or that goes back itself lists anew; every failure in a
-            row doubles a jittered wait, from under a second to 30, or to 5 where somebody answers, but not as asked.
-            Watches that end at once count as failures; with news in each of them the wait stays at a second.
-INFORMER-9  The loop gets its turn: long lists and bursts of events are taken in by pieces.
+INFORMER-8  It survives the server: a broken watch goes on from its revision; an expired revision (410), one that the
+            server hasn't reached (504, as after a restored backup) and a watch that goes back lead to a new list. Every
+            failure in a row doubles a jittered wait, from under a second to 30, or to 5 where a server answers, but
+            with something else. Watches that end at once count as failures; with news in each of them the wait stays at
+            a second.
+INFORMER-9  The loop gets its turn: long lists and bursts of events are taken in piece by piece.
 INFORMER-10 An idle kind costs no request but the renewal of its watch every 5 to 10 minutes; from a server that never
             sends a bookmark, every 2.5 minutes.
 INFORMER-11 A failed list empties nothing, and a 404 is a failure like any other. Only a custom kind can be without
             objects because it isn't served: when it never was, or when discovery shows that its definition is gone. It
             is looked for again within a minute.
 INFORMER-12 A list is checked: one of another kind, without revision or cut off is a failed list; one that is older than
-            what was seen, or that suddenly has nothing, is believed only if a second one says the same.
-INFORMER-13 A watch in which nothing comes for 2.5 minutes, not even a bookmark, is dead: it goes on from its revision.
-INFORMER-14 What was read live counts: `correct(object)` takes it in, and a cache that should have had it lists anew.
+            the cache, or suddenly empty, is believed only if a second list says the same.
+INFORMER-13 A watch without a line for 2.5 minutes, not even a bookmark, is dead: it goes on from its revision.
+INFORMER-14 A live read counts: `correct(object)` takes the object in, and a cache that should have had it lists anew.
 
 Not promised: that every state is seen, nor any order between two objects; nor that an object put in by hand matches
 the informer's selectors. Handlers must be quick, must not wait and must not raise: they enqueue a key. Nobody changes
@@ -57,16 +59,16 @@ T = TypeVar("T", bound=KubernetesObject)
 ChangeHandler: TypeAlias = Callable[[Change[T]], None]
 
 SHORTEST_WATCH_SECONDS = 300  # then twice as long at most, at random, so that watches don't end together
-SILENCE_SECONDS = 150.0  # servers send a bookmark a minute: after two that didn't come, nothing will
+SILENCE_SECONDS = 150.0  # servers send a bookmark a minute: two are missing by then
 GRACE_SECONDS = 30.0  # how long after its time the server may still end a watch before we do
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
 LONGEST_WAIT_ANSWERED_SECONDS = 5.0  # where the line works and somebody else seems to answer
-SEEK_SECONDS = 30.0  # then twice as long at most: how often a kind that isn't served is looked for
+SEEK_SECONDS = 30.0  # then at most twice as long: the pause between two looks for a kind that isn't served
 EVENTS_PER_TURN = 100
-HEARD_STEP_SECONDS = 1.0  # that something came is noted this often, not with each event of a burst
-HEALTHY_WATCH_SECONDS = 1.0  # one that lived as long counts as a success, event or not
-FAILURES_WITH_NEWS_MAX = 2  # whoever tells something in each short watch is asked again within a second
+HEARD_STEP_SECONDS = 1.0  # the time of the last line is noted this often, not with each event of a burst
+HEALTHY_WATCH_SECONDS = 1.0  # a watch that lived as long counts as a success, even without an event
+FAILURES_WITH_NEWS_MAX = 2  # a server that has news in each short watch is asked again within a second
 
 log = logs.get(__name__)
 
@@ -152,7 +154,7 @@ class Informer(Generic[T]):
         await self._synced.wait()
 
     def statistics(self) -> InformerStatistics:
-        """What it holds and has been through."""
+        """The number of objects, and of everything that has happened so far."""
         counts = {name: getattr(self._counts, name) for name in Counts.__slots__}
         return InformerStatistics(
             objects=len(self._objects),
@@ -183,7 +185,7 @@ class Informer(Generic[T]):
     def put(self, seen: T) -> bool:
         """Take in the answer to our own write (INFORMER-2); False if it is old news (INFORMER-1, INFORMER-3)."""
         if seen.key not in self._objects and revision_of(seen) <= self._highest:
-            self._counts.stale += 1  # the watch is past this write: what it wrote has been deleted since
+            self._counts.stale += 1  # the watch is past this write: the object has been deleted since
             return False
         return self._take(seen)
 
@@ -234,7 +236,7 @@ class Informer(Generic[T]):
             if problem is None and failures == 1:
                 continue
             if self._must_list and not listed_now:
-                continue  # expired: to list is what helps, unless we just did
+                continue  # expired: only a list helps, unless we just made one
             wait_seconds = self._wait_seconds(failures, problem)
             log.warning(
                 "watch interrupted",
@@ -325,7 +327,7 @@ class Informer(Generic[T]):
             log.debug("cache filled", resource=self.kind.resource.qualified, objects=len(self._objects))
 
     def _missing_from(self, listed: set[str], revision: int) -> list[str]:
-        """The keys of what was here before a list of `revision` and isn't in it."""
+        """Return the keys of the objects that were here before a list of `revision` and aren't in it."""
         anew = self._history_began_anew
         return [
             key for key, one in self._objects.items() if key not in listed and (anew or revision_of(one) <= revision)

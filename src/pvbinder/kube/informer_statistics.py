@@ -1,4 +1,4 @@
-"""What informers count, and how it is shown."""
+"""The numbers that an informer counts, and the values that it shows of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class InformerStatistics:
-    """What one informer holds and has been through."""
+    """The state of one informer, and the number of everything that happened to it."""
 
     objects: int
     has_synced: bool
@@ -15,8 +15,8 @@ class InformerStatistics:
     lists: int
     watches: int
     events: int
-    echoes: int  # states that we had already, from our own writes
-    stale: int  # states older than what we had
+    echoes: int  # states that the cache had already, from our own writes
+    stale: int  # states older than the one in the cache
     expired: int  # 410, and 504 of a server that is behind
     failures: int  # of lists and watches, in total
     unreadable: int
@@ -24,7 +24,7 @@ class InformerStatistics:
 
 @dataclass(slots=True)
 class Counts:
-    """What an informer counts."""
+    """The counters of an informer."""
 
     lists: int = 0
     watches: int = 0

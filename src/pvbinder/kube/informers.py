@@ -37,7 +37,7 @@ class Informers:
         return informer  # type: ignore[return-value]
 
     def any_of(self, kind: Kind[T]) -> Informer[KubernetesObject]:
-        """The informer of the resource of `kind`, whatever views it makes; as `kind` says if there is none yet."""
+        """The informer of the resource of `kind`, whichever views it makes; as `kind` says if there is none yet."""
         if kind.resource not in self._informers:
             self.of(kind)
         return self._informers[kind.resource]

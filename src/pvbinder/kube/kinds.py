@@ -1,6 +1,6 @@
 """The kinds that our controllers read, each with the function that makes its view.
 
-`metadata_of` and `Metadata` serve whoever needs no more of an object than its metadata, whatever its kind.
+`metadata_of` and `Metadata` are for callers that need only the metadata of an object, of any kind.
 """
 
 from __future__ import annotations

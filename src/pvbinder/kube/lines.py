@@ -1,8 +1,8 @@
 """Chunks of a stream put together to lines, bounded.
 
-LINES-1  Each line comes once and whole, whatever the chunks; a last line without an end is a broken stream.
+LINES-1  Each line comes once and whole, however the chunks are cut; a last line without an end is a broken stream.
 LINES-2  Of a line longer than `LINE_BYTES_MAX` bytes only the beginning comes, as a `CutLine`: memory stays bounded,
-         and the lines after it come as ever. Who reads them decides what to make of it.
+         and the lines after it come as usual. The caller decides about a `CutLine`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CutLine(bytes):
 
 @dataclass(frozen=True, slots=True)
 class CutEvent:
-    """What the beginning of a watch's line says; a `key` of "" means that the name was cut off."""
+    """The event that the beginning of a watch's line tells; a `key` of "" means that the name was cut off."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED"]
     key: str

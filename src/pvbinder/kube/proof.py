@@ -1,16 +1,16 @@
 """Whether an object is gone, proven: absence of an answer is never taken for absence of the object.
 
-PROOF-1  `Gone` needs two answers in one breath: a read that is refused with a Kubernetes `Status`, reason NotFound,
-         whose details name this very resource and name (or that shows another object under the name), and a list of
-         this very kind, with a revision, in which the object isn't.
-PROOF-2  Whatever else comes is `Unproven`: a 404 of a proxy, of an aggregator or about another kind, any other refusal,
-         no answer, a list of another kind, without items or revision, cut off, of a larger selection, or older than
-         what the caller knows of the kind.
-PROOF-3  `Present` is the object itself, read live: right kind, name and namespace, and the uid that was asked for.
+PROOF-1  `Gone` needs two answers, one directly after the other: a read that is refused with a Kubernetes `Status`,
+         reason NotFound, whose details name this very resource and name (or that shows another object under the name),
+         and a list of this very kind, with a revision, in which the object isn't.
+PROOF-2  Any other answer is `Unproven`: a 404 of a proxy, of an aggregator or about another kind, any other refusal, no
+         answer, a list of another kind, without items or revision, cut off, of a larger selection, or older than the
+         caller's own knowledge of the kind.
+PROOF-3  `Present` is the object itself, read live: the right kind, name and namespace, and the uid of the question.
 
-A kind that isn't served proves nothing about its objects: its API may only be unplugged. Not promised: that the answer
-still holds after the next `await`. An object that was seen with its uid since is proof of the contrary, so a caller
-asks its cache again. Call it from the loop's thread, directly before what can't be undone.
+A kind that isn't served proves nothing about its objects: its API may be switched off for a while. Not promised: that
+the answer still holds after the next `await`. An object that was seen with its uid since is proof of the contrary, so a
+caller asks its cache again. Call it from the loop's thread, directly before the step that can't be undone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pvbinder.model.resources import Resource
 T = TypeVar("T", bound=KubernetesObject)
 T_co = TypeVar("T_co", bound=KubernetesObject, covariant=True)
 
-LIST_LIMIT = "2"  # more than one object of a name can't be: what comes with more is no answer to our question
+LIST_LIMIT = "2"  # there is only one object of a name: an answer with more isn't one to our question
 
 
 class Gone(Struct, frozen=True):
@@ -114,7 +114,7 @@ def described(resource: Resource, name: str, namespace: str = "") -> str:
 
 
 def _read(kind: Kind[T], answer: Answer, name: str, namespace: str, uid: str) -> Present[T] | Unproven | None:
-    """What a successful read says; None: there is another object of this name, if the server answers for the kind."""
+    """Judge a successful read; None: there is another object of this name, if the server answers for the kind."""
     resource = kind.resource
     what = described(resource, name, namespace)
     try:

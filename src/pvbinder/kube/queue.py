@@ -6,8 +6,8 @@ QUEUE-2  Nothing is lost: a key added while it is being worked on is worked on a
 QUEUE-3  At most `concurrency` keys are in work at once; the others wait in the order in which they came.
 QUEUE-4  A failed key comes back, without limit: after the longer of its own exponential back-off and the turn that the
          queue's token bucket gives (B-5). Success forgets the back-off.
-QUEUE-5  Here is the boundary: whatever `work` raises is logged and requeued, and never reaches other keys.
-QUEUE-6  A cancelled queue cancels what is in work; `run()` returns when that has ended.
+QUEUE-5  Here is the boundary: an error of `work` is logged, its key is requeued, and other keys never see it.
+QUEUE-6  A cancelled queue cancels the work under way; `run()` returns when it has ended.
 QUEUE-7  An empty queue costs nothing: no timer, no polling.
 QUEUE-8  No key is worked on while the caches tell of two histories of the server (HISTORY-2).
 
@@ -158,7 +158,7 @@ class WorkQueue(Generic[K]):
         self._ready: deque[K] = deque()
         self._dirty: dict[K, float] = {}  # to be worked on -> since when
         self._in_work: dict[K, float] = {}  # -> since when
-        self._delayed: dict[K, tuple[float, asyncio.TimerHandle]] = {}  # -> when it comes, and what brings it
+        self._delayed: dict[K, tuple[float, asyncio.TimerHandle]] = {}  # -> its time, and its timer
         self._idle_workers: deque[asyncio.Future[None]] = deque()
         self._settled: list[asyncio.Future[None]] = []
         self._adds = self._retries = self._failures = 0
@@ -199,7 +199,7 @@ class WorkQueue(Generic[K]):
         self.add_after(key, self._limiter.delay(key, _now()))
 
     def give_up(self, key: K) -> None:
-        """Forget the failures and the delay of `key`: what it waited for means nothing any more."""
+        """Forget the failures and the delay of `key`: the reason for waiting is gone."""
         self._limiter.forget(key)
         delayed = self._delayed.pop(key, None)
         if delayed is not None:

@@ -3,7 +3,7 @@
 SERVED-1  "Nowhere" is said only of answers that are discovery documents: the list of all groups, and the resources of
           each version of the kind's group that it names. Any other answer, or none, is a no.
 
-The core group has no entry in that list: what is in it is always served.
+The core group has no entry in that list: its kinds are always served.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.transport import Request
 from pvbinder.model.resources import Resource
 
-_DOCUMENTS = Resource("", "", "APIGroupList", "discovery", False)  # what the requests are counted as
+_DOCUMENTS = Resource("", "", "APIGroupList", "discovery", False)  # to count the requests
 
 
 class _Version(msgspec.Struct, rename="camel"):

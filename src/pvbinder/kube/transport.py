@@ -24,7 +24,7 @@ class Request(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What came back, whatever its status."""
+    """The answer to a request, of any status."""
 
     status: int
     body: bytes

@@ -7,13 +7,13 @@ from typing import Final
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-DURATION_SECONDS_MAX: Final = (2**63 - 1) / 1e9  # what the reference can count, 292 years
+DURATION_SECONDS_MAX: Final = (2**63 - 1) / 1e9  # as much as the reference can count: 292 years
 
 
 def parse_duration(text: str) -> float:
     """Return the seconds that a Go duration means: ``15s``, ``1m30s``, ``500ms``; ``0`` needs no unit.
 
-    Raises ValueError for anything else, and for what is too long.
+    Raises ValueError for anything else, and for a duration that is too long.
     """
     sign, body = (-1.0, text[1:]) if text.startswith("-") else (1.0, text.removeprefix("+"))
     if body == "0":

@@ -1,7 +1,7 @@
 """The one root of all errors that pvbinder raises on purpose.
 
-Subclasses live in the room that raises them, are named for what was tried, and never inherit from a library's error:
-wrap it at the edge, chained with ``from``. A "no" from the rules is a value, not an exception.
+Subclasses live in the room that raises them, are named for the action that failed, and never inherit from a library's
+error: wrap it at the edge, chained with ``from``. A "no" from the rules is a value, not an exception.
 """
 
 from __future__ import annotations

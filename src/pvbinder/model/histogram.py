@@ -1,4 +1,4 @@
-"""Counted durations: what a part measures while it works, and what metrics make of it when somebody asks."""
+"""Counted durations: a part measures them while it works, and metrics read them when they are asked for."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ class Histogram:
         self._buckets[bisect_left(self._bounds, seconds)] += 1
 
     def value(self) -> Durations:
-        """What was counted so far."""
+        """The durations counted so far."""
         return Durations(self._bounds, tuple(self._buckets[:-1]), self._count, self._seconds)

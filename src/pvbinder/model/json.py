@@ -1,4 +1,4 @@
-"""JSON documents as they go over the wire: what a write starts from and ends as.
+"""JSON documents as they go over the wire: a write starts from one and ends as one.
 
 Views (`model.objects`) are for reading. A write starts from the object's own bytes, changes what is needed and encodes
 again, so that no field is lost that we don't know.

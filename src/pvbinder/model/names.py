@@ -40,7 +40,7 @@ HOST_PATH_PLUGIN: Final = "kubernetes.io/host-path"
 NFS_PLUGIN: Final = "kubernetes.io/nfs"
 CSI_PLUGIN: Final = "kubernetes.io/csi"
 
-# Controllers: names, aliases and who they are to the API server (B-1, B-2)
+# Controllers: names, aliases and user agents (B-1, B-2)
 BINDER_CONTROLLER: Final = "persistentvolume-binder-controller"
 BINDER_ALIAS: Final = "persistentvolume-binder"
 BINDER_USER_AGENT: Final = "persistent-volume-binder"

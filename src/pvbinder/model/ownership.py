@@ -1,4 +1,4 @@
-"""Any object, seen as an owner or as owned: what deleting dependents needs to know, and no more.
+"""Any object, seen as an owner or as a dependent: only the fields that the garbage collector needs.
 
 These views don't keep the object's JSON: there is one for every object of a cluster.
 """

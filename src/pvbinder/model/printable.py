@@ -5,8 +5,8 @@ PRINTABLE-1  Nothing is left that commands a terminal, turns the direction of re
 PRINTABLE-2  Of text that has lines on purpose, the line feeds stay, and nothing else of the kind.
 PRINTABLE-3  JSON stays the same JSON: in it such characters become JSON's own escapes.
 
-Whoever shows text uses these functions and no others: `cli.output` for what commands write, `cli.live` for the live
-view, `logs` for log lines. What is for machines is left as it is.
+All text for people goes through these functions: `cli.output` for what commands write, `cli.live` for the live view,
+`logs` for log lines. Output for machines stays as it is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Amounts of storage, exact: parsed, compared, added and printed as Kubernetes does it.
 
-QUANTITY-1  Exact: a value is a whole number of nano-units; what is finer is rounded away from zero when parsed.
+QUANTITY-1  Exact: a value is a whole number of nano-units; a finer text is rounded away from zero when it is parsed.
 QUANTITY-2  Bounded: a text of more than `QUANTITY_CHARACTERS_MAX` characters or an exponent beyond ±`EXPONENT_MAX` is
             an error, so no text, however short, costs more than a few hundred bytes. Binary suffixes are capped at
             2^63-1, as in the reference; decimal ones are not.
@@ -197,7 +197,7 @@ def _canonical(nano: int, format_: Format) -> str:
 
 
 def quantity_of(value: object) -> Quantity:
-    """Read a quantity of an object's JSON; None and what is no quantity are zero."""
+    """Read a quantity of an object's JSON; None and a malformed quantity are zero."""
     if value is None:
         return ZERO
     try:

@@ -1,4 +1,4 @@
-"""What an API server calls its kinds: group, version, kind and the plural that stands in paths."""
+"""The names of kinds at an API server: group, version, kind, and the plural in paths."""
 
 from __future__ import annotations
 

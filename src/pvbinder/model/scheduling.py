@@ -1,4 +1,4 @@
-"""What the placing of pods looks at beside claims and volumes: demands of pods, state of nodes, storage that is left.
+"""The facts for placing pods, beside claims and volumes: demands of pods, state of nodes, storage that is left.
 
 `model.objects` has the views that everyone shares; these are the further facts that only a scheduler needs. Those of
 pods, nodes and storage classes are read from the shared view's own JSON, so that one cache serves all controllers.
@@ -18,7 +18,7 @@ from pvbinder.model.quantity import Quantity, QuantityError, parse_quantity
 from pvbinder.model.selectors import Labels, LabelSelector, NodeSelector, SelectorError
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
-_PARSED_KEPT_MAX: Final = 1024  # parsed pods and nodes: those that wait and those that are looked at for them
+_PARSED_KEPT_MAX: Final = 1024  # parsed pods and nodes: the pods that wait and the nodes that are considered for them
 
 
 class Toleration(Struct, frozen=True, rename="camel"):
@@ -47,7 +47,7 @@ class Toleration(Struct, frozen=True, rename="camel"):
 
 
 class Taint(Struct, frozen=True):
-    """What keeps pods off a node."""
+    """A mark that keeps pods off a node."""
 
     key: str = ""
     value: str = ""
@@ -60,7 +60,7 @@ class Taint(Struct, frozen=True):
 
 
 class PodDemands(Struct, frozen=True):
-    """What a pod asks of its node, and who is to choose it."""
+    """The demands of a pod on its node, and the scheduler that is to choose it."""
 
     scheduler: str
     is_gated: bool
@@ -70,7 +70,7 @@ class PodDemands(Struct, frozen=True):
 
 
 class NodeState(Struct, frozen=True):
-    """What a node says about taking pods."""
+    """The fields of a node that decide which pods it takes."""
 
     is_unschedulable: bool
     taints: tuple[Taint, ...]
@@ -138,7 +138,7 @@ class CsiStorageCapacity(Struct, frozen=True):
             return False
 
     def holds(self, size: Quantity) -> bool:
-        """Tell whether a volume of `size` fits: the largest possible volume counts before what is free."""
+        """Tell whether a volume of `size` fits: the largest possible volume counts before the free capacity."""
         limit = self.maximum_volume_size if self.maximum_volume_size is not None else self.capacity
         return limit is not None and limit >= size
 

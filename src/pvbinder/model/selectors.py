@@ -84,7 +84,7 @@ class LabelSelector(Struct, frozen=True, gc=False, rename="camel"):
         return all(requirement.matches(labels) for requirement in self.match_expressions or ())
 
     def check(self) -> None:
-        """Raise `SelectorError` if the selector is malformed, whatever it is used on."""
+        """Raise `SelectorError` if the selector is malformed, even where nothing would be compared with it."""
         for key, value in (self.match_labels or {}).items():
             _check_key(key)
             _check_value(key, value)

@@ -1,4 +1,4 @@
-"""A StatefulSet as a view: what its controller reads of it."""
+"""A StatefulSet as a view: the fields that its controller reads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ StatefulSetKey = NewType("StatefulSetKey", str)  # namespace/name
 Retention = Literal["Retain", "Delete"]
 
 _ORDINAL: Final = re.compile(r"(.+)-([0-9]{1,10})", re.ASCII)
-_SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"  # what the reference's hashes are spelled with: no words by accident
+_SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"  # the letters of the reference's hashes: they make no words by accident
 
 
 class StatefulSet(View, frozen=True, kw_only=True):

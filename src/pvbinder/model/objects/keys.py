@@ -1,4 +1,4 @@
-"""What objects are called: one type a kind, so that mypy tells a name from a key."""
+"""The names and keys of objects: one type for each kind, so that mypy tells them apart."""
 
 from __future__ import annotations
 

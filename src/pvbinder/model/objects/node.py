@@ -9,7 +9,7 @@ from pvbinder.model.objects.view import NO_META, MetadataOnly, View, parsed, vie
 
 
 class Node(View, frozen=True):
-    """A Node; its labels are what volumes' affinity looks at."""
+    """A Node; the affinity of volumes looks at its labels."""
 
     @property
     def key(self) -> NodeName:

@@ -1,6 +1,6 @@
-"""What the views of all kinds share: their fields, and how they are parsed.
+"""The fields that the views of all kinds share, and the parsing of them.
 
-Only the modules of this package use what is not re-exported.
+Names that aren't re-exported are for this package only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class MalformedObjectError(PvbinderError):
 
 
 class OwnerReference(Struct, frozen=True, gc=False, rename="camel"):
-    """Who an object belongs to."""
+    """An owner of an object."""
 
     kind: str = ""
     name: str = ""
@@ -31,7 +31,7 @@ class OwnerReference(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class IdentityMeta(Struct, frozen=True, gc=False, rename="camel"):
-    """Metadata as JSON has them, as far as they say which object it is; what reads more of them extends it."""
+    """Metadata as JSON has them, as far as they say which object it is; views that read more of them extend it."""
 
     name: str | None = None
     namespace: str | None = None
@@ -52,7 +52,7 @@ class ObjectMeta(IdentityMeta, frozen=True):
 
 
 class View(Struct, frozen=True, gc=False):
-    """What every view has."""
+    """The fields of every view."""
 
     raw: bytes
     name: str
@@ -76,7 +76,7 @@ class View(Struct, frozen=True, gc=False):
 
 
 class MetadataOnly(Struct, frozen=True, gc=False):
-    """An object of any kind, as far as that says who it is."""
+    """An object of any kind, reduced to its metadata."""
 
     metadata: ObjectMeta | None = None
 

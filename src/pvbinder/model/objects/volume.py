@@ -89,7 +89,7 @@ class Volume(View, frozen=True):
     claim_ref: ClaimRef | None
     reclaim_policy: str
     storage_class: str
-    class_field: str  # spec.storageClassName, whatever the annotation says (MT-1b)
+    class_field: str  # spec.storageClassName, without regard to the annotation (MT-1b)
     volume_mode: str
     attributes_class: str
     node_affinity: NodeSelector | None
@@ -126,7 +126,7 @@ class Volume(View, frozen=True):
 
     @property
     def provisioned_by(self) -> str | None:
-        """Who provisioned it; None if nobody did (PV made by hand)."""
+        """The provisioner that made it; None if nobody did (PV made by hand)."""
         return self.annotations.get(names.PROVISIONED_BY)
 
     @property
