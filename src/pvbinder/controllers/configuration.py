@@ -1,9 +1,9 @@
 """Flags from a configuration file, and together with those of the command line.
 
-CONFIGURATION-1  A file is a YAML map whose keys are names of flags; what it doesn't say has its default, and a flag on
-                 the command line overrides it.
+CONFIGURATION-1  A file is a YAML map whose keys are names of flags; a missing key has its default, and a flag on the
+                 command line overrides the file.
 CONFIGURATION-2  A key that isn't a flag, a key that is there twice and a value that a flag can't have are errors, with
-                 the file, the line and what may have been meant. Nothing is ignored.
+                 the file, the line and the flag that was probably meant. Nothing is ignored.
 
     pvclaimbinder-sync-period: 30s
     controllers: ["*", "-ephemeral-volume"]
@@ -75,7 +75,7 @@ def _compose(path: Path) -> yaml.Node | None:
 
 
 def _text(flag: Flag, node: yaml.Node) -> str:
-    """What `node` would be on the command line (FLAGS-2)."""
+    """Return the text of `node` as the command line would have it (FLAGS-2)."""
     match node:
         case yaml.ScalarNode(tag="tag:yaml.org,2002:null"):
             raise OptionError(f"{flag.name} has no value: leave it out, or write {HOW_WRITTEN[flag.type]}")

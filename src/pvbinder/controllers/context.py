@@ -1,4 +1,4 @@
-"""What a controller is made from, and what it is.
+"""The parts that a controller is made from, and the protocol that it follows.
 
 A controller is constructed from a `ControllerContext`; in its constructor it asks for all informers and recorders that
 it needs, and starts nothing. `run()` then works until cancelled; the manager runs informers and recorders beside it.
@@ -38,18 +38,18 @@ class HasQueues(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the API server's operator knows and no request tells: the certificate that it is trusted by, in PEM."""
+    """The secrets of the API server that no request tells: the certificate that it is trusted by, in PEM."""
 
     root_certificate: str
 
 
 @dataclass(slots=True)
 class ControllerContext:
-    """What all controllers of a process share, and what one of them gets of its own.
+    """The parts that all controllers of a process share, and those that each has of its own.
 
     `client` writes as this controller, `informers` are everybody's. `served` are the kinds that the server tells of in
     discovery, for controllers that treat all kinds alike. `also_kept` are caches that some controller keeps for itself,
-    as second witnesses for others (`namespaces`). `credentials` are there for those that are declared to need them.
+    as second witnesses for others (`namespaces`). Only a controller that is declared to need `credentials` gets them.
     """
 
     client: Client

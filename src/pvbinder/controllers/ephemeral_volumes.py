@@ -77,7 +77,7 @@ class EphemeralVolumeController:
         yield self._queue.statistics()
 
     def statistics(self) -> EphemeralVolumeStatistics:
-        """What was created so far."""
+        """The number of claims created so far."""
         return EphemeralVolumeStatistics(self._creates, self._create_failures)
 
     async def run(self) -> None:

@@ -1,6 +1,6 @@
 """The persistentvolume-expander-controller: claims that ask for more than they have.
 
-EXPANDER-1  A volume is patched only as what was read: its uid and revision are in the patch, so that a try after a lost
+EXPANDER-1  Only the volume that was read is patched: its uid and revision are in the patch, so that a try after a lost
             answer never changes another volume, nor takes back what somebody else wrote.
 
 Rules: docs/rules/expand.md#3-expand-controller
@@ -57,7 +57,7 @@ class ExpansionFailed(PvbinderError):  # noqa: N818  (the queue brings the claim
 
 
 class ExpandController:
-    """Grows what can be grown here, and hands the rest to who can."""
+    """Grows the volumes that it can grow, and leaves the others to their drivers."""
 
     def __init__(
         self,

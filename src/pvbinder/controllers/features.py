@@ -1,7 +1,6 @@
 """Feature gates, under the reference's names and with its stages and defaults (Kubernetes 1.36).
 
-Only gates that change what our controllers do are known; those that the reference has locked are accepted with the
-value that they are locked to.
+Only gates that change what our controllers do are known; a gate that the reference has locked accepts only that value.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class FeatureGateError(PvbinderError):
 
 @dataclass(frozen=True, slots=True)
 class FeatureGate:
-    """A switch, and what it is when nobody sets it."""
+    """A switch and its default."""
 
     name: str
     stage: Stage
@@ -45,12 +44,12 @@ _GROUPS: Final[Mapping[str, Stage]] = MappingProxyType({"AllAlpha": "Alpha", "Al
 
 @dataclass(frozen=True, slots=True)
 class FeatureGates:
-    """Which gates are on; `settings` are those that somebody set."""
+    """Which gates are on; `settings` are the gates that were set by flag."""
 
     settings: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
 
     def is_on(self, gate: FeatureGate) -> bool:
-        """Tell whether `gate` is on: what was said of it, else of its whole stage, else its default."""
+        """Tell whether `gate` is on: its own setting, else that of its stage, else its default."""
         if gate.name in self.settings:
             return self.settings[gate.name]
         for group, stage in _GROUPS.items():

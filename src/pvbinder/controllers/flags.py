@@ -1,4 +1,4 @@
-"""The flags of the controllers as data: what each is called, takes, means and sets.
+"""The flags of the controllers as data: the name, type, meaning and setting of each.
 
 FLAGS-1  A flag's name is that of its option with dashes; its default is the option's. So the table can't disagree with
          `ControllerOptions`, and no option is without its flag.
@@ -36,7 +36,7 @@ HOW_WRITTEN: Final[Mapping[FlagType, str]] = MappingProxyType(
         "gates": "settings such as A=true,B=false",
     }
 )
-INT32_MAX: Final = 2**31 - 1  # what the reference's flags can count
+INT32_MAX: Final = 2**31 - 1  # as much as the reference's flags can count
 
 
 class OptionError(PvbinderError):

@@ -69,7 +69,7 @@ class OwnerUnproven(PvbinderError):  # noqa: N818  (the queue brings the object 
 
 @dataclass(frozen=True, slots=True)
 class GarbageStatistics:
-    """What the controller is at."""
+    """The work that the controller has, and has done."""
 
     kinds: int  # watched, by us or by others
     owned: int  # objects with owners, or that wait for dependents
@@ -131,7 +131,7 @@ class GarbageCollector:
         await self._queue.wait_idle()
 
     def statistics(self) -> GarbageStatistics:
-        """What the controller is at."""
+        """The work that the controller has, and has done."""
         return GarbageStatistics(len(self._informers), len(self._graph), self._deleted, self._queue.statistics())
 
     # -- the kinds to watch (GARBAGE-5, GARBAGE-6)
@@ -185,7 +185,7 @@ class GarbageCollector:
             if isinstance(change, Deleted):
                 self._on_deleted(change.object.uid)
             else:
-                known = self._graph.get(change.object.uid)  # what it said before, if that was worth knowing
+                known = self._graph.get(change.object.uid)  # its earlier state, if that matters
                 if known is not None or _may_say_something(change.object):
                     before = known.object if known is not None else None
                     self._on_changed(resource, before, _as_owned(change.object))
@@ -258,7 +258,7 @@ class GarbageCollector:
         return served.resource
 
     def _cached_state(self, known: _Known, owner: Owner) -> OwnerState | None:
-        """What the caches say of an owner; None if they don't know it, which proves nothing."""
+        """The state of an owner according to the caches; None if they don't know it, which proves nothing."""
         resource = self._owner_kind(known, owner)
         informer = self._informers.get(resource) if resource is not None else None
         if resource is None or informer is None:
@@ -386,7 +386,7 @@ class GarbageCollector:
                     raise
 
     async def _overlooked(self, owner: _Known) -> bool:
-        """List every kind that may have dependents of `owner`; take in those that the graph lacks (GARBAGE-8)."""
+        """List every kind that may have dependents of `owner`; take in the objects that the graph lacks (GARBAGE-8)."""
         found = await discover(self._client)
         if found.missing:
             raise OwnerUnproven(f"kinds that can't be listed may have dependents: {', '.join(found.missing)}")

@@ -1,4 +1,4 @@
-"""What controllers measure while they work; metrics read it when somebody asks.
+"""The durations and counts that controllers measure while they work; metrics read it when somebody asks.
 
 Plain numbers, so that measuring costs next to nothing and needs no metrics library. Each controller has its own and
 gives it out as `measures`; belongs to the loop's thread.

@@ -1,4 +1,4 @@
-"""What a deleted namespace leaves behind is deleted, then the namespace itself goes (DE-7).
+"""The objects of a deleted namespace are deleted, then the namespace itself goes (DE-7).
 
 NAMESPACE-1  Everything that discovery tells of, is namespaced and can be deleted goes: pods first, the rest when they
              are gone, each kind with one request for all its objects.
@@ -9,8 +9,8 @@ NAMESPACE-4  Why a namespace isn't gone yet stands in its conditions, in the ref
              costs no status write.
 NAMESPACE-5  A kind that can't be emptied, or a group that doesn't answer, stops the namespace, not the other kinds.
 NAMESPACE-6  Nothing in it is deleted before the namespace itself, read live, is the one that is being deleted.
-NAMESPACE-7  A kind is empty only by two witnesses: a list that counts as evidence (EVIDENCE-1), and the cache of that
-             kind, whoever keeps it; where nobody does, a second list after all others.
+NAMESPACE-7  A kind is empty only by two witnesses: a list that counts as evidence (EVIDENCE-1), and the process's cache
+             of that kind; where no cache is kept, a second list after all others.
 NAMESPACE-8  A kind that was served is forgotten only when discovery doesn't tell of it and a list of it is answered
              with a Status that says NotFound. A 404 for a kind that is told of is a failure.
 
@@ -54,7 +54,7 @@ class ContentDeletionFailed(PvbinderError):  # noqa: N818  (the queue brings the
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a round left of one kind."""
+    """The objects of one kind that a round left."""
 
     resource: Resource
     count: int
@@ -63,7 +63,7 @@ class Left:
 
 @dataclass(slots=True)
 class Round:
-    """What one pass over a namespace came to."""
+    """The result of one pass over a namespace."""
 
     left: list[Left] = field(default_factory=list)
     empty: list[Served] = field(default_factory=list)
@@ -78,9 +78,9 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceStatistics:
-    """What the controller is at."""
+    """The work that the controller has, and has done."""
 
-    terminating: int  # namespaces that wait for what is left in them
+    terminating: int  # namespaces that still hold objects
     finalized: int
     queue: QueueStatistics
 
@@ -131,7 +131,7 @@ class Namespaces:
         await self._queue.wait_idle()
 
     def statistics(self) -> NamespaceStatistics:
-        """What the controller is at."""
+        """The work that the controller has, and has done."""
         return NamespaceStatistics(len(self._watching), self._finalized, self._queue.statistics())
 
     def _on_namespace(self, change: Change[Metadata]) -> None:
@@ -244,7 +244,7 @@ class Namespaces:
     # -- the second witness (NAMESPACE-7)
 
     async def _ask_again(self, namespace: Metadata, result: Round) -> None:
-        """Confirm that the kinds of a clean round are empty; what isn't becomes a failure."""
+        """Confirm that the kinds of a clean round are empty; a doubtful answer becomes a failure."""
         turns = asyncio.Semaphore(KINDS_AT_ONCE)
 
         async def confirm(served: Served) -> None:
@@ -280,7 +280,7 @@ class Namespaces:
         self._finalized += 1
         log.info("namespace emptied", namespace=namespace.name)
 
-    # -- waiting for what is left (NAMESPACE-3)
+    # -- waiting for the last objects (NAMESPACE-3)
 
     def _watch(self, name: str, kinds: Iterable[Resource]) -> None:
         self._stop_watching(name)
@@ -350,7 +350,7 @@ class Namespaces:
 
 
 async def _wait_until_empty(cache: Informer[KubernetesObject], namespace: str) -> None:
-    """Give a cache the time to hear of what has just been deleted; raise `DoubtfulList` if it still knows some."""
+    """Give a cache the time to hear of the latest deletions; raise `DoubtfulList` if it still knows some."""
     for pause_seconds in CATCH_UP_SECONDS:
         await asyncio.sleep(pause_seconds)
         if not any(one.namespace == namespace for one in cache):

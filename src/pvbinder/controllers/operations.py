@@ -2,16 +2,15 @@
 
 OPERATIONS-1  Starting a name that runs is refused (OP-1), and so is one whose last error is too recent: 500 ms, twice
               as long with each error in a row, up to 122 s (OP-2). A refusal is no error (OP-5).
-OPERATIONS-2  Success forgets the name (OP-3); whatever an operation raises becomes its error, with a log line (OP-4,
-              OP-5).
-OPERATIONS-3  Operations end with their owner: leaving the context cancels those that run and waits for them.
+OPERATIONS-2  Success forgets the name (OP-3); an exception becomes the operation's error, with a log line (OP-4, OP-5).
+OPERATIONS-3  Operations end with their owner: leaving the context cancels the running operations and waits for them.
 OPERATIONS-4  At most `most_at_once` run; the others of them wait in the order in which they were started, and count as
               running.
 
 OPERATIONS-5  An operation that waits for somebody else, a plugin or a pod, does that `aside()`: it gives its turn to
               others meanwhile, so that what hangs keeps nobody from working.
 
-Nothing retries an operation here: whoever wants it asks again (OP-6), `seconds_until_retry` says when that is of use.
+Nothing retries an operation here: the caller asks again (OP-6); `seconds_until_retry` says when that is of use.
 Everything belongs to the loop's thread.
 
 Rules: docs/rules/binder.md#12-asynchronous-operations
@@ -42,7 +41,7 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OperationStatistics:
-    """What runs and what happened so far."""
+    """The operations that run, and those that have ended."""
 
     running: int
     backing_off: int
@@ -174,7 +173,7 @@ class Operations:
             await idle
 
     def statistics(self) -> OperationStatistics:
-        """What runs and what happened so far."""
+        """The operations that run, and those that have ended."""
         return OperationStatistics(
             running=len(self._running),
             backing_off=len(self._failures),

@@ -1,4 +1,4 @@
-"""What the controllers are told by flags: the reference's flags, names and defaults.
+"""The settings of the controllers by flags: the reference's flags, names and defaults.
 
 Rules: docs/rules/binder.md#1-identity-configuration-wiring
 """

@@ -2,8 +2,8 @@
 
 CHOICE-1  Names and aliases are kube-controller-manager's; an alias stands wherever a name may.
 CHOICE-2  ``--controllers`` is read as there: ``*`` is all that are on by default, ``name`` switches one on, ``-name``
-          off; what is said first of a name counts, and nothing at all chooses none.
-CHOICE-3  A name that there is not is refused, with those that there are.
+          off; the first entry for a name counts, and an empty list chooses none.
+CHOICE-3  An unknown name is refused, with the known ones.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class UnknownControllerError(PvbinderError):
 
 @dataclass(frozen=True, slots=True)
 class ControllerDeclaration:
-    """A controller that can be started; `user` is who it is in a cluster (`users.user_of`)."""
+    """A controller that can be started; `user` is its user name in a cluster (`users.user_of`)."""
 
     name: str
     user: str
@@ -217,7 +217,7 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
 )
 
 WORKLOADS: Final = frozenset({"statefulset-controller", "deployment-controller", "replicaset-controller"})
-SMALL: Final = WORKLOADS | {"scheduler", "kubelet"}  # what makes a cluster out of nothing
+SMALL: Final = WORKLOADS | {"scheduler", "kubelet"}  # the controllers that make a cluster out of nothing
 
 # one that runs has its own
 OF_A_CLUSTER: Final = frozenset(

@@ -1,6 +1,6 @@
 """The resourcequota-controller in small: the status of quotas says what is used of them.
 
-QUOTA_STATUS-1  ``hard`` is what the spec says; ``used`` has each amount of it that admission enforces, counted as
+QUOTA_STATUS-1  ``hard`` is copied from the spec; ``used`` has each amount of it that admission enforces, counted as
                 admission counts (`server.api.admission.quotas`).
 QUOTA_STATUS-2  A status is written when what it says has changed, and only then; an idle cluster costs no request.
 QUOTA_STATUS-3  A kind is watched while a quota counts its objects, and claims always, as everybody does. Of pods and
@@ -115,7 +115,7 @@ class ResourceQuotas:
         log.info("quota's status written", quota=key, used=len(used))
 
     async def _used(self, namespace: str, spec: Json, hard: Iterable[str]) -> Amounts:
-        """Return what is used of the amounts in `hard`, those that nothing counts left out (QUOTA_STATUS-1)."""
+        """Return the used part of each amount in `hard`, without those that nothing counts (QUOTA_STATUS-1)."""
         counted: dict[Resource, Amounts] = {}
         used: Amounts = {}
         for name in hard:

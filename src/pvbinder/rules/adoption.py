@@ -1,6 +1,7 @@
-"""Whose an object is: a workload keeps, adopts or lets go what its selector matches (DE-8 for who deletes it then).
+"""The owner of an object: a workload keeps, adopts or lets go what its selector matches (DE-8 for who deletes it then).
 
-ADOPTION-1  What another controls is left to it. What we control and no longer select is let go, unless we are going.
+ADOPTION-1  What another controls is left to it. An object that we control and no longer select is let go, unless we are
+            being deleted.
 ADOPTION-2  An object that nobody controls and that we select is adopted, unless it or we are being deleted.
 """
 
@@ -17,7 +18,7 @@ Belonging: TypeAlias = Literal["ours", "adopt", "release", "not ours"]
 
 
 class Claimable(Protocol):
-    """What can belong to a workload."""
+    """An object that can belong to a workload."""
 
     @property
     def owner_references(self) -> tuple[OwnerReference, ...]:

@@ -1,4 +1,4 @@
-"""What bind, unbind and the status writers change in a claim or volume.
+"""The changes of bind, unbind and the status writers to a claim or volume.
 
 Each function takes views and returns the whole changed document, revision included, for a PUT, or None when nothing
 has to change: calling them again after the write gives None. They don't choose and don't check; that has been done.

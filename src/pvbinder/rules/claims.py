@@ -1,4 +1,4 @@
-"""What a claim needs next.
+"""The next step of a claim.
 
 Rules: docs/rules/binder.md#4-syncclaim
 """
@@ -52,7 +52,7 @@ class LoseReason(Reason):
 
 
 class FailReason(Reason):
-    """What is wrong with a claim, and may come right."""
+    """The reasons why a claim fails for now, and is tried again."""
 
     CLASS_IS_BROKEN = "SC-U1"
     SELECTOR_IS_BROKEN = "SC-U2"
@@ -86,7 +86,7 @@ class AssignClass(Struct, frozen=True):
 
 
 class Provision(Struct, frozen=True):
-    """Have a volume made, by whoever `by` says; the status stays as it is (SC-U6)."""
+    """Have a volume made, in the way that `by` says; the status stays as it is (SC-U6)."""
 
     by: Provisioning
     rule: Literal["SC-U6"] = "SC-U6"

@@ -44,7 +44,7 @@ C = TypeVar("C", bound=HasDefault)
 def default_class(classes: Iterable[C]) -> C | None:
     """Return the default class: the newest of those marked so, then the first name; None if there is none (DC-2).
 
-    The controller asks with its views, and admission with what it reads off the stored JSON.
+    The controller asks with its views, admission with the fields of the stored JSON.
     """
     newest: C | None = None
     for candidate in classes:

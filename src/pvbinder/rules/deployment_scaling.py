@@ -19,7 +19,7 @@ def sum_replicas(replica_sets: Iterable[Workload]) -> int:
 
 
 def scaled_value(value: object, total: int, *, round_up: bool) -> int:
-    """Return a number, or the percentage of `total` that ``"25%"`` names; 0 for what is neither."""
+    """Return a number, or the percentage of `total` that ``"25%"`` names; 0 for any other value."""
     if isinstance(value, int):
         return value
     if isinstance(value, str) and value.endswith("%") and value[:-1].isascii() and value[:-1].isdigit():
@@ -69,7 +69,7 @@ def is_saturated(deployment: Workload, new: Workload | None) -> bool:
 
 
 def proportional_sizes(deployment: Workload, active: Sequence[Workload]) -> list[tuple[Workload, int]]:
-    """Share the change of size among the `active` replica sets, the largest first, what is left to the first one."""
+    """Share the change of size among the `active` replica sets, the largest first; the first one gets the rest."""
     wanted = deployment.replicas
     allowed = wanted + allowed_surge(deployment) if wanted > 0 else 0
     to_add = allowed - sum_replicas(active)

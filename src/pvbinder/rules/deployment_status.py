@@ -1,4 +1,4 @@
-"""What the status of a Deployment says: counts, and the conditions Available, Progressing and ReplicaFailure.
+"""The status of a Deployment: counts, and the conditions Available, Progressing and ReplicaFailure.
 
 A condition's times: ``lastTransitionTime`` changes with its status, ``lastUpdateTime`` with status or reason.
 """

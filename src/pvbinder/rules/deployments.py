@@ -1,4 +1,4 @@
-"""What a Deployment needs next: its replica sets, how many pods each may have, and which old ones go.
+"""The next steps of a Deployment: its replica sets, how many pods each may have, and which old ones go.
 
 DEPLOY-NEW    The newest replica set is the one with the deployment's template; it has the highest revision, and the
               deployment's annotations.
@@ -9,7 +9,7 @@ DEPLOY-SCALE  A deployment that is scaled while it rolls shares the difference a
 DEPLOY-PAUSE  A paused deployment is scaled, but not rolled.
 DEPLOY-LIMIT  Beyond ``revisionHistoryLimit`` the oldest empty replica sets go, once the rollout is done.
 
-`decide_deployment` returns the steps to take now; what must wait for pods comes at the next look.
+`decide_deployment` returns the steps to take now; a step that must wait for pods comes at the next look.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class _Steps:
         self._sets = sets
 
     def scale(self, replica_set: Workload, replicas: int) -> bool:
-        """Give it that many pods, and note for how many the deployment is; True if its number changes."""
+        """Set its number of pods, and note the size of the deployment on it; True if its number changes."""
         document = replica_set.document()
         noted = scale_notes(self._deployment)
         known = document["metadata"].get("annotations") or {}

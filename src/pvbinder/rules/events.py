@@ -100,7 +100,7 @@ def volume_in_use(pod_keys: Sequence[str]) -> Event:
 
 
 def recycler_pod_event(type_: EventType, message: str) -> Event:
-    """E-16: what is told about the recycler's pod, told about the volume."""
+    """E-16: an event of the recycler's pod, repeated on the volume."""
     return Event(type_, "RecyclerPod", f"Recycler pod: {message}", "E-16")
 
 

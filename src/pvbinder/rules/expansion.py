@@ -1,4 +1,4 @@
-"""Growing a volume inside the control plane: what a claim that asks for more needs next.
+"""Growing a volume inside the control plane: the next step of a claim that asks for more.
 
 Nothing but FlexVolume grows here any more; everything else is left to the resizer of its CSI driver, and the user is
 told so. The writes are strategic merge patches with the claim's revision, as the reference makes them.
@@ -79,9 +79,9 @@ class MarkForNode(Struct, frozen=True):
 
 
 class NoteOldCapacity(Struct, frozen=True):
-    """The node has been asked, but what the capacity was before isn't noted yet (EX-11): its last write failed.
+    """The node has been asked, but the old capacity isn't noted yet (EX-11): its last write failed.
 
-    The reference leaves it at that; the note is what it would have written.
+    The reference leaves it at that; the note has the value that it would have written.
     """
 
 
@@ -107,7 +107,7 @@ def is_worth_a_look(before: Claim | None, after: Claim) -> bool:
 
 
 def decide_expansion(claim: Claim, volume: Volume, migrations: Migrations) -> Expansion:
-    """Say what the expansion of `claim`, whose volume is `volume`, needs next."""
+    """Return the next step of the expansion of `claim`, which is bound to `volume`."""
     reference = volume.claim_ref
     if reference is None or reference.namespace != claim.namespace or reference.uid != claim.uid:
         return NotBoundToEachOther(f"persistent Volume is not bound to PVC being updated : {claim.key}")
@@ -149,7 +149,7 @@ def _grow(claim: Claim, volume: Volume) -> Expansion:
 
 
 def resizer_patch(claim: Claim, driver: str) -> Json:
-    """Name `driver` as who resizes the volume of `claim` (EX-5; a patch of the status)."""
+    """Name `driver` as the resizer of the volume of `claim` (EX-5; a patch of the status)."""
     return _with_revision(claim, {"metadata": {"annotations": {STORAGE_RESIZER: driver}}})
 
 

@@ -1,4 +1,4 @@
-"""How long a person would expect a pod to run, from its commands: nothing is ever started, so nobody can look.
+"""The time that a person would expect a pod to run, from its commands: nothing is ever started, so nobody can look.
 
 EXPECTED-1  A container without a command runs: its image decides, and most images are servers. So does one with ports
             or probes, one that waits (``pause``, ``sleep infinity``, ``tail -f``), and one with an endless loop.
@@ -17,7 +17,7 @@ from typing import Final
 
 from pvbinder.model.json import Json
 
-SOON: Final = timedelta(milliseconds=200)  # long enough to be seen Running, by a watch and by who polls quickly
+SOON: Final = timedelta(milliseconds=200)  # long enough to be seen Running by a watch, and by a client that polls
 SECONDS_MAX: Final = 1e9
 
 _SLEEP: Final = re.compile(r"(?<![\w.-])(?:/\S*/)?sleep\s+((?:\d+(?:\.\d+)?|\.\d+)[smhd]?)(?![\w.])", re.ASCII)

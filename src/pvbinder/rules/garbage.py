@@ -1,4 +1,4 @@
-"""Which objects go with their owners (DE-8), and what foreground and orphan deletion need (DE-5)."""
+"""The objects that go with their owners (DE-8), and the steps of foreground and orphan deletion (DE-5)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ Garbage: TypeAlias = KeepIt | Delete | DropOwners | ReleaseDependents | DeleteDe
 
 
 def decide_garbage(obj: Owned, owners: Sequence[tuple[Owner, OwnerState]], dependents: Sequence[Owned]) -> Garbage:
-    """Say what becomes of `obj`, read live, given the states of its owners and what depends on it."""
+    """Decide about `obj`, read live, from the states of its owners and its dependents."""
     if obj.orphans_dependents:
         return ReleaseDependents()
     if obj.waits_for_dependents:
@@ -76,7 +76,7 @@ def _blocks(dependent: Owned, owner: Owned) -> bool:
 
 
 def _own_propagation(obj: Owned) -> Propagation:
-    """What the object's own finalizers ask for."""
+    """The propagation that the object's own finalizers ask for."""
     if ORPHAN in obj.finalizers:
         return "Orphan"
     return "Foreground" if FOREGROUND in obj.finalizers else "Background"

@@ -1,7 +1,7 @@
 """Which volume can serve which claim, and if not, why not.
 
 A `Misfit` names the rule, a reason code that stays the same from release to release, and both values. The binder stops
-at the first one (`check_fit`), whoever explains wants them all (`misfits`). The choice among many volumes is made by
+at the first one (`check_fit`), `explain` shows them all (`misfits`). The choice among many volumes is made by
 `rules.volume_index`; the plain scan that it must agree with is in the tests.
 
 Rules: docs/rules/binder.md#51-predicates-used-everywhere, docs/rules/binder.md#52-findbestmatch
@@ -145,7 +145,7 @@ def _misfits(volume: Volume, claim: Claim, is_delayed: bool, settings: Settings)
     if volume.deletion_timestamp is not None:
         yield Misfit("BeingDeleted", "", volume.deletion_timestamp)
     if is_bound:
-        return  # FM-10: whoever reserves a volume overrules class, selector and phase
+        return  # FM-10: a reservation by a user overrules class, selector and phase
     if is_delayed:
         yield Misfit("WaitsForConsumer", SELECTED_NODE, "")
     if volume.phase != "Available":

@@ -1,4 +1,4 @@
-"""The node's part in growing a volume: what a kubelet does when the file system is left to be grown (EX-11, RS-12)."""
+"""The node's part in growing a volume: the step of a kubelet that grows the file system (EX-11, RS-12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decisions must know of the in-tree volume plugins: names and abilities, not the plugins themselves."""
+"""The facts about the in-tree volume plugins that decisions need: names and abilities, not the plugins themselves."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a pod asks for and may use altogether: its containers, those that run before them, and its overhead.
+"""The requests and limits of a whole pod: its containers, those that run before them, and its overhead.
 
 Containers run together, init containers one after the other, so that the largest counts; an init container that stays
-(``restartPolicy: Always``) runs beside all that come later. What the pod says of itself counts for its containers.
+(``restartPolicy: Always``) runs beside all that come later. Amounts on the pod itself count for its containers.
 """
 
 from __future__ import annotations

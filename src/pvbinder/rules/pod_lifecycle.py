@@ -1,13 +1,13 @@
-"""What becomes of a pod on a node whose kubelet we play: it waits for its volumes, runs, ends, and goes.
+"""The life of a pod on a node whose kubelet we play: it waits for its volumes, runs, ends, and goes.
 
 No container is ever started: the pod's status says what a kubelet would say. A pod with `restartPolicy` Always runs
 until it is deleted. Another one runs as long as its commands look like (`rules.expected_runs`), and ends with exit code
 0, unless its annotations tell otherwise. Each is Running for a moment that can be seen, however soon it ends:
 
-- ``pvbinder.io/finish-after``: ``90s``, ``1m30s``, ``500ms``: how long it runs; ``never``: until it is deleted;
+- ``pvbinder.io/finish-after``: ``90s``, ``1m30s``, ``500ms``: the time that it runs; ``never``: until it is deleted;
 - ``pvbinder.io/exit-code``: the exit code of its containers. Other than 0 the pod becomes `Failed`, or with
   `restartPolicy` OnFailure stays in ``CrashLoopBackOff``;
-- ``pvbinder.io/termination-message``: what the containers leave behind, and the pod's message if it fails.
+- ``pvbinder.io/termination-message``: the termination message of the containers, and the pod's message if it fails.
 
 ``activeDeadlineSeconds`` holds: a pod that is not over by then fails, waiting for its volumes or not.
 """
@@ -77,7 +77,7 @@ PodAction: TypeAlias = Report | Stay | Remove
 
 
 class Mounts(Protocol):
-    """What a kubelet asks about a pod's volumes."""
+    """The questions of a kubelet about a pod's volumes."""
 
     def claim(self, key: ClaimKey) -> Claim | None:
         """Return the claim with `key`."""
@@ -150,7 +150,7 @@ def course_of(pod: Pod, restart_policy: str) -> Course:
     if told is not None:
         runs_for = parse_finish_after(told)
     elif EXIT_CODE in pod.annotations:
-        runs_for = SOON  # who says how it ends wants it to end
+        runs_for = SOON  # a user who says how it ends wants it to end
     else:
         runs_for = expected_run(pod.document())
     return Course(

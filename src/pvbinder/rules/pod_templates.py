@@ -1,4 +1,4 @@
-"""What a workload makes of its template: pods, references to the controller, and a name for the template itself."""
+"""The objects that a workload makes from its template: pods with a reference to it, and a name for the template."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def needs_attention(obj: View, finalizer: str) -> bool:
 
 
 def has_unused_condition(claim: Claim) -> bool:
-    """Tell whether the claim carries the ``Unused`` condition, whatever its status (PC-1)."""
+    """Tell whether the claim carries the ``Unused`` condition, with any status (PC-1)."""
     return any(condition.type == UNUSED_CONDITION for condition in claim.conditions)
 
 

@@ -1,4 +1,4 @@
-"""Who makes a volume for a claim, and what that volume looks like.
+"""The choice of a provisioner for a claim, and the volume that is made for it.
 
 Rules: docs/rules/binder.md#10-provisioning
 """
@@ -93,7 +93,7 @@ def decide_provisioning(claim: Claim, world: World, settings: Settings) -> Provi
 
 
 class Refusal(Struct, frozen=True):
-    """Why a plugin won't be asked: what the user is told, and the error that the operation ends with."""
+    """Why a plugin won't be asked: the event for the user, and the error of the operation."""
 
     event: Event
     error: str
@@ -151,7 +151,7 @@ def reclaim_policy_of(storage_class: StorageClass) -> str:
 
 
 def provisioned_volume(claim: Claim, storage_class: StorageClass, plugin: str, made: Json) -> Json:
-    """Return the volume object for what `plugin` has `made`: a volume with its source, capacity and modes (PR-14)."""
+    """Return the volume object of the storage that `plugin` has `made`, with source, capacity and modes (PR-14)."""
     metadata = made.setdefault("metadata", {})
     metadata.setdefault("name", volume_name_for(claim))
     metadata["annotations"] = {

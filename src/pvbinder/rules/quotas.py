@@ -1,7 +1,7 @@
-"""What objects count for in quotas, and which quotas are about an object.
+"""The amounts that objects use of quotas, and the quotas that an object counts for.
 
 USAGE-1  Every namespaced object counts as one of ``count/RESOURCE.GROUP``; some kinds have a short name beside it.
-USAGE-2  Claims count with what they ask for, or with what is being given to them if that is more, also by their class.
+USAGE-2  Claims count with their request, or with the larger size that is being allocated, also by their class.
 USAGE-3  Pods count with the sums of their containers, as long as they haven't ended; ``count/pods`` has them until they
          are deleted.
 USAGE-4  Services count their node ports and load balancers.
@@ -160,7 +160,7 @@ def _is_in_scope(selector: Json, resource: Resource, obj: Json) -> bool:
 
 
 def _selects(selector: Json, names: set[str]) -> bool:
-    """Whether what an object names, perhaps nothing, is what a scope's selector wants."""
+    """Whether a scope's selector takes the name that an object gives; the name may be empty."""
     values = selector.get("values") or ()
     match selector.get("operator"):
         case "Exists":

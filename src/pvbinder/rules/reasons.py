@@ -1,9 +1,8 @@
 """Why a decision is as it is: closed sets of reasons, so that mypy names every place that forgot a new one.
 
-Whoever does something different for different reasons matches on the members and ends with `assert_never`. The rule ID
-is for people - logs, metrics, explanations - and follows from the reason; nothing compares it (tests/test_policies.py).
-A new reason is tried out like this: add a member with its rule, return it from a decision, and run mypy; it fails at
-each place that has to know.
+Code that acts by reason matches on the members and ends with `assert_never`. The rule ID is for people - logs, metrics,
+explanations - and follows from the reason; nothing compares it (tests/test_policies.py). A new reason is tried out like
+this: add a member with its rule, return it from a decision, and run mypy; it fails at each place that has to know.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """A reason of a decision, named for what is so; its value is the rule that says what follows."""
+    """A reason of a decision, named for the fact that holds; its value is the rule that says what follows."""
 
     @property
     def rule(self) -> str:

@@ -1,4 +1,4 @@
-"""What becomes of a volume whose claim is gone.
+"""The reclaim of a volume whose claim is gone.
 
 Rules: docs/rules/binder.md#9-reclaim
 """

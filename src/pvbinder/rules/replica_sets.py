@@ -26,7 +26,7 @@ _PHASES: Final = {"Pending": 0, "": 0, "Unknown": 1, "Running": 2}
 
 
 class Replicas(Struct, frozen=True):
-    """What is to be done: make so many pods, or end these."""
+    """The next step: make so many pods, or end these."""
 
     create: int = 0
     delete: tuple[Pod, ...] = ()

@@ -87,7 +87,7 @@ Storage: TypeAlias = Pairing | ProvisionThere | NoStorage
 
 
 class NodeFit(Struct, frozen=True):
-    """A node that the pod can run on, and what that takes."""
+    """A node that the pod can run on, and the volumes and provisioning that this needs."""
 
     node: NodeName
     pairings: tuple[Pairing, ...] = ()
@@ -123,14 +123,14 @@ PodDecision: TypeAlias = Place | Unschedulable | LeaveAlone
 
 
 class Plan(Struct, frozen=True):
-    """What has been chosen for a claim but may not be written yet; `volume` of None: provision it on the node."""
+    """The choice for a claim that may not be written yet; `volume` of None: provision it on the node."""
 
     node: NodeName
     volume: VolumeName | None = None
 
 
 class Cluster(Lookups, ABC):
-    """What placing a pod may look at: the caches, read only, and what other pods have been promised."""
+    """The facts for placing a pod: the caches, read only, and the promises to other pods."""
 
     def users_of(self, key: ClaimKey) -> Iterable[Pod]:
         """Return the pods that refer to the claim with `key`, the one to be placed among them."""
@@ -403,7 +403,7 @@ class WaitForClaims(Struct, frozen=True):
 
 
 class ChooseAgain(Struct, frozen=True):
-    """What was chosen can't become true any more."""
+    """The choice can't be carried out any more."""
 
     why: str
 

@@ -1,4 +1,4 @@
-"""What the decisions depend on besides the objects: flags and feature gates of the reference, as one value."""
+"""The settings that decisions depend on besides the objects: the reference's flags and feature gates, as one value."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a StatefulSet needs next: pods and claims of its templates, in order, and who owns the claims.
+"""The next steps of a StatefulSet: pods and claims of its templates, in order, and who owns the claims.
 
-`decide_set` looks at the pods and claims that are there and returns the steps to take now, in order; what must wait for
-a pod to become ready, or to go, is left for the next time. So nothing is remembered that can't be seen.
+`decide_set` looks at the pods and claims that are there and returns the steps to take now, in order; a step that must
+wait for a pod to become ready, or to go, is left for the next time. So nothing is remembered that can't be seen.
 
 Revisions are named after the template, but the templates themselves aren't kept (no ControllerRevision objects): a
 pod that is made anew during a rolling update always gets the newest template.
@@ -64,7 +64,7 @@ Step: TypeAlias = CreateClaim | CreatePod | DeletePod | OwnClaim
 
 
 class SetStatus(Struct, frozen=True):
-    """What the status of the set should say."""
+    """The status that the set should have."""
 
     replicas: int
     ready: int
@@ -239,7 +239,7 @@ def _claim_keys(stateful_set: StatefulSet, ordinal: int) -> list[tuple[Json, Cla
 
 
 def _missing_claims(stateful_set: StatefulSet, ordinal: int, claims: Claims) -> list[CreateClaim] | None:
-    """What makes the claims that the pod lacks; None if one is going, or will go, and must be gone first."""
+    """Return the steps that make the pod's missing claims; None if one is going, or will go, and must be gone first."""
     missing = []
     for template, key in _claim_keys(stateful_set, ordinal):
         claim = claims.get(key)

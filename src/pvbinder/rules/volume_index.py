@@ -5,10 +5,10 @@ INDEX-1  `choose` gives what a plain scan by the spec gives; where the spec leav
          smallest, else the first name.
 INDEX-2  A choice without a selector costs two binary searches per access-mode set, however many volumes there are; with
          a selector it looks at volumes of the claim's class, mode and size only, smallest first.
-INDEX-3  A reserved volume (`reserve`) is nobody else's choice until it is released, whatever is added meanwhile.
+INDEX-3  A reserved volume (`reserve`) is nobody else's choice until it is released, even if it is added again.
 INDEX-4  The index holds the newest state that was added, nothing else: `add` replaces, `remove` forgets.
 
-Not promised: anything about which of two states is newer; whoever adds must know (B-10).
+Not promised: anything about which of two states is newer; the caller must compare them (B-10).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class VolumeIndex:
     # -- keeping current
 
     def add(self, volume: Volume) -> None:
-        """Take in `volume`, in place of what has its name (INDEX-4)."""
+        """Take in `volume`, in place of one of its name (INDEX-4)."""
         name = volume.key
         known = self._volumes.get(name)
         if known is not None:

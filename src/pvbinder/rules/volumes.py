@@ -1,4 +1,4 @@
-"""What a volume needs next.
+"""The next step of a volume.
 
 Rules: docs/rules/binder.md#3-syncvolume
 """
@@ -22,13 +22,13 @@ from pvbinder.rules.world import World
 
 
 class LiveClaim(Struct, frozen=True):
-    """What the API server said when asked for the claim of a volume; None: it is proven that there is no such claim."""
+    """The API server's answer about the claim of a volume; None: it is proven that there is no such claim."""
 
     claim: Claim | None
 
 
 class NotProven(Struct, frozen=True):
-    """The API server was asked for the claim of a volume, and what came proves nothing; `why` is for people."""
+    """The API server's answer about the claim of a volume proves nothing; `why` is for people."""
 
     why: str
 
@@ -97,7 +97,7 @@ VolumeAction: TypeAlias = KeepVolume | AnnealVolume | AskServer | SetPhase | Rel
 def decide_volume(
     volume: Volume, world: World, settings: Settings = DEFAULTS, answer: LiveClaim | NotProven | None = None
 ) -> VolumeAction:
-    """Say what `volume` needs next; `answer` is what the server said, if it was asked already."""
+    """Say what `volume` needs next; `answer` is the server's, if it was asked already."""
     document = _annealed(volume, settings)
     if document is not None:
         return AnnealVolume(document, "MG-2")

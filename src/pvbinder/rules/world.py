@@ -1,7 +1,7 @@
-"""What decisions may look at: the objects as somebody knows them, read only.
+"""The objects that decisions may look at, as their keeper knows them: read only.
 
-WORLD-1  There is one way to look things up, whoever keeps the objects: the binder's caches and the snapshot that
-         `explain` reads are both a `World`, so that the same objects give the same answers. What the scheduler knows
+WORLD-1  There is one way to look objects up, wherever they are kept: the binder's caches and the snapshot that
+         `explain` reads are both a `World`, so that the same objects give the same answers. The scheduler's knowledge
          (`rules.scheduling.Cluster`) shares the lookups, too.
 """
 
@@ -19,7 +19,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Keyed(Protocol):
-    """What has a key: a view."""
+    """An object with a key: a view."""
 
     @property
     def key(self) -> str:
@@ -62,7 +62,7 @@ class ObjectsByKey(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where things are looked up; whoever makes one keeps them current."""
+    """Where things are looked up; their maker keeps them current."""
 
     volumes: Objects[Volume]
     claims: Objects[Claim]
@@ -98,7 +98,7 @@ class Lookups:
 
 
 class World(Lookups):
-    """What the decisions about claims and volumes look at."""
+    """The facts for decisions about claims and volumes."""
 
     def __init__(self, sources: Sources, *, nodes: Objects[Node], index: VolumeIndex, plugins: Plugins) -> None:
         """Choose from `index`, which holds the volumes of `sources`; `plugins` count as loaded."""

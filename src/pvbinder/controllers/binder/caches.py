@@ -1,8 +1,8 @@
-"""What the binder knows of the cluster: the shared informers' caches, and the index that finds a volume for a claim.
+"""The binder's knowledge of the cluster: the shared informers' caches, and the index that finds a volume for a claim.
 
 CACHES-1  It is the `World` of the decisions, with the newest state that anyone here has seen.
 CACHES-2  `take(answer)` counts at once: the next decision sees our own write, before the watch has told it (B-9).
-CACHES-3  Older than what is known is refused; a revision that is no number is an error (B-10).
+CACHES-3  An older revision than the known one is refused; a revision that is no number is an error (B-10).
 CACHES-4  The index holds exactly the volumes of the cache.
 CACHES-5  Our own writes are told apart: `is_own_write` is True while the handlers of one are called.
 
@@ -32,7 +32,7 @@ class RevisionError(PvbinderError):
 
 
 class Caches(World):
-    """The informers that the binder needs (B-3), and what is derived from them."""
+    """The informers that the binder needs (B-3), and the indexes made from them."""
 
     def __init__(self, informers: Informers, plugins: Plugins, settings: Settings) -> None:
         self.volumes = informers.of(VOLUMES)

@@ -45,7 +45,7 @@ log = logs.get(__name__)
 
 
 class ClassAssignments:
-    """How often a default class was filled in (MT-6)."""
+    """The numbers of default classes that were filled in, and of failures (MT-6)."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -164,7 +164,7 @@ class ClaimSync:
             log.info("volume bound", pvc=key, pv=volume.name, rule=reason.rule)
 
     async def _name_volume(self, claim: Claim, volume: Volume) -> Claim:
-        """BN-3; what isn't refused for certain may have been done (BEGUN-2)."""
+        """BN-3; a write that wasn't refused for certain may have been made (BEGUN-2)."""
         document = binding.with_volume(claim, volume)
         try:
             if document is not None:
@@ -229,7 +229,7 @@ class ClaimSync:
         log.warning("claim lost its volume", pvc=claim.key, pv=claim.volume_name, rule=action.rule)
 
     async def _look_for_volume(self, claim: Claim) -> Bind | Lose:
-        """Decide SC-B2 to SC-B5 from what the server has; raise if it proves nothing."""
+        """Decide SC-B2 to SC-B5 from the server's own state; raise if it proves nothing."""
         name = claim.volume_name
         proof = await self._writes.prove_volume(name)
         match proof:

@@ -48,7 +48,7 @@ SYNC_PERIOD_SECONDS: Final = 15.0  # --pvclaimbinder-sync-period
 CONCURRENT_SYNCS_MAX: Final = 64  # keys of each queue in work at once
 FIRST_VOLUMES_SECONDS: Final = 10.0  # how long claims wait at the start for the volumes to settle
 OBJECTS_PER_TURN: Final = 500  # of a resync, before others get theirs
-SCHEDULER_SECONDS: Final = 1.0  # how long a scheduler has for a new pod before its claim says that it waits for one
+SCHEDULER_SECONDS: Final = 1.0  # a scheduler gets that long for a new pod before the claim says that it waits for one
 
 log = logs.get(__name__)
 
@@ -205,7 +205,7 @@ class Binder:
             await self.resync()
 
     async def resync(self) -> None:
-        """Look at all claims, then at all volumes, and queue those that something is to be done for (BINDER-4)."""
+        """Look at all claims, then at all volumes, and queue those that need something (BINDER-4)."""
         self._resyncs += 1
         for number, claim_key in enumerate(self.caches.claims.keys(), 1):
             claim = self.caches.claims.get(claim_key)
@@ -251,7 +251,7 @@ class Binder:
                 self._wake_claims_naming(volume)
             case Added(object=volume) | Updated(object=volume):
                 if isinstance(change, Updated) and revision_of(volume) <= revision_of(change.before):
-                    self._reclaimer.forget(volume.name)  # revisions began anew: what was deleted then is here again
+                    self._reclaimer.forget(volume.name)  # revisions began anew: deleted objects may be here again
                 if not self.caches.is_own_write:
                     self.volumes.add(volume.key)
                     if volume.claim_ref is not None and volume.claim_ref.key in self._waiting:

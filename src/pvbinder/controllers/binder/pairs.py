@@ -1,9 +1,10 @@
-"""Who writes to a volume: one task at a time, so that we never conflict with ourselves.
+"""The one task that may write to a volume: one task at a time, so that we never conflict with ourselves.
 
 PAIRS-1  A volume has at most one holder: the claim that binds it, or its own sync.
 PAIRS-2  A volume held for a claim is reserved in the index: no other claim chooses it meanwhile (INDEX-3).
-PAIRS-3  Nobody waits for a holder. Who comes too late is remembered and sent to its queue when the volume is let go,
-         to decide anew: what it knew may be over. So there is no order of locks, and nothing to deadlock.
+PAIRS-3  Nobody waits for a holder. A task that comes too late is remembered: its key is queued when the volume is let
+         go, and it decides anew: its knowledge may be out of date. So there is no order of locks, and nothing to
+         deadlock.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pvbinder.rules.volume_index import VolumeIndex
 
 
 class Pairs:
-    """The holders of volumes, and who came too late."""
+    """The holders of volumes, and the keys that came too late."""
 
     def __init__(
         self,

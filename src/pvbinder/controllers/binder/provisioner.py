@@ -1,9 +1,8 @@
 """The operation that has a volume made for a claim: by a plugin, or by asking an external provisioner.
 
-PROVISIONER-1  No asset is forgotten: what a plugin made is either saved as a volume or deleted again, and if neither
-               works an event says so.
-               Its storage is deleted only on proof that no volume has it: a lost answer isn't a failure. In doubt it is
-               kept, an event says so, and the volume is saved again.
+PROVISIONER-1  No asset is forgotten: storage that a plugin made is saved as a volume or deleted again; if neither
+               works, an event says so. Its storage is deleted only on proof that no volume has it: a lost answer isn't
+               a failure. In doubt it is kept, an event says so, and the volume is saved again.
 PROVISIONER-2  A volume is made once per claim: its name comes from the claim's uid, and one that is there is enough.
 
 Rules: docs/rules/binder.md#10-provisioning

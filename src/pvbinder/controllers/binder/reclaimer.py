@@ -3,7 +3,8 @@
 RECLAIMER-1  Storage is touched only after the volume has been read live and its claim has been proven to be gone, or
              to use another volume (RC-6); before a scrub a live list of the pods that counts as evidence, and agrees
              with the cache of pods, has none that uses the claim (RY-2). In doubt it is kept, and tried again.
-RECLAIMER-2  A volume is deleted only after its storage is; whatever was interrupted is done again from the start.
+RECLAIMER-2  A volume is deleted only after its storage is; an operation that was interrupted starts again from the
+             beginning.
 RECLAIMER-3  Once both are deleted nothing is asked again, however long others' finalizers keep the volume.
 RECLAIMER-4  What is deleted is this volume and no other of its name.
 

@@ -159,7 +159,7 @@ class RecyclerPods:
                 if seen.type == "ADDED" and seen.object is not None:
                     type_: events.EventType = "Warning" if seen.object.type == "Warning" else "Normal"
                     self._reporter.on_volume(volume, events.recycler_pod_event(type_, seen.object.message))
-        except (ApiFailure, ConnectionFailed) as error:  # only events: the pod is what counts
+        except (ApiFailure, ConnectionFailed) as error:  # only events: the pod's own state counts
             log.debug("events of recycler pod can't be followed", pv=volume.name, err=error.message)
 
 

@@ -11,7 +11,7 @@ from pvbinder.rules.events import Event
 
 
 class Recorder(Protocol):
-    """What takes events (`kube.events.EventRecorder`)."""
+    """A taker of events (`kube.events.EventRecorder`)."""
 
     def event(self, subject: Subject, type: EventType, reason: str, message: str) -> None:  # noqa: A002
         """Record that something happened to `subject`."""

@@ -1,7 +1,7 @@
 """Asks again for an operation when its back-off is over, instead of waiting for a resync to do it (OP-6).
 
-RETRIES-1  An operation that failed, or was refused because it failed a moment ago, is asked for again as soon as it
-           may start: what is asked is the sync that wanted it, which decides anew.
+RETRIES-1  An operation that failed, or was refused because it failed a moment ago, is asked for again as soon as it may
+           start: the sync that wanted the operation runs again and decides anew.
 RETRIES-2  One question at a time for each operation; none for those that run, that succeeded or that never failed.
 """
 
@@ -14,7 +14,7 @@ from pvbinder.controllers.operations import Operations
 
 
 class RetriedOperations:
-    """The operations, and the timers of those that will be asked for again."""
+    """The operations, and a timer for each that will be tried again."""
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations

@@ -1,6 +1,6 @@
 """How long making and deleting volumes takes, end to end, across syncs and controllers (MT-2 to MT-5).
 
-A timer starts with the first operation for an object and ends when what was wanted is there, whoever did it.
+A timer starts with the first operation for an object and ends when the result is there, whoever made it.
 """
 
 from __future__ import annotations

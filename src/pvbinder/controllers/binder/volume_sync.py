@@ -41,7 +41,7 @@ log = logs.get(__name__)
 
 
 def _needs_proof(action: VolumeAction, volume: Volume) -> bool:
-    """Whether `action`, decided from the cache, is carried out only with what the server says of the claim now.
+    """Whether `action`, decided from the cache, needs the server's own answer about the claim first.
 
     A volume that is released already isn't asked for at each sync: the operations that reclaim it ask themselves.
     """
@@ -196,7 +196,7 @@ class VolumeSync:
         return known if known is not None and known.uid == volume.uid else volume
 
     def _deleter_of(self, volume: Volume) -> str:
-        """Who deletes it, as the metrics name it (MT-4)."""
+        """Return the name of its deleter in the metrics (MT-4)."""
         deleter = find_deleter(volume, self._caches.plugins)
         if isinstance(deleter, DeleteWith):
             return deleter.plugin.name

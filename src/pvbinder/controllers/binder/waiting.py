@@ -1,8 +1,8 @@
-"""Claims that nothing can be done for now, found again by what could change that.
+"""Claims for which nothing can be done now, found again by the object whose change could help.
 
 WAITING-1  A free volume is offered to one waiting claim at a time, the smallest that fits it; if that claim ends up
            without it, to the next. So a thousand claims that wait don't all wake for every volume.
-WAITING-2  Everyone who waits for a class, for a default class, or for a node is woken when it changes.
+WAITING-2  All claims that wait for a class, for a default class or for a node are woken when it changes.
 WAITING-3  Nothing here is needed to be right: the resync looks at every unsettled claim anyway. It is only sooner.
 """
 

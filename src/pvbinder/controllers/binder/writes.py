@@ -118,7 +118,7 @@ class Writes:
         return answer
 
     async def delete_volume(self, volume: Volume) -> None:
-        """Delete this volume and no other of its name, whatever its state (DL-6)."""
+        """Delete this volume, in any state, and no other of its name (DL-6)."""
         await self._client.delete(VOLUMES, volume.name, uid=volume.uid)
 
     async def pods_using(self, key: ClaimKey) -> list[str]:

@@ -11,7 +11,7 @@ _ADDRESSES: Final = 256 * 254
 
 
 class PodAddresses:
-    """Who has which address; what pods carry in their status is kept, so that a restart changes nothing."""
+    """The address of each pod; one that stands in a pod's status is kept, so that a restart changes nothing."""
 
     def __init__(self) -> None:
         self._by_pod: dict[PodKey, str] = {}

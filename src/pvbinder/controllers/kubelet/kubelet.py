@@ -7,7 +7,7 @@ KUBELET-3  A deleted pod goes at once: its containers need no time. It is first 
            the uid that was seen being deleted, so it never meets a new pod of the same name.
 KUBELET-4  A node without a status of its own is made ready; nodes named at construction are created.
 KUBELET-5  A file system that waits to be grown is grown as soon as a pod runs with it.
-KUBELET-6  Nothing is asked while nothing happens; what time changes (``finish-after``, deadlines) has a timer.
+KUBELET-6  Nothing is asked while nothing happens; a change by time (``finish-after``, deadlines) has a timer.
 KUBELET-7  Events tell what happened to each container: Pulled, Created, Started, and Killing when it is stopped.
 
 Everything belongs to the loop's thread.
@@ -46,7 +46,7 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KubeletStatistics:
-    """What the kubelet is at."""
+    """The work that the kubelet has, and has done."""
 
     started: int
     ended: int
@@ -82,7 +82,7 @@ class Kubelet:
         self._pods_by_claim = self._pods.add_index("claim", lambda pod: pod.claim_keys)
         self._pods_by_node = self._pods.add_index("node", _node_of)
         self._addresses = PodAddresses()
-        self._problems: dict[PodKey, tuple[str, str]] = {}  # uid and what was told last
+        self._problems: dict[PodKey, tuple[str, str]] = {}  # the uid and the status that was told last
         self._running_since: dict[PodKey, tuple[str, datetime]] = {}  # uid and time, finer than the status
         self._started = self._ended = self._removed = 0
         self._pod_queue: WorkQueue[PodKey] = WorkQueue(
@@ -129,12 +129,12 @@ class Kubelet:
                 group.create_task(queue.run(), name=queue.name)
 
     async def wait_idle(self) -> None:
-        """Wait until nothing is to be done now; what only time brings is not waited for."""
+        """Wait until nothing is to be done now; timers aren't waited for."""
         for queue in (self._pod_queue, self._claim_queue, self._node_queue):
             await queue.wait_idle(delayed_too=False)
 
     def statistics(self) -> KubeletStatistics:
-        """What the kubelet is at."""
+        """The work that the kubelet has, and has done."""
         return KubeletStatistics(
             self._started,
             self._ended,
@@ -310,5 +310,5 @@ def _node_of(pod: Pod) -> tuple[str, ...]:
 
 
 def _matters(node: Node) -> tuple[bool, dict[str, str]]:
-    """What of a node may change what its pods do."""
+    """The fields of a node that may change what its pods do."""
     return is_played(node), node.labels

@@ -1,4 +1,4 @@
-"""Nodes without machines: how one is made, and what makes it ready."""
+"""Nodes without machines: how one is made, and becomes ready."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KUBELET_VERSION: Final = "v1.36.0+pvbinder"
 CONFLICTS_MAX: Final = 5
 NOT_READY_TAINT: Final = "node.kubernetes.io/not-ready"
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
-_HEALTH: Final = (  # condition, reason, message of what a node has enough of
+_HEALTH: Final = (  # condition, reason and message of each resource that a node has enough of
     ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
     ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),

@@ -1,4 +1,4 @@
-"""What a kubelet tells of the containers of a pod as events: pulled, created, started, killing, back-off."""
+"""The events of a kubelet about the containers of a pod: pulled, created, started, killing, back-off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 """Finalizers that keep claims, volumes and attributes classes while somebody needs them.
 
-Promise: nothing in use is lost, and of what the decisions in `rules.protection` ask for each is one request.
+Promise: nothing in use is lost, and each step that `rules.protection` decides on is one request.
 """

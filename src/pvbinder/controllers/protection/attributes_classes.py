@@ -82,7 +82,7 @@ class AttributesClassProtectionController:
                 assert_never(change)
 
     def _reference_changed(self, change: Change[Claim] | Change[Volume]) -> None:
-        """VP-2: whatever is no longer named may go now."""
+        """VP-2: a class that is no longer named may go now."""
         match change:
             case Updated(before=before, object=after):
                 left = attributes_classes_of(before) - attributes_classes_of(after)

@@ -4,8 +4,8 @@ CLAIMS-1  A claim loses its finalizer only when the API server itself, asked for
           by a list of pods that counts as evidence (EVIDENCE-1), no older than the claim as we know it, and that the
           cache of pods doesn't contradict (EVIDENCE-3).
 CLAIMS-2  Claims of one namespace that wait together share one list of its pods, made only if one needs it (PC-7, PC-8).
-CLAIMS-3  A namespace is worked on by one task at a time, several namespaces side by side; what is written in one batch
-          is written side by side, too.
+CLAIMS-3  A namespace is worked on by one task at a time, several namespaces side by side; the writes of a batch run
+          side by side, too.
 CLAIMS-4  A failed claim comes back by itself, with its own back-off; the others of its batch are not held up (PC-13).
 
 Rules: docs/rules/protection.md#2-pvc-protection

@@ -1,4 +1,4 @@
-"""Carrying out what `rules.protection` decides about a finalizer: one write, whatever the kind."""
+"""Carrying out what `rules.protection` decides about a finalizer: one write, for every kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FinalizerWrites(Generic[T]):
-    """The writes of one protection controller; `short` is what its kind is called in messages: ``PVC``."""
+    """The writes of one protection controller; `short` is the name of the kind in messages: ``PVC``."""
 
     client: Client
     informer: Informer[T]
@@ -41,7 +41,7 @@ class FinalizerWrites(Generic[T]):
                             f"Error removing protection finalizer from {self.short}", **fields, err=failure.message
                         )
                         raise
-                    return  # somebody else took the last finalizer: what was wanted has come about
+                    return  # somebody else took the last finalizer: the object is gone, as wanted
                 log.info(f"Removed protection finalizer from {self.short}", **fields, rule=rule)
             case KeepFinalizer(user=user, rule=rule):
                 log.debug(f"Keeping {self.short} because it is being used", **fields, user=user, rule=rule)

@@ -1,7 +1,7 @@
 """A scheduler in small: it gives pods their nodes and leads the claims that wait for that to a volume.
 
-It serves the pods of ``default-scheduler`` and looks at what concerns storage, plus labels and taints of nodes; what it
-doesn't look at is listed in `rules.scheduling`, where the decisions are.
+It serves the pods of ``default-scheduler`` and looks at storage, and at labels and taints of nodes; `rules.scheduling`
+makes the decisions, and lists the facts that it leaves out.
 """
 
 from pvbinder.controllers.scheduler.scheduler import EVENT_SOURCE, Scheduler

@@ -1,4 +1,4 @@
-"""What the scheduler knows of the cluster: the shared informers' caches, and what it has promised but not yet seen.
+"""The scheduler's knowledge of the cluster: the shared informers' caches, and the assumed pods that it hasn't seen yet.
 
 A promise is made in the same turn of the loop as the decision, before the first write, so that two pods never get the
 same volume. It ends when the pod has its node, or when what was chosen can't become true any more.
@@ -150,7 +150,7 @@ class SchedulerCaches(Cluster):
 
     @property
     def promises(self) -> int:
-        """How many pods have been promised a node that they don't have yet."""
+        """The number of assumed pods: they have been promised a node and don't have it yet."""
         return len(self._promises)
 
     def _count(self, change: Change[Pod]) -> None:

@@ -63,12 +63,12 @@ log = logs.get(__name__)
 
 
 class PlacementFailed(PvbinderError):  # noqa: N818  (the queue brings the pod back)
-    """What was chosen for a pod did not come true."""
+    """The node that was chosen for a pod can't be kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerStatistics:
-    """What the scheduler is at."""
+    """The work that the scheduler has, and has done."""
 
     waiting: int  # pods for which there is no node
     promised: int  # pods whose claims are on their way
@@ -140,7 +140,7 @@ class Scheduler:
         await self._queue.wait_idle(delayed_too=False)
 
     def statistics(self) -> SchedulerStatistics:
-        """What the scheduler is at."""
+        """The work that the scheduler has, and has done."""
         return SchedulerStatistics(len(self._waiting), self._caches.promises, self._placed, self._queue.statistics())
 
     # -- what wakes a pod (SCHEDULER-6)
@@ -300,7 +300,7 @@ class Scheduler:
             if failure.names_as_not_found(POD_RESOURCE, pod.name):
                 return  # the pod is gone, and with the news of that its promise
             if failure.is_transient or failure.status in (200, 404):
-                raise  # who answered is not known: the next try finds out (`_has_node`)
+                raise  # the outcome isn't known: the next try finds out (`_has_node`)
             if failure.is_conflict and await self._has_node(pod):
                 return
             await self._give_up(pod, f"Binding rejected: {failure.message}")

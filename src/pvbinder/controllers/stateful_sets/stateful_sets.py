@@ -4,7 +4,7 @@ SETS-1  Each pod has its claims first; the same ordinal always gets the same nam
         data again.
 SETS-2  OrderedReady: one pod at a time, up in order when the one before is ready, down in reverse when the one above is
         gone. Parallel: all at once.
-SETS-3  Claims belong to what the retention policy says before a pod goes, so that they go or stay with it.
+SETS-3  Claims have the owner that the retention policy wants before a pod goes, so that they go or stay with it.
 SETS-4  What we wrote counts before the watch tells it: no pod or claim is made twice.
 SETS-5  The status follows the pods and is written only when it changes; nothing is asked while nothing happens.
 SETS-6  Pods go, and claims are given to pods that go, only after the set itself, read live, is the one that was decided
@@ -52,12 +52,12 @@ log = logs.get(__name__)
 
 
 class SetHasChanged(PvbinderError):  # noqa: N818  (the queue brings the set back)
-    """What was decided about a set doesn't hold for the one that is there."""
+    """The decision was about another set than the one that is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatefulSetStatistics:
-    """What the controller is at."""
+    """The work that the controller has, and has done."""
 
     sets: int
     pods_created: int
@@ -106,7 +106,7 @@ class StatefulSets:
         await self._queue.wait_idle()
 
     def statistics(self) -> StatefulSetStatistics:
-        """What the controller is at."""
+        """The work that the controller has, and has done."""
         return StatefulSetStatistics(
             len(self._sets), self._pods_created, self._pods_deleted, self._claims_created, self._queue.statistics()
         )
@@ -158,7 +158,7 @@ class StatefulSets:
                 problem = failure
         except (ConnectionFailed, SetHasChanged) as failed:
             problem = failed
-        await self._tell_status(stateful_set)  # what was reached is told, whatever came then
+        await self._tell_status(stateful_set)  # the progress so far is told, also after a failure
         if problem is not None:
             raise problem
 

@@ -1,9 +1,9 @@
-"""What belongs to the workloads of one kind: found by controller, adopted and released by selector.
+"""The objects that belong to the workloads of one kind: found by controller, adopted and released by selector.
 
 DEPENDENTS-1  A change of an object wakes the workload that controls it, and that which did before; one that nobody
               controls wakes those that select it.
 DEPENDENTS-2  Before the first adoption the workload is read live: one that is being deleted, or another one of its
-              name, adopts nothing. Patches name the uid of what they change.
+              name, adopts nothing. Patches name the uid of their object.
 DEPENDENTS-3  What a workload did counts at once: the answers go into the cache.
 
 Everything belongs to the loop's thread.
@@ -30,7 +30,7 @@ log = logs.get(__name__)
 
 
 class Workload(KubernetesObject, Protocol):
-    """What has dependents."""
+    """An object that has dependents."""
 
     @property
     def is_deleting(self) -> bool:
@@ -44,12 +44,12 @@ class Workload(KubernetesObject, Protocol):
 
     @property
     def selector(self) -> LabelSelector | None:
-        """What it selects."""
+        """The selector of its dependents."""
         ...
 
 
 class Dependent(KubernetesObject, Claimable, Protocol):
-    """What belongs to workloads."""
+    """An object that can belong to a workload."""
 
 
 W = TypeVar("W", bound=Workload)
@@ -57,7 +57,7 @@ D = TypeVar("D", bound=Dependent)
 
 
 class WorkloadHasChanged(PvbinderError):  # noqa: N818  (the queue brings it back)
-    """What was decided about a workload doesn't hold for the one that is there."""
+    """The decision was about another workload than the one that is there."""
 
 
 async def check_is_current(client: Client, informer: Informer[W], workload: W) -> None:
@@ -114,7 +114,7 @@ class Dependents(Generic[W, D]):
     ) -> list[D]:
         """Return what belongs to `workload`, after it adopted and released what it has to (DEPENDENTS-2).
 
-        `finalizer` is given to what is adopted.
+        An adopted object gets `finalizer`.
         """
         may_adopt = False
         found = []

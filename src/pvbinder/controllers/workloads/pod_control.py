@@ -5,7 +5,7 @@ PODCONTROL-1  A pod that was made is in the cache at once; one that was deleted 
 PODCONTROL-2  A DELETE names the uid of the pod that was decided about.
 PODCONTROL-3  A namespace that is going takes no pods: that is no failure of the workload.
 
-Whoever calls `delete` has proof that its workload is the one that was decided about (`check_is_current`).
+A caller of `delete` has proof that its workload is still the one of the decision (`check_is_current`).
 """
 
 from __future__ import annotations
