@@ -87,6 +87,7 @@ STORAGE_CLASSES = Resource("storage.k8s.io", "v1", "StorageClass", "storageclass
 VOLUME_ATTRIBUTES_CLASSES = Resource("storage.k8s.io", "v1", "VolumeAttributesClass", "volumeattributesclasses", False)
 CSI_DRIVERS = Resource("storage.k8s.io", "v1", "CSIDriver", "csidrivers", False)
 CSI_NODES = Resource("storage.k8s.io", "v1", "CSINode", "csinodes", False)
+POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", True)
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 CSI_STORAGE_CAPACITIES = Resource("storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities", True)
 VOLUME_ATTACHMENTS = Resource("storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", False)

@@ -6,7 +6,11 @@ from typing import Any
 
 from tests.server.fuzz.traffic import APPLY, Sent
 
-NOT_HERE = (501, 503, 504)  # what the server doesn't do, such as a pod's log, and what took longer than it was given
+NOT_HERE = (
+    501,
+    503,
+    504,
+)  # what the server doesn't do, such as a shell in a pod, and what took longer than it was given
 REFERENCES_OWN = (  # the reference answers these with 500, too, and clients know its words
     "failed to create typed patch object",
     "resourceVersion: Invalid value",
@@ -23,6 +27,9 @@ REFERENCES_OWN = (  # the reference answers these with 500, too, and clients kno
     "The order in patch",
     "invalid patch format",
     "failed to decode managed fields",
+    "target.name: Required value",
+    "target.kind: Unsupported value: ",
+    "This pod has more than one PodDisruptionBudget",
 )
 
 
@@ -31,6 +38,9 @@ def check(sent: Sent, status: int, content_type: str, body: Any) -> None:
     where = f"{sent}\n{status} {str(body)[:2000]}"
     assert 200 <= status < 500 or status in NOT_HERE or is_references_own(sent, body), where
     media_type = content_type.partition(";")[0]
+    if sent.target.partition("?")[0].endswith("/log") and status == 200:
+        assert (media_type, body) == ("text/plain", ""), where
+        return
     assert media_type in ("application/json", "application/yaml"), f"{content_type}: {where}"
     if media_type == "application/json":
         assert isinstance(body, dict), where

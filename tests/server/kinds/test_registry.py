@@ -72,7 +72,6 @@ def test_a_kind_is_found_by_what_its_objects_call_themselves() -> None:
 
 
 NOT_SERVED = {  # what lightkube-models has beside what is served, apart from alpha and beta versions, and why
-    "v1 bindings": "pods/binding is what schedulers post to",
     "v1 componentstatuses": "deprecated, and there are no components to ask",
 }
 NO_BUILT_IN = "snapshot.storage.k8s.io"  # of an extension that is always there

@@ -21,7 +21,7 @@ from pvbinder.server.kinds.built_in.nodes import NODE
 from pvbinder.server.kinds.built_in.persistent_volume_claims import PERSISTENT_VOLUME_CLAIM
 from pvbinder.server.kinds.built_in.persistent_volumes import PERSISTENT_VOLUME
 from pvbinder.server.kinds.built_in.plain import PLAIN_KINDS
-from pvbinder.server.kinds.built_in.pods import POD
+from pvbinder.server.kinds.built_in.pods import BINDING_KIND, POD
 from pvbinder.server.kinds.built_in.quotas import QUOTA_KINDS
 from pvbinder.server.kinds.built_in.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from pvbinder.server.kinds.built_in.reviews import (
@@ -42,6 +42,7 @@ from pvbinder.server.kinds.definitions.definition import CUSTOM_RESOURCE_DEFINIT
 from pvbinder.server.objects.kind import ServedKind
 
 BUILT_IN: tuple[ServedKind, ...] = (
+    BINDING_KIND,
     CONFIG_MAP,
     EVENT,
     NAMESPACE,

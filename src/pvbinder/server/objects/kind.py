@@ -21,6 +21,7 @@ from pvbinder.server.errors import FieldError
 
 Json: TypeAlias = dict[str, Any]
 FieldReader: TypeAlias = Callable[[Json], str]
+Reach: TypeAlias = Callable[[Json, Mapping[str, list[str]]], str]
 NameRule: TypeAlias = Literal["subdomain", "label", "label-1035", "path-segment"]
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -100,10 +101,13 @@ class Subresource:
     A subresource whose body is another kind (``scale``, ``binding``) names it in `body`: `read` makes that body of the
     stored object, and `take_in` puts a body that was sent (PUT, PATCH, or POST) into a copy of the object; both may
     raise ApiError. What `take_in` leaves then goes the way of an update of this subresource.
-    `body_schema` is that kind's schema. `answers_status`: a POST is answered with a Status ``Success`` (201), not with
-    the body. `removes`: a POST deletes the object, as the ``deleteOptions`` in its body ask (``eviction``).
+    `body_schema` is that kind's schema. `removes`: a POST deletes the object, as the ``deleteOptions`` in its body ask
+    (``eviction``).
     `columns` are what a body has as a Table. `replicas_path` is the field of the object that a Scale's
     ``spec.replicas`` stands for; a body without it can't be applied.
+
+    A subresource that leads to something else than the object, as ``log`` and ``proxy`` do, has `reach`: it gets the
+    object and the query, and returns the text to answer with or raises ApiError. With `has_path`, a path may follow.
     """
 
     name: str
@@ -114,8 +118,9 @@ class Subresource:
     body_schema: str = ""
     read: Callable[[Json], Json] = same
     take_in: Callable[[Json, Json, str], None] | None = None
-    answers_status: bool = False
     removes: bool = False
+    reach: Reach | None = None
+    has_path: bool = False
     columns: tuple[Column, ...] = ()
     replicas_path: tuple[str, ...] = ()
 

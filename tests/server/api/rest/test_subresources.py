@@ -1,4 +1,4 @@
-"""Subresources with bodies of their own: scale, binding, eviction."""
+"""Subresources with bodies of their own: scale and binding."""
 
 from __future__ import annotations
 
@@ -72,32 +72,6 @@ async def test_a_pod_is_bound_by_posting_a_binding(tmp_path: Path) -> None:
         again = await server.send("POST", f"{PODS}/p/binding", binding)
         assert again.status == 409
         assert again.message.endswith('pod p is already assigned to node "n1"')
-
-
-async def test_a_pod_goes_when_it_is_evicted(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        await server.send("POST", PODS, {"metadata": {"name": "p"}, "spec": CONTAINERS})
-        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
-        evicted = await server.send("POST", f"{PODS}/p/eviction", eviction)
-        assert (evicted.status, evicted.body["status"]) == (201, "Success")
-        assert (await server.send("GET", f"{PODS}/p")).status == 404
-        assert (await server.send("POST", f"{PODS}/p/eviction", eviction)).status == 404
-
-
-async def test_what_would_talk_to_containers_says_that_there_are_none(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        await server.send("POST", PODS, {"metadata": {"name": "p"}, "spec": CONTAINERS})
-        for method, name in (("GET", "log"), ("POST", "exec"), ("GET", "portforward")):
-            refused = await server.send(method, f"{PODS}/p/{name}", {} if method == "POST" else None)
-            assert (refused.status, refused.body["reason"]) == (503, "ServiceUnavailable"), name
-
-
-async def test_what_would_talk_to_a_kubelet_says_that_there_is_none_whatever_is_sent(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        await server.send("POST", "/api/v1/nodes", {"metadata": {"name": "n"}})
-        for method in ("GET", "POST", "PUT", "PATCH"):
-            refused = await server.send(method, "/api/v1/nodes/n/proxy", {} if method != "GET" else None)
-            assert (refused.status, refused.body["reason"]) == (503, "ServiceUnavailable"), method
 
 
 def scale_of(replicas: int) -> dict[str, Any]:

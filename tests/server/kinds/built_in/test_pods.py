@@ -278,12 +278,3 @@ def test_a_pod_is_resized_within_its_class_of_service() -> None:
     assert result["spec"]["containers"][0]["resources"]["limits"] == more
     (error,) = change_refusals(POD, old, {"spec": {"containers": [{"name": "c", "resources": {}}]}}, "resize")
     assert error == 'spec: Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing'
-
-
-def test_containers_can_not_be_reached() -> None:
-    for name in ("log", "exec", "attach", "portforward"):
-        sub = POD.subresource(name)
-        assert sub is not None
-        with pytest.raises(ApiError, match="this server runs no containers") as refused:
-            sub.read(stored(POD, pod()))
-        assert refused.value.code == 503

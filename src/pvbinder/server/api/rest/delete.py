@@ -30,19 +30,12 @@ async def delete(api: Api, request: ApiRequest, attributes: Attributes, storage:
     """Answer a DELETE of one object."""
     form = negotiate(request.headers.get("accept", ""))
     options = read_delete_options(request.query, request.body, request.headers.get("content-type", ""))
-    deletion = _Deletion(api, storage, options, request.user or _NO_USER)
+    deletion = Deletion(api, storage, options, request.user or _NO_USER)
     data, removed = deletion.start(attributes.namespace, attributes.name)
     await deletion.settle()
     if removed and not storage.base.delete_returns_object:
         return respond(request, 200, _success(storage, data), form.media_type)
     return answer_object(api, request, storage, data, form)
-
-
-async def evict(api: Api, storage: Storage, namespace: str, name: str, options: DeleteOptions, user: UserInfo) -> None:
-    """Delete an object for somebody who asked for its eviction."""
-    deletion = _Deletion(api, storage, options, user)
-    deletion.start(namespace, name)
-    await deletion.settle()
 
 
 async def delete_collection(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
@@ -53,7 +46,7 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
     user = request.user or _NO_USER
     selection = read_selection(storage, list_options)
     items, metadata = await select(api, attributes.namespace, storage, list_options, selection, user.name)
-    deletion = _Deletion(api, storage, options, user)
+    deletion = Deletion(api, storage, options, user)
     async for _, stored in in_turns(items):
         identity = storage.decode(stored.data)["metadata"]
         try:
@@ -65,7 +58,7 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
     return await answer_list(api, request, storage, items, metadata, Form(form.media_type))
 
 
-class _Deletion:
+class Deletion:
     """A DELETE request under way, of one object or of several."""
 
     def __init__(self, api: Api, storage: Storage, options: DeleteOptions, user: UserInfo) -> None:
@@ -83,11 +76,10 @@ class _Deletion:
         for key in self._unchanged:
             await self._api.objects.store.settled(self._storage.store_name, key)
 
-    def start(self, namespace: str, name: str) -> tuple[bytes, bool]:
-        """Delete an object, or mark it as being deleted; return what to show of it, and whether it is gone."""
+    def check(self, namespace: str, name: str) -> tuple[Stored, Json]:
+        """Return the object if it may be deleted; raise ApiError otherwise."""
         storage, store = self._storage, self._api.objects.store
-        key = storage.key(namespace, name)
-        stored = store.head(storage.store_name, key)
+        stored = store.head(storage.store_name, storage.key(namespace, name))
         if stored is None:
             raise not_found(storage.kind.resource, name)
         obj = storage.decode(stored.data)
@@ -95,6 +87,13 @@ class _Deletion:
         admission.admit_delete(
             self._api.objects, admission.AdmissionAttributes(storage.base, namespace, name, self._user)
         )
+        return stored, obj
+
+    def start(self, namespace: str, name: str) -> tuple[bytes, bool]:
+        """Delete an object, or mark it as being deleted; return what to show of it, and whether it is gone."""
+        storage = self._storage
+        key = storage.key(namespace, name)
+        stored, obj = self.check(namespace, name)
         if storage.base.terminate is not None:
             return self._terminate(stored, obj, key)
         grace = self._grace(obj)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pvbinder.server.api.rest import create, delete, patch, read, subresources, update, watch
+from pvbinder.server.api.rest import create, delete, patch, reach, read, subresources, update, watch
 from pvbinder.server.api.rest.api import Api
+from pvbinder.server.api.rest.bindings import is_binding
 from pvbinder.server.api.rest.write_request import Overtaken
 from pvbinder.server.errors import ApiError, conflict
 from pvbinder.server.identity.attributes import Attributes
@@ -23,10 +24,12 @@ async def serve_kind(api: Api, request: ApiRequest, attributes: Attributes, stor
     sub = None
     if attributes.subresource:
         sub = storage.kind.subresource(attributes.subresource)
-        if sub is None or attributes.rest or verb == "watch":
+        if sub is None or (attributes.rest and not sub.has_path) or verb == "watch":
             raise no_such_resource()
         if verb not in sub.verbs:
             raise not_allowed()
+        if sub.reach is not None:
+            return reach.reach(api, request, attributes, storage, sub.reach)
     elif verb not in storage.kind.verbs:
         raise not_allowed()
     match verb:
@@ -56,6 +59,8 @@ async def _serve_write(
             return await update.update(api, request, attributes, storage, sub)
         case "patch" if attributes.name:
             return await patch.patch(api, request, attributes, storage, sub)
+        case "create" if is_binding(storage.kind) and not attributes.name and attributes.namespace:
+            return await subresources.post_binding(api, request, attributes, storage)
         case "create" if sub is None and not attributes.name and (attributes.namespace or not resource.namespaced):
             return await create.create(api, request, attributes, storage)
         case "create" if sub is not None and attributes.name:

@@ -6,13 +6,14 @@ from typing import cast, get_args
 
 from pvbinder.server.api.negotiation import respond
 from pvbinder.server.api.rest.api import Api
-from pvbinder.server.api.rest.delete import evict
-from pvbinder.server.api.rest.options import read_delete_options
+from pvbinder.server.api.rest.bindings import bind, of_bindings
+from pvbinder.server.api.rest.evictions import evict
 from pvbinder.server.api.rest.write_request import WriteRequest
 from pvbinder.server.errors import ApiError
 from pvbinder.server.identity.attributes import Attributes
+from pvbinder.server.kinds.built_in.pods import BIND
 from pvbinder.server.kinds.parts.scaled_fields import bring_back, entries_of_scale
-from pvbinder.server.kinds.storage import Storage, encode
+from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.kind import Json, ServedKind, Subresource
 from pvbinder.server.objects.patches import PatchType
 from pvbinder.server.requests import ApiRequest, ApiResponse
@@ -25,7 +26,11 @@ async def post(
     """Answer a POST to a subresource of one object."""
     write = WriteRequest.read(api, request, attributes, storage, "CreateOptions")
     if sub.removes:
-        return await _evict(write, sub)
+        await evict(write, await write.decode(_kind_of(sub)))
+        return respond(request, 201, _success(), write.form.media_type)
+    if sub is BIND:
+        await bind(write, await write.decode(_kind_of(sub)))
+        return respond(request, 201, _success(), write.form.media_type)
     stored = write.find_there()
     answer = api.posts.get((storage.kind.resource.qualified, sub.name))
     if answer is not None:
@@ -33,14 +38,20 @@ async def post(
         stored = write.find_there()
         shown = answer(storage.served(stored.data), asked)
         return write.warned(respond(request, 201, shown, write.form.media_type))
-    _check_reach(write, sub, stored)
     body = await write.decode(_kind_of(sub))
     return await _store(write, sub, write.find_there(), body)
 
 
+async def post_binding(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
+    """Answer a POST to ``bindings``."""
+    write, body = await of_bindings(api, request, attributes, storage)
+    await bind(write, body)
+    return respond(request, 201, _success(), write.form.media_type)
+
+
 async def replace(write: WriteRequest, sub: Subresource) -> ApiResponse:
     """Answer a PUT of a subresource that has a body of its own."""
-    _check_reach(write, sub, write.find_there())
+    write.find_there()
     body = await write.decode(_kind_of(sub))
     write.check_name(body)
     return await _store(write, sub, write.find_there(), body)
@@ -49,7 +60,6 @@ async def replace(write: WriteRequest, sub: Subresource) -> ApiResponse:
 async def patch(write: WriteRequest, sub: Subresource, content_type: str) -> ApiResponse:
     """Answer a PATCH of a subresource that has a body of its own; only a Scale can be applied."""
     stored = write.find_there()
-    _check_reach(write, sub, stored)
     if content_type not in get_args(PatchType):
         if not sub.replicas_path:
             raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
@@ -87,25 +97,7 @@ async def _store(
         entries = body["metadata"].get("managedFields")
         bring_back(new["metadata"], entries, sub.replicas_path, storage.kind.resource.api_version)
     data = await write.store_change(stored, old, new, sub, record=not is_applied)
-    if sub.answers_status:
-        return respond(write.request, 201, _success(), write.form.media_type)
     return write.warned(respond(write.request, 200, sub.read(storage.served(data)), write.form.media_type))
-
-
-async def _evict(write: WriteRequest, sub: Subresource) -> ApiResponse:
-    body = await write.decode(_kind_of(sub))
-    write.check_name(body)
-    asked: Json = {"kind": "DeleteOptions", "apiVersion": "v1", **(body.get("deleteOptions") or {})}
-    options = read_delete_options(write.request.query, encode(asked))
-    await evict(write.api, write.storage, write.attributes.namespace, write.attributes.name, options, write.user)
-    return respond(write.request, 201, _success(), write.form.media_type)
-
-
-def _check_reach(write: WriteRequest, sub: Subresource, stored: Stored) -> None:
-    """Refuse a write to what stands for something else that isn't there, such as a kubelet."""
-    if sub.take_in is None:
-        sub.read(write.storage.served(stored.data))  # says so
-        raise ApiError(501, "NotImplemented", f"{sub.name} can't be written")
 
 
 def _kind_of(sub: Subresource) -> ServedKind:

@@ -326,7 +326,7 @@ class WriteRequest:
         name = before["name"]
         sent_uid = new["metadata"].get("uid")
         if sent_uid and sent_uid != before["uid"] and self.request.method != "PATCH":  # a patch can't change it
-            raise self._other_uid(name, before, sent_uid)
+            raise self.failed_precondition("UID", sent_uid, before["uid"])
         await self.aside(lambda: self._fill_in(new, old, sub, record=record))
         admission.admit(self.api.objects, self._admission(before, sub), new, old)
         self._check_revision(stored, name, new["metadata"])
@@ -375,16 +375,16 @@ class WriteRequest:
         elif revision != stored.revision:
             raise conflict(resource, name)
 
-    def _other_uid(self, name: str, before: Json, sent: str) -> ApiError:
+    def failed_precondition(self, what: str, wanted: str, there: str) -> ApiError:
+        """409 of a write that is meant for another object than the one that is there."""
         resource = self.storage.kind.resource
-        where = self.storage.key(before.get("namespace", ""), name)
         root = "" if self.options.dry_run else "/registry"
         return conflict(
             resource,
-            name,
-            f"StorageError: invalid object, Code: 4, Key: {root}/{resource.plural}/{where}, ResourceVersion: 0, "
-            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {sent}, "
-            f"UID in object meta: {before['uid']}",
+            self.attributes.name,
+            f"StorageError: invalid object, Code: 4, Key: {root}/{resource.plural}/{self.key}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: Precondition failed: {what} in precondition: {wanted}, "
+            f"{what} in object meta: {there}",
         )
 
     # ---------------------------------------------------------------- a change that removes

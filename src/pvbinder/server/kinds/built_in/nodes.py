@@ -5,7 +5,7 @@ Rules: docs/rules/apiserver.md#6-core-helpers
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pvbinder.model.resources import NODES, Resource
@@ -148,7 +148,7 @@ def _info(field: str) -> Callable[[Json, datetime], object]:
 NODE_PROXY_OPTIONS = Resource("", "v1", "NodeProxyOptions", "nodes", False)
 
 
-def refuse_to_proxy(_node: Json) -> Json:
+def refuse_to_proxy(_node: Json, _query: Mapping[str, list[str]]) -> str:
     """Answer as the reference does when no kubelet can be reached: there is none behind any node here."""
     why = "error trying to reach service: no preferred addresses found; known addresses: []"
     raise ApiError(503, "ServiceUnavailable", why)
@@ -169,7 +169,8 @@ NODE = ServedKind(
             "proxy",
             verbs=("create", "delete", "get", "patch", "update"),
             body=NODE_PROXY_OPTIONS,
-            read=refuse_to_proxy,
+            reach=refuse_to_proxy,
+            has_path=True,
         ),
         Subresource("status", prepare_update=prepare_node_status, validate_update=validate_node_status),
     ),

@@ -8,17 +8,16 @@ from __future__ import annotations
 from pvbinder.model.resources import PODS, Resource
 from pvbinder.rules.pod_amounts import qos_class
 from pvbinder.server.errors import (
-    ApiError,
     FieldError,
     conflict,
     forbidden,
     invalid,
-    is_invalid,
     required,
     shown,
     unsupported,
 )
 from pvbinder.server.kinds.built_in.pod_columns import POD_COLUMNS
+from pvbinder.server.kinds.built_in.pod_connections import OF_CONTAINERS
 from pvbinder.server.kinds.built_in.pod_defaults import default_pod_spec, default_requests
 from pvbinder.server.kinds.parts.status import keep_metadata
 from pvbinder.server.kinds.validation.internal_form import diff_of_json
@@ -167,12 +166,6 @@ def validate_resize(new: Json, old: Json) -> list[FieldError]:
     return errors
 
 
-def refuse_to_reach(pod: Json) -> Json:
-    """Say that there is nothing to talk to: this server runs no containers."""
-    name = pod["metadata"]["name"]
-    raise ApiError(503, "ServiceUnavailable", f"pod {name} can't be reached: this server runs no containers")
-
-
 def validate_pod(pod: Json) -> list[FieldError]:
     """Check a new pod."""
     return validate_pod_spec(pod["spec"], "spec", pod["metadata"].get("name", ""))
@@ -214,20 +207,23 @@ def grace_period(pod: Json, asked: int | None) -> int:
     return 1 if seconds < 0 else seconds
 
 
-def bind_pod(pod: Json, binding: Json, now: str) -> None:
-    """Assign a pod to the node that `binding` names, as the scheduler asks for it.
-
-    Raises ApiError 409 if the pod is being deleted or has a node, 422 if the binding names none.
-    """
+def validate_binding(binding: Json) -> list[FieldError]:
+    """Check that a binding names a node."""
     target: Json = binding.get("target") or {}
-    name, node = pod["metadata"]["name"], target.get("name", "")
     errors: list[FieldError] = []
     if target.get("kind", "") not in ("", "Node"):
         errors.append(unsupported("target.kind", target["kind"], ("Node", "<empty>")))
-    if not node:
+    if not target.get("name"):
         errors.append(required("target.name"))
-    if errors:
-        raise is_invalid(BINDING, binding.get("metadata", {}).get("name", name), errors)
+    return errors
+
+
+def bind_pod(pod: Json, binding: Json, now: str) -> None:
+    """Assign a pod to the node that a valid `binding` names, as the scheduler asks for it.
+
+    Raises ApiError 409 if the pod is being deleted, has a node, or isn't to be scheduled yet.
+    """
+    name, node = pod["metadata"]["name"], binding["target"]["name"]
     if pod["metadata"].get("deletionTimestamp"):
         raise conflict(_POD_BINDING, name, f"pod {name} is being deleted, cannot be assigned to a host")
     if pod["spec"].get("nodeName"):
@@ -332,15 +328,9 @@ def _addresses(pod: Json) -> str:
     return ",".join(entry.get("ip", "") for entry in (pod.get("status") or {}).get("podIPs") or ())
 
 
-_OF_CONTAINERS = tuple(
-    Subresource(name, verbs=verbs, body=Resource("", "v1", kind, "pods", True), read=refuse_to_reach)
-    for name, kind, verbs in (
-        ("attach", "PodAttachOptions", ("create", "get")),
-        ("exec", "PodExecOptions", ("create", "get")),
-        ("log", "Pod", ("get",)),
-        ("portforward", "PodPortForwardOptions", ("create", "get")),
-    )
-)
+BIND = Subresource("binding", verbs=("create",), body=BINDING, body_schema="io.k8s.api.core.v1.Binding")
+# The same, with the pod named in the body only; `server.api.rest.bindings` has both.
+BINDING_KIND = ServedKind(resource=BINDING, singular="binding", schema="io.k8s.api.core.v1.Binding", verbs=("create",))
 
 POD = ServedKind(
     resource=PODS,
@@ -354,14 +344,7 @@ POD = ServedKind(
     validate_create=validate_pod,
     validate_update=validate_pod_update,
     subresources=(
-        Subresource(
-            "binding",
-            verbs=("create",),
-            body=BINDING,
-            body_schema="io.k8s.api.core.v1.Binding",
-            take_in=bind_pod,
-            answers_status=True,
-        ),
+        BIND,
         Subresource(
             "ephemeralcontainers",
             prepare_update=prepare_ephemeral_containers,
@@ -372,12 +355,11 @@ POD = ServedKind(
             verbs=("create",),
             body=EVICTION,
             body_schema="io.k8s.api.policy.v1.Eviction",
-            answers_status=True,
             removes=True,
         ),
         Subresource("resize", prepare_update=prepare_resize, validate_update=validate_resize),
         Subresource("status", prepare_update=prepare_pod_status, validate_update=validate_pod_status),
-        *_OF_CONTAINERS,
+        *OF_CONTAINERS,
     ),
     columns=POD_COLUMNS,
     selectable_fields={

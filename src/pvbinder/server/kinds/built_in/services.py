@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from pvbinder.model.resources import SERVICES, Resource
-from pvbinder.server.errors import FieldError, invalid, required, unsupported
+from pvbinder.server.errors import ApiError, FieldError, invalid, required, shown, unsupported
 from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, UNSET, field_cell, joined, labels_shown
 from pvbinder.server.kinds.parts.status import STATUS, keep_status
 from pvbinder.server.kinds.validation.names import check_dns_subdomain
-from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind, drop_empty
+from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind, Subresource, drop_empty
 
 ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", True)
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", True)
@@ -164,6 +165,14 @@ def _slice_endpoints_cell(obj: Json, _now: datetime) -> object:
     return _more([address for endpoint in endpoints for address in endpoint.get("addresses") or ()], 3)
 
 
+def refuse_to_proxy(service: Json, _query: Mapping[str, list[str]]) -> str:
+    """Answer as the reference does when nothing is behind a service: nothing listens anywhere here."""
+    why = f"no endpoints available for service {shown(service['metadata']['name'])}"
+    raise ApiError(503, "ServiceUnavailable", why)
+
+
+SERVICE_PROXY_OPTIONS = Resource("", "v1", "ServiceProxyOptions", "services", True)
+
 SERVICE = ServedKind(
     resource=SERVICES,
     singular="service",
@@ -176,7 +185,16 @@ SERVICE = ServedKind(
     prepare_update=keep_status,
     validate_create=validate_service,
     validate_update=validate_service_update,
-    subresources=(STATUS,),
+    subresources=(
+        Subresource(
+            "proxy",
+            verbs=("create", "delete", "get", "patch", "update"),
+            body=SERVICE_PROXY_OPTIONS,
+            reach=refuse_to_proxy,
+            has_path=True,
+        ),
+        STATUS,
+    ),
     columns=(
         NAME,
         Column("Type", field_cell("spec", "type"), description="How it can be reached."),
