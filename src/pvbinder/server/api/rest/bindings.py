@@ -58,7 +58,7 @@ def is_binding(kind: ServedKind) -> bool:
 
 
 def _check_preconditions(write: WriteRequest, sent: Json, stored: Stored, pod: Json) -> None:
-    """BIND-2."""
+    """Refuse a binding that is meant for another pod of the name, or for an earlier state of it (BIND-2)."""
     problems = {"UID": (sent.get("uid"), pod["metadata"]["uid"])}
     problems["ResourceVersion"] = (sent.get("resourceVersion"), str(stored.revision))
     for what, (wanted, there) in problems.items():
