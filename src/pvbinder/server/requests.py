@@ -42,6 +42,9 @@ class ApiRequest:
     warnings: list[str] = field(default_factory=list)  # what whoever asks is to be told, whatever the answer
     takes_chunks: bool = False  # a long document may be answered with a stream of chunks, too
     is_admitted: bool = False  # `user` may do this: `Dispatcher.screen` found out from the head, before the body came
+    head_read: object = (
+        None  # what the dispatcher has read off the head, for itself: what is asked for isn't read twice
+    )
 
 
 @dataclass(slots=True)

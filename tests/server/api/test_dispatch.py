@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from tests.server.serving import ADMIN, MAPS, VOLUMES, config_map, serving, volume
 
+from pvbinder.server.api import dispatch
 from pvbinder.server.api.rest import read
+from pvbinder.server.identity.attributes import read_attributes
 from pvbinder.server.identity.authentication import ANONYMOUS
 from pvbinder.server.requests import ApiRequest
 
@@ -144,3 +146,19 @@ async def test_dispatch_5_a_head_alone_is_refused_or_admitted(tmp_path: Path) ->
         known = ApiRequest("POST", path, user=ADMIN)
         assert server.dispatcher.screen(known) is None
         assert known.is_admitted
+
+
+async def test_dispatch_5_a_head_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths: list[str] = []
+
+    def counted(method: str, path: str, query: Any) -> Any:
+        paths.append(path)
+        return read_attributes(method, path, query)
+
+    async with serving(tmp_path) as server:
+        await server.send("POST", MAPS, config_map())
+        monkeypatch.setattr(dispatch, "read_attributes", counted)
+        request = ApiRequest("DELETE", f"{MAPS}/a", user=ADMIN)
+        assert server.dispatcher.screen(request) is None
+        assert (await server.dispatcher.handle(request)).status == 200
+    assert paths == [f"{MAPS}/a"]

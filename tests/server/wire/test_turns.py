@@ -136,3 +136,11 @@ async def test_turn_3_who_was_put_out_holds_nothing_and_is_not_parsed(monkeypatc
         await asyncio.sleep(0)
     assert len(parser.taken) == taken
     assert transport.said == ["close", "abort"]
+
+
+async def test_turn_3_going_on_where_nothing_is_held_costs_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = Hall(monkeypatch)
+    paced, parser, _ = hall.connect("a")
+    parser.transport.resume_reading()
+    paced.data_received(b"now")
+    assert parser.taken == b"now"

@@ -80,8 +80,15 @@ class Authenticator:
         certificate = request.client_certificate
         is_worn_out = False
         if certificate:
-            if self._is_current(certificate):
-                return _user_of_subject(cast(Any, certificate["subject"]))
+            user, starts, ends = _read_certificate(
+                cast(Any, certificate["subject"]),
+                str(certificate.get("notBefore", "")),
+                str(certificate.get("notAfter", "")),
+            )
+            if starts <= self.clock() < ends:  # TLS looks only when a connection begins (AUTHENTICATION-4)
+                if user is None:
+                    raise unauthorized()
+                return user
             is_worn_out = True
         token = read_bearer(request.headers.get("authorization", ""))
         if not token:
@@ -110,12 +117,6 @@ class Authenticator:
                 case None:
                     continue
         return TokenRefused(INVALID_TOKEN)
-
-    def _is_current(self, certificate: Mapping[str, object]) -> bool:
-        """Tell whether a certificate counts now; TLS looks only when a connection begins (AUTHENTICATION-4)."""
-        return (
-            _starts(str(certificate.get("notBefore", ""))) <= self.clock() < _ends(str(certificate.get("notAfter", "")))
-        )
 
 
 def read_bearer(header: str) -> str | None:
@@ -188,8 +189,13 @@ def service_account_groups(namespace: str) -> tuple[str, ...]:
 
 
 @lru_cache(1024)
-def _user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> UserInfo:
-    """Read the user off the subject of a certificate that TLS has verified: CN is the name, each O a group."""
+def _read_certificate(
+    subject: tuple[tuple[tuple[str, str], ...], ...], starts: str, ends: str
+) -> tuple[UserInfo | None, float, float]:
+    """Read the user off the subject of a certificate that TLS has verified, and when it begins and ends to count.
+
+    CN is the name, each O a group; a subject without a name is nobody's.
+    """
     name, groups = "", []
     for part in subject:
         for key, value in part:
@@ -197,19 +203,11 @@ def _user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> UserIn
                 name = value
             elif key == "organizationName":
                 groups.append(value)
-    if not name:
-        raise unauthorized()
-    return with_authenticated(UserInfo(name, groups=tuple(groups)))
-
-
-@lru_cache(1024)
-def _starts(text: str) -> float:
-    return ssl.cert_time_to_seconds(text) if text else 0.0
-
-
-@lru_cache(1024)
-def _ends(text: str) -> float:
-    return ssl.cert_time_to_seconds(text) if text else float("inf")
+    return (
+        with_authenticated(UserInfo(name, groups=tuple(groups))) if name else None,
+        ssl.cert_time_to_seconds(starts) if starts else 0.0,
+        ssl.cert_time_to_seconds(ends) if ends else float("inf"),
+    )
 
 
 def _digest(token: str) -> bytes:

@@ -54,7 +54,6 @@ from pvbinder.server.wire.usual_answers import UsualAnswer, is_usual
 
 if TYPE_CHECKING:
     from pvbinder.server.wire.http2 import Http2Protocol
-    from pvbinder.server.wire.turns import HeldTransport
 
 HTTP2 = "h2"  # as TLS calls it (RFC 7301)
 PIECE_BYTES = 64 << 10  # how much of a body is handed to the socket at once
@@ -169,13 +168,15 @@ class Listener:
         )
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
-        transport = cast("HeldTransport | None", incoming.transport)
-        connection = cast(Connection, transport.connection) if transport is not None else None
-        if connection is not None:
-            connection.begins(incoming.content if incoming.body_exists else None)
+        transport = incoming.transport
+        connection: Connection | None = None
+        has_body = incoming.body_exists
+        if transport is not None:
+            connection = cast("Any", transport).connection
+            connection.begins(incoming.content if has_body else None)
         try:
             request = self._read_head(incoming)
-            if incoming.body_exists and incoming.method not in _BODILESS:
+            if has_body and request.method not in _BODILESS:
                 refusal = self._screen(request)
                 if refusal is not None:
                     return _plain(refusal)
@@ -184,7 +185,7 @@ class Listener:
             request = ApiRequest(incoming.method, "/", headers={"accept": incoming.headers.get("Accept", "")})
             return _plain(error_response(request, error), closes=error.code == 408)
         response = await self._handle(request)
-        if connection is not None and is_known(request):
+        if connection is not None and not connection.is_known and is_known(request):
             connection.recognised()
         await compress_if_large(request, response)
         if response.stream is not None:
@@ -325,7 +326,7 @@ class Connection(Paced):
         self._write_milliseconds = max(1, int(write_seconds * 1000))
         self._unclaimed = 0  # bytes that came since the last request began
         self._counts = False
-        self._is_known = False
+        self.is_known = False
         self._content: Content | None = None  # the body of the request under way
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -336,8 +337,8 @@ class Connection(Paced):
         tls = transport.get_extra_info("ssl_object")
         is_http2 = tls is not None and tls.selected_alpn_protocol() == HTTP2
         self._counts = not is_http2
-        self._is_known = bool(transport.get_extra_info("peercert"))
-        self._door.entered(cast("asyncio.Transport", transport), is_known=self._is_known)
+        self.is_known = bool(transport.get_extra_info("peercert"))
+        self._door.entered(cast("asyncio.Transport", transport), is_known=self.is_known)
         self.begin(self._parser_of(self, is_http2=is_http2), transport)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -352,8 +353,8 @@ class Connection(Paced):
 
     def recognised(self) -> None:
         """Hear that a request was somebody's who is known."""
-        if not self._is_known:
-            self._is_known = True
+        if not self.is_known:
+            self.is_known = True
             self._door.recognised(self._transport)
 
     def _parse(self, data: bytes) -> None:

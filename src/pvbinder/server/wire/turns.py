@@ -66,7 +66,8 @@ class Turns:
     def spend(self, connection: Paced, seconds: float) -> None:
         """Count what was done for a connection in this turn (TURN-1)."""
         self._spent += seconds
-        connection.used = max(connection.used, self._least - CREDIT_SECONDS) + seconds
+        least = self._least - CREDIT_SECONDS
+        connection.used = (connection.used if connection.used > least else least) + seconds
         if not self._is_set:
             self._is_set = True
             self._loop.call_soon(self._next)
@@ -164,9 +165,10 @@ class Paced(asyncio.Protocol):
             self._transport.pause_reading()
 
     def release(self) -> None:
-        """Go on."""
-        self._is_held = False
-        self._go_on()
+        """Go on; aiohttp says so for every body, also when nothing was held."""
+        if self._is_held:
+            self._is_held = False
+            self._go_on()
 
     def put_out(self) -> None:
         """Take nothing more from this peer, and close once it has taken what was written (TURN-3)."""

@@ -303,9 +303,10 @@ class WriteRequest:
         `sub` is the subresource that is written, None for the object itself.
         """
         storage, store, key = self.storage, self.api.objects.store, self.key
-        changed = await self._complete_change(stored, old, new, sub, record=record)
+        on = self._admission(old["metadata"], sub)
+        changed = await self._complete_change(stored, old, new, sub, on, record=record)
         self.check_not_overtaken(stored)
-        self._judge(old, changed, sub)
+        self._judge(old, changed, on)
         if self._is_emptied(changed):
             return await self._remove(stored, changed, key)
         changed["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
@@ -320,7 +321,14 @@ class WriteRequest:
         return written.data
 
     async def _complete_change(
-        self, stored: Stored, old: Json, new: Json, sub: Subresource | None, *, record: bool
+        self,
+        stored: Stored,
+        old: Json,
+        new: Json,
+        sub: Subresource | None,
+        on: admission.AdmissionAttributes,
+        *,
+        record: bool,
     ) -> Json:
         before = old["metadata"]
         name = before["name"]
@@ -328,7 +336,7 @@ class WriteRequest:
         if sent_uid and sent_uid != before["uid"] and self.request.method != "PATCH":  # a patch can't change it
             raise self.failed_precondition("UID", sent_uid, before["uid"])
         await self.aside(lambda: self._fill_in(new, old, sub, record=record))
-        admission.admit(self.api.objects, self._admission(before, sub), new, old)
+        admission.admit(self.api.objects, on, new, old)
         self._check_revision(stored, name, new["metadata"])
         keep_what_is_fixed(new["metadata"], before)
         await self.aside(lambda: self._check_change(new, old, sub))
@@ -352,9 +360,9 @@ class WriteRequest:
             raise is_invalid(base.resource, old["metadata"]["name"], errors)
         self.warnings += base.warnings(new, old)
 
-    def _judge(self, old: Json, new: Json, sub: Subresource | None) -> None:
+    def _judge(self, old: Json, new: Json, on: admission.AdmissionAttributes) -> None:
         """Ask those who look at other objects, in the turn in which the write is made."""
-        admission.validate(self.api.objects, self._admission(old["metadata"], sub), new, old)
+        admission.validate(self.api.objects, on, new, old)
         self.api.authorizer.guard(self.user, self.storage.base, new, old)
 
     def _admission(self, before: Json, sub: Subresource | None) -> admission.AdmissionAttributes:

@@ -143,7 +143,7 @@ def check_values(body: bytes, values_max: int = VALUES_MAX) -> None:
 
     Raises TooManyValuesError. Commas and opening brackets are counted: first all of them, then those outside of texts.
     """
-    if _separators(body) <= values_max:
+    if len(body) <= values_max or _separators(body) <= values_max:
         return
     if _separators(_TEXT.sub(b"", body)) > values_max:
         raise TooManyValuesError(values_max)
