@@ -46,7 +46,6 @@ TEXT = """\
 shop/orders is Pending: no volume fits it and there is no StorageClass "fast"   (SC-U6, PR-2)
   next: nothing, until one of the things below is done
   wants 10Gi, RWO, Filesystem, class fast
-  there is no StorageClass "fast"
   pod web uses it: Pending without a node
 
   VOLUME   WHY NOT                    RULE

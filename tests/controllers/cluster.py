@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -194,9 +194,11 @@ async def cluster(
     options: ControllerOptions,
     known: tuple[ControllerDeclaration, ...] = CONTROLLERS,
     credentials: Credentials | None = None,
+    load: Sequence[Json] | None = None,
 ) -> AsyncGenerator[Cluster]:
-    """An API server with the controllers that `options` choose among the `known` ones."""
-    async with EmbeddedServer(listen=False) as server, asyncio.TaskGroup() as group:
+    """An API server, that begins with what is to `load`, and the controllers that `options` choose among `known`."""
+    found = [("the test", document) for document in load] if load is not None else None
+    async with EmbeddedServer(listen=False, load=found) as server, asyncio.TaskGroup() as group:
         here = Cluster(server, options, group, known, credentials=credentials)
         watching = group.create_task(here.informers.run())
         async with asyncio.timeout(DEADLINE_SECONDS):

@@ -104,7 +104,7 @@ CASES: dict[str, tuple[list[Document], str, str]] = {
             ),
             volume("disk", claimRef=REF, status="Bound"),
         ],
-        "Bound",
+        "NobodyGrows",
         "it has volume disk with 10Gi and waits to grow to 20Gi",
     ),
     "a volume fits (SC-U3)": ([claim(), volume("disk")], "WillBind", "it gets volume disk"),

@@ -1,159 +1,304 @@
-"""What somebody could do for a claim that is stuck: ways out that the evidence supports, the cheapest first."""
+"""What somebody could do for a claim that is stuck: ways out that the evidence supports, the cheapest first.
+
+ADVICE-1  All reasons why a volume doesn't fit decide what is said of it: what is advised makes it fit, not just
+          fail the next rule.
+ADVICE-2  A volume that another claim has is never advised, nor one that is going.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
+from typing import Final, TypeAlias, assert_never
 
-from pvbinder.insight.explanation import ClaimExplanation
+from pvbinder.insight.explanation import ReasonCode
+from pvbinder.insight.remedies import (
+    AddClass,
+    Do,
+    Kubectl,
+    RecreateClaim,
+    Remedy,
+    merge,
+    remove,
+    volume_for,
+)
 from pvbinder.insight.snapshot import Snapshot
-from pvbinder.insight.wording import named
+from pvbinder.insight.wording import named, nearest
 from pvbinder.model.access_modes import short_modes
-from pvbinder.model.objects import Claim, Volume
-from pvbinder.rules.matching import Misfit
-from pvbinder.rules.satisfy import Unsuitable, check_named_volume
-from pvbinder.rules.settings import Settings
+from pvbinder.model.json import Json, encode
+from pvbinder.model.names import DEFAULT_CLASS, NO_PROVISIONER
+from pvbinder.model.objects import Claim, StorageClass, Volume, parse_claim
+from pvbinder.rules.claims import Bind, Provision, decide_claim
+from pvbinder.rules.matching import Misfit, MisfitReason
+from pvbinder.rules.provisioning import CannotProvision
+from pvbinder.rules.satisfy import unsuitabilities
 
-_ADVICE_LINES_MAX = 6
+ADVICE_LINES_MAX: Final = 6
+Misses: TypeAlias = Sequence[tuple[Volume, tuple[Misfit, ...]]]
+_OTHERS_HAVE: Final = frozenset[MisfitReason]({"ClaimedByAnother", "NotAvailable"})
 
 
 def advise(
-    explanation: ClaimExplanation, claim: Claim, misses: Sequence[tuple[Volume, tuple[Misfit, ...]]], snapshot: Snapshot
-) -> list[str]:
-    """Return what would let `claim` go on, at most a handful of sentences without a full stop."""
-    return list(dict.fromkeys(_advice(explanation, claim, misses, snapshot)))[:_ADVICE_LINES_MAX]
+    claim: Claim, reason: ReasonCode, own: Sequence[Remedy], misses: Misses, snapshot: Snapshot
+) -> tuple[Remedy, ...]:
+    """Return what would let `claim` go on, at most a handful; `own` is what the finding itself knows."""
+    found: list[Remedy] = []
+    for remedy in (*own, *_more(claim, reason, misses, snapshot)):
+        if remedy not in found:
+            found.append(remedy)
+    return tuple(found[:ADVICE_LINES_MAX])
 
 
-def unsuitability(volume: Volume, claim: Claim, settings: Settings) -> Unsuitable:
-    """Return why the `volume` that `claim` names won't do; there must be a reason."""
-    found = check_named_volume(volume, claim, settings)
-    assert found is not None
-    return found
-
-
-def _advice(
-    explanation: ClaimExplanation, claim: Claim, misses: Sequence[tuple[Volume, tuple[Misfit, ...]]], snapshot: Snapshot
-) -> Iterator[str]:
-    match explanation.reason:
+def _more(claim: Claim, reason: ReasonCode, misses: Misses, snapshot: Snapshot) -> Iterator[Remedy]:
+    match reason:
         case "NoVolumeFits" | "ClassMissing" | "NothingProvisions" | "ProvisioningDisabled" | "ProvisioningFails":
-            yield from _for_want_of_a_volume(explanation, claim, misses)
+            yield from _for_want_of_a_volume(claim, reason, misses, snapshot)
         case "ProvisionedVolumeUnsuitable":
-            yield "create the claim anew so that what its class provisions fits it"
-            yield from _for_want_of_a_volume(explanation, claim, misses)
+            yield from _make_fit(claim, misses)
+            yield Do("create the claim anew so that what its class provisions fits it")
+            yield volume_for(claim)
         case "NamedVolumeMissing":
-            yield f"create volume {claim.volume_name} with {_demands(claim)}"
-            yield "create the claim anew without volumeName, so that any volume that fits is taken"
+            yield volume_for(claim, name=claim.volume_name)
+            yield from _any_volume(claim, snapshot)
         case "NamedVolumeUnsuitable":
-            volume = snapshot.volume(claim.volume_name)
-            if volume is not None:
-                yield f"change volume {volume.name}: it must be {_demands(claim)}"
-            yield "create the claim anew so that it fits, or without volumeName"
+            yield from _suit(claim, snapshot)
         case "NamedVolumeTaken":
             volume = snapshot.volume(claim.volume_name)
-            if volume is not None and volume.is_released:
-                yield _free(volume)
-            yield "create the claim anew with another volumeName, or without one"
+            if volume is not None and _can_be_freed(volume, claim):
+                yield _free(volume, claim)
+            yield from _any_volume(claim, snapshot)
+            yield Do("create the claim anew with another volumeName")
         case "VolumeModeMismatch":
-            yield f"create the claim anew with the volume mode of the volume (it asks for {claim.volume_mode})"
-            yield "remove claimRef from the volume, so that the claim may get another one"
+            yield from _other_mode(claim, misses)
         case "PodCannotBeScheduled":
-            yield "make a node that the pod can run on, or a volume that fits on such a node"
-            yield from _for_want_of_a_volume(explanation, claim, misses)
-        case "LostReference":
-            yield "delete the claim; the data is still on its volume, whose claimRef names this claim"
-        case "LostVolume":
-            yield f"create volume {claim.volume_name} again with claimRef.uid {claim.uid}, if its storage still exists"
-            yield "delete the claim and create it anew, if the data is not needed"
-        case "Misbound":
-            volume = snapshot.volume(claim.volume_name)
-            if volume is not None and volume.claim_key == claim.key:
-                yield (
-                    f"set the uid in the volume's claimRef: kubectl patch pv {volume.name} --type=merge "
-                    f'-p \'{{"spec":{{"claimRef":{{"uid":"{claim.uid}"}}}}}}\''
-                )
-            yield "delete this claim: the volume belongs to another"
+            if not claim.volume_name:
+                yield Do("make a node that the pod can run on, or a volume that fits on such a node")
+                yield from _make_fit(claim, misses)
+        case "PodBypassesScheduler" | "SelectorNotSupported" | "NoVolumeOnAnyNode" | "ProvisionerSilent":
+            yield from _make_fit(claim, misses)
+        case "NotEnoughStorage" | "NoNodeInTopology" | "PluginRefuses" | "AttributesClassUnsupported":
+            yield from _make_fit(claim, misses)
         case "ClassIsBroken":
-            yield f"create StorageClass {claim.storage_class} anew with a volumeBindingMode"
+            yield AddClass(claim.storage_class, "with a volumeBindingMode", is_there=True)
         case "SelectorIsBroken":
-            yield "create the claim anew with a selector that can be read"
-        case "ProtectedByPod":
-            yield "delete the pods that use it, finished ones too"
-        case "HeldByFinalizers":
-            yield "see why whoever put the finalizer there hasn't removed it; removing it by hand skips its clean-up"
+            yield RecreateClaim(without=("selector",), because="or with a selector that can be read")
         case "Bound" | "WillBind" | "DefaultClassComes" | "IsGoingAway":
             return
         case "WaitsForFirstConsumer" | "WaitsForPodToBeScheduled":
             return
         case "VolumeIsBeingProvisioned" | "WaitsForExternalProvisioner":
             return
-        case "ClaimMissing" | "ClaimIsAnothers":  # said of a pod; there is no claim to give advice for
+        case "LostReference" | "LostVolume" | "Misbound" | "ProtectedByPod" | "HeldByFinalizers":
+            return
+        case "DataSourceUnusable" | "AttributesClassMissing" | "DriverNotOnNode":
+            return
+        case "NobodyGrows" | "GrowthFails" | "GrowthWaitsForPod" | "NobodyModifies" | "ModificationFails":
+            return
+        case "VolumeUnreachable" | "VolumeIsGoing" | "PodOnWrongNode" | "PodNodeMissing" | "UsedOnAnotherNode":
+            return
+        case "PodCannotStart" | "ClaimMissing" | "ClaimIsAnothers":  # the last two are said of a pod
             return
         case _:
-            assert_never(explanation.reason)
+            assert_never(reason)
 
 
-def _for_want_of_a_volume(
-    explanation: ClaimExplanation, claim: Claim, misses: Sequence[tuple[Volume, tuple[Misfit, ...]]]
-) -> Iterator[str]:
-    storage_class = explanation.storage_class
-    if explanation.reason == "ProvisioningFails":
-        yield "put right what the message above says; it is tried again by itself"
-    if storage_class is not None and storage_class.driver_registered is False:
-        driver = storage_class.driver or storage_class.provisioner
-        yield f"install the driver {driver}: there is no CSIDriver object of that name"
+# ------------------------------------------------------------------------------------------------ for want of a volume
+
+
+def _for_want_of_a_volume(claim: Claim, reason: ReasonCode, misses: Misses, snapshot: Snapshot) -> Iterator[Remedy]:
+    storage_class = snapshot.storage_class(claim.storage_class) if claim.storage_class else None
+    if reason == "ProvisioningFails":
+        yield Do("put right what the message above says; it is tried again by itself")
+    if storage_class is not None:
+        yield from _install(storage_class, snapshot)
+    yield from _freed(claim, misses)
+    if not claim.has_class:
+        yield from _give_a_class(claim, snapshot)
+    near = nearest(claim.storage_class, (each.name for each in snapshot.storage_classes()))
+    if reason == "ClassMissing" and near:
+        yield RecreateClaim(storage_class=near, because="did you mean that one?")
+    yield volume_for(claim)
+    if reason == "ClassMissing":
+        yield AddClass(claim.storage_class, "with a provisioner")
+    if reason == "NothingProvisions" and storage_class is not None:
+        yield AddClass(storage_class.name, "with a provisioner that exists", is_there=True)
+    if reason == "ProvisioningDisabled":
+        yield Do("start the binder with --enable-dynamic-provisioning")
+    yield from _changed(claim, misses)
+
+
+def _install(storage_class: StorageClass, snapshot: Snapshot) -> Iterator[Remedy]:
+    """A driver that there is not; what isn't CSI needs none, so it is only said of what provisions."""
+    provisioner = storage_class.provisioner
+    driver = snapshot.settings.migrations.driver_of(provisioner) or provisioner
+    is_known = snapshot.knows("CSIDriver") and not driver.startswith("kubernetes.io/")
+    if is_known and snapshot.driver(driver) is None:
+        yield Do(f"install the driver {driver}: there is no CSIDriver object of that name")
+
+
+def _give_a_class(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
+    """For a claim without any class: a default one, or one by name; both work on the claim as it is (DC-3)."""
+    provisioning = [
+        each
+        for each in snapshot.storage_classes()
+        if each.provisioner != NO_PROVISIONER and _would_provision(each, snapshot)
+    ]
+    for storage_class in sorted(provisioning, key=lambda each: each.name)[:1]:
+        yield Kubectl(
+            f"make class {storage_class.name} the default",
+            ("annotate", "storageclass", storage_class.name, f"{DEFAULT_CLASS}=true", "--overwrite"),
+        )
+        change: Json = {"spec": {"storageClassName": storage_class.name}}
+        yield merge("pvc", claim, change, f"give it class {storage_class.name}")
+
+
+def _would_provision(storage_class: StorageClass, snapshot: Snapshot) -> bool:
+    """Whether anybody may act for the class: a plugin that is there, or somebody outside."""
+    provisioner = storage_class.provisioner
+    if snapshot.settings.migrations.driver_of(provisioner) is not None:
+        return provisioner != NO_PROVISIONER
+    plugin = snapshot.plugins.named(provisioner)
+    return plugin.can_provision if plugin is not None else not provisioner.startswith("kubernetes.io/")
+
+
+def _make_fit(claim: Claim, misses: Misses) -> Iterator[Remedy]:
+    yield from _freed(claim, misses)
+    yield from _changed(claim, misses)
+
+
+def _freed(claim: Claim, misses: Misses) -> Iterator[Remedy]:
+    """A volume that fits once it is free: one of an earlier claim of this name first."""
+    fitting = [
+        volume
+        for volume, reasons in misses
+        if _can_be_freed(volume, claim) and {reason.reason for reason in reasons} <= _OTHERS_HAVE
+    ]
+    for volume in sorted(fitting, key=lambda volume: volume.claim_key != claim.key)[:1]:
+        yield _free(volume, claim)
+
+
+def _can_be_freed(volume: Volume, claim: Claim) -> bool:
+    """Whether a volume keeps the data of a claim that is gone; one that is to be deleted or scrubbed isn't."""
+    is_over = volume.is_released or volume.claim_key == claim.key
+    return is_over and not volume.is_deleting and volume.reclaim_policy not in ("Delete", "Recycle")
+
+
+def _free(volume: Volume, claim: Claim) -> Kubectl:
+    if volume.claim_key == claim.key:
+        why = f"let it have volume {volume.name} again, with the data of the earlier claim"
+        return remove("pv", volume, "/spec/claimRef/uid", why)
+    why = f"free volume {volume.name}, which still has the data of {volume.claim_key}"
+    return remove("pv", volume, "/spec/claimRef", why)
+
+
+# ------------------------------------------------------------------------------------------------ what would fit
+
+
+def _changed(claim: Claim, misses: Misses) -> Iterator[Remedy]:
+    """What to change so that a volume that nobody has fits: of the volume if that is enough, else of the claim."""
+    too_small = [volume for volume, reasons in misses if {reason.reason for reason in reasons} == {"TooSmall"}]
+    if too_small:
+        yield _other_claim(claim, max(too_small, key=lambda volume: volume.size), frozenset({"TooSmall"}))
+    seen: set[frozenset[MisfitReason]] = set()
     for volume, reasons in misses:
-        kinds = {reason.reason for reason in reasons}
-        if volume.is_released and kinds <= {"ClaimedByAnother", "NotAvailable"}:
-            yield _free(volume)
-            break
-    yield f"add a volume with {_demands(claim)}"
-    if explanation.reason == "ClassMissing":
-        yield f"create StorageClass {claim.storage_class} with a provisioner"
-    if explanation.reason == "NothingProvisions" and storage_class is not None:
-        yield f"create StorageClass {storage_class.name} anew with a provisioner that exists"
-    if explanation.reason == "ProvisioningDisabled":
-        yield "start the binder with --enable-dynamic-provisioning"
-    yield from _other_claims(claim, misses)
+        kinds = frozenset(reason.reason for reason in reasons)
+        if not kinds or kinds & {"ClaimedByAnother", "BeingDeleted", "NotAvailable", "WaitsForConsumer"}:
+            continue
+        if kinds == {"TooSmall"}:
+            continue
+        if kinds == {"LabelsDontMatch"}:
+            yield from _label(claim, volume)
+        elif kinds not in seen:
+            yield _other_claim(claim, volume, kinds)
+        seen.add(kinds)
 
 
-def _other_claims(claim: Claim, misses: Sequence[tuple[Volume, tuple[Misfit, ...]]]) -> Iterator[str]:
-    """What another claim would have to ask for; the spec of an unbound claim can't be changed (VU-8)."""
-    fits = [volume for volume, reasons in misses if {reason.reason for reason in reasons} == {"TooSmall"}]
-    if fits:
-        largest = max(fits, key=lambda volume: volume.size)
-        yield f"create the claim anew with at most {largest.size} ({largest.name} fits then)"
-    for volume, reasons in misses:
-        match [reason.reason for reason in reasons]:
-            case ["ClassDiffers"]:
-                if volume.storage_class:
-                    yield f"create the claim anew with class {volume.storage_class} ({volume.name} fits then)"
-                else:
-                    yield f'create the claim anew with storageClassName "" ({volume.name} fits then)'
-            case ["AccessModesMissing"]:
-                yield f"create the claim anew with {short_modes(volume.access_modes)} ({volume.name} fits then)"
-            case ["LabelsDontMatch"]:
-                yield f"label volume {volume.name} so that the claim's selector matches it"
-            case ["VolumeModeDiffers"]:
-                yield f"create the claim anew with volumeMode {volume.volume_mode} ({volume.name} fits then)"
-            case _:
-                continue
-
-
-def _demands(claim: Claim) -> str:
-    """What a volume for `claim` must be."""
-    parts = [f"at least {claim.request}", short_modes(claim.access_modes)]
-    if claim.volume_mode != "Filesystem":
-        parts.append(f"volumeMode {claim.volume_mode}")
-    parts.append(f"class {named(claim.storage_class)}" if claim.storage_class else "no class")
-    if claim.attributes_class:
-        parts.append(f"attributes class {claim.attributes_class}")
-    if claim.selector is not None:
-        parts.append("labels that match the selector")
-    return ", ".join(part for part in parts if part)
-
-
-def _free(volume: Volume) -> str:
-    return (
-        f"free volume {volume.name}, which still has the data of {volume.claim_key}: "
-        f'kubectl patch pv {volume.name} --type=json -p \'[{{"op":"remove","path":"/spec/claimRef"}}]\''
+def _other_claim(claim: Claim, volume: Volume, kinds: frozenset[MisfitReason]) -> RecreateClaim:
+    """The claim that `volume` would fit, all reasons together (ADVICE-1)."""
+    return RecreateClaim(
+        storage_max=str(volume.size) if "TooSmall" in kinds else "",
+        storage_class=volume.storage_class if "ClassDiffers" in kinds else None,
+        access_modes=volume.access_modes if "AccessModesMissing" in kinds else (),
+        volume_mode=volume.volume_mode if "VolumeModeDiffers" in kinds else "",
+        attributes_class=volume.attributes_class if "AttributesClassDiffers" in kinds else None,
+        without=("selector",) if "LabelsDontMatch" in kinds else (),
+        because=f"{volume.name} fits then",
     )
+
+
+def _label(claim: Claim, volume: Volume) -> Iterator[Remedy]:
+    selector = claim.selector
+    pairs = selector.match_labels or {} if selector is not None else {}
+    if selector is not None and not selector.match_expressions and pairs:
+        missing = {key: value for key, value in pairs.items() if volume.labels.get(key) != value}
+        arguments = (f"{key}={value}" for key, value in sorted(missing.items()))
+        why = f"label volume {volume.name} so that the claim's selector matches it"
+        yield Kubectl(why, ("label", "pv", volume.name, *arguments, "--overwrite"))
+    else:
+        yield Do(f"label volume {volume.name} so that the claim's selector matches it")
+
+
+def _other_mode(claim: Claim, misses: Misses) -> Iterator[Remedy]:
+    for volume, reasons in misses:
+        if volume.claim_key == claim.key and any(reason.reason == "VolumeModeDiffers" for reason in reasons):
+            because = f"as volume {volume.name} has it"
+            yield RecreateClaim(volume_mode=volume.volume_mode, because=because)
+            yield remove("pv", volume, "/spec/claimRef", f"let volume {volume.name} go, so that it may get another")
+            return
+
+
+# ------------------------------------------------------------------------------------------------ a named volume
+
+
+def _suit(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
+    """What would make the named volume do: only what failed is changed (ADVICE-1)."""
+    volume = snapshot.volume(claim.volume_name)
+    if volume is None:
+        return
+    failed = {each.rule for each in unsuitabilities(volume, claim, snapshot.settings)}
+    if "CS-1" in failed:
+        yield from _any_volume(claim, snapshot)
+        yield Do(f"create the claim anew with another volumeName: volume {volume.name} is being deleted")
+        return
+    spec: Json = {}
+    if "CS-3" in failed:
+        spec["storageClassName"] = claim.storage_class
+    if "CS-6" in failed:
+        spec["accessModes"] = sorted({*volume.access_modes, *claim.access_modes})
+    if "CS-2" in failed:
+        spec["capacity"] = {"storage": str(claim.request)}
+    if spec and not failed & {"CS-4", "CS-5"}:
+        yield merge("pv", volume, {"spec": spec}, _change_of(volume, claim, failed))
+    yield RecreateClaim(
+        storage_max=str(volume.size) if "CS-2" in failed else "",
+        storage_class=volume.storage_class if "CS-3" in failed else None,
+        access_modes=volume.access_modes if "CS-6" in failed else (),
+        volume_mode=volume.volume_mode if "CS-5" in failed else "",
+        attributes_class=volume.attributes_class if "CS-4" in failed else None,
+        because=f"{volume.name} will do then",
+    )
+    yield from _any_volume(claim, snapshot)
+
+
+def _any_volume(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
+    """Not to name a volume helps only if the binder then has one, or somebody makes one."""
+    document = claim.document()
+    document["spec"].pop("volumeName", None)
+    action = decide_claim(parse_claim(encode(document)), snapshot, snapshot.settings)
+    match action:
+        case Bind(volume=volume):
+            yield RecreateClaim(without=("volumeName",), because=f"{volume.name} fits then")
+        case Provision(by=by) if not isinstance(by, CannotProvision):
+            yield RecreateClaim(without=("volumeName",), because="a volume is made for it then")
+        case _:
+            return
+
+
+def _change_of(volume: Volume, claim: Claim, failed: set[str]) -> str:
+    parts = []
+    if "CS-2" in failed:
+        parts.append(f"its size to {claim.request}, if its storage has that")
+    if "CS-3" in failed:
+        parts.append(f"its class to {named(claim.storage_class)}")
+    if "CS-6" in failed:
+        parts.append(f"its access modes to have {short_modes(claim.access_modes)}, if its storage can do that")
+    return f"change volume {volume.name}, {' and '.join(parts)}"

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from pvbinder.insight.explanation import ClassNote, EventNote, NodeNote, PodNote, VolumeNote, Wants
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
+from pvbinder.insight.explanation import ClassNote, EventNote, NodeNote, PodNote, VolumeNote, VolumeReach, Wants
+from pvbinder.insight.scheduling import nodes_for, shown_affinity
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.insight.wording import listed, why_not
+from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import decode, encode
 from pvbinder.model.names import IN_TREE_PREFIX
-from pvbinder.model.objects import Claim, Pod, Volume
+from pvbinder.model.objects import Claim, Pod, StorageClass, Volume
 from pvbinder.model.selectors import SelectorError
 from pvbinder.rules.matching import Misfit, nearest_misses, selector_of
 
 _EVENTS_SHOWN_MAX = 3
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_FAILED_STARTS = ("FailedAttachVolume", "FailedMount", "FailedMapVolume")
 
 
 def other_volumes(claim: Claim, snapshot: Snapshot) -> list[tuple[Volume, tuple[Misfit, ...]]]:
@@ -83,22 +91,49 @@ def class_note(claim: Claim, snapshot: Snapshot) -> ClassNote | None:
         binding_mode=storage_class.volume_binding_mode or "",
         allow_expansion=bool(storage_class.allow_volume_expansion),
         driver=driver if driver != provisioner else "",
-        driver_registered=driver in snapshot.drivers if may_be_csi and snapshot.knows_drivers else None,
+        default=_default(claim, storage_class),
+        driver_registered=snapshot.driver(driver) is not None if may_be_csi and snapshot.knows("CSIDriver") else None,
     )
 
 
-def pod_note(pod: Pod) -> PodNote:
+def _default(claim: Claim, storage_class: StorageClass) -> Literal["CameFromIt", "IsIt"] | UnsetType:
+    """Whether the claim's class is the default one, and the manifest that was applied named none."""
+    if not storage_class.is_default:
+        return UNSET
+    applied = claim.annotations.get(LAST_APPLIED)
+    if applied is None:
+        return "IsIt"
+    try:
+        spec = decode(applied).get("spec")
+    except PvbinderError:
+        return "IsIt"
+    return "IsIt" if isinstance(spec, dict) and spec.get("storageClassName") is not None else "CameFromIt"
+
+
+def pod_note(pod: Pod, snapshot: Snapshot) -> PodNote:
     """Say where `pod` is."""
-    return PodNote(pod.name, "Terminating" if pod.is_deleting else pod.phase, pod.node_name, scheduling_problem(pod))
+    problem = scheduling_problem(pod, snapshot) or starting_problem(pod, snapshot)
+    return PodNote(pod.name, "Terminating" if pod.is_deleting else pod.phase, pod.node_name, problem)
 
 
-def scheduling_problem(pod: Pod) -> str:
+def scheduling_problem(pod: Pod, snapshot: Snapshot) -> str:
     """Return why `pod` can't be scheduled, in the scheduler's words; ``""`` if nobody says so."""
     status = decode(pod.raw).get("status") or {}
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return str(condition.get("message") or condition.get("reason") or "")
-    return ""
+    if pod.is_scheduled:
+        return ""
+    told = snapshot.events_about("Pod", pod.namespace, pod.name, pod.uid)
+    return next((event.message for event in reversed(told) if event.reason == "FailedScheduling"), "")
+
+
+def starting_problem(pod: Pod, snapshot: Snapshot) -> str:
+    """Return why `pod`, which has a node, doesn't get its volumes, in the words of whoever tried; ``""`` if it does."""
+    if not pod.is_scheduled or pod.is_terminated or pod.phase == "Running":
+        return ""
+    told = snapshot.events_about("Pod", pod.namespace, pod.name, pod.uid)
+    return next((event.message for event in reversed(told) if event.reason in _FAILED_STARTS), "")
 
 
 def node_note(claim: Claim, snapshot: Snapshot) -> NodeNote | None:
@@ -111,8 +146,12 @@ def node_note(claim: Claim, snapshot: Snapshot) -> NodeNote | None:
 def event_notes(claim: Claim, snapshot: Snapshot) -> tuple[EventNote, ...]:
     """Return what was last told about `claim`."""
     found = snapshot.events_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid)
-    latest = list(found)[-_EVENTS_SHOWN_MAX:]
-    return tuple(EventNote(each.type, each.reason, each.message, each.time, each.count or 1) for each in latest)
+    told: dict[tuple[str, str, str], EventNote] = {}
+    for each in found:  # the oldest first: what is said again is as new as the last time
+        before = told.pop((each.type, each.reason, each.message), None)
+        count = (each.count or 1) + (before.count if before is not None else 0)
+        told[each.type, each.reason, each.message] = EventNote(each.type, each.reason, each.message, each.time, count)
+    return tuple(list(told.values())[-_EVENTS_SHOWN_MAX:])
 
 
 def latest_event(claim: Claim, snapshot: Snapshot, reasons: set[str]) -> EventNote | None:
@@ -122,3 +161,12 @@ def latest_event(claim: Claim, snapshot: Snapshot, reasons: set[str]) -> EventNo
         if event.reason in reasons:
             return EventNote(event.type, event.reason, event.message, event.time, event.count or 1)
     return None
+
+
+def reach_of(claim: Claim, snapshot: Snapshot) -> VolumeReach | UnsetType:
+    """Say where the volume that `claim` has can be used; unset if it has none, or it can be used everywhere."""
+    volume = snapshot.volume(claim.volume_name) if claim.volume_name else None
+    if volume is None or volume.node_affinity is None:
+        return UNSET
+    names = tuple(sorted(node.name for node in nodes_for(volume, snapshot)))
+    return VolumeReach(shown_affinity(volume), names, snapshot.knows("Node"))

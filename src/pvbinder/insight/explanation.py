@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+
+from pvbinder.insight.remedies import Remedy
 
 Verdict = Literal["Bound", "OnItsWay", "Stuck"]
 
@@ -43,6 +45,30 @@ ReasonCode = Literal[
     "HeldByFinalizers",
     "ClaimMissing",
     "ClaimIsAnothers",
+    # somebody must act: whoever is next is known to refuse
+    "PodBypassesScheduler",
+    "NoVolumeOnAnyNode",
+    "NoNodeInTopology",
+    "NotEnoughStorage",
+    "SelectorNotSupported",
+    "DataSourceUnusable",
+    "AttributesClassMissing",
+    "AttributesClassUnsupported",
+    "PluginRefuses",
+    "DriverNotOnNode",
+    "ProvisionerSilent",
+    # somebody must act although the claim is bound
+    "NobodyGrows",
+    "GrowthFails",
+    "GrowthWaitsForPod",
+    "NobodyModifies",
+    "ModificationFails",
+    "VolumeUnreachable",
+    "VolumeIsGoing",
+    "PodOnWrongNode",
+    "PodNodeMissing",
+    "UsedOnAnotherNode",
+    "PodCannotStart",
 ]
 
 
@@ -68,6 +94,22 @@ class ClassNote(Struct, frozen=True, rename="camel"):
     allow_expansion: bool = False
     driver: str = ""  # the CSI driver that acts for an in-tree provisioner (MG-3)
     driver_registered: bool | None = None  # None: not known, or no CSI driver is needed
+    default: Literal["CameFromIt", "IsIt"] | UnsetType = UNSET  # the claim got it as the default class; it is one
+
+
+class VolumeGroup(Struct, frozen=True, rename="camel"):
+    """Volumes of which no more is said than how many they are, and why."""
+
+    what: str
+    names: tuple[str, ...]
+
+
+class VolumeReach(Struct, frozen=True, rename="camel"):
+    """Where the claim's own volume can be used: what its node affinity asks for, and the nodes that have it."""
+
+    affinity: str  # "" is everywhere
+    nodes: tuple[str, ...] = ()
+    nodes_known: bool = False
 
 
 class PodNote(Struct, frozen=True, rename="camel"):
@@ -126,6 +168,8 @@ class ClaimExplanation(Struct, frozen=True, rename="camel", tag_field="kind", ta
     events: tuple[EventNote, ...] = ()
     advice: tuple[str, ...] = ()
     version: int = 1
+    reach: VolumeReach | UnsetType = UNSET  # of the volume that it has, if that can't be used everywhere
+    volume_groups: tuple[VolumeGroup, ...] | UnsetType = UNSET  # where there are many: `volumes` that take no row
 
     @property
     def needs_action(self) -> bool:
@@ -149,3 +193,62 @@ class PodExplanation(Struct, frozen=True, rename="camel", tag_field="kind", tag=
     def needs_action(self) -> bool:
         """Tell whether somebody must act."""
         return self.verdict == "Stuck"
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """The verdict with its words, before the evidence is added."""
+
+    verdict: Verdict
+    reason: ReasonCode
+    rules: tuple[str, ...]
+    summary: str
+    next: str
+    volume: str = ""
+    with_volumes: bool = True
+    remedies: tuple[Remedy, ...] = ()
+
+
+UNTIL = "nothing, until one of the things below is done"
+
+
+def stuck(
+    reason: ReasonCode,
+    rules: tuple[str, ...],
+    summary: str,
+    *remedies: Remedy,
+    then: str = UNTIL,
+    volume: str = "",
+    with_volumes: bool = True,
+) -> Finding:
+    """Return the finding that somebody must act."""
+    return Finding(
+        verdict="Stuck",
+        reason=reason,
+        rules=rules,
+        summary=summary,
+        next=then,
+        volume=volume,
+        with_volumes=with_volumes,
+        remedies=remedies,
+    )
+
+
+def on_its_way(
+    reason: ReasonCode,
+    rules: tuple[str, ...],
+    summary: str,
+    then: str,
+    *,
+    volume: str = "",
+    with_volumes: bool = True,
+) -> Finding:
+    """Return the finding that it goes on by itself."""
+    return Finding(
+        verdict="OnItsWay",
+        reason=reason,
+        rules=rules,
+        summary=summary,
+        next=then,
+        volume=volume,
+        with_volumes=with_volumes,
+    )

@@ -1,34 +1,45 @@
-"""Why the storage of a pod isn't there: its claims, one by one."""
+"""Why the storage of a pod isn't there, or why it can't start with it: its claims, one by one.
+
+PODS-1  A pod is fine only if all its claims are, and nothing is known that keeps it from its node or its volumes.
+"""
 
 from __future__ import annotations
 
 from pvbinder.insight.claims import explain_claim
-from pvbinder.insight.evidence import scheduling_problem
+from pvbinder.insight.evidence import scheduling_problem, starting_problem
 from pvbinder.insight.explanation import ClaimExplanation, PodExplanation, Verdict
+from pvbinder.insight.scheduling import foretold
 from pvbinder.insight.snapshot import Snapshot
-from pvbinder.insight.wording import listed
+from pvbinder.insight.wording import listed, nearest
 from pvbinder.model.objects import Pod, PodVolume, claim_key
 from pvbinder.rules.protection import owns_claim
 
-_SEVERITY: dict[Verdict, int] = {"Stuck": 0, "OnItsWay": 1, "Bound": 2}
+SEVERITY: dict[Verdict, int] = {"Stuck": 0, "OnItsWay": 1, "Bound": 2}
 
 
 def explain_pod(pod: Pod, snapshot: Snapshot) -> PodExplanation:
     """Say which of the pod's claims keep it waiting, and why."""
     claims = sorted(
         (_explain_volume(pod, volume, snapshot) for volume in pod.volumes),
-        key=lambda explanation: _SEVERITY[explanation.verdict],
+        key=lambda explanation: SEVERITY[explanation.verdict],
     )
-    problem = scheduling_problem(pod)
+    problem = scheduling_problem(pod, snapshot) or starting_problem(pod, snapshot)
     stuck = [each.claim.partition("/")[2] for each in claims if each.verdict == "Stuck"]
     waiting = [each.claim.partition("/")[2] for each in claims if each.verdict == "OnItsWay"]
+    if not problem and not pod.is_scheduled and not waiting and not stuck:
+        decision = foretold(pod, snapshot)
+        problem = decision.message if decision is not None else ""
     if stuck:
         verdict: Verdict = "Stuck"
         summary = f"somebody must act for claim {listed(stuck)}"
     elif problem and not pod.is_scheduled:
         verdict, summary = "Stuck", f"it can't be scheduled: {problem}"
+    elif problem:
+        verdict, summary = "Stuck", f"it doesn't get its volumes on node {pod.node_name}: {problem}"
     elif waiting:
         verdict, summary = "OnItsWay", f"it waits for claim {listed(waiting)}"
+    elif pod.is_scheduled and list(snapshot.nodes()) and snapshot.node(pod.node_name) is None and not pod.is_terminated:
+        verdict, summary = "Stuck", f"it is for node {pod.node_name}, which doesn't exist"
     else:
         verdict, summary = "Bound", "all its claims are bound" if claims else "it uses no claims"
     phase = "Terminating" if pod.is_deleting else pod.phase or "Pending"
@@ -49,13 +60,15 @@ def _explain_volume(pod: Pod, volume: PodVolume, snapshot: Snapshot) -> ClaimExp
                 summary=f"it is made for the pod's ephemeral volume {volume.name}",
                 next="the ephemeral-volume controller creates it; if that doesn't happen, it isn't running",
             )
+        near = nearest(volume.claim_name, (each.name for each in snapshot.claims() if each.namespace == pod.namespace))
+        meant = f" (did you mean {near}?)" if near else ""
         return ClaimExplanation(
             claim=key,
             phase="Missing",
             verdict="Stuck",
             reason="ClaimMissing",
             rules=("PC-6",),
-            summary=f"the pod's volume {volume.name} needs it and it doesn't exist",
+            summary=f"the pod's volume {volume.name} needs it and it doesn't exist{meant}",
             next="the pod starts when the claim exists and is bound",
             advice=(f"create claim {volume.claim_name} in namespace {pod.namespace}",),
         )

@@ -1,4 +1,8 @@
-"""Explanations as text: the verdict and what happens next first, then the evidence, then the way out."""
+"""Explanations as text: the verdict and what happens next first, then the evidence, then the way out.
+
+REPORT-1  What is said once isn't said again: a sentence of the first line isn't repeated below it.
+REPORT-2  Each line is one line: whatever is in names and messages is written out.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +10,42 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from pvbinder.insight.explanation import ClaimExplanation, PodExplanation, VolumeNote, Wants
-from pvbinder.insight.wording import named
+from pvbinder.insight.volume_groups import told
+from pvbinder.insight.wording import listed, named
 from pvbinder.model.access_modes import short_modes
 from pvbinder.model.printable import printable
 
 VOLUMES_SHOWN_MAX = 20
-E = TypeVar("E", ClaimExplanation, PodExplanation)
+E = TypeVar("E", bound=msgspec.Struct)
 
 
 def claim_report(explanation: ClaimExplanation, *, most_volumes: int | None = VOLUMES_SHOWN_MAX) -> str:
     """Return `explanation` as lines; `most_volumes` of None shows them all."""
-    return "\n".join(_claim_lines(_printable(explanation), most_volumes)) + "\n"
+    return "\n".join(claim_lines(only_printable(explanation), most_volumes)) + "\n"
 
 
 def pod_report(explanation: PodExplanation, *, most_volumes: int | None = VOLUMES_SHOWN_MAX) -> str:
     """Return `explanation` as lines, each of its claims below."""
-    explanation = _printable(explanation)
+    return "\n".join(pod_lines(only_printable(explanation), most_volumes)) + "\n"
+
+
+def pod_lines(explanation: PodExplanation, most_volumes: int | None = VOLUMES_SHOWN_MAX) -> Iterator[str]:
+    """Yield the lines of a pod."""
     where = f" on node {explanation.node}" if explanation.node else ""
-    lines = [f"pod {explanation.pod} is {explanation.phase}{where}: {explanation.summary}"]
-    if explanation.problem and explanation.problem not in explanation.summary:
-        lines.append(f"  scheduler: {explanation.problem}")
+    yield f"pod {explanation.pod} is {explanation.phase}{where}: {explanation.summary}"
+    said = explanation.summary + "".join(claim.summary for claim in explanation.claims)
+    if explanation.problem and explanation.problem not in said:
+        yield f"  scheduler: {explanation.problem}"
     for claim in explanation.claims:
-        lines += ["", *("  " + line if line else "" for line in _claim_lines(claim, most_volumes))]
-    return "\n".join(lines) + "\n"
+        yield ""
+        yield from ("  " + line if line else "" for line in claim_lines(claim, most_volumes))
 
 
-def _printable(explanation: E) -> E:
-    """The same with every text in it as one printable line: values come from objects, and lines are ours."""
+def only_printable(explanation: E) -> E:
+    """Return the same with every text in it as one printable line: values come from objects, and lines are ours."""
     values = _printable_values(msgspec.to_builtins(explanation))
     return msgspec.convert(values, type(explanation))
 
@@ -51,32 +62,39 @@ def _printable_values(value: object) -> object:
             return value
 
 
-def _claim_lines(explanation: ClaimExplanation, most_volumes: int | None) -> Iterator[str]:
-    headline = f"{explanation.claim} is {explanation.phase}: {explanation.summary}"
-    yield f"{headline}   ({', '.join(explanation.rules)})"
+def claim_lines(explanation: ClaimExplanation, most_volumes: int | None) -> Iterator[str]:
+    """Yield the lines of a claim."""
+    said = explanation.summary
+    yield f"{explanation.claim} is {explanation.phase}: {said}   ({', '.join(explanation.rules)})"
     yield f"  next: {explanation.next}"
     if explanation.wants is not None:
         yield f"  wants {_wanted(explanation.wants)}"
     yield from _class_line(explanation)
+    yield from _reach_line(explanation)
     if explanation.node is not None:
         there = "" if explanation.node.exists else ", which doesn't exist"
         yield f"  node {explanation.node.name} was selected{there}"
     for pod in explanation.pods:
         where = f"on node {pod.node}" if pod.node else "without a node"
-        yield f"  pod {pod.name} uses it: {pod.phase or 'Pending'} {where}" + (
-            f"; {pod.problem}" if pod.problem else ""
-        )
+        problem = f"; {pod.problem}" if pod.problem and pod.problem not in said else ""
+        yield f"  pod {pod.name} uses it: {pod.phase or 'Pending'} {where}{problem}"
     for event in explanation.events:
+        if event.message and event.message in said:
+            continue
         yield f"  event {event.type} {event.reason}: {event.message}" + (
             f" (x{event.count})" if event.count > 1 else ""
         )
     if explanation.volumes:
         yield ""
-        yield from ("  " + line for line in _table(explanation.volumes, most_volumes))
-    if explanation.advice:
-        many = len(explanation.advice) > 1
-        yield "  Any one of these lets it go on:" if many else "  What to do:"
-        yield from (f"    - {sentence}" for sentence in explanation.advice)
+        yield from ("  " + line for line in _table(explanation, most_volumes))
+    yield from advice_lines(explanation.advice)
+
+
+def advice_lines(advice: Sequence[str]) -> Iterator[str]:
+    """Yield what can be done."""
+    if advice:
+        yield "  Any one of these lets it go on:" if len(advice) > 1 else "  What to do:"
+        yield from (f"    - {sentence}" for sentence in advice)
 
 
 def _wanted(wants: Wants) -> str:
@@ -91,10 +109,12 @@ def _wanted(wants: Wants) -> str:
 
 def _class_line(explanation: ClaimExplanation) -> Iterator[str]:
     note = explanation.storage_class
-    if note is None:
+    if note is None or explanation.phase == "Bound":
         return
     if not note.exists:
-        yield f'  there is no StorageClass "{note.name}"'
+        missing = f'there is no StorageClass "{note.name}"'
+        if missing not in explanation.summary:
+            yield f"  {missing}"
         return
     acts = f" (for which {note.driver} acts)" if note.driver else ""
     text = f"  class {note.name}: provisioner {note.provisioner}{acts}, {note.binding_mode or 'no binding mode'}"
@@ -102,13 +122,38 @@ def _class_line(explanation: ClaimExplanation) -> Iterator[str]:
         text += f"; there is no CSIDriver {note.driver or note.provisioner}"
         text += "" if note.driver else " (a provisioner that is no CSI driver needs none)"
     yield text
+    if note.default == "CameFromIt":
+        yield f"  class {note.name} came from the default class: what was applied names none"
+    elif note.default == "IsIt" and explanation.needs_action:
+        yield f"  class {note.name} is the default class: a claim that names none gets it"
 
 
-def _table(volumes: Sequence[VolumeNote], most: int | None) -> Iterator[str]:
-    shown = volumes if most is None else volumes[:most]
+def _reach_line(explanation: ClaimExplanation) -> Iterator[str]:
+    reach = explanation.reach
+    if reach is UNSET:
+        return
+    where = f"can be used on {listed(list(reach.nodes))}" if reach.nodes else "can be used on no node"
+    if not reach.nodes and not reach.nodes_known:
+        where = "can be used on some nodes only"
+    yield f"  volume {explanation.volume} {where}: its node affinity is {reach.affinity}"
+
+
+def _table(explanation: ClaimExplanation, most: int | None) -> Iterator[str]:
+    groups = () if most is None or explanation.volume_groups is UNSET else explanation.volume_groups
+    grouped = {name for group in groups for name in group.names}
+    in_rows = [volume for volume in explanation.volumes if volume.name not in grouped]
+    shown = in_rows if most is None else in_rows[:most]
+    if shown:
+        yield from _rows(shown)
+    if len(shown) < len(in_rows):
+        yield f"… and {len(in_rows) - len(shown)} more (--all-volumes shows them)"
+    if groups:
+        count = f"of {len(explanation.volumes)} volumes" if not shown else "of the others"
+        yield f"{count} {'; '.join(told(group) for group in groups)} (--all-volumes shows them)"
+
+
+def _rows(shown: Sequence[VolumeNote]) -> Iterator[str]:
     rows = [("VOLUME", "WHY NOT", "RULE"), *((note.name, note.why, note.rule) for note in shown)]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     for name, why, rule in rows:
         yield f"{name:<{widths[0]}}   {why:<{widths[1]}}   {rule}"
-    if len(shown) < len(volumes):
-        yield f"… and {len(volumes) - len(shown)} more (--all-volumes shows them)"

@@ -2,17 +2,23 @@
 
 SNAPSHOT-1  A `Snapshot` is a `World`: decisions made from it are those that the controllers make from their caches.
 SNAPSHOT-2  An object that can't be read is in `unreadable` with the reason, and everything else is there.
+SNAPSHOT-3  That an object isn't there means that there is none only if its kind is known (`knows`): it was asked for,
+            or others of it are there. A file without nodes says nothing about nodes.
+SNAPSHOT-4  `moment` is when it was true: given by whoever read a server, else the newest time that an event or a node
+            reports, else `written_at`, the time of the file.
 
 It is built once and not changed; where it comes from, a server or a file, makes no difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 from msgspec import Struct
 
+from pvbinder.insight.instants import instant, instants_in
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json, encode
 from pvbinder.model.objects import (
@@ -21,12 +27,21 @@ from pvbinder.model.objects import (
     Node,
     Pod,
     StorageClass,
+    VolumeAttributesClass,
     parse_claim,
     parse_node,
     parse_pod,
     parse_storage_class,
     parse_volume,
+    parse_volume_attributes_class,
 )
+from pvbinder.model.scheduling import (
+    CsiDriver,
+    CsiStorageCapacity,
+    parse_csi_driver,
+    parse_csi_storage_capacity,
+)
+from pvbinder.model.stateful_sets import StatefulSet, parse_stateful_set
 from pvbinder.rules.plugins import NoPlugins, Plugins
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.rules.volume_index import VolumeIndex
@@ -47,6 +62,7 @@ class ObservedEvent(Struct, frozen=True, rename="camel"):
     type: str = ""
     reason: str = ""
     message: str = ""
+    first_timestamp: str | None = None
     last_timestamp: str | None = None
     event_time: str | None = None
     count: int | None = None
@@ -55,6 +71,21 @@ class ObservedEvent(Struct, frozen=True, rename="camel"):
     def time(self) -> str:
         """When it was last seen, in RFC 3339; ``""`` if nobody said."""
         return self.last_timestamp or self.event_time or ""
+
+    @property
+    def span_seconds(self) -> float:
+        """How long it was told, from the first time to the last; 0 if nobody said."""
+        first, last = instant(self.first_timestamp), instant(self.last_timestamp)
+        return (last - first).total_seconds() if first is not None and last is not None else 0.0
+
+
+class Attachment(Struct, frozen=True):
+    """A VolumeAttachment: a volume that is attached to a node, or that is to be; `error` says why it couldn't."""
+
+    volume: str
+    node: str
+    is_attached: bool
+    error: str
 
 
 class Snapshot(World):
@@ -67,31 +98,44 @@ class Snapshot(World):
         plugins: Plugins | None = None,
         settings: Settings = DEFAULTS,
         knows_drivers: bool = False,
+        known: Collection[str] = (),
+        moment: datetime | None = None,
+        written_at: datetime | None = None,
     ) -> None:
-        """Take in `documents` of any kind; `knows_drivers` says that a missing CSIDriver means there is none."""
+        """Take in `documents` of any kind; of the kinds in `known`, what isn't there doesn't exist (SNAPSHOT-3)."""
         self.settings = settings
         self.volumes = VolumeIndex(settings=settings)
-        self.knows_drivers = knows_drivers
         self.unreadable: list[PvbinderError] = []
-        self.drivers: set[str] = set()
+        self._known = {*known, *(("CSIDriver",) if knows_drivers else ())}
+        self._moment = moment
+        self._reported: datetime | None = None
+        self._written_at = written_at
         self._claims = ObjectsByKey[Claim]()
         self._classes = ObjectsByKey[StorageClass]()
+        self._attributes_classes = ObjectsByKey[VolumeAttributesClass]()
         self._pods = ObjectsByKey[Pod]()
         self._pods_of: dict[ClaimKey, list[Pod]] = {}
         self._nodes = ObjectsByKey[Node]()
+        self._drivers: dict[str, CsiDriver] = {}
+        self._drivers_on: dict[str, frozenset[str]] = {}
+        self._capacities: list[CsiStorageCapacity] = []
+        self._attachments: list[Attachment] = []
+        self._stateful_sets = ObjectsByKey[StatefulSet]()
         self._events: dict[tuple[str, str, str], list[ObservedEvent]] = {}
+        self.sources = Sources(
+            volumes=self.volumes,
+            claims=self._claims,
+            classes=self._classes,
+            pods_of=lambda key: self._pods_of.get(key, ()),
+        )
         super().__init__(
-            Sources(
-                volumes=self.volumes,
-                claims=self._claims,
-                classes=self._classes,
-                pods_of=lambda key: self._pods_of.get(key, ()),
-            ),
+            self.sources,
             nodes=self._nodes,
             index=self.volumes,
             plugins=plugins if plugins is not None else NoPlugins(),
         )
         for document in documents:
+            self._known.add(str(document.get("kind")))
             try:
                 self._add(document)
             except PvbinderError as error:
@@ -114,6 +158,47 @@ class Snapshot(World):
     def pod(self, key: str) -> Pod | None:
         """Return the pod ``namespace/name``."""
         return self._pods.get(key)
+
+    def knows(self, kind: str) -> bool:
+        """Tell whether an object of `kind` that isn't here doesn't exist (SNAPSHOT-3)."""
+        return kind in self._known
+
+    @property
+    def moment(self) -> datetime | None:
+        """When all this was true, as far as anybody knows (SNAPSHOT-4)."""
+        return self._moment or self._reported or self._written_at
+
+    def attributes_class(self, name: str) -> VolumeAttributesClass | None:
+        """Return the VolumeAttributesClass called `name`."""
+        return self._attributes_classes.get(name)
+
+    def attributes_classes(self) -> Iterable[VolumeAttributesClass]:
+        """Return all VolumeAttributesClasses."""
+        return self._attributes_classes
+
+    def driver(self, name: str) -> CsiDriver | None:
+        """Return the CSIDriver called `name`."""
+        return self._drivers.get(name)
+
+    def drivers_on(self, node: str) -> frozenset[str] | None:
+        """Return the CSI drivers that are registered on `node`; None if nobody says."""
+        return self._drivers_on.get(node)
+
+    def capacities(self) -> Sequence[CsiStorageCapacity]:
+        """Return what is left of storage classes, as far as drivers publish it."""
+        return self._capacities
+
+    def attachments_of(self, volume: str) -> list[Attachment]:
+        """Return where the volume called `volume` is attached, or is to be."""
+        return [each for each in self._attachments if each.volume == volume]
+
+    def stateful_set(self, key: str) -> StatefulSet | None:
+        """Return the StatefulSet ``namespace/name``."""
+        return self._stateful_sets.get(key)
+
+    def stateful_sets(self) -> Iterable[StatefulSet]:
+        """Return all StatefulSets."""
+        return self._stateful_sets
 
     def events_about(self, kind: str, namespace: str, name: str, uid: str = "") -> Sequence[ObservedEvent]:
         """Return the events about an object, the newest last; those about an earlier one of that name are left out."""
@@ -138,8 +223,23 @@ class Snapshot(World):
                     self._pods_of.setdefault(key, []).append(pod)
             case "Node":
                 self._nodes.add(parse_node(encode(document)))
+                conditions = _part(document, "status").get("conditions")
+                self._report(instants_in(conditions, "lastHeartbeatTime"))
             case "CSIDriver":
-                self.drivers.add(str((document.get("metadata") or {}).get("name", "")))
+                driver = parse_csi_driver(encode(document))
+                self._drivers[driver.name] = driver
+            case "CSINode":
+                drivers = _part(document, "spec").get("drivers") or ()
+                named = (each.get("name") for each in drivers if isinstance(each, dict))
+                self._drivers_on[str(_part(document, "metadata").get("name"))] = frozenset(map(str, named))
+            case "CSIStorageCapacity":
+                self._capacities.append(parse_csi_storage_capacity(encode(document)))
+            case "VolumeAttributesClass":
+                self._attributes_classes.add(parse_volume_attributes_class(encode(document)))
+            case "VolumeAttachment":
+                self._attachments.append(_attachment(document))
+            case "StatefulSet":
+                self._stateful_sets.add(parse_stateful_set(encode(_in_a_namespace(document))))
             case "Event":
                 self._add_event(document)
             case _:
@@ -151,7 +251,24 @@ class Snapshot(World):
         except msgspec.ValidationError:
             return  # an event is only told, nothing depends on it
         about = event.involved_object
+        self._report([found for text in (event.last_timestamp, event.event_time) if (found := instant(text))])
         self._events.setdefault((about.kind, about.namespace, about.name), []).append(event)
+
+    def _report(self, instants: list[datetime]) -> None:
+        self._reported = max([*instants, *([self._reported] if self._reported else [])], default=None)
+
+
+def _part(document: Json, name: str) -> Json:
+    found = document.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _attachment(document: Json) -> Attachment:
+    spec, status = _part(document, "spec"), _part(document, "status")
+    error = _part(status, "attachError") or _part(status, "detachError")
+    volume = str(_part(spec, "source").get("persistentVolumeName") or "")
+    is_attached = status.get("attached") is True
+    return Attachment(volume, str(spec.get("nodeName") or ""), is_attached, str(error.get("message") or ""))
 
 
 def _in_a_namespace(document: Json) -> Json:

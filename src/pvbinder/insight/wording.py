@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import assert_never
 
 from pvbinder.rules.matching import Misfit
@@ -11,6 +13,9 @@ def why_not(misfit: Misfit) -> str:
     """Say why a volume doesn't fit, in half a sentence with both values."""
     match misfit.reason:
         case "ClaimedByAnother":
+            earlier, _, uid = misfit.found.partition(" (uid ")
+            if uid:  # the same name, another uid
+                return f"claimed by an earlier claim {earlier} (uid {uid.rstrip(')')}), which is gone"
             return f"claimed by {misfit.found}"
         case "TooSmall":
             return f"{misfit.found} is less than {misfit.wanted}"
@@ -47,3 +52,13 @@ def listed(names: list[str], most: int = 3) -> str:
     if len(shown) > 1:
         return f"{', '.join(shown[:-1])} and {shown[-1]}"
     return "".join(shown)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the name among `known` that may have been meant by `name`, which isn't among them; ``""`` if none."""
+    by_lower = {each.lower(): each for each in known if each != name}
+    wanted = name.lower()
+    close = difflib.get_close_matches(wanted, by_lower, n=1, cutoff=0.6)
+    if not close and wanted:
+        close = sorted(each for each in by_lower if each.startswith(wanted) or wanted.startswith(each))
+    return by_lower[close[0]] if close else ""

@@ -93,6 +93,7 @@ CSI_STORAGE_CAPACITIES = Resource("storage.k8s.io", "v1", "CSIStorageCapacity", 
 VOLUME_ATTACHMENTS = Resource("storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", False)
 SERVICES = Resource("", "v1", "Service", "services", True)
 RESOURCE_QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", True)
+STATEFUL_SETS = Resource("apps", "v1", "StatefulSet", "statefulsets", True)
 EVENTS_EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles", True)
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", True)

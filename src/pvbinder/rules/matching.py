@@ -151,7 +151,7 @@ def _misfits(volume: Volume, claim: Claim, is_delayed: bool, settings: Settings)
     if volume.phase != "Available":
         yield Misfit("NotAvailable", "Available", volume.phase)
     if selector is not None and not selector.matches(volume.labels):
-        yield Misfit("LabelsDontMatch", _shown_selector(selector), _shown_labels(volume.labels))
+        yield Misfit("LabelsDontMatch", shown_selector(selector), _shown_labels(volume.labels))
     if volume.storage_class != claim.storage_class:
         yield Misfit("ClassDiffers", claim.storage_class, volume.storage_class)
 
@@ -163,7 +163,8 @@ def _claimants(volume: Volume, claim: Claim) -> tuple[str, str]:
     return claim.key, key
 
 
-def _shown_selector(selector: LabelSelector) -> str:
+def shown_selector(selector: LabelSelector) -> str:
+    """Return `selector` in words."""
     parts = [f"{key}={value}" for key, value in sorted((selector.match_labels or {}).items())]
     for requirement in selector.match_expressions or ():
         values = f" ({','.join(requirement.values)})" if requirement.values else ""

@@ -5,6 +5,8 @@ Rules: docs/rules/binder.md#53-checkvolumesatisfyclaim
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from pvbinder.model.objects import Claim, Volume
@@ -24,20 +26,28 @@ def check_named_volume(volume: Volume, claim: Claim, settings: Settings = DEFAUL
 
     Not asked: the phase of the volume, the claim's selector, node affinity.
     """
+    return next(_reasons(volume, claim, settings), None)
+
+
+def unsuitabilities(volume: Volume, claim: Claim, settings: Settings = DEFAULTS) -> tuple[Unsuitable, ...]:
+    """Return every reason why `volume` won't do for the `claim` that names it, in the order of `check_named_volume`."""
+    return tuple(_reasons(volume, claim, settings))
+
+
+def _reasons(volume: Volume, claim: Claim, settings: Settings) -> Iterator[Unsuitable]:
     if volume.is_deleting:
-        return Unsuitable("CS-1", f'the volume is marked for deletion "{volume.name}"')
+        yield Unsuitable("CS-1", f'the volume is marked for deletion "{volume.name}"')
     if volume.size.whole_units() < claim.request.whole_units():
-        return Unsuitable("CS-2", "requested PV is too small")
+        yield Unsuitable("CS-2", "requested PV is too small")
     if volume.storage_class != claim.storage_class:
-        return Unsuitable("CS-3", "storageClassName does not match")
+        yield Unsuitable("CS-3", "storageClassName does not match")
     if settings.attributes_classes:
         if volume.attributes_class != claim.attributes_class:
-            return Unsuitable("CS-4", "volumeAttributesClassName does not match")
+            yield Unsuitable("CS-4", "volumeAttributesClassName does not match")
     elif volume.attributes_class or claim.attributes_class:
         message = "volumeAttributesClassName is not supported when the feature-gate VolumeAttributesClass is disabled"
-        return Unsuitable("CS-4", message)
+        yield Unsuitable("CS-4", message)
     if modes_differ(volume, claim):
-        return Unsuitable("CS-5", "incompatible volumeMode")
+        yield Unsuitable("CS-5", "incompatible volumeMode")
     if not offers_modes(volume, claim):
-        return Unsuitable("CS-6", "incompatible accessMode")
-    return None
+        yield Unsuitable("CS-6", "incompatible accessMode")

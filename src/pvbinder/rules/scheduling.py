@@ -306,7 +306,7 @@ def _look_at_volumes(node: Node, claims: _Claims, cluster: Cluster) -> NodeFit |
     provisions: list[ClaimKey] = []
     taken: set[str] = set()
     for claim in claims.delayed:
-        found = _storage_on(node, claim, frozenset(taken), cluster)
+        found = storage_on(node, claim, cluster, frozenset(taken))
         match found:
             case Pairing(volume=name):
                 taken.add(name)
@@ -323,8 +323,11 @@ def _look_at_volumes(node: Node, claims: _Claims, cluster: Cluster) -> NodeFit |
     return NodeFit(node.key, tuple(pairings), tuple(provisions))
 
 
-def _storage_on(node: Node, claim: Claim, taken: frozenset[str], cluster: Cluster) -> Storage:
-    """The volume for `claim` on `node` (FM-16), or that one is to be provisioned there (DB-4), or why neither works."""
+def storage_on(node: Node, claim: Claim, cluster: Cluster, taken: frozenset[str] = frozenset()) -> Storage:
+    """Return the volume for `claim` on `node` (FM-16), or that one is to be provisioned there (DB-4), or why not.
+
+    Volumes in `taken` are left out: other claims of the pod get them.
+    """
     plan = cluster.plan_for(claim.key)
     chosen_node = claim.selected_node if claim.selected_node is not None else plan.node if plan is not None else None
     if chosen_node is not None and chosen_node != node.name:

@@ -1,0 +1,96 @@
+"""What the scheduler would say, asked of its own rules (`rules.scheduling`) with the objects of a snapshot.
+
+FORESIGHT-1  A node can't have a claim's storage exactly if the scheduler's rules say so: there is no second opinion.
+FORESIGHT-2  Nothing is foretold of nodes that aren't known (SNAPSHOT-3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pvbinder.insight.snapshot import Snapshot
+from pvbinder.model.objects import Claim, ClaimKey, Node, NodeName, Pod, PodKey, Volume, VolumeName
+from pvbinder.model.scheduling import CsiDriver, CsiStorageCapacity
+from pvbinder.rules.matching import is_usable_on
+from pvbinder.rules.scheduling import Cluster, NodeReason, NoStorage, Plan, Unschedulable, decide_pod, storage_on
+
+
+class SnapshotCluster(Cluster):
+    """A snapshot as the scheduler sees the cluster, with nothing promised to anybody."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        super().__init__(snapshot.sources)
+
+    def candidates(self, claim: Claim) -> Iterable[Volume]:
+        """Return the volumes of the claim's class."""
+        return (volume for volume in self._snapshot.volumes if volume.storage_class == claim.storage_class)
+
+    def csi_driver(self, name: str) -> CsiDriver | None:
+        """Return the CSIDriver called `name`."""
+        return self._snapshot.driver(name)
+
+    def capacities_of_class(self, name: str) -> Iterable[CsiStorageCapacity]:
+        """Return what is left of the class called `name`."""
+        return (each for each in self._snapshot.capacities() if each.storage_class == name)
+
+    def plan_for(self, key: ClaimKey) -> Plan | None:
+        """Return None: what a scheduler has in mind isn't in any object."""
+        return None
+
+    def promised(self, name: VolumeName) -> ClaimKey | None:
+        """Return None, likewise."""
+        return None
+
+    def is_placed(self, pod: Pod) -> bool:
+        """Tell whether `pod` has a node."""
+        return pod.is_scheduled
+
+    def pods_on(self, node: NodeName) -> int:
+        """Return 0: which node is the best doesn't matter here."""
+        return 0
+
+    def failures_on(self, pod: PodKey, node: NodeName) -> int:
+        """Return 0, likewise."""
+        return 0
+
+
+def no_storage_anywhere(claim: Claim, snapshot: Snapshot) -> frozenset[NodeReason]:
+    """Return why no node can have storage for `claim`; nothing if one can, or if nodes aren't known (FORESIGHT-2)."""
+    nodes = list(snapshot.nodes())
+    cluster = SnapshotCluster(snapshot)
+    found = [storage_on(node, claim, cluster) for node in nodes]
+    refused = [each for each in found if isinstance(each, NoStorage)]
+    return frozenset(each.reason for each in refused) if nodes and len(refused) == len(nodes) else frozenset()
+
+
+def foretold(pod: Pod, snapshot: Snapshot) -> Unschedulable | None:
+    """Return why the scheduler will find no node for `pod`; None if it will, if it isn't its, or nobody knows."""
+    nodes = list(snapshot.nodes())
+    if not nodes:
+        return None
+    decision = decide_pod(pod, nodes, SnapshotCluster(snapshot))
+    return decision if isinstance(decision, Unschedulable) else None
+
+
+def nodes_for(volume: Volume, snapshot: Snapshot) -> list[Node]:
+    """Return the nodes that the node affinity of `volume` allows."""
+    return [node for node in snapshot.nodes() if is_usable_on(volume, node.labels, node.name)]
+
+
+def shown_affinity(volume: Volume) -> str:
+    """Say which nodes `volume` can be used on, as its node affinity does; ``""`` if it has none."""
+    if volume.node_affinity is None:
+        return ""
+    terms = []
+    for term in volume.node_affinity.node_selector_terms or ():
+        lines = (*(term.match_expressions or ()), *(term.match_fields or ()))
+        terms.append(" and ".join(_shown_line(each.key, each.operator, each.values or ()) for each in lines))
+    return " or ".join(filter(None, terms)) or "nothing, which no node matches"
+
+
+def _shown_line(key: str, operator: str, values: Iterable[str]) -> str:
+    listed = list(values)
+    if operator == "In" and len(listed) == 1:
+        return f"{key}={listed[0]}"
+    return f"{key} {operator}" + (f" ({', '.join(listed)})" if listed else "")

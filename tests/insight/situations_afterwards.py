@@ -1,0 +1,175 @@
+"""Situations of claims that are bound, or were, or are being deleted."""
+
+from __future__ import annotations
+
+from tests.insight.builders import (
+    CSI,
+    DELETED,
+    HELD,
+    HOST,
+    ZONE,
+    affinity,
+    attributes_class,
+    bound,
+    driver,
+    event,
+    in_zone,
+    its,
+    node,
+    pod,
+)
+from tests.insight.situation import Situation
+
+AFTERWARDS = {
+    "bound, and no node reaches the volume": Situation(
+        (bound(), its(**affinity(ZONE, "eu-2")), in_zone("n1", "eu-1")),
+        "VolumeUnreachable",
+        ("no node satisfies its node affinity", f"{ZONE}=eu-2"),
+    ),
+    "bound, and the pod may not run where the volume is": Situation(
+        (
+            bound(),
+            its(**affinity(ZONE, "eu-2")),
+            in_zone("n1", "eu-1"),
+            in_zone("n2", "eu-2"),
+            pod(nodeSelector={HOST: "n1"}),
+        ),
+        "PodCannotBeScheduled",
+        ("volume disk", f"{ZONE}=eu-2", "n2"),
+        ("n2, where the volume is",),
+    ),
+    "bound, and the pod is on a node that there is not": Situation(
+        (bound(), its(), node(), pod(on="n7")),
+        "PodNodeMissing",
+        ("node n7, which doesn't exist",),
+        ("without spec.nodeName",),
+    ),
+    "bound, and the pod is where the volume isn't": Situation(
+        (bound(), its(**affinity(HOST, "n2")), node(), node("n2"), pod(on="n1")),
+        "PodOnWrongNode",
+        ("only be used on n2", "on node n1"),
+        ("without spec.nodeName",),
+    ),
+    "bound, and the volume is being deleted": Situation(
+        (bound(), {**its(), "metadata": {"name": "disk", **DELETED}}),
+        "VolumeIsGoing",
+        ("is being deleted", "kubernetes.io/pv-protection"),
+    ),
+    "bound, and another node has the volume": Situation(
+        (bound(), its(**CSI, hostPath=None), node(), node("n2"), pod(on="n1", phase="Running"), pod("next", on="n2")),
+        "UsedOnAnotherNode",
+        ("pod web on n1", "pod next is on n2"),
+        ("kubectl delete pod web -n shop", "ReadWriteMany"),
+    ),
+    "bound, and the kubelet can't mount it": Situation(
+        (
+            bound(),
+            its(**CSI, hostPath=None),
+            node(),
+            pod(on="n1"),
+            event("FailedMount", "MountVolume.SetUp failed: no such device", about="Pod/web"),
+        ),
+        "PodCannotStart",
+        ("no such device",),
+    ),
+    "bound, for one pod only, which is another": Situation(
+        (
+            bound(accessModes=["ReadWriteOncePod"]),
+            its(accessModes=["ReadWriteOncePod"]),
+            node(),
+            pod("first", on="n1", phase="Running"),
+            pod("next"),
+        ),
+        "PodCannotBeScheduled",
+        ("ReadWriteOncePod",),
+        ("kubectl delete pod first -n shop",),
+    ),
+    "bound, and a pod runs with it": Situation(
+        (bound(), its(**affinity(HOST, "n1")), node(), pod(on="n1", phase="Running")),
+        "Bound",
+        ("can be used on n1", f"{HOST}=n1"),
+        code=0,
+    ),
+    "growth that nobody does": Situation(
+        (bound(resources={"requests": {"storage": "20Gi"}}), its()),
+        "NobodyGrows",
+        ("waits to grow to 20Gi", "nobody grows hostPath volumes"),
+        ("create another claim with 20Gi",),
+    ),
+    "growth by a driver that there is not": Situation(
+        (bound(resources={"requests": {"storage": "20Gi"}}), its(**CSI, hostPath=None), driver("other.example.com")),
+        "NobodyGrows",
+        ("no CSIDriver csi.example.com",),
+        ("install csi.example.com",),
+    ),
+    "growth that waits for a pod": Situation(
+        (
+            bound(
+                resources={"requests": {"storage": "20Gi"}},
+                status={"conditions": [{"type": "FileSystemResizePending", "status": "True"}]},
+            ),
+            its(**CSI, hostPath=None),
+            driver(),
+        ),
+        "GrowthWaitsForPod",
+        ("its file system grows when a pod uses it",),
+        ("start a pod that uses claim orders",),
+    ),
+    "growth that the driver refuses": Situation(
+        (
+            bound(resources={"requests": {"storage": "20Gi"}}),
+            its(**CSI, hostPath=None),
+            driver(),
+            event("VolumeResizeFailed", "only supports offline expansion"),
+        ),
+        "GrowthFails",
+        ("only supports offline expansion",),
+    ),
+    "growth that is on its way": Situation(
+        (bound(resources={"requests": {"storage": "20Gi"}}), its(**CSI, hostPath=None), driver()),
+        "Bound",
+        ("waits to grow to 20Gi",),
+        code=0,
+    ),
+    "an attributes class that nobody can change it to": Situation(
+        (bound(volumeAttributesClassName="gold"), its(), attributes_class("gold")),
+        "NobodyModifies",
+        ("waits for attributes class gold", "only CSI drivers do"),
+    ),
+    "an attributes class for later that there is not": Situation(
+        (
+            bound(volumeAttributesClassName="gold", status={"currentVolumeAttributesClassName": "silver"}),
+            its(**CSI, hostPath=None, volumeAttributesClassName="silver"),
+            attributes_class("silver"),
+            driver(),
+        ),
+        "AttributesClassMissing",
+        ('no VolumeAttributesClass "gold"',),
+        ("go back to silver",),
+    ),
+    "deleted, and a finished pod is still there": Situation(
+        (
+            {**bound(), "metadata": {**bound()["metadata"], **HELD}},
+            its(),
+            pod("job", on="n1", phase="Succeeded"),
+        ),
+        "ProtectedByPod",
+        ("kept as long as pod job uses it",),
+        ("kubectl delete pod job -n shop",),
+    ),
+    "deleted, and a snapshot is being taken of it": Situation(
+        (
+            {
+                **bound(),
+                "metadata": {
+                    **bound()["metadata"],
+                    **HELD,
+                    "finalizers": ["snapshot.storage.kubernetes.io/pvc-as-source-protection"],
+                },
+            },
+            its(),
+        ),
+        "HeldByFinalizers",
+        ("snapshot.storage.kubernetes.io/pvc-as-source-protection", "VolumeSnapshot"),
+    ),
+}
