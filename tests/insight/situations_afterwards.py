@@ -136,6 +136,17 @@ AFTERWARDS = {
         "NobodyModifies",
         ("waits for attributes class gold", "only CSI drivers do"),
     ),
+    "an attributes class that the driver refuses": Situation(
+        (
+            bound(volumeAttributesClassName="gold", status={"modifyVolumeStatus": {"status": "Infeasible"}}),
+            its(**CSI, hostPath=None),
+            attributes_class("gold"),
+            driver(),
+        ),
+        "ModificationFails",
+        ("waits for attributes class gold instead of none", "infeasible"),
+        ("csi.example.com can change the volume to",),
+    ),
     "an attributes class for later that there is not": Situation(
         (
             bound(volumeAttributesClassName="gold", status={"currentVolumeAttributesClassName": "silver"}),

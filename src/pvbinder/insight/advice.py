@@ -30,7 +30,7 @@ from pvbinder.model.objects import Claim, StorageClass, Volume, parse_claim
 from pvbinder.rules.claims import Bind, Provision, decide_claim
 from pvbinder.rules.matching import Misfit, MisfitReason
 from pvbinder.rules.provisioning import CannotProvision
-from pvbinder.rules.satisfy import unsuitabilities
+from pvbinder.rules.satisfy import UnsuitableReason, unsuitabilities
 
 ADVICE_LINES_MAX: Final = 6
 Misses: TypeAlias = Sequence[tuple[Volume, tuple[Misfit, ...]]]
@@ -254,26 +254,26 @@ def _suit(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
     volume = snapshot.volume(claim.volume_name)
     if volume is None:
         return
-    failed = {each.rule for each in unsuitabilities(volume, claim, snapshot.settings)}
-    if "CS-1" in failed:
+    failed = {each.reason for each in unsuitabilities(volume, claim, snapshot.settings)}
+    if "BeingDeleted" in failed:
         yield from _any_volume(claim, snapshot)
         yield Do(f"create the claim anew with another volumeName: volume {volume.name} is being deleted")
         return
     spec: Json = {}
-    if "CS-3" in failed:
+    if "ClassDiffers" in failed:
         spec["storageClassName"] = claim.storage_class
-    if "CS-6" in failed:
+    if "AccessModesMissing" in failed:
         spec["accessModes"] = sorted({*volume.access_modes, *claim.access_modes})
-    if "CS-2" in failed:
+    if "TooSmall" in failed:
         spec["capacity"] = {"storage": str(claim.request)}
-    if spec and not failed & {"CS-4", "CS-5"}:
+    if spec and not failed & {"AttributesClassDiffers", "VolumeModeDiffers"}:
         yield merge("pv", volume, {"spec": spec}, _change_of(volume, claim, failed))
     yield RecreateClaim(
-        storage_max=str(volume.size) if "CS-2" in failed else "",
-        storage_class=volume.storage_class if "CS-3" in failed else None,
-        access_modes=volume.access_modes if "CS-6" in failed else (),
-        volume_mode=volume.volume_mode if "CS-5" in failed else "",
-        attributes_class=volume.attributes_class if "CS-4" in failed else None,
+        storage_max=str(volume.size) if "TooSmall" in failed else "",
+        storage_class=volume.storage_class if "ClassDiffers" in failed else None,
+        access_modes=volume.access_modes if "AccessModesMissing" in failed else (),
+        volume_mode=volume.volume_mode if "VolumeModeDiffers" in failed else "",
+        attributes_class=volume.attributes_class if "AttributesClassDiffers" in failed else None,
         because=f"{volume.name} will do then",
     )
     yield from _any_volume(claim, snapshot)
@@ -293,12 +293,12 @@ def _any_volume(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
             return
 
 
-def _change_of(volume: Volume, claim: Claim, failed: set[str]) -> str:
+def _change_of(volume: Volume, claim: Claim, failed: set[UnsuitableReason]) -> str:
     parts = []
-    if "CS-2" in failed:
+    if "TooSmall" in failed:
         parts.append(f"its size to {claim.request}, if its storage has that")
-    if "CS-3" in failed:
+    if "ClassDiffers" in failed:
         parts.append(f"its class to {named(claim.storage_class)}")
-    if "CS-6" in failed:
+    if "AccessModesMissing" in failed:
         parts.append(f"its access modes to have {short_modes(claim.access_modes)}, if its storage can do that")
     return f"change volume {volume.name}, {' and '.join(parts)}"
