@@ -28,7 +28,7 @@ from pvbinder.server.kinds.definitions.definition import CLEANUP, DEFINITIONS
 from pvbinder.server.kinds.registry import OWN_KINDS, Registry
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
-from pvbinder.server.store import Store, Stored
+from pvbinder.server.store import Stored, WatchableView
 from pvbinder.server.store.history import Cursor, HistoryLost
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,9 @@ class RequestHandler(Protocol):
 class Establisher:
     """Serves what is defined. Construct, `load`, then `run` in a task of its own."""
 
-    def __init__(self, store: Store, registry: Registry, handler: RequestHandler, now: Callable[[], str]) -> None:
+    def __init__(
+        self, store: WatchableView, registry: Registry, handler: RequestHandler, now: Callable[[], str]
+    ) -> None:
         self._store = store
         self._registry = registry
         self._handler = handler

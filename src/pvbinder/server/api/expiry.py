@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from pvbinder.server.store import Store, WriteFailed
+from pvbinder.server.store import StoreView, WriteFailed
 
 EVENT_SECONDS = 3600.0
 SWEEP_SECONDS = 60.0
@@ -26,7 +26,7 @@ class Expiry:
     """Forgets the objects of one kind some time after their last write. Construct, then ``await run()``."""
 
     def __init__(
-        self, store: Store, kind: str, *, seconds: float = EVENT_SECONDS, sweep_seconds: float = SWEEP_SECONDS
+        self, store: StoreView, kind: str, *, seconds: float = EVENT_SECONDS, sweep_seconds: float = SWEEP_SECONDS
     ) -> None:
         self._store = store
         self._kind = kind

@@ -166,7 +166,7 @@ async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[s
 
     `accept` makes a definition be in force. Raises LoadRefused, or DataDirectoryError if the store isn't empty.
     """
-    if any(api.objects.store.statistics().objects.values()):
+    if not api.objects.store.is_empty:
         raise DataDirectoryError(
             "objects can't be loaded where there are some: the data directory was in use before",
             hint="load into a new --data-dir, or with --ephemeral; or go on with what is there, without --load",

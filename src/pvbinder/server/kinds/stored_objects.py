@@ -14,7 +14,7 @@ from pvbinder.model.resources import Resource
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.kind import Json, ServedKind
-from pvbinder.server.store import Store
+from pvbinder.server.store import StoreView
 
 
 def utc_now() -> datetime:
@@ -26,7 +26,7 @@ def utc_now() -> datetime:
 class StoredObjects:
     """The served kinds over one store."""
 
-    store: Final[Store]
+    store: Final[StoreView]
     registry: Final[Registry]
     clock: Final[Callable[[], datetime]] = utc_now
     _second: datetime | None = field(default=None, init=False)

@@ -5,14 +5,23 @@ which has a thread of its own (`server.store.database`).
 
     a write ─▶ head state (at once) ─▶ batch ─▶ SQLite, synced ─▶ committed state ─▶ history ─▶ watchers, the answer
 
-Read `store.py` for the promises, `state.py` for the map, `history.py` for watches and lists of the past, `database.py`
-for the disk, and `recovery.py` for what is done when it failed.
+Read `interfaces.py` for the methods that users of the store see, `store.py` for the promises, `state.py` for the map,
+`history.py` for watches and lists of the past, `database.py` for the disk, and `recovery.py` for a damaged one.
 """
 
 from pvbinder.server.store.errors import DamagedDataError, DataDirectoryError, WriteFailed
 from pvbinder.server.store.history import Cursor, HistoryLost, StoredChange
+from pvbinder.server.store.interfaces import (
+    Page,
+    ReadView,
+    RevisionExpired,
+    RevisionFromTheFuture,
+    StoreView,
+    WatchableView,
+    WriteView,
+)
 from pvbinder.server.store.state import Stored
-from pvbinder.server.store.store import Page, RevisionExpired, RevisionFromTheFuture, Store
+from pvbinder.server.store.store import Store
 
 __all__ = [
     "Cursor",
@@ -20,10 +29,14 @@ __all__ = [
     "DataDirectoryError",
     "HistoryLost",
     "Page",
+    "ReadView",
     "RevisionExpired",
     "RevisionFromTheFuture",
     "Store",
+    "StoreView",
     "Stored",
     "StoredChange",
+    "WatchableView",
     "WriteFailed",
+    "WriteView",
 ]

@@ -28,11 +28,11 @@ from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 
-from pvbinder.model.errors import PvbinderError
 from pvbinder.model.histogram import Durations, Histogram
 from pvbinder.server.store.database import Database
 from pvbinder.server.store.errors import WriteFailed
 from pvbinder.server.store.history import Cursor, History, HistoryLost, StoredChange
+from pvbinder.server.store.interfaces import Page, RevisionExpired, RevisionFromTheFuture
 from pvbinder.server.store.last_good import keep_copy
 from pvbinder.server.store.reserve import makes_room
 from pvbinder.server.store.room import LOG_BYTES, pages_for
@@ -42,24 +42,6 @@ PART_BYTES = LOG_BYTES  # of a part of a batch on a full disk; a deletion counts
 NOTED_BYTES_MAX = 16 << 20  # of the list of acknowledged writes, before a new copy is made
 
 log = logging.getLogger(__name__)
-
-
-class RevisionExpired(PvbinderError):  # noqa: N818  (says what happened)
-    """A list or watch asks for a revision whose later changes are no longer known."""
-
-
-class RevisionFromTheFuture(PvbinderError):  # noqa: N818  (says what happened)
-    """A list or watch asks for a revision that the store has not reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list, as it was at `revision`; `remaining` objects come after it, the first of them at `next_key`."""
-
-    items: list[tuple[str, Stored]]
-    revision: int
-    remaining: int
-    next_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +83,7 @@ class _Batch:
 
 
 class Store:
-    """An open data directory. Construct, then ``async with``."""
+    """An open data directory: a `StoreView` for its users. Construct, then ``async with``."""
 
     def __init__(
         self,
@@ -176,6 +158,11 @@ class Store:
         self._noted_bytes_max = NOTED_BYTES_MAX + (self._noted_bytes_max if revision is None else 0)
 
     # ---------------------------------------------------------------- reading
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no object of any kind."""
+        return not any(map(len, self._collections.values()))
 
     def get(self, kind: str, key: str) -> Stored | None:
         """Return the committed object at `key`."""
