@@ -101,14 +101,15 @@ class Discovery:
         return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
     def _resources(self, group: str, version: str) -> Json:
-        resources = [
-            resource for kind in self._registry.kinds(group, version) for resource in self._legacy_resources(kind)
-        ]
+        resources: list[Json] = []
+        for kind in self._registry.kinds(group, version):
+            entries = list(self._legacy_resources(kind))
+            resources += entries if kind.is_custom else sorted(entries, key=lambda entry: str(entry["name"]))
         document: Json = {"kind": "APIResourceList"}
         if group:
             document["apiVersion"] = "v1"
         document["groupVersion"] = f"{group}/{version}" if group else version
-        document["resources"] = sorted(resources, key=lambda resource: resource["name"])
+        document["resources"] = resources
         return document
 
     def _legacy_resources(self, kind: ServedKind) -> Iterable[Json]:
@@ -118,7 +119,7 @@ class Discovery:
             "singularName": kind.singular,
             "namespaced": resource.namespaced,
             "kind": resource.kind,
-            "verbs": sorted(kind.verbs),
+            "verbs": _verbs(kind),
         }
         if kind.short_names:
             entry["shortNames"] = list(kind.short_names)
@@ -192,10 +193,10 @@ def _aggregated_resource(kind: ServedKind) -> Json:
     resource = kind.resource
     entry: Json = {
         "resource": resource.plural,
-        "responseKind": _response_kind(resource, resource),
+        "responseKind": _response_kind(resource, resource, whole=kind.is_custom),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": kind.singular,
-        "verbs": sorted(kind.verbs),
+        "verbs": _verbs(kind),
     }
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)
@@ -206,17 +207,24 @@ def _aggregated_resource(kind: ServedKind) -> Json:
         entry["subresources"] = [
             {
                 "subresource": sub.name,
-                "responseKind": _response_kind(sub.body or resource, resource),
+                "responseKind": _response_kind(sub.body or resource, resource, whole=kind.is_custom),
                 "verbs": sorted(sub.verbs),
             }
-            for sub in sorted(kind.subresources, key=by_name)
+            for sub in (kind.subresources if kind.is_custom else sorted(kind.subresources, key=by_name))
         ]
     return entry
 
 
-def _response_kind(body: Resource, of: Resource) -> Json:
-    """Group and version are left empty where they are those of the resource itself."""
-    if (body.group, body.version) == (of.group, of.version):
+def _verbs(kind: ServedKind) -> list[str]:
+    """The verbs of a kind, as discovery tells them."""
+    if kind.refuses_new:
+        return [verb for verb in kind.verbs if verb not in ("create", "patch", "update")]
+    return list(kind.verbs) if kind.is_custom else sorted(kind.verbs)
+
+
+def _response_kind(body: Resource, of: Resource, *, whole: bool) -> Json:
+    """Group and version are left empty where they are those of the resource itself, but for custom kinds."""
+    if not whole and (body.group, body.version) == (of.group, of.version):
         return {"group": "", "version": "", "kind": body.kind}
     return {"group": body.group, "version": body.version, "kind": body.kind}
 

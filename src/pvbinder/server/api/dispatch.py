@@ -174,7 +174,7 @@ class Dispatcher:
                     raise not_allowed()
                 return answer
         parts = [part for part in request.path.split("/") if part]
-        groups = {kind.resource.group for kind in self._api.objects.registry}
+        groups = {kind.resource.group for kind in self._api.objects.registry if not kind.is_custom}
         if len(parts) > 1 and (parts[0] == "api" or (parts[0] == "apis" and parts[1] in groups)):
             raise no_such_resource()
         return plain_not_found()

@@ -6,6 +6,8 @@ ESTABLISHER-3  A definition that is being deleted takes its objects with it; whe
 ESTABLISHER-4  At the start everything that was established is served before the first request is.
 ESTABLISHER-5  A kind of Kubernetes' own is never served by a definition, in no version and whatever its status says:
                its objects would be stored without its rules, and go with the definition.
+ESTABLISHER-7  Names that a definition gives up are free for the others of its group at once.
+ESTABLISHER-8  What was stored before the schema or the stored version changed is read in the form that holds now.
 ESTABLISHER-6  A large definition doesn't hold up the loop: its schemas are read in another thread, and what was served
                before is served until they are.
 
@@ -18,14 +20,18 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
 import msgspec
 
+from pvbinder.server.kinds.definitions.conditions import IN_PROGRESS, NEVER, REMOVED, settled_status, with_condition
 from pvbinder.server.kinds.definitions.custom_kinds import custom_kinds, custom_schemas
 from pvbinder.server.kinds.definitions.custom_schema import CustomSchema
 from pvbinder.server.kinds.definitions.definition import CLEANUP, DEFINITIONS
-from pvbinder.server.kinds.registry import OWN_KINDS, Registry
+from pvbinder.server.kinds.definitions.definition_rules import is_condition_true
+from pvbinder.server.kinds.definitions.names import Naming, UsedNames, accept_names
+from pvbinder.server.kinds.registry import BUILT_IN, OWN_KINDS, Registry
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.store import Stored, WatchableView
@@ -59,21 +65,26 @@ class Establisher:
         self._handler = handler
         self._now = now
         self._served: dict[str, tuple[Json, list[CustomSchema], list[ServedKind]]] = {}  # by the definition's name
+        self._accepted: dict[str, tuple[str, Json]] = {}  # group and names, by the definition's name
         self._removing: set[str] = set()
 
     def load(self) -> None:
         """Serve what was established before (ESTABLISHER-4)."""
         for _, stored in self._store.objects(_STORE_NAME):
             definition = msgspec.json.decode(stored.data)
-            if _is_true(definition, "Established"):
-                self._serve(definition)
+            self._note_names(definition)
+            if is_condition_true(definition, "Established"):
+                self._serve(definition, _serving(definition))
 
     def accept(self, definition: Json) -> None:
         """Serve a definition that is about to be stored, and let its status say so; not if its names are taken."""
-        if "deletionTimestamp" not in definition["metadata"] and not self._taken(definition):
-            definition["status"] = _status(definition, "", self._now())
-        if _is_true(definition, "Established"):
-            self._serve(definition)
+        if "deletionTimestamp" not in definition["metadata"]:
+            naming = self._naming(definition)
+            if naming.is_whole:
+                definition["status"] = settled_status(definition, naming, self._now())
+        self._note_names(definition)
+        if is_condition_true(definition, "Established"):
+            self._serve(definition, _serving(definition))
 
     def close(self) -> None:
         """Serve nothing any more: the types are the process's, not the server's."""
@@ -99,84 +110,135 @@ class Establisher:
             for change in cursor.take(_OBJECTS_PER_TURN):
                 if change.deleted:
                     self._withdraw(change.key)
+                    group, _ = self._accepted.pop(change.key, ("", {}))
+                    await self._settle_group(group, change.key, removals)
                 else:
                     await self._settle(change.now, removals)
+
+    async def _settle_group(self, group: str, but: str, removals: asyncio.TaskGroup) -> None:
+        """Look again at the other definitions of a group: a name may have become free (ESTABLISHER-7)."""
+        for name in [name for name, (of, _) in self._accepted.items() if of == group and name != but]:
+            stored = self._store.head(_STORE_NAME, name)
+            if stored is not None:
+                await self._settle(stored, removals)
 
     async def _settle(self, stored: Stored, removals: asyncio.TaskGroup) -> None:
         """Bring one definition to where it belongs."""
         definition: Json = msgspec.json.decode(stored.data)
         name = definition["metadata"]["name"]
         if "deletionTimestamp" in definition["metadata"]:
+            if is_condition_true(definition, "Established"):
+                self._serve(definition, _serving(definition))
             if name not in self._removing:
                 self._removing.add(name)
                 removals.create_task(self._remove(definition))
             return
-        taken = self._taken(definition)
-        if not taken and not self._serves(definition):
-            is_large = len(stored.data) > _LIGHT_BYTES_MAX
-            self._serve(definition, await asyncio.to_thread(custom_schemas, definition) if is_large else None)
-            await asyncio.sleep(0)  # to write its status is another turn's work
-        status = _status(definition, taken, self._now())
+        naming = self._naming(definition)
+        before = self._accepted.get(name, ("", {}))[1]
+        if naming.is_whole or is_condition_true(definition, "Established"):
+            served = _serving(definition, naming.accepted)
+            if not self._serves(served):
+                is_large = len(stored.data) > _LIGHT_BYTES_MAX
+                self._serve(served, served, await asyncio.to_thread(custom_schemas, served) if is_large else None)
+                await asyncio.sleep(0)  # to write its status is another turn's work
+        status = settled_status(definition, naming, self._now())
+        self._accepted[name] = (definition["spec"]["group"], naming.accepted)
         if status != definition.get("status"):
             await self._patch(f"{DEFINITIONS.path(name=name)}/status", {"status": status})
+        if before and before != naming.accepted:
+            await self._settle_group(definition["spec"]["group"], name, removals)
 
-    def _taken(self, definition: Json) -> str:
-        """Why the names of a definition aren't free; "" when they are (ESTABLISHER-2)."""
+    def _note_names(self, definition: Json) -> None:
+        accepted = (definition.get("status") or {}).get("acceptedNames") or {}
+        self._accepted[definition["metadata"]["name"]] = (definition["spec"]["group"], accepted)
+
+    def _naming(self, definition: Json) -> Naming:
+        """Which names a definition gets (ESTABLISHER-2)."""
         spec, name = definition["spec"], definition["metadata"]["name"]
-        names = spec["names"]
+        accepted = (definition.get("status") or {}).get("acceptedNames") or {}
         if name in OWN_KINDS:
-            return f'"{names["plural"]}" is already in use'
+            return Naming(
+                accepted, "PluralConflict", f'"{spec["names"]["plural"]}" is already in use', is_reserved=True
+            )
+        used = UsedNames()
+        for other, (group, names) in self._accepted.items():
+            if group == spec["group"] and other != name:
+                used.take(names)
         for kind in self._registry:
-            if kind.resource.group != spec["group"] or f"{kind.resource.plural}.{kind.resource.group}" == name:
-                continue
-            theirs = {kind.resource.plural, kind.singular, *kind.short_names}
-            for mine in (names["plural"], names.get("singular"), *(names.get("shortNames") or ())):
-                if mine in theirs:
-                    return f'"{mine}" is already in use'
-            if names["kind"] in (kind.resource.kind, f"{kind.resource.kind}List"):
-                return f'"{names["kind"]}" is already in use'
-        return ""
+            qualified = f"{kind.resource.plural}.{kind.resource.group}"
+            if kind.resource.group == spec["group"] and qualified not in self._accepted and qualified != name:
+                used.resources |= {kind.resource.plural, kind.singular, *kind.short_names}
+                used.kinds |= {kind.resource.kind, f"{kind.resource.kind}List"}
+        used.resources.discard("")
+        used.kinds.discard("")
+        return accept_names(spec["names"], accepted, used)
 
     def _serves(self, definition: Json) -> bool:
         known = self._served.get(definition["metadata"]["name"])
-        return known is not None and known[0] == definition["spec"]
+        return known is not None and known[0] == _key(definition)
 
-    def _serve(self, definition: Json, schemas: list[CustomSchema] | None = None) -> None:
-        """Serve a definition; `schemas` are its `custom_schemas` where they have been read already."""
-        if definition["metadata"]["name"] in OWN_KINDS or self._serves(definition):
-            return
+    def _serve(self, definition: Json, served: Json, schemas: list[CustomSchema] | None = None) -> None:
+        """Serve a definition under the names it has; `schemas` are its `custom_schemas` if they have been read."""
         name = definition["metadata"]["name"]
+        if name in OWN_KINDS or self._serves(served):
+            return
         if schemas is None:
-            schemas = custom_schemas(definition)
-        if name in self._served:
-            self._withdraw(name)
+            schemas = custom_schemas(served)
+        self._withdraw(name)
         for schema in schemas:
             schema.register()
-        kinds = custom_kinds(definition, schemas)
+        kinds = [self._rereading(kind, definition, schemas) for kind in custom_kinds(served, schemas)]
+        for kind in self._built_in(name):
+            self._registry.remove(kind.resource)
         for kind in kinds:
             self._registry.add(kind)
-        self._served[name] = definition["spec"], schemas, kinds
+        self._served[name] = _key(served), schemas, kinds
         log.info("custom kind served crd=%s versions=%s", name, ",".join(kind.resource.version for kind in kinds))
 
+    def _rereading(self, kind: ServedKind, definition: Json, schemas: list[CustomSchema]) -> ServedKind:
+        """Return the kind so that it reads what was stored in another form than the one that holds (ESTABLISHER-8)."""
+        if kind.storage_version_of is not None or definition["metadata"].get("generation", 1) == 1:
+            return kind
+        schema = next(each for each in schemas if each.name == kind.schema)
+        for _, stored in self._store.objects(kind.resource.qualified):
+            obj = msgspec.json.decode(stored.data)
+            if schema.reread(obj) != obj:
+                return replace(kind, reread=schema.reread)
+        return kind
+
+    def _built_in(self, name: str) -> list[ServedKind]:
+        """The kinds that are served without a definition, where this one takes their place."""
+        return [kind for kind in BUILT_IN if kind.resource.qualified == name and name not in OWN_KINDS]
+
     def _withdraw(self, name: str) -> None:
-        _, schemas, kinds = self._served.pop(name, ({}, [], []))
+        """Serve a definition no longer; a kind that it took the place of is served again."""
+        if name not in self._served:
+            return
+        _, schemas, kinds = self._served.pop(name)
         for kind in kinds:
             self._registry.remove(kind.resource)
         for schema in schemas:
             schema.forget()
+        for kind in self._built_in(name):
+            self._registry.add(kind)
 
     async def _remove(self, definition: Json) -> None:
         """Delete the objects of a definition, then let it go (ESTABLISHER-3)."""
         metadata = definition["metadata"]
+        path = DEFINITIONS.path(name=metadata["name"])
         try:
             if CLEANUP not in metadata.get("finalizers", ()):
                 return
+            status = with_condition(definition.get("status") or {}, "Terminating", IN_PROGRESS, self._now())
+            await self._patch(f"{path}/status", {"status": status})
             _, _, kinds = self._served.get(metadata["name"], ({}, [], []))
             for kind in kinds:
                 if kind.storage_version_of is None:
                     await self._empty(kind)
+            done = REMOVED if is_condition_true(definition, "Established") else NEVER
+            await self._patch(f"{path}/status", {"status": with_condition(status, "Terminating", done, self._now())})
             rest = [finalizer for finalizer in metadata["finalizers"] if finalizer != CLEANUP]
-            await self._patch(DEFINITIONS.path(name=metadata["name"]), {"metadata": {"finalizers": rest or None}})
+            await self._patch(path, {"metadata": {"finalizers": rest or None}})
         finally:
             self._removing.discard(metadata["name"])
 
@@ -203,39 +265,14 @@ class Establisher:
             log.warning("custom kind not settled path=%s err=%s", path, answer.body.decode(errors="replace").strip())
 
 
-def _status(definition: Json, taken: str, now: str) -> Json:
-    """The status that says whether the names are accepted and the kind is served."""
-    status = definition.get("status") or {}
-    names = definition["spec"]["names"]
-    if taken:
-        wanted = [
-            ("NamesAccepted", "False", "NameConflict", taken),
-            ("Established", "False", "NotAccepted", "not all names are accepted"),
-        ]
-    else:
-        wanted = [
-            ("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
-            ("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
-        ]
-    known = {condition["type"]: condition for condition in status.get("conditions") or ()}
-    conditions = []
-    for type_, value, reason, message in wanted:
-        old = known.pop(type_, None)
-        if old is not None and old["status"] == value:
-            conditions.append(old)
-        else:
-            condition = {
-                "lastTransitionTime": now,
-                "message": message,
-                "reason": reason,
-                "status": value,
-                "type": type_,
-            }
-            conditions.append(condition)
-    accepted = {"plural": "", "kind": ""} if taken else names
-    return {**status, "conditions": [*conditions, *known.values()], "acceptedNames": accepted}
+def _serving(definition: Json, accepted: Json | None = None) -> Json:
+    """Return a definition under the names that it has been given."""
+    spec = definition["spec"]
+    if accepted is None:
+        accepted = (definition.get("status") or {}).get("acceptedNames") or {}
+    names = {**spec["names"], **{key: value for key, value in accepted.items() if value}}
+    return {**definition, "spec": {**spec, "names": names}}
 
 
-def _is_true(definition: Json, type_: str) -> bool:
-    conditions = (definition.get("status") or {}).get("conditions") or ()
-    return any(condition["type"] == type_ and condition["status"] == "True" for condition in conditions)
+def _key(definition: Json) -> Json:
+    return {"spec": definition["spec"], "going": "deletionTimestamp" in definition["metadata"]}

@@ -39,6 +39,7 @@ from pvbinder.server.kinds.built_in.snapshots import SNAPSHOT_KINDS
 from pvbinder.server.kinds.built_in.storage_classes import STORAGE_CLASS, VOLUME_ATTRIBUTES_CLASS
 from pvbinder.server.kinds.built_in.workloads import WORKLOADS
 from pvbinder.server.kinds.definitions.definition import CUSTOM_RESOURCE_DEFINITION
+from pvbinder.server.kinds.definitions.names import version_order
 from pvbinder.server.objects.kind import ServedKind
 
 BUILT_IN: tuple[ServedKind, ...] = (
@@ -176,13 +177,4 @@ class Registry:
 def _discovery_order(kind: ServedKind) -> tuple[int, str, tuple[int, int, int, str], str]:
     group = kind.resource.group
     place = GROUP_ORDER.index(group) if group in GROUP_ORDER else len(GROUP_ORDER)
-    return place, group, _version_order(kind.resource.version), kind.resource.plural
-
-
-def _version_order(version: str) -> tuple[int, int, int, str]:
-    """Order versions as Kubernetes does: stable before beta before alpha, higher numbers first, then other names."""
-    for rank, stage in enumerate(("", "beta", "alpha")):
-        major, separator, minor = version.removeprefix("v").partition(stage) if stage else (version[1:], "", "0")
-        if version.startswith("v") and major.isdecimal() and (not stage or (separator and minor.isdecimal())):
-            return rank, -int(major), -int(minor), version
-    return 3, 0, 0, version
+    return place, group, version_order(kind.resource.version), kind.resource.plural

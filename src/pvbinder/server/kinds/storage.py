@@ -60,7 +60,7 @@ class Storage:
     @property
     def converts(self) -> bool:
         """Whether what is served differs from what is stored."""
-        return self.kind is not self.base
+        return self.kind is not self.base or self.base.reread is not None
 
     def key(self, namespace: str, name: str) -> str:
         """Return the key of an object."""
@@ -73,19 +73,19 @@ class Storage:
     def decode(self, data: bytes) -> Json:
         """Return an object in the form in which it is stored."""
         obj: Json = _decoder.decode(data)
-        return obj
+        return obj if self.base.reread is None else self.base.reread(obj)
 
     def answer(self, data: bytes) -> bytes:
         """Return a stored object's bytes as they go out."""
-        if self.kind is self.base:
+        if not self.converts:
             return data
-        return _encoder.encode(self.kind.from_storage(_decoder.decode(data)))
+        return _encoder.encode(self.served(data))
 
     def item_members(self, data: bytes) -> bytes | memoryview:
         """Return an object's bytes as they stand in a list, without kind and apiVersion, from after the first ``{``."""
-        if self.kind is self.base:
+        if not self.converts:
             return memoryview(data)[self._prefix :]
-        obj = self.kind.from_storage(_decoder.decode(data))
+        obj = self.served(data)
         return _encoder.encode({name: value for name, value in obj.items() if name not in ("kind", "apiVersion")})[1:]
 
     def members_length(self, weight: int, count: int) -> int:
@@ -94,7 +94,7 @@ class Storage:
 
     def served(self, data: bytes) -> Json:
         """Return a stored object as it is served."""
-        return self.kind.from_storage(_decoder.decode(data))
+        return self.kind.from_storage(self.decode(data))
 
     def arrange(self, obj: Json) -> Json:
         """Return `obj`, in the form in which it is stored, with its parts in the order of canonical bytes."""
@@ -106,7 +106,7 @@ class Storage:
             "apiVersion": resource.api_version,
             "metadata": {name: metadata[name] for name in METADATA_ORDER if name in metadata},
         }
-        for name, value in obj.items():
+        for name, value in self.base.stored_form(obj).items():
             if name not in arranged:
                 arranged[name] = value
         return arranged

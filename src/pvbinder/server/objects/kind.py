@@ -168,9 +168,10 @@ class ServedKind:
     # a kind with its own refuses others in other words (`server.kinds.parts.fields`).
     selectable_fields: Mapping[str, FieldReader] = field(default_factory=lambda: METADATA_FIELDS)
     # generation: None keeps what a creator sends (only some kinds count); fields whose change bumps it, as
-    # "spec" or "metadata.annotations".
+    # "spec" or "metadata.annotations". `generation_follows_rest`: whatever else changes but metadata bumps it, too.
     generation_at_create: int | None = None
     generation_follows: tuple[str, ...] = ()
+    generation_follows_rest: bool = False
     grace_period: Callable[[Json, int | None], int] | None = None  # graceful deletion (DE-6): object, asked seconds
     # DE-7: `terminate` changes an object that DELETE marks but can't remove yet; a kind that has it gets no
     # deletionGracePeriodSeconds. `is_held` says that more than metadata.finalizers keeps it.
@@ -182,8 +183,22 @@ class ServedKind:
     storage_version_of: Resource | None = None
     to_storage: Callable[[Json], Json] = same
     from_storage: Callable[[Json], Json] = same
+    # What is put into the store of an object that was found valid, and what is read of one that was stored in a form
+    # that isn't in use any more (None: nothing of the kind is).
+    stored_form: Callable[[Json], Json] = same
+    reread: Callable[[Json], Json] | None = None
+    # Why no new objects are taken, and what every request for the kind is warned of; "" where that isn't so.
+    refuses_new: str = ""
+    is_custom: bool = False  # brought by a definition; what the reference tells of such kinds differs in places
+    list_kind: str = ""  # "" for the kind with List behind it
+    deprecation: str = ""
     # Other versions of the same objects, by apiVersion, whose fields have other paths than here.
     convertors: Mapping[str, Convertor] = field(default_factory=dict)
+
+    @property
+    def list_name(self) -> str:
+        """What a list of the kind calls itself."""
+        return self.list_kind or f"{self.resource.kind}List"
 
     def subresource(self, name: str) -> Subresource | None:
         """Return the subresource called `name`, if this kind has it."""
@@ -204,6 +219,8 @@ class ServedKind:
         for path in self.generation_follows:
             if _read(new, path) != _read(old, path):
                 return (generation or 0) + 1
+        if self.generation_follows_rest and _rest(new) != _rest(old):
+            return (generation or 0) + 1
         return generation
 
 
@@ -228,6 +245,10 @@ def drop_empty(obj: Json, *fields: str) -> None:
     for name in fields:
         if name in obj and not obj[name]:
             del obj[name]
+
+
+def _rest(obj: Json) -> Json:
+    return {name: value for name, value in obj.items() if name != "metadata"}
 
 
 def _read(obj: Json, path: str) -> object:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pvbinder.server.kinds.definitions.custom_kinds import CELL_LETTERS_MIN, ROW_LETTERS_MAX, _cell, _joined
+from pvbinder.server.kinds.definitions.custom_columns import CELL_LETTERS_MIN, ROW_LETTERS_MAX, _cell, _joined
 
 SMALL: dict[str, Any] = {"a": {"b": [1, "x", None, True, {}], "c": []}, "d": 'ü"', "e": {}, "f": [[], [{"g": 1.5}]]}
 

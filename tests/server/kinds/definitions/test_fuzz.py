@@ -12,7 +12,8 @@ from tests.server.strategies import json_values, texts
 
 from pvbinder.server.kinds.definitions.conform import fill_in_defaults, pruned
 from pvbinder.server.kinds.definitions.json_path import JsonPathError, read_json_path
-from pvbinder.server.kinds.definitions.structure import check_structural, read_structure
+from pvbinder.server.kinds.definitions.structural_rules import check_structural
+from pvbinder.server.kinds.definitions.structure import read_structure
 from pvbinder.server.kinds.definitions.validate import check_value
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -63,21 +63,6 @@ async def test_an_ephemeral_container_stays_as_it_is(tmp_path: Path) -> None:
 
 
 ALONE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "a definition": (
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-        {
-            "metadata": {"name": "x"},
-            "spec": {
-                "group": "example.com",
-                "scope": "Cluster",
-                "names": {"plural": "things", "kind": "Thing"},
-                "versions": [
-                    {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
-                ],
-            },
-        },
-        {"storedVersions": ["v1"]},
-    ),
     "an attachment": (
         "/apis/storage.k8s.io/v1/volumeattachments",
         {"spec": {"attacher": "d.example.com", "nodeName": "n", "source": {"persistentVolumeName": "v"}}},
@@ -95,7 +80,7 @@ ALONE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 async def test_a_status_of_these_kinds_brings_no_metadata(
     tmp_path: Path, path: str, body: dict[str, Any], status: dict[str, Any]
 ) -> None:
-    name = "things.example.com" if path.endswith("definitions") else "x"
+    name = "x"
     async with serving(tmp_path) as server:
         made = await server.send("POST", path, {**body, "metadata": {"name": name}})
         assert made.status == 201, made.body

@@ -86,7 +86,9 @@ async def answer_list(
     length = None
     if form.shape == "object":
         resource = storage.kind.resource
-        start = encode({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
+        if storage.kind.is_custom:  # as lists of any kind of the reference are written
+            metadata = {"continue": "", **metadata}
+        start = encode({"kind": storage.kind.list_name, "apiVersion": resource.api_version, "metadata": metadata})
         head, end = start[:-1] + b',"items":[', b"]}\n"
         if not storage.converts:
             length = len(head) + len(end) + storage.members_length(weight, len(stored)) + max(0, len(stored) - 1)

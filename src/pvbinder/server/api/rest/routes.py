@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pvbinder.model.resources import Resource
 from pvbinder.server.api.rest import create, delete, patch, reach, read, subresources, update, watch
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.rest.bindings import is_binding
 from pvbinder.server.api.rest.write_request import Overtaken
-from pvbinder.server.errors import ApiError, conflict
+from pvbinder.server.errors import ApiError, conflict, not_found
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.kind import Subresource
@@ -21,13 +22,17 @@ async def serve_kind(api: Api, request: ApiRequest, attributes: Attributes, stor
     if request.method == "HEAD":
         raise not_allowed()
     _check_path(storage, attributes)
+    if storage.kind.deprecation:
+        request.warnings.append(storage.kind.deprecation)
     sub = None
     if attributes.subresource:
         sub = storage.kind.subresource(attributes.subresource)
+        if sub is None and storage.kind.is_custom:
+            raise not_found(storage.kind.resource, attributes.name)
         if sub is None or (attributes.rest and not sub.has_path) or verb == "watch":
             raise no_such_resource()
         if verb not in sub.verbs:
-            raise not_allowed()
+            raise _unsupported(storage.kind.resource, verb) if storage.kind.is_custom else not_allowed()
         if sub.reach is not None:
             return reach.reach(api, request, attributes, storage, sub.reach)
     elif verb not in storage.kind.verbs:
@@ -81,6 +86,13 @@ def _check_path(storage: Storage, attributes: Attributes) -> None:
             raise no_such_resource()
     elif attributes.namespace and not (resource.plural == "namespaces" and attributes.namespace == attributes.name):
         raise no_such_resource()
+
+
+def _unsupported(resource: Resource, verb: str) -> ApiError:
+    """405 of a method that a path of a custom kind doesn't have."""
+    details = {"group": resource.group, "kind": resource.plural}
+    message = f'{verb} is not supported on resources of kind "{resource.qualified}"'
+    return ApiError(405, "MethodNotAllowed", message, details=details)
 
 
 def no_such_resource() -> ApiError:

@@ -41,6 +41,7 @@ from pvbinder.server.errors import (
     bad_request,
     conflict,
     invalid,
+    is_forbidden,
     is_invalid,
     not_found,
 )
@@ -217,6 +218,8 @@ class WriteRequest:
         namespace = self.namespace
         put_in_namespace(obj, namespace)
         storage, metadata = self.storage, obj["metadata"]
+        if storage.kind.refuses_new:
+            raise is_forbidden(storage.kind.resource, metadata.get("name", ""), storage.kind.refuses_new)
         if metadata.get("resourceVersion", "0") not in ("", "0"):
             raise internal_error("resourceVersion should not be set on objects to be created")
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
@@ -267,7 +270,14 @@ class WriteRequest:
         errors = validate_metadata_create(base, obj) + self.storage.kind.validate_create(obj)
         if errors:
             raise is_invalid(base.resource, obj["metadata"].get("name", ""), errors)
-        self.warnings += base.warnings(obj, None)
+        self._warn(obj, None)
+
+    def _warn(self, new: Json, old: Json | None) -> None:
+        """Gather what the kind has to say, and the version of it through which the write comes."""
+        base, kind = self.storage.base, self.storage.kind
+        self.warnings += base.warnings(new, old)
+        if kind is not base:
+            self.warnings += kind.warnings(new, old)
 
     def _fill_in(self, new: Json, old: Json | None, sub: Subresource | None, *, record: bool) -> None:
         """Fill in defaults and note who owns what."""
@@ -310,7 +320,7 @@ class WriteRequest:
         if self._is_emptied(changed):
             return await self._remove(stored, changed, key)
         changed["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        if changed == old:
+        if storage.base.stored_form(changed) == old:
             await store.settled(storage.store_name, key)
             return stored.data
         arranged = storage.arrange(changed)
@@ -346,7 +356,9 @@ class WriteRequest:
         base = self.storage.base
         prepare = base.prepare_update if sub is None else sub.prepare_update
         prepare(new, old, self.now)
-        generation = base.generation_after(new, old)
+        generation: int | None = old["metadata"].get("generation")
+        if sub is None or sub.name != "status" or not base.is_custom:
+            generation = base.generation_after(new, old)
         metadata = new["metadata"]
         if generation is None:
             metadata.pop("generation", None)
@@ -358,7 +370,7 @@ class WriteRequest:
         errors += (self.storage.kind if sub is None else sub).validate_update(new, old)
         if errors:
             raise is_invalid(base.resource, old["metadata"]["name"], errors)
-        self.warnings += base.warnings(new, old)
+        self._warn(new, old)
 
     def _judge(self, old: Json, new: Json, on: admission.AdmissionAttributes) -> None:
         """Ask those who look at other objects, in the turn in which the write is made."""

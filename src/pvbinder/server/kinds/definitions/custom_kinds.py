@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pvbinder.model.resources import Resource
-from pvbinder.server.errors import FieldError, invalid, is_invalid
+from pvbinder.server.errors import invalid, is_invalid
+from pvbinder.server.kinds.definitions.custom_columns import columns_of, shown_value
 from pvbinder.server.kinds.definitions.custom_schema import CustomSchema
 from pvbinder.server.kinds.definitions.json_path import JsonPathError, TooManyStepsError, read_json_path
-from pvbinder.server.kinds.parts.columns import AGE, NAME, age_of
+from pvbinder.server.kinds.definitions.judgement import Judge
+from pvbinder.server.kinds.definitions.names import version_order
 from pvbinder.server.kinds.parts.scale import COLUMNS, SCALE
 from pvbinder.server.kinds.parts.status import drop_status, keep_status
 from pvbinder.server.objects.kind import (
     METADATA_FIELDS,
-    Column,
     FieldReader,
     Json,
     ServedKind,
@@ -26,11 +25,9 @@ from pvbinder.server.objects.kind import (
     same,
 )
 
-ROW_STEPS_MAX: Final = 5_000  # values that all columns of a row look at
-CELL_STEPS_MIN: Final = 20
-ROW_LETTERS_MAX: Final = 16_384  # of the texts in all columns of a row
-CELL_LETTERS_MIN: Final = 64
-_MORE: Final = "..."
+TERMINATING: Final = "create not allowed while custom resource definition is terminating"
+_VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")  # as they are told
+_STANDARD_FINALIZERS: Final = frozenset({"orphan", "foregroundDeletion", "kubernetes"})
 
 
 def custom_schemas(definition: Json) -> list[CustomSchema]:
@@ -51,11 +48,11 @@ def custom_kinds(definition: Json, schemas: list[CustomSchema]) -> list[ServedKi
     storage = next(version for version in spec["versions"] if version.get("storage"))
     if not storage.get("served"):  # nothing can be stored in a form that nobody serves: the first one served stands in
         storage = served[0] if served else storage
+    refuses_new = TERMINATING if "deletionTimestamp" in definition["metadata"] else ""
     kinds = []
     for version, schema in zip(served, schemas, strict=True):
-        kinds.append(
-            _kind(spec, version, by_name[schema.name], None if version is storage else _resource(spec, storage))
-        )
+        stored_as = None if version is storage else _resource(spec, storage)
+        kinds.append(_kind(spec, version, by_name[schema.name], stored_as, refuses_new))
     return kinds
 
 
@@ -68,17 +65,13 @@ def _list_kind(spec: Json) -> str:
     return str(spec["names"].get("listKind") or f"{spec['names']['kind']}List")
 
 
-def _kind(spec: Json, version: Json, schema: CustomSchema, stored_as: Resource | None) -> ServedKind:
+def _kind(spec: Json, version: Json, schema: CustomSchema, stored_as: Resource | None, refuses_new: str) -> ServedKind:
     resource = _resource(spec, version)
     names = spec["names"]
     subresources = version.get("subresources") or {}
-    has_status = "status" in subresources
-    counted = tuple(
-        name
-        for name in schema.structure.properties
-        if name not in ("apiVersion", "kind", "metadata") and not (has_status and name == "status")
-    )
-    check = _status_check(schema) if has_status else schema.check
+    has_status = subresources.get("status") is not None
+    judge = Judge(schema, subresources.get("scale"))
+    is_stored = stored_as is None
     return ServedKind(
         resource=resource,
         singular=names.get("singular") or names["kind"].lower(),
@@ -90,42 +83,77 @@ def _kind(spec: Json, version: Json, schema: CustomSchema, stored_as: Resource |
         default=schema.default,
         prepare_create=drop_status if has_status else nothing_at,
         prepare_update=keep_status if has_status else nothing_of_two,
-        validate_create=schema.check,
-        validate_update=lambda new, _old: schema.check(new),
-        subresources=tuple(_subresources(subresources, check)),
-        columns=tuple(_columns(version)),
-        selectable_fields=_selectable(version),
+        validate_create=judge.create,
+        validate_update=judge.update,
+        warnings=lambda new, old: [*judge.warnings(new, old), *warn_of_finalizers(new, old)],
+        subresources=tuple(_subresources(subresources, judge)),
+        columns=tuple(columns_of(version)),
+        selectable_fields=_selectable(version, namespaced=resource.namespaced),
         generation_at_create=1,
-        generation_follows=counted,
+        generation_follows_rest=True,
         storage_version_of=stored_as,
-        to_storage=same if stored_as is None else _in_version(stored_as.api_version),
-        from_storage=same if stored_as is None else _in_version(resource.api_version),
+        to_storage=same if stored_as is None else _to_version(schema, stored_as.api_version),
+        from_storage=same if is_stored else schema.converted,
+        stored_form=schema.converted if is_stored else same,
+        is_custom=True,
+        verbs=_VERBS,
+        list_kind=_list_kind(spec),
+        refuses_new=refuses_new,
+        deprecation=_deprecation(spec, version),
     )
 
 
-def _in_version(api_version: str) -> Callable[[Json], Json]:
-    """The conversion "None": the version's name changes, nothing else."""
-    return lambda obj: {**obj, "apiVersion": api_version}
+def _deprecation(spec: Json, version: Json) -> str:
+    """What requests for a deprecated version are warned of."""
+    if not version.get("deprecated"):
+        return ""
+    if version.get("deprecationWarning") is not None:
+        return str(version["deprecationWarning"])
+    group, kind = spec["group"], spec["names"]["kind"]
+    text = f"{group}/{version['name']} {kind} is deprecated"
+    newest = next(
+        iter(sorted((each["name"] for each in spec["versions"] if _is_better(each)), key=version_order)), None
+    )
+    if newest is not None and version_order(newest) < version_order(version["name"]):
+        text += f"; use {group}/{newest} {kind}"
+    return text
 
 
-def _status_check(schema: CustomSchema) -> Callable[[Json], list[FieldError]]:
-    """A write to the status is judged by its status alone."""
-    status = schema.structure.properties.get("status")
-
-    def check(obj: Json) -> list[FieldError]:
-        return [] if status is None else [error for error in schema.check(obj) if error.field.startswith("status")]
-
-    return check
+def _is_better(version: Json) -> bool:
+    return bool(version.get("served")) and not version.get("deprecated")
 
 
-def _subresources(declared: Json, check: Callable[[Json], list[FieldError]]) -> list[Subresource]:
-    found = []
-    if scale := declared.get("scale"):
-        found.append(_scale(scale))
-    if "status" in declared:
-        found.append(
-            Subresource("status", prepare_update=_keep_all_but_status, validate_update=lambda new, _old: check(new))
+def _to_version(schema: CustomSchema, api_version: str) -> Callable[[Json], Json]:
+    """The conversion "None" of what came in: its own version fills in the defaults, then only the name changes."""
+
+    def convert(obj: Json) -> Json:
+        schema.default(obj)
+        return {**obj, "apiVersion": api_version}
+
+    return convert
+
+
+def warn_of_finalizers(new: Json, old: Json | None) -> list[str]:
+    """Warn of new finalizers whose names others might choose, too."""
+    known = set((old or {}).get("metadata", {}).get("finalizers") or ())
+    warnings = []
+    for name in sorted(set(new["metadata"].get("finalizers") or ()) - known):
+        if "/" in name or name in _STANDARD_FINALIZERS:
+            continue
+        how = " including a path (/)" if "." in name else ""
+        warnings.append(
+            f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name{how} to avoid accidental '
+            "conflicts with other finalizer writers"
         )
+    return warnings
+
+
+def _subresources(declared: Json, judge: Judge) -> list[Subresource]:
+    found = []
+    if declared.get("status") is not None:
+        found.append(Subresource("status", prepare_update=_keep_all_but_status, validate_update=judge.status))
+    if declared.get("scale") is not None:
+        found.append(_scale(declared["scale"], judge))
     return found
 
 
@@ -144,7 +172,7 @@ def _keep_all_but_status(new: Json, old: Json, _now: str) -> None:
         new["status"] = status
 
 
-def _scale(declared: Json) -> Subresource:
+def _scale(declared: Json, judge: Judge) -> Subresource:
     """The ``scale`` subresource by the paths that a definition names."""
     replicas = _fields(declared.get("specReplicasPath", ""))
     current = _fields(declared.get("statusReplicasPath", ""))
@@ -180,6 +208,7 @@ def _scale(declared: Json) -> Subresource:
     return Subresource(
         "scale",
         prepare_update=keep_status,
+        validate_update=judge.update,
         body=SCALE,
         body_schema="io.k8s.api.autoscaling.v1.Scale",
         read=read,
@@ -203,12 +232,13 @@ def _get(obj: Json, path: list[str]) -> Any:
     return value
 
 
-def _selectable(version: Json) -> Mapping[str, FieldReader]:
+def _selectable(version: Json, *, namespaced: bool) -> Mapping[str, FieldReader]:
     """Field selectors that the definition allows beside the usual ones."""
     declared = version.get("selectableFields") or []
+    usual = METADATA_FIELDS if namespaced else {"metadata.name": METADATA_FIELDS["metadata.name"]}
     if not declared:
         return METADATA_FIELDS
-    return {**METADATA_FIELDS, **{each["jsonPath"].removeprefix("."): _reader(each["jsonPath"]) for each in declared}}
+    return {**usual, **{each["jsonPath"].removeprefix("."): _reader(each["jsonPath"]) for each in declared}}
 
 
 def _reader(text: str) -> FieldReader:
@@ -219,106 +249,6 @@ def _reader(text: str) -> FieldReader:
             found = path.find(obj)
         except TooManyStepsError:
             return ""
-        return _shown(found[0]) if found else ""
+        return shown_value(found[0]) if found and found[0] is not None else ""
 
     return read
-
-
-def _columns(version: Json) -> list[Column]:
-    declared = version.get("additionalPrinterColumns") or []
-    if not declared:
-        return [NAME, Column(AGE.name, AGE.cell, "date", description=AGE.description)]
-    return [NAME, *(_column(column, len(declared)) for column in declared)]
-
-
-def _column(declared: Json, count: int) -> Column:
-    path = declared.get("jsonPath", "")
-    return Column(
-        declared["name"],
-        _cell(path, declared.get("type", "string"), count),
-        type=declared.get("type", "string"),
-        format=declared.get("format", ""),
-        description=declared.get("description") or f"Custom resource definition column (in JSONPath format): {path}",
-        priority=declared.get("priority", 0),
-    )
-
-
-def _cell(text: str, type_: str, count: int) -> Callable[[Json, datetime], object]:
-    """What one of `count` columns shows; nothing where the path finds nothing, or something of another type.
-
-    A row has its bounds, which columns share; a text that goes beyond ends with dots.
-    """
-    try:
-        path = read_json_path(text)
-    except JsonPathError:
-        return lambda _obj, _now: None
-    steps_max = max(CELL_STEPS_MIN, ROW_STEPS_MAX // count)
-    room = max(CELL_LETTERS_MIN, ROW_LETTERS_MAX // count)
-
-    def cell(obj: Json, now: datetime) -> object:
-        try:
-            found = path.find(obj, steps_max)
-        except TooManyStepsError:
-            return _MORE if type_ == "string" else None
-        if not found or found[0] is None:
-            return None
-        value = found[0]
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        match type_:
-            case "string":
-                return _joined(found, room)
-            case "date" if isinstance(value, str):
-                return age_of(value[:room], now)
-            case "integer" if is_number:
-                return int(value)
-            case "number" if is_number:
-                return value
-            case "boolean" if isinstance(value, bool):
-                return value
-            case _:
-                return None
-
-    return cell
-
-
-def _joined(values: list[Any], room: int) -> str:
-    """Return values as a cell of a column shows them, of more than `room` letters the first ones."""
-    parts: list[str] = []
-    length = 0
-    for value in values:
-        for piece in (value[: room + 1],) if isinstance(value, str) else _pieces(value, room):
-            parts.append(piece)
-            length += len(piece)
-            if length > room:
-                return f"{''.join(parts)[:room]}{_MORE}"
-        parts.append(",")
-        length += 1
-    return "".join(parts[:-1])
-
-
-def _pieces(value: Any, room: int) -> Iterator[str]:
-    """Give the JSON of a value piece by piece, so that nobody makes more of it than is shown."""
-    if isinstance(value, dict):
-        before = "{"
-        for name, inner in value.items():
-            yield f"{before}{_encoded(name[: room + 1])}:"
-            yield from _pieces(inner, room)
-            before = ","
-        yield "}" if value else "{}"
-    elif isinstance(value, list):
-        before = "["
-        for inner in value:
-            yield before
-            yield from _pieces(inner, room)
-            before = ","
-        yield "]" if value else "[]"
-    else:
-        yield _encoded(value[: room + 1] if isinstance(value, str) else value)
-
-
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else _encoded(value)
-
-
-def _encoded(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

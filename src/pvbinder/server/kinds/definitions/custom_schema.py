@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pvbinder.model.resources import Resource
-from pvbinder.server.errors import FieldError, bounded, entity_too_large
-from pvbinder.server.kinds.definitions.conform import DefaultsTooLargeError, fill_in_defaults, pruned
+from pvbinder.server.errors import FieldError, entity_too_large
+from pvbinder.server.kinds.definitions.conform import HEADER, DefaultsTooLargeError, fill_in_defaults, pruned
+from pvbinder.server.kinds.definitions.correlation import Correlation
 from pvbinder.server.kinds.definitions.structure import Structure, branches, read_structure
-from pvbinder.server.kinds.definitions.validate import TooCostlyError, check_value
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.objects.schema.decode import forget_schema
 from pvbinder.server.objects.schema.types import CATALOGUE, Field, ListType, ObjectType, TypeCatalogue
 
 OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 LIST_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
+
+
+class Rules(Protocol):
+    """The rules in CEL of a schema."""
+
+    def judge(self, new: Json, old: Json | None, same: Correlation | None) -> tuple[list[FieldError], list[str]]:
+        """Say which rules an object breaks, and which it would if it had changed."""
+        ...
+
 
 LIGHT_BRANCHES_MAX: Final = 16  # combined schemas against which values are tried one after the other
 _SCALARS: Final = {"string": "string", "integer": "int64", "number": "double", "boolean": "bool"}
@@ -34,32 +43,49 @@ class CustomSchema:
         self._list_kind = list_kind
         self._schema: Json = schema if isinstance(schema, dict) else {"x-kubernetes-preserve-unknown-fields": True}
         self.structure: Structure = read_structure(self._schema)
+        self.rules: Rules | None = None
         self._types = self._make_types()
         self.is_costly = branches(self.structure, LIGHT_BRANCHES_MAX) > LIGHT_BRANCHES_MAX
 
     def conform(self, value: Any, note: Any) -> Json:
         """The object without what the schema doesn't know; kind, version and metadata are not its business."""
-        obj: Json = pruned(value, self.structure, "", note)
+        unknown: list[str] = []
+
+        def note_sorted(what: str, path: str) -> None:
+            if what == "unknown":
+                unknown.append(path)
+            else:
+                note(what, path)
+
+        obj: Json = pruned(value, self.structure, "", note_sorted)
+        for path in sorted(unknown):
+            note("unknown", path)
         return obj
 
     def default(self, obj: Json) -> None:
         """Fill in the defaults of the schema."""
-        body = {key: value for key, value in obj.items() if key not in _HEADER}
+        body = {key: value for key, value in obj.items() if key not in HEADER}
         try:
             fill_in_defaults(body, self.structure)
         except DefaultsTooLargeError as error:
             raise entity_too_large(f"etcdserver: request is too large: {error.message}") from error
-        for key, value in body.items():
-            if key not in _HEADER:
-                obj[key] = value
+        obj.update(body)
 
-    def check(self, obj: Json) -> list[FieldError]:
-        """Say what is wrong with an object."""
-        body = {key: value for key, value in obj.items() if key != "metadata"}
-        try:
-            return bounded(check_value(body, self.structure, ""))
-        except TooCostlyError as error:
-            return [FieldError("FieldValueInvalid", "<nil>", f'Invalid value: "": {error.message}')]
+    def in_version(self, obj: Json) -> Json:
+        """Return a view of an object as one of this version."""
+        version = self._resource.api_version
+        return obj if obj.get("apiVersion") == version else {**obj, "apiVersion": version}
+
+    def converted(self, obj: Json) -> Json:
+        """Return an object of another version as one of this: only what this schema knows is left."""
+        body = pruned({key: value for key, value in obj.items() if key not in HEADER}, self.structure, "", _no_note)
+        return {"kind": obj["kind"], "apiVersion": self._resource.api_version, "metadata": obj["metadata"], **body}
+
+    def reread(self, obj: Json) -> Json:
+        """Return an object from the store as this schema has it: pruned, and with its defaults."""
+        shown = self.converted(obj)
+        self.default(shown)
+        return shown
 
     def published(self, reference: str) -> Json:
         """The schema for OpenAPI; `reference` is where the one of metadata stands."""
@@ -140,6 +166,10 @@ class CustomSchema:
         if place.type in _SCALARS:
             return Field(_SCALARS[place.type], zero="pointer", default=default)
         return Field("any", zero="pointer", map_type="granular")
+
+
+def _no_note(_what: str, _path: str) -> None:
+    pass
 
 
 _registered: dict[str, list[CustomSchema]] = {}

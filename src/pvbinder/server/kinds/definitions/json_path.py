@@ -16,8 +16,9 @@ from typing import Any, Final
 from pvbinder.model.errors import PvbinderError
 
 _STEP: Final = re.compile(
-    r"""\.(?P<name>[^.\[\]'"\s]+)
+    r"""\.(?P<name>(?:\\.|[^.\[\]'"\s\\])+)
       | \[(?P<index>-?\d{1,9})\]
+      | \[(?P<slice>-?\d{0,9}:-?\d{0,9}(?::-?\d{0,9})?)\]
       | \[(?P<all>\*)\]
       | \['(?P<quoted>[^']*)'\]
       | \[\?\(\s*@\s*(?P<left>[^=!<>\s]+(?:\s+[^=!<>\s]+)*)\s*(?P<operator>==|!=)
@@ -25,6 +26,7 @@ _STEP: Final = re.compile(
     """,
     re.VERBOSE,
 )
+_ESCAPED: Final = re.compile(r"\\(.)")
 STEPS_MAX: Final = 5_000
 _STEPS_OF_A_FILTER: Final = 20  # for each value that it looks at
 _REFUSED: Final = object()  # by a filter
@@ -63,8 +65,9 @@ class JsonPath:
 
     def field_names(self) -> list[str] | None:
         """The fields of a path that only names fields; None for any other."""
-        names = [step["name"] or step["quoted"] for step in self.steps]
-        return None if any(name is None for name in names) else names
+        names = [_name_of(step) for step in self.steps]
+        named = [name for name in names if name is not None]
+        return named if len(named) == len(names) else None
 
 
 def read_json_path(text: str) -> JsonPath:
@@ -88,8 +91,14 @@ def read_json_path(text: str) -> JsonPath:
     return JsonPath(tuple(steps))
 
 
+def _name_of(step: re.Match[str]) -> str | None:
+    """The name of a field, without the backslashes that keep its dots together."""
+    name = step["name"]
+    return step["quoted"] if name is None else _ESCAPED.sub(r"\1", name) if "\\" in name else name
+
+
 def _follow(value: Any, step: re.Match[str]) -> Iterator[Any]:
-    name = step["name"] or step["quoted"]
+    name = _name_of(step)
     if name is not None:
         if isinstance(value, dict) and name in value:
             yield value[name]
@@ -101,6 +110,11 @@ def _follow(value: Any, step: re.Match[str]) -> Iterator[Any]:
             index = int(step["index"])
             if -len(value) <= index < len(value):
                 yield value[index]
+            return
+        if step["slice"]:
+            bounds = [int(bound) if bound else None for bound in step["slice"].split(":")]
+            if len(bounds) < 3 or bounds[2] != 0:
+                yield from value[slice(*bounds)]
             return
         left = _left_of(step["left"])
         right = _literal(step["right"])

@@ -1,37 +1,36 @@
 """The rules about values in a structural schema, and the reference's words for what breaks them.
 
-Patterns are those of `patterns`; no other rule takes more than time in proportion to the value. CEL rules aren't
-evaluated.
+Patterns are those of `patterns`, formats those of `formats`; no other rule takes more than time in proportion to the
+value. Rules in CEL are judged elsewhere (`rules`), as are lists that are sets or maps (`list_types`).
 
 VALIDATE-1  Bounded: a value and a schema that are small can have much to do with each other, where schemas are
             combined. After `STEPS_MAX` places of a schema were looked at, the object is refused as too costly.
+VALIDATE-2  Ratcheting: what an update leaves as it was isn't refused, where old and new can be told to be the same
+            (`correlation`).
+
+Of several schemas of which one must fit and none does, the reference shows the errors of the one that fitted best:
+`Outcome.matches` counts as it does.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
 import json
-import math
-import re
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
-from uuid import UUID
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.errors import FieldError, duplicate, invalid, required, shown, too_long, unsupported
+from pvbinder.server.errors import FieldError, invalid, required, shown, too_long, unsupported
+from pvbinder.server.kinds.definitions.correlation import Correlation
+from pvbinder.server.kinds.definitions.formats import follows, known_format
+from pvbinder.server.kinds.definitions.numbers import check_number
 from pvbinder.server.kinds.definitions.patterns import TooLongToMatch, matches
 from pvbinder.server.kinds.definitions.structure import Structure
 from pvbinder.server.objects.kind import Json
 
-_LABEL: Final = "[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?"
-_HOSTNAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
-
-
 STEPS_MAX: Final = 1_000_000  # about two microseconds each
+NOWHERE: Final = "<nil>"
+_GO_FORMATS: Final = {"integer": "int64", "number": "float64"}
 
 
 class TooCostlyError(PvbinderError):
@@ -51,23 +50,30 @@ class Steps:
             raise TooCostlyError("the object is too costly to be validated against its schema")
 
 
-def check_value(value: Any, structure: Structure, path: str, steps: Steps | None = None) -> Iterator[FieldError]:
-    """Say what is wrong with a value, in the order of the schema; TooCostlyError beyond its `steps`."""
-    steps = steps or Steps()
-    steps.take(1 + len(structure.required) + len(structure.raw.get("enum") or ()))
-    name = path or "<nil>"
-    if value is None and structure.nullable:
-        return
-    kind = json_type(value)
-    if not _is_of_type(value, kind, structure):
-        wanted = structure.type or "integer,string"
-        yield _wrong_type(name, f"{path} in body must be of type {wanted}: {json.dumps(kind)}", kind)
-        return
-    yield from _check_rules(value, structure, path, name, steps)
-    if isinstance(value, dict):
-        yield from _check_object(value, structure, path, steps)
-    elif isinstance(value, list):
-        yield from _check_list(value, structure, path, steps)
+@dataclass(slots=True)
+class Outcome:
+    """What is wrong with a value, and how many rules it met on the way."""
+
+    errors: list[FieldError] = field(default_factory=list)
+    matches: int = 0
+
+    def merge(self, other: Outcome) -> None:
+        """Take in what was found at another place."""
+        self.errors += other.errors
+        self.matches += other.matches
+
+
+def check_value(
+    value: Any, structure: Structure, path: str, steps: Steps | None = None, old: Correlation | None = None
+) -> Iterable[FieldError]:
+    """Say what is wrong with a value, in the order of the reference; TooCostlyError beyond its `steps`."""
+    return _ratcheted(value, structure, path, steps or Steps(), old).errors
+
+
+def under(prefix: str, errors: Iterable[FieldError]) -> Iterator[FieldError]:
+    """The errors of a value that stands at a path of its own; the texts name the paths inside it."""
+    for error in errors:
+        yield FieldError(error.reason, prefix if error.field == NOWHERE else f"{prefix}.{error.field}", error.body)
 
 
 def json_type(value: Any) -> str:
@@ -81,165 +87,215 @@ def json_type(value: Any) -> str:
     if isinstance(value, int):
         return "integer"
     if isinstance(value, float):
-        return "integer" if value.is_integer() else "number"
+        return "number"
     return "array" if isinstance(value, list) else "object"
 
 
-def _is_of_type(value: Any, kind: str, structure: Structure) -> bool:
-    if structure.int_or_string:
-        return kind in ("integer", "string")
-    if not structure.type:
-        return True
-    return kind == structure.type or (kind == "integer" and structure.type == "number")
+def _ratcheted(value: Any, structure: Structure, path: str, steps: Steps, old: Correlation | None) -> Outcome:
+    """Judge a value, and forgive what hasn't changed (VALIDATE-2)."""
+    outcome = _judge(value, structure, path, steps, old)
+    if outcome.errors and old is not None and old.is_same():
+        return Outcome([], outcome.matches)
+    return outcome
 
 
-def _wrong_type(name: str, text: str, value: object) -> FieldError:
-    return FieldError("FieldValueTypeInvalid", name, f"Invalid value: {shown(value)}: {text}")
-
-
-def _check_object(value: Json, structure: Structure, path: str, steps: Steps) -> Iterator[FieldError]:
-    for key in structure.required:
-        if key not in value:
-            yield required(f"{path}.{key}" if path else key)
-    for key, inner in value.items():
-        known = structure.properties.get(key) or structure.additional
-        if known is not None:
-            yield from check_value(inner, known, f"{path}.{key}" if path else key, steps)
-
-
-def _check_list(value: list[Any], structure: Structure, path: str, steps: Steps) -> Iterator[FieldError]:
-    if structure.items is not None:
-        for index, inner in enumerate(value):
-            yield from check_value(inner, structure.items, f"{path}[{index}]", steps)
-    if structure.list_type in ("set", "map"):
-        seen: set[str] = set()
-        for index, inner in enumerate(value):
-            identity: Any = inner
-            if structure.list_type == "map":
-                if not isinstance(inner, dict):
-                    continue
-                identity = {key: inner.get(key) for key in structure.list_keys}
-            text = json.dumps(identity, sort_keys=True)
-            if text in seen:
-                yield duplicate(f"{path}[{index}]", identity)
-            seen.add(text)
-
-
-def _check_rules(value: Any, structure: Structure, path: str, name: str, steps: Steps) -> Iterator[FieldError]:
-    """The rules that stand at this place of the schema."""
+def _judge(value: Any, structure: Structure, path: str, steps: Steps, old: Correlation | None) -> Outcome:
     raw = structure.raw
-    if isinstance(value, str):
-        yield from _check_text(value, raw, path, name)
-    elif isinstance(value, bool):
-        pass
-    elif isinstance(value, int | float):
-        yield from _check_number(value, raw, path, name)
-    elif isinstance(value, list):
-        yield from _check_count(value, raw, path, name, "minItems", "maxItems", "items")
-        if raw.get("uniqueItems") and len({json.dumps(inner, sort_keys=True) for inner in value}) < len(value):
-            yield invalid(name, value, f"{path} in body shouldn't contain duplicates")
-    elif isinstance(value, dict):
-        yield from _check_count(value, raw, path, name, "minProperties", "maxProperties", "properties")
-    enum = raw.get("enum")
-    if enum and not any(type(value) is type(allowed) and value == allowed for allowed in enum):
-        names = [allowed if isinstance(allowed, str) else json.dumps(allowed) for allowed in enum]
-        yield unsupported(name, value, names)
-    yield from _check_combinations(value, structure, path, steps)
+    steps.take(1 + len(structure.required) + len(raw.get("enum") or ()))
+    outcome = Outcome()
+    _check_type(value, structure, path, outcome)
+    if value is not None:
+        if structure.has_combinations:
+            _check_combinations(value, structure, path, steps, old, outcome)
+        outcome.matches += 1
+        if isinstance(value, str):
+            outcome.errors += _check_text(value, raw, structure.format, path)
+            outcome.matches += 1
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            outcome.errors += check_number(value, structure.types, raw, path, field_of(path))
+            outcome.matches += 2
+        elif isinstance(value, list):
+            _check_list(value, structure, path, steps, old, outcome)
+            outcome.matches += 2
+    outcome.errors += _check_enum(value, raw, path)
+    if isinstance(value, dict):
+        _check_object(value, structure, path, steps, old, outcome)
+    outcome.matches += 2
+    return outcome
 
 
-def _check_text(value: str, raw: Json, path: str, name: str) -> Iterator[FieldError]:
+def field_of(path: str) -> str:
+    """The field that an error names whose text names `path`."""
+    return path.removeprefix(".") or NOWHERE
+
+
+def _check_type(value: Any, structure: Structure, path: str, outcome: Outcome) -> None:
+    types, format_, kind = structure.types, structure.format, json_type(value)
+    if value is None:
+        if not types or structure.nullable:
+            outcome.matches += 1
+        else:
+            outcome.errors.append(_wrong_type(path, ",".join(types), kind))
+        return
+    if not types and not format_:
+        return
+    fits = (
+        kind in types
+        or (kind == "integer" and "number" in types)
+        or (kind == "number" and "integer" in types and float(value).is_integer())
+    )
+    if format_ and not fits and not isinstance(value, str | list):  # the format is named in place of the type
+        found = _GO_FORMATS.get(kind, "")
+        fits = found == format_
+        if not fits:
+            outcome.errors.append(_wrong_type(path, format_, found))
+            return
+    if format_ and not fits and "integer" not in types and "number" not in types:
+        fits = True  # a format of texts judges texts and lists in place of the type
+    if fits:
+        outcome.matches += 1
+    else:
+        outcome.errors.append(_wrong_type(path, ",".join(types), kind))
+
+
+def _wrong_type(path: str, wanted: str, found: str) -> FieldError:
+    text = f"{path} in body must be of type {wanted}: {_quoted(found)}"
+    return FieldError("FieldValueTypeInvalid", field_of(path), f"Invalid value: {shown(found)}: {text}")
+
+
+def _check_text(value: str, raw: Json, format_: str, path: str) -> Iterator[FieldError]:
+    name = field_of(path)
+    error = _broken_length(value, raw, path, name) or _broken_pattern(value, raw.get("pattern"), path, name)
+    if error is not None:
+        yield error
+    if known_format(format_) and not follows(format_, value):
+        text = f"{path} in body must be of type {format_}: {_quoted(value)}"
+        yield FieldError("FieldValueTypeInvalid", name, f"Invalid value: {shown(value)}: {text}")
+
+
+def _broken_length(value: str, raw: Json, path: str, name: str) -> FieldError | None:
     longest, shortest = raw.get("maxLength"), raw.get("minLength")
     if isinstance(longest, int) and len(value) > longest:
-        yield too_long(name, longest)
+        return too_long(name, longest)
     if isinstance(shortest, int) and len(value) < shortest:
-        yield invalid(name, value, f"{path} in body should be at least {shortest} chars long")
-    pattern = raw.get("pattern")
+        return invalid(name, value, f"{path} in body should be at least {shortest} chars long")
+    return None
+
+
+def _broken_pattern(value: str, pattern: Any, path: str, name: str) -> FieldError | None:
     try:
         if pattern and not matches(pattern, value):
-            yield invalid(name, value, f"{path} in body should match '{pattern}'")
+            return invalid(name, value, f"{path} in body should match '{pattern}'")
     except TooLongToMatch:
-        yield invalid(name, value, f"{path} in body is too long to be matched with '{pattern}'")
-    format_ = raw.get("format")
-    if format_ in _FORMATS and not _follows(format_, value):
-        yield _wrong_type(name, f"{path} in body must be of type {format_}: {json.dumps(value)}", value)
+        return invalid(name, value, f"{path} in body is too long to be matched with '{pattern}'")
+    return None
 
 
-def _check_number(value: float, raw: Json, path: str, name: str) -> Iterator[FieldError]:
-    low, high, factor = raw.get("minimum"), raw.get("maximum"), raw.get("multipleOf")
-    if low is not None and (value < low or (raw.get("exclusiveMinimum") and value == low)):
-        how = "greater than" if raw.get("exclusiveMinimum") else "greater than or equal to"
-        yield invalid(name, value, f"{path} in body should be {how} {_number(low)}")
-    if high is not None and (value > high or (raw.get("exclusiveMaximum") and value == high)):
-        how = "less than" if raw.get("exclusiveMaximum") else "less than or equal to"
-        yield invalid(name, value, f"{path} in body should be {how} {_number(high)}")
-    if factor and not math.isclose(math.remainder(value, factor), 0, abs_tol=1e-9):
-        yield invalid(name, value, f"{path} in body should be a multiple of {_number(factor)}")
-    bits = {"int32": 31, "int64": 63}.get(raw.get("format", ""))
-    if bits and isinstance(value, int) and not -(2**bits) <= value < 2**bits:
-        yield invalid(name, value, f"Checked value must be of type {raw['format']} in {path}")
+def _check_enum(value: Any, raw: Json, path: str) -> Iterator[FieldError]:
+    enum = raw.get("enum")
+    if enum and (value is None or not any(json_equal(value, allowed) for allowed in enum)):
+        names = [allowed if isinstance(allowed, str) else _as_json(allowed) for allowed in enum]
+        yield unsupported(field_of(path), value, names)
 
 
-def _check_count(value: Any, raw: Json, path: str, name: str, least: str, most: str, what: str) -> Iterator[FieldError]:
-    low, high = raw.get(least), raw.get(most)
-    if isinstance(low, int) and len(value) < low:
-        yield invalid(name, value, f"{path} in body should have at least {low} {what}")
-    if isinstance(high, int) and len(value) > high:
-        yield FieldError("FieldValueTooMany", name, f"Too many: {len(value)}: must have at most {high} items")
+def json_equal(one: Any, other: Any) -> bool:
+    """Whether two values are the same; 1 is 1.0, but true isn't 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
 
 
-def _check_combinations(value: Any, structure: Structure, path: str, steps: Steps) -> Iterator[FieldError]:
-    def fits(schema: Structure) -> bool:
-        return next(check_value(value, schema, path, steps), None) is None
+def _check_list(
+    value: list[Any], structure: Structure, path: str, steps: Steps, old: Correlation | None, outcome: Outcome
+) -> None:
+    items, raw, name = structure.items, structure.raw, field_of(path)
+    if items is not None:
+        for index, inner in enumerate(value):
+            before = None if old is None else old.index(index)
+            outcome.merge(_ratcheted(inner, items, f"{path}[{index}]", steps, before))
+    least, most = raw.get("minItems"), raw.get("maxItems")
+    if isinstance(least, int) and len(value) < least:
+        outcome.errors.append(invalid(name, len(value), f"{path} in body should have at least {least} items"))
+    if isinstance(most, int) and len(value) > most:
+        outcome.errors.append(_too_many(name, len(value), most))
 
-    quoted = json.dumps(path)
-    if structure.any_of and not any(map(fits, structure.any_of)):
-        yield invalid("<nil>", "", f"{quoted} must validate at least one schema (anyOf)")
+
+def _check_object(
+    value: Json, structure: Structure, path: str, steps: Steps, old: Correlation | None, outcome: Outcome
+) -> None:
+    raw, name = structure.raw, field_of(path)
+    least, most = raw.get("minProperties"), raw.get("maxProperties")
+    if isinstance(least, int) and len(value) < least:
+        outcome.errors.append(invalid(name, len(value), f"{path} in body should have at least {least} properties"))
+    if isinstance(most, int) and len(value) > most:
+        outcome.errors.append(_too_many(name, len(value), most))
+    properties = structure.properties
+    for key, inner in value.items():
+        if key in properties:
+            continue
+        if structure.allows_no_more:
+            outcome.errors.append(invalid(name, key, f"{path}.{key} in body is a forbidden property"))
+        elif structure.additional is not None:
+            before = None if old is None else old.key(key)
+            outcome.merge(_ratcheted(inner, structure.additional, f"{path}.{key}", steps, before))
+    for key, known in properties.items():
+        if key in value:
+            before = None if old is None or (not path and key in ("kind", "apiVersion")) else old.key(key)
+            outcome.merge(_ratcheted(value[key], known, f"{path}.{key}" if path else key, steps, before))
+    outcome.errors += (required(field_of(f"{path}.{key}")) for key in structure.required if key not in value)
+
+
+def _too_many(name: str, found: int, most: int) -> FieldError:
+    return FieldError("FieldValueTooMany", name, f"Too many: {found}: must have at most {most} items")
+
+
+def _check_combinations(
+    value: Any, structure: Structure, path: str, steps: Steps, old: Correlation | None, outcome: Outcome
+) -> None:
+    quoted = _quoted(path)
+    if structure.any_of:
+        _check_any([_judge(value, each, path, steps, old) for each in structure.any_of], quoted, outcome)
     if structure.one_of:
-        fitting = sum(map(fits, structure.one_of))
-        if fitting != 1:
-            found = "Found none valid" if not fitting else f"Found {fitting} valid alternatives"
-            yield invalid("<nil>", "", f"{quoted} must validate one and only one schema (oneOf). {found}")
-    for schema in structure.all_of:
-        yield from check_value(value, schema, path, steps)
-    if structure.forbidden is not None and fits(structure.forbidden):
-        yield invalid("<nil>", "", f"{quoted} must not validate the schema (not)")
+        _check_one([_judge(value, each, path, steps, old) for each in structure.one_of], quoted, outcome)
+    if structure.all_of:
+        found = [_judge(value, each, path, steps, old) for each in structure.all_of]
+        for each in found:
+            outcome.merge(each)
+        fitting = sum(not each.errors for each in found)
+        if fitting != len(found):
+            none = "" if fitting else ". None validated"
+            outcome.errors.append(_broken(f"{quoted} must validate all the schemas (allOf){none}"))
+    if structure.forbidden is not None and not _judge(value, structure.forbidden, path, steps, old).errors:
+        outcome.errors.append(_broken(f"{quoted} must not validate the schema (not)"))
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else str(value)
+def _check_any(found: list[Outcome], quoted: str, outcome: Outcome) -> None:
+    first = next((each for each in found if not each.errors), None)
+    if first is not None:
+        outcome.merge(first)
+        return
+    outcome.errors.append(_broken(f"{quoted} must validate at least one schema (anyOf)"))
+    outcome.merge(max(found, key=lambda each: each.matches))
 
 
-def _follows(format_: str, value: str) -> bool:
-    try:
-        return bool(_FORMATS[format_](value))
-    except (ValueError, binascii.Error, OverflowError):
-        return False
+def _check_one(found: list[Outcome], quoted: str, outcome: Outcome) -> None:
+    fitting = [each for each in found if not each.errors]
+    if len(fitting) == 1:
+        outcome.merge(fitting[0])
+        return
+    how = f"Found {len(fitting)} valid alternatives" if fitting else "Found none valid"
+    outcome.errors.append(_broken(f"{quoted} must validate one and only one schema (oneOf). {how}"))
+    if not fitting:
+        outcome.merge(max(found, key=lambda each: each.matches))
 
 
-def _is_date(value: str) -> bool:
-    return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", value)) and bool(datetime.fromisoformat(value))
+def _broken(text: str) -> FieldError:
+    return invalid(NOWHERE, "", text)
 
 
-def _is_moment(value: str) -> bool:
-    shape = re.fullmatch(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", value)
-    return shape is not None and bool(datetime.fromisoformat(re.sub(r"\.\d+", "", value.upper())))
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
-def _is_uri(value: str) -> bool:
-    return bool(urlsplit(value).scheme)
-
-
-_FORMATS: Final[dict[str, Callable[[str], object]]] = {
-    "byte": lambda value: base64.b64decode(value, validate=True) is not None,
-    "date": _is_date,
-    "date-time": _is_moment,
-    "datetime": _is_moment,
-    "email": lambda value: re.fullmatch(r"[^@\s]+@[^@\s]+", value),
-    "hostname": lambda value: len(value) < 254 and _HOSTNAME.fullmatch(value),
-    "ipv4": lambda value: str(ipaddress.IPv4Address(value)),
-    "ipv6": lambda value: str(ipaddress.IPv6Address(value)),
-    "cidr": lambda value: str(ipaddress.ip_network(value, strict=False)),
-    "mac": lambda value: re.fullmatch(r"([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}", value),
-    "uri": _is_uri,
-    "uuid": lambda value: str(UUID(value)),
-}
+def _as_json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

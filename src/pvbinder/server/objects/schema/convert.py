@@ -26,6 +26,8 @@ MessageStyle = Literal["json", "map"]
 
 STRICT_ERRORS_MAX: Final = 100  # the reference stops counting there
 _OBJECT_META: Final = "#io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+SCHEMA_PROPS: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+_LOOSE: Final = frozenset({"items", "additionalProperties", "additionalItems"})
 _INTEGERS: Final = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _GO_SCALARS: Final = {
     "int32": "int32", "int64": "int64", "bool": "bool", "double": "float64", "bytes": "[]uint8", "time": "string",
@@ -74,12 +76,25 @@ class Conversion:
                 self._fields.append(key)
                 if inner is None:
                     seen.setdefault(key, None)
+                elif key in _LOOSE and schema == SCHEMA_PROPS:
+                    seen[key] = self._loose_schema(inner, key)
                 else:
                     seen[key] = self.value(inner, field)
                 self._fields.pop()
             self._path.pop()
         self._struct = outer
         return self._written(type_, seen) | unknown
+
+    def _loose_schema(self, value: Any, key: str) -> Any:
+        """A schema, or what may stand for one here. The reference reads it on its own: what it doesn't know goes."""
+        if isinstance(value, bool) and key != "items":
+            return value
+        if isinstance(value, Members | dict):
+            return Conversion(self._dialect, self._catalogue).object(value, SCHEMA_PROPS)
+        if key != "items":
+            raise ConversionError("boolean or JSON schema expected")
+        inner = value if isinstance(value, list) else []
+        return [Conversion(self._dialect, self._catalogue).object(each, SCHEMA_PROPS) for each in inner]
 
     def _custom(self, value: Any, custom: Custom) -> dict[str, Any]:
         """Convert an object of a custom kind: the header is ours, the rest is for the kind to say."""
@@ -96,9 +111,11 @@ class Conversion:
                 self._fields.pop()
                 self._path.pop()
         try:
-            return header | custom.conform(rest, self._note_at)
+            converted = header | custom.conform(rest, self._note_at)
         except NumberTooLargeError as error:
             raise ConversionError(error.message) from error
+        self.strict_errors.sort(key=lambda text: not text.startswith("duplicate"))  # found first, by the parser
+        return converted
 
     def value(self, value: Any, field: Field) -> Any:
         """Convert the value of a field; it isn't None."""

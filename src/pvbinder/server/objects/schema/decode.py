@@ -47,6 +47,7 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 _CARELESS_KEY = re.compile(rb'"[ \t\r\n]+:')
 _TYPE_STRUCT = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+_DEFINITION = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition"  # has loose parts
 _kind_structs: dict[str, KindStruct | None] = {}
 
 
@@ -113,7 +114,9 @@ def _patch_refused(shown: str, why: str) -> ApiError:
 
 def _kind_struct(schema: str) -> KindStruct | None:
     if schema not in _kind_structs:
-        _kind_structs[schema] = None if schema in CATALOGUE.customs else build_kind_struct(schema)
+        _kind_structs[schema] = (
+            None if schema in CATALOGUE.customs or schema == _DEFINITION else build_kind_struct(schema)
+        )
     return _kind_structs[schema]
 
 

@@ -1,0 +1,129 @@
+"""The columns of custom kinds: what a definition's JSON paths find, within bounds that all columns of a row share."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from pvbinder.server.kinds.definitions.json_path import JsonPathError, TooManyStepsError, read_json_path
+from pvbinder.server.kinds.parts.columns import AGE, NAME, UNKNOWN, age_of
+from pvbinder.server.objects.kind import Column, Json
+
+ROW_STEPS_MAX: Final = 5_000  # values that all columns of a row look at
+CELL_STEPS_MIN: Final = 20
+ROW_LETTERS_MAX: Final = 16_384  # of the texts in all columns of a row
+CELL_LETTERS_MIN: Final = 64
+INVALID: Final = "<invalid>"
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+_MORE: Final = "..."
+
+
+def columns_of(version: Json) -> list[Column]:
+    declared = version.get("additionalPrinterColumns") or []
+    if not declared:
+        return [NAME, Column(AGE.name, AGE.cell, "date", description=AGE.description)]
+    return [NAME, *(_column(column, len(declared)) for column in declared)]
+
+
+def _column(declared: Json, count: int) -> Column:
+    path = declared.get("jsonPath", "")
+    return Column(
+        declared["name"],
+        _cell(path, declared.get("type", "string"), count),
+        type=declared.get("type", "string"),
+        format=declared.get("format", ""),
+        description=declared.get("description") or f"Custom resource definition column (in JSONPath format): {path}",
+        priority=declared.get("priority", 0),
+    )
+
+
+def _cell(text: str, type_: str, count: int) -> Callable[[Json, datetime], object]:
+    """What one of `count` columns shows; nothing where the path finds nothing, or something of another type.
+
+    A row has its bounds, which columns share; a text that goes beyond ends with dots.
+    """
+    try:
+        path = read_json_path(text)
+    except JsonPathError:
+        return lambda _obj, _now: None
+    steps_max = max(CELL_STEPS_MIN, ROW_STEPS_MAX // count)
+    room = max(CELL_LETTERS_MIN, ROW_LETTERS_MAX // count)
+
+    def cell(obj: Json, now: datetime) -> object:
+        try:
+            found = path.find(obj, steps_max)
+        except TooManyStepsError:
+            return _MORE if type_ == "string" else None
+        if not found:
+            return None
+        value = found[0]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        match type_:
+            case "string":
+                return "<no value>" if value is None else _joined([value], room)
+            case "date" if isinstance(value, str):
+                return _age(value, now)
+            case "integer" if is_number:
+                return int(value)
+            case "number" if is_number:
+                return value
+            case "boolean" if isinstance(value, bool):
+                return value
+            case _:
+                return None
+
+    return cell
+
+
+def _age(value: str, now: datetime) -> str:
+    """The age of a time that a user wrote."""
+    if value not in ("", "null") and not _TIME.fullmatch(value):
+        return INVALID
+    age = age_of(value if value != "null" else "", now)
+    return INVALID if value and age == UNKNOWN and value != "null" else age
+
+
+def _joined(values: list[Any], room: int) -> str:
+    """Return values as a cell of a column shows them, of more than `room` letters the first ones."""
+    parts: list[str] = []
+    length = 0
+    for value in values:
+        for piece in (value[: room + 1],) if isinstance(value, str) else _pieces(value, room):
+            parts.append(piece)
+            length += len(piece)
+            if length > room:
+                return f"{''.join(parts)[:room]}{_MORE}"
+        parts.append(",")
+        length += 1
+    return "".join(parts[:-1])
+
+
+def _pieces(value: Any, room: int) -> Iterator[str]:
+    """Give the JSON of a value piece by piece, so that nobody makes more of it than is shown."""
+    if isinstance(value, dict):
+        before = "{"
+        for name, inner in value.items():
+            yield f"{before}{_encoded(name[: room + 1])}:"
+            yield from _pieces(inner, room)
+            before = ","
+        yield "}" if value else "{}"
+    elif isinstance(value, list):
+        before = "["
+        for inner in value:
+            yield before
+            yield from _pieces(inner, room)
+            before = ","
+        yield "]" if value else "[]"
+    else:
+        yield _encoded(value[: room + 1] if isinstance(value, str) else value)
+
+
+def shown_value(value: object) -> str:
+    return value if isinstance(value, str) else _encoded(value)
+
+
+def _encoded(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
