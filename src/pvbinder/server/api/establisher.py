@@ -117,10 +117,9 @@ class Establisher:
 
     async def _settle_group(self, group: str, but: str, removals: asyncio.TaskGroup) -> None:
         """Look again at the other definitions of a group: a name may have become free (ESTABLISHER-7)."""
-        for name in [name for name, (of, _) in self._accepted.items() if of == group and name != but]:
-            stored = self._store.head(_STORE_NAME, name)
-            if stored is not None:
-                await self._settle(stored, removals)
+        others = {name for name, (of, _) in self._accepted.items() if of == group and name != but}
+        for stored in [one for name, one in self._store.objects(_STORE_NAME) if name in others]:
+            await self._settle(stored, removals)
 
     async def _settle(self, stored: Stored, removals: asyncio.TaskGroup) -> None:
         """Bring one definition to where it belongs."""
