@@ -119,6 +119,18 @@ def test_a_branch_on_a_rule_is_found(code: str) -> None:
     assert branches_on_a_rule(ast.parse(code))
 
 
+def test_a_rule_is_no_part_of_a_value() -> None:
+    """It follows from the type of an action or from its reason: nobody can pass the wrong one."""
+    passed = [
+        f"{path.relative_to(TOP)}:{node.lineno}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal"
+        if any(isinstance(each, ast.Constant) and each.value in RULES for each in ast.walk(node.slice))
+    ]
+    assert not passed
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(TOP)))
 def test_nothing_is_decided_by_a_rule(path: Path) -> None:
     """What depends on a reason matches on its members with assert_never, so that mypy finds who forgot a new one."""

@@ -16,7 +16,7 @@ from pvbinder.rules.claims import (
     Wait,
     decide_claim,
 )
-from pvbinder.rules.provisioning import ProvisionOutside
+from pvbinder.rules.provisioning import OutsideReason, ProvisionOutside
 
 COMPLETED = {"pv.kubernetes.io/bind-completed": "yes"}
 BY_CONTROLLER = {"pv.kubernetes.io/bound-by-controller": "yes"}
@@ -182,4 +182,4 @@ def test_a_taken_volume_is_told_even_when_the_sync_fails() -> None:  # SC-P6, E-
 def test_the_provisioner_of_the_class_is_in_the_action() -> None:  # SC-U6
     action = decide_claim(claim(storage_class="fast"), SmallWorld(classes=[storage_class()]))
     assert isinstance(action, Provision)
-    assert action.by == ProvisionOutside("csi.example.com", "PR-4")
+    assert action.by == ProvisionOutside("csi.example.com", OutsideReason.NO_PLUGIN)

@@ -10,7 +10,9 @@ from pvbinder.model.objects import parse_claim
 from pvbinder.rules.protection import (
     AddFinalizer,
     AskPods,
+    AskPodsReason,
     KeepFinalizer,
+    KeepReason,
     MarkUsage,
     RemoveFinalizer,
     Settled,
@@ -84,9 +86,9 @@ def test_the_finalizer_is_added_after_those_that_are_there() -> None:  # PC-12, 
 
 def test_unused_is_only_believed_of_a_live_list() -> None:  # PC-11, PC-14, PC-15
     user = pod(node="n")
-    assert decide_claim_finalizer(GOING, [user]) == KeepFinalizer("shop/web", "PC-11")
-    assert decide_claim_finalizer(GOING, []) == AskPods("PC-15")
-    assert decide_claim_finalizer(GOING, [], [user]) == KeepFinalizer("shop/web", "PC-11")
+    assert decide_claim_finalizer(GOING, [user]) == KeepFinalizer("shop/web", KeepReason.POD_NEEDS_CLAIM)
+    assert decide_claim_finalizer(GOING, []) == AskPods(AskPodsReason.CLAIM_MAY_GO)
+    assert decide_claim_finalizer(GOING, [], [user]) == KeepFinalizer("shop/web", KeepReason.POD_NEEDS_CLAIM)
     decision = decide_claim_finalizer(GOING, [], [])
     assert isinstance(decision, RemoveFinalizer)
     assert decision.document["metadata"]["finalizers"] == ["mine"]
@@ -111,18 +113,18 @@ def with_condition(status: str) -> Json:
 
 
 USAGE = {  # claim, cached pods, live pods, outcome
-    "in use, unsaid (PC-19)": (claim(), [pod()], None, MarkUsage(is_used=True, rule="PC-19")),
+    "in use, unsaid (PC-19)": (claim(), [pod()], None, MarkUsage(is_used=True)),
     "in use, said otherwise (PC-19)": (
         claim(status=with_condition("True")),
         [pod()],
         None,
-        MarkUsage(is_used=True, rule="PC-19"),
+        MarkUsage(is_used=True),
     ),
     "in use, said so": (claim(status=with_condition("False")), [pod()], None, Settled()),
-    "a finished pod is no user (PC-18)": (claim(), [pod(phase="Failed")], None, AskPods("PC-18")),
-    "unused, unsaid (PC-20)": (claim(), [], [], MarkUsage(is_used=False, rule="PC-20")),
+    "a finished pod is no user (PC-18)": (claim(), [pod(phase="Failed")], None, AskPods(AskPodsReason.CLAIM_IS_UNUSED)),
+    "unused, unsaid (PC-20)": (claim(), [], [], MarkUsage(is_used=False)),
     "unused, said so": (claim(status=with_condition("True")), [], [], Settled()),
-    "the server knows a user": (claim(), [], [pod()], MarkUsage(is_used=True, rule="PC-19")),
+    "the server knows a user": (claim(), [], [pod()], MarkUsage(is_used=True)),
     "being deleted (PC-22)": (GOING, [], None, Settled()),
 }
 
@@ -135,7 +137,7 @@ def test_usage(found, cached, live, outcome: object) -> None:  # type: ignore[no
 def test_the_condition_is_replaced_in_place() -> None:  # PC-19 to PC-21, PC-10
     status: Json = {"conditions": [{"type": "Unused", "status": "True"}, {"type": "Resizing", "status": "True"}]}
     now = "2026-05-01T00:00:00Z"
-    document = with_usage(claim(status=status), MarkUsage(is_used=True, rule="PC-19"), now)
+    document = with_usage(claim(status=status), MarkUsage(is_used=True), now)
     assert document["status"]["conditions"][0] == {
         "type": "Unused",
         "status": "False",
@@ -145,7 +147,7 @@ def test_the_condition_is_replaced_in_place() -> None:  # PC-19 to PC-21, PC-10
         "message": "A pod is currently referencing this PVC",
     }
     assert [condition["type"] for condition in document["status"]["conditions"]] == ["Unused", "Resizing"]
-    fresh = with_usage(claim(), MarkUsage(is_used=False, rule="PC-20"), now)
+    fresh = with_usage(claim(), MarkUsage(is_used=False), now)
     assert fresh["status"]["conditions"][0]["reason"] == "NoPodsUsingPVC"
     assert has_unused_condition(parse_claim(encode(fresh)))
     assert not has_unused_condition(claim())
@@ -156,7 +158,7 @@ def test_a_volume_stays_while_its_phase_is_bound() -> None:  # PP-2, PP-3
     assert isinstance(decide_volume_finalizer(volume()), AddFinalizer)
     assert isinstance(decide_volume_finalizer(volume(finalizers=[PV])), Settled)
     bound = volume(phase="Bound", is_deleting=True, finalizers=[PV], claim_ref=claim_ref(claim()))
-    assert decide_volume_finalizer(bound) == KeepFinalizer("shop/orders", "PP-2")
+    assert decide_volume_finalizer(bound) == KeepFinalizer("shop/orders", KeepReason.VOLUME_IS_BOUND)
     assert isinstance(
         decide_volume_finalizer(volume(phase="Released", is_deleting=True, finalizers=[PV])), RemoveFinalizer
     )
@@ -166,7 +168,9 @@ def test_an_attributes_class_stays_while_it_is_named() -> None:  # VP-4, VP-5
     assert isinstance(decide_attributes_class(attributes_class(), None), AddFinalizer)
     assert isinstance(decide_attributes_class(attributes_class(finalizers=[VAC]), None), Settled)
     going = attributes_class(finalizers=[VAC], is_deleting=True)
-    assert decide_attributes_class(going, "shop/orders") == KeepFinalizer("shop/orders", "VP-4")
+    assert decide_attributes_class(going, "shop/orders") == KeepFinalizer(
+        "shop/orders", KeepReason.ATTRIBUTES_CLASS_IS_NAMED
+    )
     assert isinstance(decide_attributes_class(going, None), RemoveFinalizer)
 
 

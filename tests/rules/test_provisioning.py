@@ -11,6 +11,7 @@ from pvbinder.rules.plugins import PluginAbilities
 from pvbinder.rules.provisioning import (
     CannotProvision,
     NoProvisionerReason,
+    OutsideReason,
     Provisioning,
     ProvisionInTree,
     ProvisionOutside,
@@ -38,14 +39,14 @@ def test_a_missing_class_is_told() -> None:  # PR-2
 
 
 def test_a_migrated_plugin_is_asked_under_its_drivers_name() -> None:  # PR-3, PR-18
-    assert decide("kubernetes.io/aws-ebs") == ProvisionOutside("ebs.csi.aws.com", "PR-3")
+    assert decide("kubernetes.io/aws-ebs") == ProvisionOutside("ebs.csi.aws.com", OutsideReason.MIGRATED)
 
 
 def test_a_plugin_or_a_foreign_name_provisions() -> None:  # PR-4
     found = decide(HOST_PATH.name)
     assert isinstance(found, ProvisionInTree)
     assert found.plugin == HOST_PATH
-    assert decide("csi.example.com") == ProvisionOutside("csi.example.com", "PR-4")
+    assert decide("csi.example.com") == ProvisionOutside("csi.example.com", OutsideReason.NO_PLUGIN)
 
 
 CANNOT = {  # PR-4, PR-5

@@ -16,10 +16,12 @@ from pvbinder.rules.reclaim import (
     DeleteOutside,
     DeleteWith,
     Leave,
-    NotYet,
+    LeaveReason,
+    NotReleased,
     RecycleWith,
     StartDeleting,
     StartRecycling,
+    StillUsed,
     decide_reclaim,
     decide_recycling,
     find_deleter,
@@ -45,17 +47,19 @@ class Plugins:
         return {"hostPath": [HOST_PATH], "nfs": [NFS], "both": [HOST_PATH, NFS]}.get(volume.source, [])
 
 
+RULES = {"Retain": "RC-2", "Recycle": "RC-3", "Delete": "RC-4"}
 POLICIES = {
-    "Retain": Leave("RC-2"),
-    "Recycle": StartRecycling("RC-3"),
-    "Delete": StartDeleting("RC-4"),
+    "Retain": Leave(LeaveReason.RETAINED),
+    "Recycle": StartRecycling(),
+    "Delete": StartDeleting(),
 }
 
 
 @pytest.mark.parametrize(("policy", "action"), POLICIES.items())
 def test_the_policy_decides(policy: str, action: object) -> None:
     assert decide_reclaim(volume(policy=policy)) == action
-    assert decide_reclaim(volume(policy=policy, annotations={MIGRATED: "csi"})) == Leave("RC-1")
+    assert decide_reclaim(volume(policy=policy)).rule == RULES[policy]
+    assert decide_reclaim(volume(policy=policy, annotations={MIGRATED: "csi"})) == Leave(LeaveReason.MIGRATED)
     assert decide_reclaim(volume(policy=policy, annotations={MIGRATED: ""})) == action
 
 
@@ -84,24 +88,24 @@ def test_is_released(ref, claims, released: bool) -> None:  # type: ignore[no-un
 
 
 def by_source(name: str, why: str) -> CannotDelete:
-    return CannotDelete(f'error getting deleter volume plugin for volume "{name}": {why}', "DL-3")
+    return CannotDelete(f'error getting deleter volume plugin for volume "{name}": {why}')
 
 
 DELETERS = {  # DL-1
-    "by name": (volume(annotations={BY: HOST_PATH.name}, source={"nfs": {}}), DeleteWith(HOST_PATH, "DL-1")),
-    "by foreign name": (volume(annotations={BY: "csi.example.com"}), DeleteOutside("DL-2")),
+    "by name": (volume(annotations={BY: HOST_PATH.name}, source={"nfs": {}}), DeleteWith(HOST_PATH)),
+    "by foreign name": (volume(annotations={BY: "csi.example.com"}), DeleteOutside()),
     "by unknown in-tree name": (
         volume(annotations={BY: "kubernetes.io/gone"}),
-        CannotDelete("no volume plugin matched name: kubernetes.io/gone", "DL-3"),
+        CannotDelete("no volume plugin matched name: kubernetes.io/gone"),
     ),
     "by name that can't": (
         volume(annotations={BY: NFS.name}),
-        CannotDelete("no deletable volume plugin matched", "DL-3"),
+        CannotDelete("no deletable volume plugin matched"),
     ),
-    "by empty name": (volume(annotations={BY: ""}), DeleteWith(HOST_PATH, "DL-1")),
-    "migrated": (volume(annotations={MIGRATED: ""}), DeleteOutside("DL-2")),
-    "CSI": (volume(source={"csi": {"driver": "d"}}), DeleteOutside("DL-2")),
-    "by source": (volume(), DeleteWith(HOST_PATH, "DL-1")),
+    "by empty name": (volume(annotations={BY: ""}), DeleteWith(HOST_PATH)),
+    "migrated": (volume(annotations={MIGRATED: ""}), DeleteOutside()),
+    "CSI": (volume(source={"csi": {"driver": "d"}}), DeleteOutside()),
+    "by source": (volume(), DeleteWith(HOST_PATH)),
     "by source that can't": (volume("x", source={"nfs": {}}), by_source("x", "no deletable volume plugin matched")),
     "by unknown source": (volume("x", source={"local": {}}), by_source("x", "no volume plugin matched")),
     "by ambiguous source": (
@@ -117,21 +121,21 @@ def test_find_deleter(found: Volume, deleter: object) -> None:
 
 
 def test_recycling_waits_for_the_release() -> None:  # RY-1
-    assert decide_recycling(volume(), SmallWorld(plugins=Plugins())) == NotYet(None, "RY-1")
-    assert decide_recycling(volume(claim_ref=REF), SmallWorld(claims=[OURS])) == NotYet(None, "RY-1")
+    assert decide_recycling(volume(), SmallWorld(plugins=Plugins())) == NotReleased()
+    assert decide_recycling(volume(claim_ref=REF), SmallWorld(claims=[OURS])) == NotReleased()
 
 
 def test_recycling_waits_for_pods_unless_a_new_claim_has_the_name() -> None:  # RY-2, E-14
     pods = [pod("b"), pod("a"), pod("over", phase="Failed")]
     found = volume(claim_ref=REF)
     waiting = decide_recycling(found, SmallWorld(pods=pods, plugins=Plugins()))
-    assert isinstance(waiting, NotYet)
+    assert isinstance(waiting, StillUsed)
     assert str(waiting.event) == "Normal VolumeFailedRecycle Volume is used by pods: shop/a,shop/b"
     world = SmallWorld(pods=pods, claims=[claim(uid="newer")], plugins=Plugins())
-    assert decide_recycling(found, world) == RecycleWith(HOST_PATH, "RY-4")
+    assert decide_recycling(found, world) == RecycleWith(HOST_PATH)
 
 
 def test_recycling_needs_a_plugin() -> None:  # RY-3, E-12
     found = volume(claim_ref=REF)
     assert isinstance(decide_recycling(found, SmallWorld(plugins=NoPlugins())), CannotRecycle)
-    assert decide_recycling(found, SmallWorld(plugins=Plugins())) == RecycleWith(HOST_PATH, "RY-4")
+    assert decide_recycling(found, SmallWorld(plugins=Plugins())) == RecycleWith(HOST_PATH)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 from tests.rules.objects import SmallWorld, claim, claim_ref, volume
 
-from pvbinder.rules.reclaim import Leave, StartDeleting
+from pvbinder.rules.reclaim import Leave, LeaveReason, StartDeleting
 from pvbinder.rules.volumes import (
     AnnealVolume,
+    AskReason,
     AskServer,
     AwaitClaim,
     LiveClaim,
+    PhaseReason,
     Release,
+    ReleaseReason,
     ReportModes,
     SetPhase,
     Unbind,
@@ -25,81 +28,86 @@ PROVISIONED = {"pv.kubernetes.io/provisioned-by": "csi.example.com"}
 ELSEWHERE = claim(volume_name="other")
 
 DECISIONS = {  # rule: (volume, world, answer, action)
-    "SV-1 unclaimed": (volume(phase="Pending"), SmallWorld(), None, SetPhase("Available", "SV-1")),
-    "SV-1 cleared by hand (T-9)": (volume(phase="Failed"), SmallWorld(), None, SetPhase("Available", "SV-1")),
+    "SV-1 unclaimed": (volume(phase="Pending"), SmallWorld(), None, SetPhase("Available", PhaseReason.UNCLAIMED)),
+    "SV-1 cleared by hand (T-9)": (
+        volume(phase="Failed"),
+        SmallWorld(),
+        None,
+        SetPhase("Available", PhaseReason.UNCLAIMED),
+    ),
     "SV-2 reserved by name": (
         volume(claim_ref=claim_ref(OURS, uid="")),
         SmallWorld(),
         None,
-        SetPhase("Available", "SV-2"),
+        SetPhase("Available", PhaseReason.RESERVED),
     ),
-    "SV-3 claim unknown": (volume(claim_ref=REF), SmallWorld(), None, AskServer(OURS.key, "SV-3")),
+    "SV-3 claim unknown": (volume(claim_ref=REF), SmallWorld(), None, AskServer(OURS.key, AskReason.CLAIM_UNKNOWN)),
     "SV-4 another uid": (
         volume(claim_ref=REF, phase="Bound"),
         SmallWorld(claims=[claim(uid="older")]),
         None,
-        AskServer(OURS.key, "SV-4"),
+        AskServer(OURS.key, AskReason.CLAIM_IS_ANOTHER),
     ),
     "SV-4 another uid, released, to be deleted": (
         volume(claim_ref=REF, phase="Released", policy="Delete"),
         SmallWorld(claims=[claim(uid="newer")]),
         None,
-        AskServer(OURS.key, "SV-4"),
+        AskServer(OURS.key, AskReason.CLAIM_IS_ANOTHER),
     ),
     "SV-5 another uid, released, to be kept: no request": (
         volume(claim_ref=REF, phase="Released"),
         SmallWorld(claims=[claim(uid="newer")]),
         None,
-        Release(Leave("RC-2"), "SV-5"),
+        Release(Leave(LeaveReason.RETAINED), ReleaseReason.CLAIM_GONE),
     ),
     "SV-5 the server has none": (
         volume(claim_ref=REF),
         SmallWorld(),
         LiveClaim(None),
-        Release(Leave("RC-2"), "SV-5"),
+        Release(Leave(LeaveReason.RETAINED), ReleaseReason.CLAIM_GONE),
     ),
     "SV-5 the server has another": (
         volume(claim_ref=REF),
         SmallWorld(),
         LiveClaim(claim(uid="newer")),
-        Release(Leave("RC-2"), "SV-5"),
+        Release(Leave(LeaveReason.RETAINED), ReleaseReason.CLAIM_GONE),
     ),
     "SV-5 released already: no request": (
         volume(claim_ref=REF, phase="Failed"),
         SmallWorld(),
         None,
-        Release(Leave("RC-2"), "SV-5"),
+        Release(Leave(LeaveReason.RETAINED), ReleaseReason.CLAIM_GONE),
     ),
-    "SV-7 the claim has to act": (volume(claim_ref=REF), SmallWorld(claims=[OURS]), None, AwaitClaim(OURS.key, "SV-7")),
+    "SV-7 the claim has to act": (volume(claim_ref=REF), SmallWorld(claims=[OURS]), None, AwaitClaim(OURS.key)),
     "SV-8 bound to each other": (
         volume(claim_ref=REF),
         SmallWorld(claims=[claim(volume_name="disk")]),
         None,
-        SetPhase("Bound", "SV-8"),
+        SetPhase("Bound", PhaseReason.BOUND_TO_EACH_OTHER),
     ),
     "SV-8 the server knows better than the cache": (
         volume(claim_ref=REF),
         SmallWorld(claims=[claim(uid="older")]),
         LiveClaim(claim(volume_name="disk")),
-        SetPhase("Bound", "SV-8"),
+        SetPhase("Bound", PhaseReason.BOUND_TO_EACH_OTHER),
     ),
     "SV-9 provisioned for a claim that took another": (
         volume(claim_ref=REF, policy="Delete", annotations=PROVISIONED),
         SmallWorld(claims=[ELSEWHERE]),
         None,
-        Release(StartDeleting("RC-4"), "SV-9"),
+        Release(StartDeleting(), ReleaseReason.CLAIM_BOUND_ELSEWHERE),
     ),
     "SV-10 provisioned, but to be kept": (
         volume(claim_ref=REF, annotations=PROVISIONED),
         SmallWorld(claims=[ELSEWHERE]),
         None,
-        Unbind("SV-10"),
+        Unbind(),
     ),
     "SV-10 made by hand": (
         volume(claim_ref=REF, policy="Delete"),
         SmallWorld(claims=[ELSEWHERE]),
         None,
-        Unbind("SV-10"),
+        Unbind(),
     ),
 }
 
@@ -109,6 +117,7 @@ def test_decide_volume(name: str) -> None:
     found, world, answer, wanted = DECISIONS[name]
     action: VolumeAction = decide_volume(found, world, answer=answer)
     assert action == wanted
+    assert action.rule == name.split()[0]
 
 
 def test_other_volume_modes_are_told_on_both() -> None:  # SV-6

@@ -5,7 +5,7 @@ Rules: docs/rules/binder.md#4-syncclaim
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, TypeAlias
 
 from msgspec import Struct
 
@@ -17,7 +17,7 @@ from pvbinder.rules.classes import BindingModeError, consumer_event, default_cla
 from pvbinder.rules.events import Event
 from pvbinder.rules.matching import is_bound_to
 from pvbinder.rules.provisioning import Provisioning, decide_provisioning
-from pvbinder.rules.reasons import Reason
+from pvbinder.rules.reasons import ByReason, Reason
 from pvbinder.rules.satisfy import check_named_volume
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.rules.world import World
@@ -63,70 +63,50 @@ class AnnealClaim(Struct, frozen=True):
     """Write `document`, whose migration annotations are right, and decide again with the answer (MG-1)."""
 
     document: Json
-    rule: Literal["MG-1"] = "MG-1"
+    rule: ClassVar[str] = "MG-1"
 
 
-class Bind(Struct, frozen=True):
+class Bind(Struct, ByReason, frozen=True):
     """Make the four writes BN-1 to BN-4 for the claim and this volume, in order, skipping what is there already."""
 
     volume: Volume
     reason: BindReason
-
-    @property
-    def rule(self) -> str:
-        """The rule that the reason stands for."""
-        return self.reason.rule
 
 
 class AssignClass(Struct, frozen=True):
     """Give the claim this default class; its update comes back and is decided anew (DC-3)."""
 
     storage_class: StorageClass
-    rule: Literal["SC-U4"] = "SC-U4"
+    rule: ClassVar[str] = "SC-U4"
 
 
 class Provision(Struct, frozen=True):
     """Have a volume made, in the way that `by` says; the status stays as it is (SC-U6)."""
 
     by: Provisioning
-    rule: Literal["SC-U6"] = "SC-U6"
+    rule: ClassVar[str] = "SC-U6"
 
 
-class Wait(Struct, frozen=True):
+class Wait(Struct, ByReason, frozen=True):
     """Nothing can be done now: tell `event`, if there is one, and see that the status is `Pending` (SC-U8)."""
 
     event: Event | None
     reason: WaitReason
 
-    @property
-    def rule(self) -> str:
-        """The rule that the reason stands for."""
-        return self.reason.rule
 
-
-class Lose(Struct, frozen=True):
+class Lose(Struct, ByReason, frozen=True):
     """The claim has lost its volume: phase `Lost`, and `event` if that is news."""
 
     event: Event
     reason: LoseReason
 
-    @property
-    def rule(self) -> str:
-        """The rule that the reason stands for."""
-        return self.reason.rule
 
-
-class Fail(Struct, frozen=True):
+class Fail(Struct, ByReason, frozen=True):
     """Something is wrong that may come right: tell `event`, if there is one, and try again later with back-off."""
 
     message: str
     event: Event | None
     reason: FailReason
-
-    @property
-    def rule(self) -> str:
-        """The rule that the reason stands for."""
-        return self.reason.rule
 
 
 ClaimAction: TypeAlias = AnnealClaim | Bind | AssignClass | Provision | Wait | Lose | Fail

@@ -8,44 +8,76 @@ of the namespace's pods and the decision is made again with it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from pvbinder.model.json import Json
 from pvbinder.model.names import PV_PROTECTION_FINALIZER, PVC_PROTECTION_FINALIZER, VAC_PROTECTION_FINALIZER
 from pvbinder.model.objects import Claim, ClaimKey, Pod, View, Volume, VolumeAttributesClass
+from pvbinder.rules.reasons import ByReason, Reason
 
 UNUSED_CONDITION = "Unused"
 
 T = TypeVar("T")
 
 
-class AddFinalizer(Struct, frozen=True):
+class AddReason(Reason):
+    """What lacks its finalizer."""
+
+    CLAIM = "PC-12"
+    VOLUME = "PP-3"
+    ATTRIBUTES_CLASS = "VP-5"
+
+
+class AddFinalizer(Struct, ByReason, frozen=True):
     """The object lacks its finalizer: write `document`."""
 
     document: Json
-    rule: Literal["PC-12", "PP-3", "VP-5"]
+    reason: AddReason
 
 
-class RemoveFinalizer(Struct, frozen=True):
+class RemoveReason(Reason):
+    """What nothing needs any more."""
+
+    CLAIM = "PC-11"
+    VOLUME = "PP-2"
+    ATTRIBUTES_CLASS = "VP-5"
+
+
+class RemoveFinalizer(Struct, ByReason, frozen=True):
     """The object is being deleted and nothing needs it any more: write `document`."""
 
     document: Json
-    rule: Literal["PC-11", "PP-2", "VP-5"]
+    reason: RemoveReason
 
 
-class KeepFinalizer(Struct, frozen=True):
+class KeepReason(Reason):
+    """What keeps an object that is being deleted."""
+
+    POD_NEEDS_CLAIM = "PC-11"
+    VOLUME_IS_BOUND = "PP-2"
+    ATTRIBUTES_CLASS_IS_NAMED = "VP-4"
+
+
+class KeepFinalizer(Struct, ByReason, frozen=True):
     """The object is being deleted, but `user` still needs it."""
 
     user: str
-    rule: Literal["PC-11", "PP-2", "VP-4"]
+    reason: KeepReason
 
 
-class AskPods(Struct, frozen=True):
+class AskPodsReason(Reason):
+    """What would follow if no pod used the claim."""
+
+    CLAIM_MAY_GO = "PC-15"
+    CLAIM_IS_UNUSED = "PC-18"
+
+
+class AskPods(Struct, ByReason, frozen=True):
     """No pod in the cache needs the claim; list the pods of its namespace live and decide again (PC-15)."""
 
-    rule: Literal["PC-15", "PC-18"]
+    reason: AskPodsReason
 
 
 class Settled(Struct, frozen=True):
@@ -60,7 +92,11 @@ class MarkUsage(Struct, frozen=True):
     """Write the ``Unused`` condition to the status of the claim (PC-19, PC-20)."""
 
     is_used: bool
-    rule: Literal["PC-19", "PC-20"]
+
+    @property
+    def rule(self) -> str:
+        """The rule that says so."""
+        return "PC-19" if self.is_used else "PC-20"
 
 
 Usage: TypeAlias = MarkUsage | AskPods | Settled
@@ -134,17 +170,17 @@ def decide_claim_finalizer(claim: Claim, cached: Iterable[Pod], live: Iterable[P
     them, or None if nobody has asked yet.
     """
     if needs_finalizer(claim, PVC_PROTECTION_FINALIZER):
-        return AddFinalizer(with_finalizer(claim, PVC_PROTECTION_FINALIZER), "PC-12")
+        return AddFinalizer(with_finalizer(claim, PVC_PROTECTION_FINALIZER), AddReason.CLAIM)
     if not is_deletion_candidate(claim, PVC_PROTECTION_FINALIZER):
         return Settled()
     user = _first(pod.key for pod in cached if blocks_deletion(pod, claim))
     if user is None:
         if live is None:
-            return AskPods("PC-15")
+            return AskPods(AskPodsReason.CLAIM_MAY_GO)
         user = _first(pod.key for pod in live if blocks_deletion(pod, claim))
     if user is not None:
-        return KeepFinalizer(user, "PC-11")
-    return RemoveFinalizer(without_finalizer(claim, PVC_PROTECTION_FINALIZER), "PC-11")
+        return KeepFinalizer(user, KeepReason.POD_NEEDS_CLAIM)
+    return RemoveFinalizer(without_finalizer(claim, PVC_PROTECTION_FINALIZER), RemoveReason.CLAIM)
 
 
 def decide_usage(claim: Claim, cached: Iterable[Pod], live: Iterable[Pod] | None = None) -> Usage:
@@ -154,13 +190,13 @@ def decide_usage(claim: Claim, cached: Iterable[Pod], live: Iterable[Pod] | None
     is_used = any(uses_claim(pod, claim) for pod in cached)
     if not is_used:
         if live is None:
-            return AskPods("PC-18")
+            return AskPods(AskPodsReason.CLAIM_IS_UNUSED)
         is_used = any(uses_claim(pod, claim) for pod in live)
     status = _first(condition.status for condition in claim.conditions if condition.type == UNUSED_CONDITION)
     if is_used and status in (None, "True"):
-        return MarkUsage(is_used=True, rule="PC-19")
+        return MarkUsage(is_used=True)
     if not is_used and status != "True":
-        return MarkUsage(is_used=False, rule="PC-20")
+        return MarkUsage(is_used=False)
     return Settled()
 
 
@@ -191,23 +227,23 @@ def with_usage(claim: Claim, mark: MarkUsage, now: str) -> Json:
 def decide_volume_finalizer(volume: Volume) -> Protection:
     """Say what the finalizer of `volume` needs (PP-2, PP-3): only the phase counts."""
     if needs_finalizer(volume, PV_PROTECTION_FINALIZER):
-        return AddFinalizer(with_finalizer(volume, PV_PROTECTION_FINALIZER), "PP-3")
+        return AddFinalizer(with_finalizer(volume, PV_PROTECTION_FINALIZER), AddReason.VOLUME)
     if not is_deletion_candidate(volume, PV_PROTECTION_FINALIZER):
         return Settled()
     if volume.phase == "Bound":
-        return KeepFinalizer(volume.claim_key or "", "PP-2")
-    return RemoveFinalizer(without_finalizer(volume, PV_PROTECTION_FINALIZER), "PP-2")
+        return KeepFinalizer(volume.claim_key or "", KeepReason.VOLUME_IS_BOUND)
+    return RemoveFinalizer(without_finalizer(volume, PV_PROTECTION_FINALIZER), RemoveReason.VOLUME)
 
 
 def decide_attributes_class(attributes_class: VolumeAttributesClass, user: str | None) -> Protection:
     """Say what the finalizer of `attributes_class` needs (VP-4, VP-5); `user` is a claim or volume that names it."""
     if needs_finalizer(attributes_class, VAC_PROTECTION_FINALIZER):
-        return AddFinalizer(with_finalizer(attributes_class, VAC_PROTECTION_FINALIZER), "VP-5")
+        return AddFinalizer(with_finalizer(attributes_class, VAC_PROTECTION_FINALIZER), AddReason.ATTRIBUTES_CLASS)
     if not is_deletion_candidate(attributes_class, VAC_PROTECTION_FINALIZER):
         return Settled()
     if user is not None:
-        return KeepFinalizer(user, "VP-4")
-    return RemoveFinalizer(without_finalizer(attributes_class, VAC_PROTECTION_FINALIZER), "VP-5")
+        return KeepFinalizer(user, KeepReason.ATTRIBUTES_CLASS_IS_NAMED)
+    return RemoveFinalizer(without_finalizer(attributes_class, VAC_PROTECTION_FINALIZER), RemoveReason.ATTRIBUTES_CLASS)
 
 
 def attributes_classes_of(obj: Claim | Volume) -> frozenset[str]:

@@ -5,7 +5,7 @@ Rules: docs/rules/binder.md#10-provisioning
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, TypeAlias
 
 from msgspec import Struct
 
@@ -26,7 +26,7 @@ from pvbinder.rules import events, migration
 from pvbinder.rules.binding import reference_to
 from pvbinder.rules.events import Event
 from pvbinder.rules.plugins import PluginAbilities
-from pvbinder.rules.reasons import Reason
+from pvbinder.rules.reasons import ByReason, Reason
 from pvbinder.rules.settings import Migrations, Settings
 from pvbinder.rules.world import World
 
@@ -44,26 +44,28 @@ class ProvisionInTree(Struct, frozen=True):
 
     storage_class: StorageClass
     plugin: PluginAbilities
-    rule: Literal["PR-4"] = "PR-4"
+    rule: ClassVar[str] = "PR-4"
 
 
-class ProvisionOutside(Struct, frozen=True):
+class OutsideReason(Reason):
+    """Why an external provisioner is to make a volume."""
+
+    MIGRATED = "PR-3"  # the in-tree provisioner has moved out into a driver
+    NO_PLUGIN = "PR-4"  # none that is loaded has this name
+
+
+class ProvisionOutside(Struct, ByReason, frozen=True):
     """Ask an external provisioner through annotations and tell the user (PR-18 to PR-20)."""
 
     provisioner: str
-    rule: Literal["PR-3", "PR-4"]
+    reason: OutsideReason
 
 
-class CannotProvision(Struct, frozen=True):
+class CannotProvision(Struct, ByReason, frozen=True):
     """Nobody will make a volume; `event` of None says nothing about it, because it is switched off (PR-1)."""
 
     event: Event | None
     reason: NoProvisionerReason
-
-    @property
-    def rule(self) -> str:
-        """The rule that the reason stands for."""
-        return self.reason.rule
 
 
 Provisioning: TypeAlias = ProvisionInTree | ProvisionOutside | CannotProvision
@@ -80,24 +82,31 @@ def decide_provisioning(claim: Claim, world: World, settings: Settings) -> Provi
     provisioner = storage_class.provisioner
     driver = settings.migrations.driver_of(provisioner)
     if driver is not None:
-        return ProvisionOutside(driver, "PR-3")
+        return ProvisionOutside(driver, OutsideReason.MIGRATED)
     plugin = world.plugins.named(provisioner)
     if plugin is not None and plugin.can_provision:
         return ProvisionInTree(storage_class, plugin)
     if not provisioner.startswith(IN_TREE_PREFIX):
-        return ProvisionOutside(provisioner, "PR-4")
+        return ProvisionOutside(provisioner, OutsideReason.NO_PLUGIN)
     why = (
         f"no volume plugin matched name: {provisioner}" if plugin is None else "no provisionable volume plugin matched"
     )
     return CannotProvision(events.provisioning_failed(why), NoProvisionerReason.NO_PLUGIN)
 
 
-class Refusal(Struct, frozen=True):
+class RefusalReason(Reason):
+    """What of a claim or a class a plugin can't do."""
+
+    DATA_SOURCE = "PR-7"
+    MOUNT_OPTIONS = "PR-10"
+
+
+class Refusal(Struct, ByReason, frozen=True):
     """Why a plugin won't be asked: the event for the user, and the error of the operation."""
 
     event: Event
     error: str
-    rule: Literal["PR-7", "PR-10"]
+    reason: RefusalReason
 
 
 def refuse_data_source(claim: Claim, plugin: PluginAbilities) -> Refusal | None:
@@ -105,7 +114,7 @@ def refuse_data_source(claim: Claim, plugin: PluginAbilities) -> Refusal | None:
     if not claim.has_data_source or plugin.name == CSI_PLUGIN:
         return None
     why = f'plugin "{plugin.name}" is not a CSI plugin. Only CSI plugin can provision a claim with a datasource'
-    return Refusal(events.provisioning_failed(why), why, "PR-7")
+    return Refusal(events.provisioning_failed(why), why, RefusalReason.DATA_SOURCE)
 
 
 def refuse_mount_options(storage_class: StorageClass, plugin: PluginAbilities) -> Refusal | None:
@@ -118,7 +127,7 @@ def refuse_mount_options(storage_class: StorageClass, plugin: PluginAbilities) -
         f'"{storage_class.name}" has mount options [{options}]'
     )
     error = f'provisioner "{plugin.name}" doesn\'t support mount options'
-    return Refusal(events.provisioning_failed(why), error, "PR-10")
+    return Refusal(events.provisioning_failed(why), error, RefusalReason.MOUNT_OPTIONS)
 
 
 def with_provisioner(claim: Claim, provisioner: str, migrations: Migrations) -> Json | None:

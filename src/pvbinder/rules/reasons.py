@@ -1,8 +1,11 @@
 """Why a decision is as it is: closed sets of reasons, so that mypy names every place that forgot a new one.
 
 Code that acts by reason matches on the members and ends with `assert_never`. The rule ID is for people - logs, metrics,
-explanations - and follows from the reason; nothing compares it (tests/test_policies.py). A new reason is tried out like
-this: add a member with its rule, return it from a decision, and run mypy; it fails at each place that has to know.
+explanations - and follows from the reason, or from the type of an action that has one reason only; nothing compares it
+(tests/test_policies.py).
+
+A new reason is tried out like this: add a member with its rule, return it from a decision, and run mypy; it fails at
+each place that has to know.
 """
 
 from __future__ import annotations
@@ -17,3 +20,16 @@ class Reason(StrEnum):
     def rule(self) -> str:
         """The ID of the rule, as `docs/rules` has it."""
         return self.value
+
+
+class ByReason:
+    """An action that has several reasons; its rule follows from the one that it has."""
+
+    __slots__ = ()
+
+    reason: Reason
+
+    @property
+    def rule(self) -> str:
+        """The rule that the reason stands for."""
+        return self.reason.rule

@@ -5,7 +5,7 @@ Rules: docs/rules/binder.md#9-reclaim
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, TypeAlias
 
 from msgspec import Struct
 
@@ -15,32 +15,40 @@ from pvbinder.rules import events
 from pvbinder.rules.events import Event
 from pvbinder.rules.migration import is_migrated
 from pvbinder.rules.plugins import PluginAbilities, Plugins
+from pvbinder.rules.reasons import ByReason, Reason
 from pvbinder.rules.world import World
 
 
-class Leave(Struct, frozen=True):
+class LeaveReason(Reason):
+    """Why a volume without a claim stays as it is."""
+
+    MIGRATED = "RC-1"  # the CSI side reclaims it
+    RETAINED = "RC-2"
+
+
+class Leave(Struct, ByReason, frozen=True):
     """Leave the volume as it is, for the CSI side or for a person."""
 
-    rule: Literal["RC-1", "RC-2"]
+    reason: LeaveReason
 
 
 class StartRecycling(Struct, frozen=True):
     """Start the operation that scrubs the volume (RY)."""
 
-    rule: Literal["RC-3"]
+    rule: ClassVar[str] = "RC-3"
 
 
 class StartDeleting(Struct, frozen=True):
     """Start the operation that deletes the storage and the volume (DL)."""
 
-    rule: Literal["RC-4"]
+    rule: ClassVar[str] = "RC-4"
 
 
 class RefusePolicy(Struct, frozen=True):
     """The volume fails: nobody knows its reclaim policy."""
 
     event: Event
-    rule: Literal["RC-5"]
+    rule: ClassVar[str] = "RC-5"
 
 
 Reclaim: TypeAlias = Leave | StartRecycling | StartDeleting | RefusePolicy
@@ -49,16 +57,16 @@ Reclaim: TypeAlias = Leave | StartRecycling | StartDeleting | RefusePolicy
 def decide_reclaim(volume: Volume) -> Reclaim:
     """Say what to do with `volume`, whose claim is gone (RC-1 to RC-5)."""
     if is_migrated(volume):
-        return Leave("RC-1")
+        return Leave(LeaveReason.MIGRATED)
     match volume.reclaim_policy:
         case "Retain":
-            return Leave("RC-2")
+            return Leave(LeaveReason.RETAINED)
         case "Recycle":
-            return StartRecycling("RC-3")
+            return StartRecycling()
         case "Delete":
-            return StartDeleting("RC-4")
+            return StartDeleting()
         case _:
-            return RefusePolicy(events.UNKNOWN_POLICY, "RC-5")
+            return RefusePolicy(events.UNKNOWN_POLICY)
 
 
 def is_released(volume: Volume, world: World) -> bool:
@@ -82,21 +90,21 @@ def lets_go(claim: Claim | None, volume: Volume) -> bool:
 class DeleteOutside(Struct, frozen=True):
     """An external provisioner deletes it, once its phase is `Released`; nothing to do here, ever (DL-2)."""
 
-    rule: Literal["DL-2"]
+    rule: ClassVar[str] = "DL-2"
 
 
 class DeleteWith(Struct, frozen=True):
     """Let `plugin` delete the storage."""
 
     plugin: PluginAbilities
-    rule: Literal["DL-1"]
+    rule: ClassVar[str] = "DL-1"
 
 
 class CannotDelete(Struct, frozen=True):
     """The volume fails: nothing can delete its storage; `why` is the reference's text (DL-3)."""
 
     why: str
-    rule: Literal["DL-3"]
+    rule: ClassVar[str] = "DL-3"
 
 
 DeleterFound: TypeAlias = DeleteOutside | DeleteWith | CannotDelete
@@ -108,51 +116,57 @@ def find_deleter(volume: Volume, plugins: Plugins) -> DeleterFound:
     if provisioner:
         plugin = plugins.named(provisioner)
         if plugin is not None and plugin.can_delete:
-            return DeleteWith(plugin, "DL-1")
+            return DeleteWith(plugin)
         if not provisioner.startswith(IN_TREE_PREFIX):
-            return DeleteOutside("DL-2")
+            return DeleteOutside()
         if plugin is None:
-            return CannotDelete(f"no volume plugin matched name: {provisioner}", "DL-3")
-        return CannotDelete("no deletable volume plugin matched", "DL-3")
+            return CannotDelete(f"no volume plugin matched name: {provisioner}")
+        return CannotDelete("no deletable volume plugin matched")
     if MIGRATED_TO in volume.annotations or volume.csi is not None:
-        return DeleteOutside("DL-2")
+        return DeleteOutside()
     found = plugins.supporting(volume)
     if len(found) == 1 and found[0].can_delete:
-        return DeleteWith(found[0], "DL-1")
+        return DeleteWith(found[0])
     if not found:
         why = "no volume plugin matched"
     elif len(found) > 1:
         why = f"multiple volume plugins matched: {','.join(plugin.name for plugin in found)}"
     else:
         why = "no deletable volume plugin matched"
-    return CannotDelete(f'error getting deleter volume plugin for volume "{volume.name}": {why}', "DL-3")
+    return CannotDelete(f'error getting deleter volume plugin for volume "{volume.name}": {why}')
 
 
 # ------------------------------------------------------------------------------------------------ recycle
 
 
-class NotYet(Struct, frozen=True):
-    """Nothing now: it isn't released (no event), or pods still use it (RY-2)."""
+class NotReleased(Struct, frozen=True):
+    """Nothing now: a claim has the volume again."""
 
-    event: Event | None
-    rule: Literal["RY-1", "RY-2"]
+    rule: ClassVar[str] = "RY-1"
+
+
+class StillUsed(Struct, frozen=True):
+    """Nothing now: pods still use it."""
+
+    event: Event
+    rule: ClassVar[str] = "RY-2"
 
 
 class RecycleWith(Struct, frozen=True):
     """Let `plugin` scrub the storage."""
 
     plugin: PluginAbilities
-    rule: Literal["RY-4"]
+    rule: ClassVar[str] = "RY-4"
 
 
 class CannotRecycle(Struct, frozen=True):
     """The volume fails: nothing can scrub its storage (RY-3)."""
 
     event: Event
-    rule: Literal["RY-3"]
+    rule: ClassVar[str] = "RY-3"
 
 
-Recycling: TypeAlias = NotYet | RecycleWith | CannotRecycle
+Recycling: TypeAlias = NotReleased | StillUsed | RecycleWith | CannotRecycle
 
 
 def decide_recycling(volume: Volume, world: World) -> Recycling:
@@ -162,11 +176,11 @@ def decide_recycling(volume: Volume, world: World) -> Recycling:
     """
     ref = volume.claim_ref
     if ref is None or not is_released(volume, world):
-        return NotYet(None, "RY-1")
+        return NotReleased()
     pods = sorted(pod.key for pod in world.pods_of(ref.key) if not pod.is_terminated)
     if pods and world.claim(ref.key) is None:
-        return NotYet(events.volume_in_use(pods), "RY-2")
+        return StillUsed(events.volume_in_use(pods))
     found = world.plugins.supporting(volume)
     if len(found) == 1 and found[0].can_recycle:
-        return RecycleWith(found[0], "RY-4")
-    return CannotRecycle(events.NO_RECYCLER, "RY-3")
+        return RecycleWith(found[0])
+    return CannotRecycle(events.NO_RECYCLER)

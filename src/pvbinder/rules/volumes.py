@@ -5,7 +5,7 @@ Rules: docs/rules/binder.md#3-syncvolume
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, TypeAlias
 
 from msgspec import Struct
 
@@ -16,6 +16,7 @@ from pvbinder.rules.binding import VolumePhase
 from pvbinder.rules.events import Event
 from pvbinder.rules.finalizers import deletion_finalizers
 from pvbinder.rules.matching import modes_differ
+from pvbinder.rules.reasons import ByReason, Reason
 from pvbinder.rules.reclaim import Leave, Reclaim, decide_reclaim
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.rules.world import World
@@ -37,28 +38,50 @@ class AnnealVolume(Struct, frozen=True):
     """Write `document`, whose annotations and finalizers are right, and decide again with the answer (MG-2, FZ)."""
 
     document: Json
-    rule: Literal["MG-2"]
+    rule: ClassVar[str] = "MG-2"
 
 
-class AskServer(Struct, frozen=True):
+class AskReason(Reason):
+    """What the cache can't promise of the claim that a volume refers to."""
+
+    CLAIM_UNKNOWN = "SV-3"
+    CLAIM_IS_ANOTHER = "SV-4"  # of the same name, with another uid
+
+
+class AskServer(Struct, ByReason, frozen=True):
     """Read the claim live and decide again with the `LiveClaim` (SV-3, SV-4)."""
 
     claim: ClaimKey
-    rule: Literal["SV-3", "SV-4"]
+    reason: AskReason
 
 
-class SetPhase(Struct, frozen=True):
+class PhaseReason(Reason):
+    """Why a volume is in its phase."""
+
+    UNCLAIMED = "SV-1"
+    RESERVED = "SV-2"  # for a claim by name; nobody has bound it yet
+    BOUND_TO_EACH_OTHER = "SV-8"
+
+
+class SetPhase(Struct, ByReason, frozen=True):
     """See that the volume is in `phase`, without a message (ST-1)."""
 
     phase: VolumePhase
-    rule: Literal["SV-1", "SV-2", "SV-8"]
+    reason: PhaseReason
 
 
-class Release(Struct, frozen=True):
+class ReleaseReason(Reason):
+    """Why a volume is let go."""
+
+    CLAIM_GONE = "SV-5"
+    CLAIM_BOUND_ELSEWHERE = "SV-9"  # and the volume was made for it, to be deleted with it
+
+
+class Release(Struct, ByReason, frozen=True):
     """The claim is gone: see that the phase is `Released` or stays `Failed`, then do what `then` says."""
 
     then: Reclaim
-    rule: Literal["SV-5", "SV-9"]
+    reason: ReleaseReason
 
 
 class ReportModes(Struct, frozen=True):
@@ -67,20 +90,20 @@ class ReportModes(Struct, frozen=True):
     claim: Claim
     on_volume: Event
     on_claim: Event
-    rule: Literal["SV-6"]
+    rule: ClassVar[str] = "SV-6"
 
 
 class AwaitClaim(Struct, frozen=True):
     """The claim has to finish the bind: look at it (SV-7)."""
 
     claim: ClaimKey
-    rule: Literal["SV-7"]
+    rule: ClassVar[str] = "SV-7"
 
 
 class Unbind(Struct, frozen=True):
     """The claim is bound elsewhere: let the volume go (UB)."""
 
-    rule: Literal["SV-10"]
+    rule: ClassVar[str] = "SV-10"
 
 
 class KeepVolume(Struct, frozen=True):
@@ -88,7 +111,7 @@ class KeepVolume(Struct, frozen=True):
 
     claim: ClaimKey
     why: str
-    rule: Literal["SV-3"]
+    rule: ClassVar[str] = "SV-3"
 
 
 VolumeAction: TypeAlias = KeepVolume | AnnealVolume | AskServer | SetPhase | Release | ReportModes | AwaitClaim | Unbind
@@ -100,35 +123,35 @@ def decide_volume(
     """Say what `volume` needs next; `answer` is the server's, if it was asked already."""
     document = _annealed(volume, settings)
     if document is not None:
-        return AnnealVolume(document, "MG-2")
+        return AnnealVolume(document)
     ref = volume.claim_ref
     if ref is None:
-        return SetPhase("Available", "SV-1")
+        return SetPhase("Available", PhaseReason.UNCLAIMED)
     if not ref.uid:
-        return SetPhase("Available", "SV-2")
+        return SetPhase("Available", PhaseReason.RESERVED)
     if isinstance(answer, NotProven):
-        return KeepVolume(ref.key, answer.why, "SV-3")
+        return KeepVolume(ref.key, answer.why)
     claim = answer.claim if answer is not None else world.claim(ref.key)
     if claim is None and answer is None and not volume.is_released:
-        return AskServer(ref.key, "SV-3")
+        return AskServer(ref.key, AskReason.CLAIM_UNKNOWN)
     if claim is not None and claim.uid != ref.uid:
         # The claim in the cache may be an old one. A volume that is let go and that nobody reclaims stays as it is
         # either way, so that thousands of them cost no request.
         if answer is None and not (volume.is_released and isinstance(decide_reclaim(volume), Leave)):
-            return AskServer(ref.key, "SV-4")
+            return AskServer(ref.key, AskReason.CLAIM_IS_ANOTHER)
         claim = None
     if claim is None:
-        return Release(decide_reclaim(volume), "SV-5")
+        return Release(decide_reclaim(volume), ReleaseReason.CLAIM_GONE)
     if not claim.volume_name:
         if modes_differ(volume, claim):
             on_volume, on_claim = events.mode_differs_on_volume(claim.name), events.mode_differs_on_claim(volume.name)
-            return ReportModes(claim, on_volume, on_claim, "SV-6")
-        return AwaitClaim(claim.key, "SV-7")
+            return ReportModes(claim, on_volume, on_claim)
+        return AwaitClaim(claim.key)
     if claim.volume_name == volume.name:
-        return SetPhase("Bound", "SV-8")
+        return SetPhase("Bound", PhaseReason.BOUND_TO_EACH_OTHER)
     if volume.provisioned_by is not None and volume.reclaim_policy == "Delete":
-        return Release(decide_reclaim(volume), "SV-9")
-    return Unbind("SV-10")
+        return Release(decide_reclaim(volume), ReleaseReason.CLAIM_BOUND_ELSEWHERE)
+    return Unbind()
 
 
 def _annealed(volume: Volume, settings: Settings) -> Json | None:

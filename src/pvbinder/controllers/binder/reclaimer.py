@@ -36,8 +36,9 @@ from pvbinder.rules.reclaim import (
     CannotRecycle,
     DeleteOutside,
     DeleteWith,
-    NotYet,
+    NotReleased,
     RecycleWith,
+    StillUsed,
     decide_recycling,
     find_deleter,
     is_released,
@@ -146,9 +147,10 @@ class VolumeReclaimer:
             return
         decision = decide_recycling(live, self._caches)
         match decision:
-            case NotYet(event=event):
-                if event is not None:
-                    self._reporter.on_volume(live, event)
+            case NotReleased():
+                return
+            case StillUsed(event=event):
+                self._reporter.on_volume(live, event)
             case CannotRecycle(event=event):
                 await self._try_to_fail(live, event)
             case RecycleWith(plugin=plugin):

