@@ -31,6 +31,8 @@ class StatefulSet(View, frozen=True, kw_only=True):
     is_parallel: bool
     updates_on_delete: bool
     partition: int
+    ready_seconds_min: int
+    history_limit: int
     selector: LabelSelector
     service_name: str
     template: Json
@@ -55,7 +57,7 @@ class StatefulSet(View, frozen=True, kw_only=True):
 
     @property
     def revision(self) -> str:
-        """The name of the revision that the template makes: the same template, the same name."""
+        """The name that a revision of the template gets: the same template, the same name."""
         canonical = json.dumps(self.template, sort_keys=True, separators=(",", ":")).encode()
         digest = hashlib.sha256(canonical).digest()
         return f"{self.name}-{''.join(_SAFE[byte % len(_SAFE)] for byte in digest[:10])}"
@@ -88,6 +90,8 @@ class _Spec(Struct, rename="camel"):
     ordinals: _Ordinals | None = None
     pod_management_policy: str | None = None
     update_strategy: _UpdateStrategy | None = None
+    min_ready_seconds: int | None = None
+    revision_history_limit: int | None = None
     selector: LabelSelector | None = None
     service_name: str | None = None
     template: dict[str, Any] | None = None
@@ -130,6 +134,8 @@ def parse_stateful_set(data: bytes) -> StatefulSet:
         is_parallel=spec.pod_management_policy == "Parallel",
         updates_on_delete=strategy.type == "OnDelete",
         partition=(strategy.rolling_update.partition or 0) if strategy.rolling_update is not None else 0,
+        ready_seconds_min=spec.min_ready_seconds or 0,
+        history_limit=10 if spec.revision_history_limit is None else spec.revision_history_limit,
         selector=spec.selector or LabelSelector(),
         service_name=spec.service_name or "",
         template=spec.template or {},

@@ -3,20 +3,22 @@
 `decide_set` looks at the pods and claims that are there and returns the steps to take now, in order; a step that must
 wait for a pod to become ready, or to go, is left for the next time. So nothing is remembered that can't be seen.
 
-Revisions are named after the template, but the templates themselves aren't kept (no ControllerRevision objects): a
-pod that is made anew during a rolling update always gets the newest template.
+The templates of the past are kept as ControllerRevisions (`rules.revisions`). `Versions` are the two that count: the
+one that pods below the partition have, and the one of the set.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, ClaimKey, Pod
+from pvbinder.model.pod_details import is_available
 from pvbinder.model.selectors import SelectorError
 from pvbinder.model.stateful_sets import StatefulSet
 
@@ -60,7 +62,28 @@ class OwnClaim(Struct, frozen=True):
     document: Json
 
 
-Step: TypeAlias = CreateClaim | CreatePod | DeletePod | OwnClaim
+class IdentifyPod(Struct, frozen=True):
+    """Write the pod, which was adopted, with the labels that say which one of the set it is."""
+
+    document: Json
+
+
+Step: TypeAlias = CreateClaim | CreatePod | DeletePod | OwnClaim | IdentifyPod
+
+
+class Versions(Struct, frozen=True):
+    """The names of the revision that an update comes from and of the one it goes to, and the former's template."""
+
+    current: str
+    update: str
+    current_template: Json
+
+
+def versions_of(stateful_set: StatefulSet) -> Versions:
+    """Return the versions of a set whose past nobody knows."""
+    status = stateful_set.document().get("status") or {}
+    update = stateful_set.revision
+    return Versions(status.get("currentRevision") or update, update, stateful_set.template)
 
 
 class SetStatus(Struct, frozen=True):
@@ -72,6 +95,7 @@ class SetStatus(Struct, frozen=True):
     updated: int
     current_revision: str
     update_revision: str
+    available: int | None = None  # None: as many as are ready
 
 
 # ------------------------------------------------------------------------------------------------ which pods are its
@@ -107,32 +131,73 @@ def is_ready(pod: Pod) -> bool:
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
 
 
-def _is_healthy(pod: Pod) -> bool:
-    return not pod.is_deleting and is_ready(pod)
+def is_available_for(stateful_set: StatefulSet, pod: Pod, now: datetime | None) -> bool:
+    """Tell whether `pod` is ready, and has been for ``minReadySeconds``; without `now` that isn't asked."""
+    if now is None or not stateful_set.ready_seconds_min:
+        return is_ready(pod)
+    return is_ready(pod) and is_available(pod, stateful_set.ready_seconds_min, now)
+
+
+class _View(Struct, frozen=True):
+    """What a decision looks at beside the set's pods."""
+
+    stateful_set: StatefulSet
+    claims: Claims
+    versions: Versions
+    now: datetime | None
+
+    def is_healthy(self, pod: Pod) -> bool:
+        return not pod.is_deleting and is_available_for(self.stateful_set, pod, self.now)
+
+    def pod(self, ordinal: int) -> Json:
+        """The pod to make: below the partition as before the update."""
+        owner, versions = self.stateful_set, self.versions
+        if not owner.updates_on_delete and ordinal - owner.first_ordinal < owner.partition:
+            return pod_document(owner, ordinal, versions.current_template, versions.current)
+        return pod_document(owner, ordinal, owner.template, versions.update)
 
 
 # ------------------------------------------------------------------------------------------------ the decision
 
 
-def decide_set(stateful_set: StatefulSet, pods: Mapping[int, Pod], claims: Claims) -> list[Step]:
+def decide_set(
+    stateful_set: StatefulSet,
+    pods: Mapping[int, Pod],
+    claims: Claims,
+    versions: Versions | None = None,
+    now: datetime | None = None,
+) -> list[Step]:
     """Return the steps to take now; `pods` are the `members`, `claims` finds one by its key."""
     steps: list[Step] = []
     if stateful_set.is_deleting:
         return steps
-    for ordinal in pods:
-        steps += _owners_to_write(stateful_set, ordinal, pods[ordinal], claims)
-    if not _all_wanted_are_there(stateful_set, pods, claims, steps):
+    view = _View(stateful_set, claims, versions or versions_of(stateful_set), now)
+    for ordinal, pod in pods.items():
+        steps += _owners_to_write(stateful_set, ordinal, pod, claims)
+        document = identified(pod, ordinal)
+        if document is not None:
+            steps.append(IdentifyPod(document))
+    if not _all_wanted_are_there(view, pods, steps):
         return steps
     if not _all_unwanted_are_gone(stateful_set, pods, steps):
         return steps
-    _replace_outdated(stateful_set, pods, steps)
+    _replace_outdated(view, pods, steps)
     return steps
 
 
-def _all_wanted_are_there(
-    stateful_set: StatefulSet, pods: Mapping[int, Pod], claims: Claims, steps: list[Step]
-) -> bool:
+def identified(pod: Pod, ordinal: int) -> Json | None:
+    """Return `pod` with the labels that say which one of the set it is, or None if it has them."""
+    wanted = {POD_NAME_LABEL: pod.name, POD_INDEX_LABEL: str(ordinal)}
+    if pod.is_deleting or wanted.items() <= pod.labels.items():
+        return None
+    document = pod.document()
+    document["metadata"]["labels"] = {**pod.labels, **wanted}
+    return document
+
+
+def _all_wanted_are_there(view: _View, pods: Mapping[int, Pod], steps: list[Step]) -> bool:
     """Add what makes the wanted pods; False if an ordered set must wait for one of them."""
+    stateful_set, claims = view.stateful_set, view.claims
     in_order = not stateful_set.is_parallel
     for ordinal in stateful_set.ordinals:
         pod = pods.get(ordinal)
@@ -143,10 +208,10 @@ def _all_wanted_are_there(
                     return False
                 continue  # an old claim is still going: its name isn't free yet
             steps += missing
-            steps.append(CreatePod(pod_document(stateful_set, ordinal)))
+            steps.append(CreatePod(view.pod(ordinal)))
         elif pod.phase in ("Succeeded", "Failed") and not pod.is_deleting:
             steps.append(DeletePod(pod, "it is over and is made anew"))
-        elif _is_healthy(pod):
+        elif view.is_healthy(pod):
             continue
         elif not pod.is_deleting and pod.phase in ("", "Pending"):
             steps += _missing_claims(stateful_set, ordinal, claims) or ()  # somebody deleted one of a pod that waits
@@ -167,27 +232,32 @@ def _all_unwanted_are_gone(stateful_set: StatefulSet, pods: Mapping[int, Pod], s
     return True
 
 
-def _replace_outdated(stateful_set: StatefulSet, pods: Mapping[int, Pod], steps: list[Step]) -> None:
+def _replace_outdated(view: _View, pods: Mapping[int, Pod], steps: list[Step]) -> None:
     """Add the deletion of the highest pod with an old template, when all above it are healthy (rolling update)."""
+    stateful_set = view.stateful_set
     if stateful_set.updates_on_delete:
         return
-    revision = stateful_set.revision
+    revision = view.versions.update
     for ordinal in reversed(stateful_set.ordinals):
         pod = pods.get(ordinal)
-        if pod is None or ordinal < stateful_set.partition:
+        if pod is None or ordinal - stateful_set.first_ordinal < stateful_set.partition:
             return
         if pod.labels.get(REVISION_LABEL) != revision and not pod.is_deleting:
             steps.append(DeletePod(pod, "its template is outdated"))
             return
-        if not _is_healthy(pod):
+        if not view.is_healthy(pod):
             return
 
 
-def set_status(stateful_set: StatefulSet, pods: Mapping[int, Pod]) -> SetStatus:
+def set_status(
+    stateful_set: StatefulSet,
+    pods: Mapping[int, Pod],
+    versions: Versions | None = None,
+    now: datetime | None = None,
+) -> SetStatus:
     """Return what the status of the set should say of its `pods`."""
-    status = stateful_set.document().get("status") or {}
-    update = stateful_set.revision
-    current = status.get("currentRevision") or update
+    versions = versions or versions_of(stateful_set)
+    current, update = versions.current, versions.update
     there = list(pods.values())
     ready = sum(is_ready(pod) for pod in there)
     updated = sum(not pod.is_deleting and pod.labels.get(REVISION_LABEL) == update for pod in there)
@@ -195,7 +265,8 @@ def set_status(stateful_set: StatefulSet, pods: Mapping[int, Pod]) -> SetStatus:
     if not stateful_set.updates_on_delete and updated == wanted == len(there) and ready == wanted:
         current = update
     of_current = sum(not pod.is_deleting and pod.labels.get(REVISION_LABEL) == current for pod in there)
-    return SetStatus(len(there), ready, of_current, updated, current, update)
+    available = sum(is_available_for(stateful_set, pod, now) for pod in there) if now is not None else None
+    return SetStatus(len(there), ready, of_current, updated, current, update, available)
 
 
 def with_set_status(stateful_set: StatefulSet, wanted: SetStatus) -> Json | None:
@@ -207,7 +278,7 @@ def with_set_status(stateful_set: StatefulSet, wanted: SetStatus) -> Json | None
         "observedGeneration": stateful_set.generation,
         "replicas": wanted.replicas,
         "readyReplicas": wanted.ready,
-        "availableReplicas": wanted.ready,
+        "availableReplicas": wanted.ready if wanted.available is None else wanted.available,
         "currentReplicas": wanted.current,
         "updatedReplicas": wanted.updated,
         "currentRevision": wanted.current_revision,
@@ -329,10 +400,12 @@ def _reference(api_version: str, kind: str, name: str, uid: str) -> Json:
 # ------------------------------------------------------------------------------------------------ pods
 
 
-def pod_document(stateful_set: StatefulSet, ordinal: int) -> Json:
+def pod_document(
+    stateful_set: StatefulSet, ordinal: int, template: Json | None = None, revision: str | None = None
+) -> Json:
     """Return the pod with `ordinal`, made of the template: its name, its labels, its claims as volumes."""
     name = f"{stateful_set.name}-{ordinal}"
-    template = copy.deepcopy(stateful_set.template)
+    template = copy.deepcopy(stateful_set.template if template is None else template)
     from_template = template.get("metadata") or {}
     metadata: Json = {
         "name": name,
@@ -341,7 +414,7 @@ def pod_document(stateful_set: StatefulSet, ordinal: int) -> Json:
         "labels": {
             **(from_template.get("labels") or {}),
             POD_INDEX_LABEL: str(ordinal),
-            REVISION_LABEL: stateful_set.revision,
+            REVISION_LABEL: stateful_set.revision if revision is None else revision,
             POD_NAME_LABEL: name,
         },
         "ownerReferences": [_reference_to_set(stateful_set)],

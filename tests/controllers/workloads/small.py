@@ -106,7 +106,7 @@ async def read(c: Cluster, kind: Kind[Workload], name: str) -> Workload:
 
 async def until_status(c: Cluster, kind: Kind[Workload], name: str, question: Callable[[Json], bool]) -> Json:
     """Wait, on virtual time, until the status of the workload answers yes, and return it."""
-    async with asyncio.timeout(10_000):
+    async with asyncio.timeout(200):
         while not question((found := await read(c, kind, name)).status):
             await asyncio.sleep(0.1)
         return found.status
@@ -114,14 +114,14 @@ async def until_status(c: Cluster, kind: Kind[Workload], name: str, question: Ca
 
 async def until_gone(c: Cluster, kind: Kind[T], name: str) -> None:
     """Wait, on virtual time, until there is no such object."""
-    async with asyncio.timeout(1000):
+    async with asyncio.timeout(200):
         while any(one.name == name for one in await c.client.list_all(kind, "default")):
             await asyncio.sleep(0.1)
 
 
 async def until_rolled_out(c: Cluster, name: str, replicas: int) -> Json:
     """Wait until all pods of the deployment are new and available, as ``kubectl rollout status`` does."""
-    async with asyncio.timeout(10_000):
+    async with asyncio.timeout(200):
         while True:
             found = await read(c, DEPLOYMENTS, name)
             counts = [found.counted(field) for field in ("replicas", "updatedReplicas", "availableReplicas")]

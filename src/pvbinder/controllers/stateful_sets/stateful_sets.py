@@ -9,18 +9,23 @@ SETS-4  What we wrote counts before the watch tells it: no pod or claim is made 
 SETS-5  The status follows the pods and is written only when it changes; nothing is asked while nothing happens.
 SETS-6  Pods go, and claims are given to pods that go, only after the set itself, read live, is the one that was decided
         about: an old one would take its newest pods, and their data, for unwanted.
+SETS-7  Pods and revisions that nobody controls and that the set selects are its own again (`delete --cascade=orphan`).
+SETS-8  The template is kept as a ControllerRevision; pods below the partition keep the one that the update comes from.
 
 Everything belongs to the loop's thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
+from pvbinder.controllers.workloads.dependents import Dependents
+from pvbinder.controllers.workloads.revisions import REVISIONS, RevisionHistory
 from pvbinder.kube.client import Kind
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.events import Subject
@@ -31,19 +36,28 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.objects import Claim, Pod
 from pvbinder.model.resources import Resource
 from pvbinder.model.stateful_sets import StatefulSet, StatefulSetKey, parse_stateful_set
+from pvbinder.model.workloads import Workload, number
+from pvbinder.rules.adoption import selects
+from pvbinder.rules.replica_sets import seconds_to_look_again
+from pvbinder.rules.revisions import Recorded, template_of
 from pvbinder.rules.stateful_sets import (
+    REVISION_LABEL,
     CreateClaim,
     CreatePod,
     DeletePod,
+    IdentifyPod,
     OwnClaim,
     Step,
+    Versions,
     decide_set,
     members,
     set_status,
+    versions_of,
     with_set_status,
 )
 
 EVENT_SOURCE: Final = "statefulset-controller"
+HASH_LABEL: Final = "controller.kubernetes.io/hash"
 RESOURCE: Final = Resource("apps", "v1", "StatefulSet", "statefulsets", True)
 STATEFUL_SETS: Final[Kind[StatefulSet]] = Kind(RESOURCE, parse_stateful_set)
 CONCURRENT_SYNCS_MAX: Final = 5  # --concurrent-statefulset-syncs
@@ -71,14 +85,17 @@ class StatefulSets:
 
     name = "statefulset-controller"
 
-    def __init__(self, context: ControllerContext) -> None:
+    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         informers = context.informers
         self._client = context.client
+        self._now = now
         self._recorder = context.recorder(EVENT_SOURCE)
         self._sets = informers.of(STATEFUL_SETS)
         self._pods = informers.of(PODS)
         self._claims = informers.of(CLAIMS)
-        self._pods_by_controller = self._pods.add_index("controller", _controllers_of)
+        self._own = Dependents(self._client, self._sets, self._pods, self._wake)
+        self._revisions = informers.of(REVISIONS)
+        self._history = RevisionHistory(self._client, self._sets, self._revisions, self._wake)
         self._pods_created = self._pods_deleted = self._claims_created = 0
         self._queue: WorkQueue[StatefulSetKey] = WorkQueue(
             "statefulset",
@@ -94,9 +111,11 @@ class StatefulSets:
 
     async def run(self) -> None:
         """Keep stateful sets as wanted until cancelled."""
-        for informer in (self._sets, self._pods, self._claims):
+        for informer in (self._sets, self._pods, self._claims, self._revisions):
             await informer.wait_synced()
         self._sets.add_handler(self._on_set)
+        self._own.follow()
+        self._history.follow()
         self._pods.add_handler(self._on_pod)
         self._claims.add_handler(self._on_claim)
         await self._queue.run()
@@ -112,6 +131,9 @@ class StatefulSets:
         )
 
     # -- what wakes a set
+
+    def _wake(self, stateful_set: StatefulSet) -> None:
+        self._queue.add(stateful_set.key)
 
     def _on_set(self, change: Change[StatefulSet]) -> None:
         if not isinstance(change, Deleted):
@@ -145,8 +167,12 @@ class StatefulSets:
         if stateful_set is None:
             return
         problem: PvbinderError | None = None
+        await self._own.claim(stateful_set, is_selected=lambda pod: _is_member(stateful_set, pod))
+        revisions = await self._history.claim(stateful_set)
+        versions = await self._versions(stateful_set, revisions)
+        now = self._now()
         try:
-            steps = decide_set(stateful_set, self._members(stateful_set), self._claims)
+            steps = decide_set(stateful_set, self._members(stateful_set), self._claims, versions, now)
             if any(isinstance(step, DeletePod | OwnClaim) for step in steps):
                 await self._check_is_current(stateful_set)
             for step in steps:
@@ -158,7 +184,12 @@ class StatefulSets:
                 problem = failure
         except (ConnectionFailed, SetHasChanged) as failed:
             problem = failed
-        await self._tell_status(stateful_set)  # the progress so far is told, also after a failure
+        await self._tell_status(stateful_set, versions, now)  # the progress so far is told, also after a failure
+        self._look_again(stateful_set, now)
+        if problem is None and not stateful_set.is_deleting:
+            in_use = {pod.labels.get(REVISION_LABEL, "") for pod in self._members(stateful_set).values()}
+            in_use |= {versions.current, versions.update}
+            await self._history.truncate(stateful_set, revisions, in_use, stateful_set.history_limit)
         if problem is not None:
             raise problem
 
@@ -171,8 +202,39 @@ class StatefulSets:
                 f"stateful set {stateful_set.key} is another than was decided about: it is looked at anew"
             )
 
+    async def _versions(self, stateful_set: StatefulSet, revisions: list[Workload]) -> Versions:
+        """The revision of the template, recorded, and the one that an update comes from (SETS-8)."""
+        if stateful_set.is_deleting:
+            return versions_of(stateful_set)
+        status = stateful_set.document().get("status") or {}
+        recorded = Recorded(
+            RESOURCE,
+            stateful_set.name,
+            stateful_set.namespace,
+            stateful_set.uid,
+            stateful_set.annotations,
+            stateful_set.template,
+            HASH_LABEL,
+            number(status, "collisionCount"),
+        )
+        try:
+            update = (await self._history.record(recorded, revisions)).name
+        except ApiFailure as failure:
+            if not failure.is_namespace_terminating:
+                raise
+            return versions_of(stateful_set)
+        name = status.get("currentRevision") or update
+        current = next((one for one in revisions if one.name == name), None)
+        return Versions(name, update, template_of(current) if current is not None else stateful_set.template)
+
     def _members(self, stateful_set: StatefulSet) -> dict[int, Pod]:
-        return members(stateful_set, self._pods_by_controller[stateful_set.uid])
+        return members(stateful_set, self._own.controlled_by(stateful_set))
+
+    def _look_again(self, stateful_set: StatefulSet, now: datetime) -> None:
+        pods = list(self._members(stateful_set).values())
+        seconds = seconds_to_look_again(pods, stateful_set.ready_seconds_min, now)
+        if seconds is not None:
+            self._queue.add_after(stateful_set.key, seconds)
 
     async def _take(self, stateful_set: StatefulSet, step: Step) -> None:
         match step:
@@ -198,6 +260,8 @@ class StatefulSets:
                 await self._delete(stateful_set, pod, why)
             case OwnClaim(document=document):
                 self._claims.put(await self._client.replace(CLAIMS, document))
+            case IdentifyPod(document=document):
+                self._pods.put(await self._client.replace(PODS, document))
             case _:
                 assert_never(step)
 
@@ -214,8 +278,9 @@ class StatefulSets:
         self._tell(stateful_set, "SuccessfulDelete", f"delete {what} successful")
         log.info("pod deleted", pod=pod.key, why=why)
 
-    async def _tell_status(self, stateful_set: StatefulSet) -> None:
-        document = with_set_status(stateful_set, set_status(stateful_set, self._members(stateful_set)))
+    async def _tell_status(self, stateful_set: StatefulSet, versions: Versions, now: datetime) -> None:
+        wanted = set_status(stateful_set, self._members(stateful_set), versions, now)
+        document = with_set_status(stateful_set, wanted)
         if document is None:
             return
         try:
@@ -234,5 +299,5 @@ class StatefulSets:
         self._recorder.event(Subject.of(RESOURCE, stateful_set), "Warning", reason, message)
 
 
-def _controllers_of(pod: Pod) -> list[str]:
-    return [owner.uid for owner in pod.owner_references if owner.controller is True]
+def _is_member(stateful_set: StatefulSet, pod: Pod) -> bool:
+    return stateful_set.ordinal_of(pod.name) is not None and selects(stateful_set.selector, pod.labels)
