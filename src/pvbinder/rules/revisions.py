@@ -1,7 +1,7 @@
 """The history of a workload's template: ControllerRevisions of stateful sets and daemon sets.
 
-HISTORY-1  A template that a revision has already is not recorded again: that revision becomes the newest.
-HISTORY-2  Beyond the limit the oldest revisions go that nothing runs with.
+RECORDS-1  A template that a revision has already is not recorded again: that revision becomes the newest.
+RECORDS-2  Beyond the limit the oldest revisions go that nothing runs with.
 
 A revision's data are the patch that ``kubectl rollout undo`` sends to the workload.
 """
@@ -75,7 +75,7 @@ def template_of(revision: Workload) -> Json:
 
 
 def decide_recording(recorded: Recorded, revisions: Sequence[Workload]) -> Recording:
-    """Say how the template gets, or has, its revision (HISTORY-1)."""
+    """Say how the template gets, or has, its revision (RECORDS-1)."""
     ordered = in_order(revisions)
     last = revision_number(ordered[-1]) if ordered else 0
     same = next((one for one in reversed(ordered) if template_of(one) == recorded.template), None)
@@ -114,6 +114,6 @@ def revision_document(recorded: Recorded, revision: int) -> Json:
 
 
 def beyond_history(revisions: Sequence[Workload], in_use: Collection[str], limit: int) -> list[Workload]:
-    """Return the revisions that go (HISTORY-2); `in_use` are the names of those that something runs with."""
+    """Return the revisions that go (RECORDS-2); `in_use` are the names of those that something runs with."""
     spare = [one for one in in_order(revisions) if one.name not in in_use and not one.is_deleting]
     return spare[: max(len(spare) - limit, 0)]

@@ -17,7 +17,14 @@ from pvbinder.controllers.workloads.revisions import REVISIONS
 from pvbinder.kube.kinds import PODS
 from pvbinder.model.json import Json, encode
 from pvbinder.model.workloads import Workload
-from pvbinder.rules.revisions import Recorded, decide_recording, revision_document, revision_number, template_of
+from pvbinder.rules.revisions import (
+    Recorded,
+    beyond_history,
+    decide_recording,
+    revision_document,
+    revision_number,
+    template_of,
+)
 
 SETS = ControllerOptions(controllers="statefulset,scheduler,kubelet,garbagecollector")
 
@@ -243,7 +250,7 @@ async def test_revisions_3_an_old_set_deletes_no_revision_of_the_new_one() -> No
         assert len(await revisions(c)) == 2
 
 
-def test_history_1_a_template_that_is_known_is_not_recorded_again() -> None:
+def test_records_1_a_template_that_is_known_is_not_recorded_again() -> None:
     recorded = Recorded(REVISIONS.resource, "db", "shop", "u", {}, template("db"), "hash")
     known = REVISIONS.parse(encode(revision_document(recorded, 1)))
     other = REVISIONS.parse(encode(revision_document(_with_image(recorded, "db:2"), 2)))
@@ -257,3 +264,28 @@ def _with_image(recorded: Recorded, name: str) -> Recorded:
     import msgspec
 
     return msgspec.structs.replace(recorded, template=template("db", name))
+
+
+def test_records_2_the_oldest_that_nothing_runs_with_go() -> None:
+    recorded = Recorded(REVISIONS.resource, "db", "shop", "u", {}, template("db"), "hash")
+    kept = [
+        REVISIONS.parse(encode(revision_document(_with_image(recorded, f"db:{number}"), number)))
+        for number in (4, 1, 3, 2)
+    ]
+    first = next(one.name for one in kept if revision_number(one) == 1)
+
+    assert [revision_number(one) for one in beyond_history(kept, {first}, 1)] == [2, 3]
+    assert beyond_history(kept, set(), 10) == []
+
+
+@on_virtual_time
+async def test_revisions_2_a_revision_without_a_controller_is_adopted() -> None:
+    async with workloads(SETS) as c:
+        metadata = {"name": "orphan", "namespace": "default", "labels": {"app": "db"}}
+        orphan: Json = {"metadata": metadata, "revision": 1, "data": {"spec": {"template": template("db", "db:0")}}}
+        await c.client.create(REVISIONS, orphan)
+        await c.client.create(STATEFUL_SETS, database(1))
+        await until_rolled(c, 1)
+        adopted = await c.client.get(REVISIONS, "orphan", "default")
+
+        assert [owner.kind for owner in adopted.owner_references] == ["StatefulSet"]
