@@ -6,8 +6,10 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
+from pvbinder.model.quantity import ZERO, Quantity
 from pvbinder.model.resources import Resource
 from pvbinder.server.api import admission
+from pvbinder.server.kinds.totals import Amounts, Measure
 from pvbinder.server.kinds.validation.metadata import validate_metadata_create, validate_metadata_update
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import UserInfo
@@ -39,6 +41,17 @@ class Objects:
     def count(self, resource: Resource, namespace: str | None = None) -> int:
         """Return how many objects of a resource there are."""
         return len(list(self.list(resource, namespace)))
+
+    def total(self, resource: Resource, namespace: str, measure: Measure) -> Amounts:
+        """Return what the objects of a resource amount to together."""
+        total: dict[str, Quantity] = {}
+        for obj in self.list(resource, namespace):
+            for name, amount in measure(obj).items():
+                total[name] = total.get(name, ZERO) + amount
+        return total
+
+    async def prepare_total(self, resource: Resource, namespace: str, measure: Measure) -> None:
+        """Do nothing: there are few objects."""
 
     def list(self, resource: Resource, namespace: str | None = None) -> Iterable[Json]:
         """Return the objects of a resource."""

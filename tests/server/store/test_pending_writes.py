@@ -50,6 +50,42 @@ async def test_the_head_stays_the_newest_write_when_an_older_one_becomes_durable
         assert store.head(KIND, "a") == store.get(KIND, "a") == second
 
 
+async def test_a_pending_deletion_after_a_deletion_is_not_forgotten(tmp_path: Path) -> None:
+    async with Store(tmp_path) as store:
+        await put(store, "a", "zero")
+        slow = SlowCommits(store)
+        with slow.patch:
+            _, first = store.delete(KIND, "a")
+            await slow.wait_begun()
+            _, again = store.put(KIND, "a", encoder("again"))
+            slow.let_one_go()
+            await first
+            await slow.wait_begun()
+            _, last = store.delete(KIND, "a")
+            assert store.head(KIND, "a") is None
+            slow.let_one_go()
+            await again
+            assert store.head(KIND, "a") is None, "the object is deleted, though it is there until that is durable"
+            slow.let_one_go()
+            await last
+
+
+async def test_a_deletion_that_becomes_durable_does_not_forget_a_younger_one(tmp_path: Path) -> None:
+    async with Store(tmp_path) as store:
+        await put(store, "a", "zero")
+        slow = SlowCommits(store)
+        with slow.patch:
+            writes = [store.delete(KIND, "a")[1], store.put(KIND, "a", encoder("again"))[1]]  # of one batch
+            await slow.wait_begun()
+            last = store.delete(KIND, "a")[1]
+            slow.let_one_go()
+            await asyncio.gather(*writes)
+            assert store.head(KIND, "a") is None, "who writes now must not change what is deleted already"
+            assert [head for _, head in store.pending(KIND)] == [None]
+            slow.let_one_go()
+            await last
+
+
 async def test_a_pending_write_after_a_deletion_is_not_forgotten(tmp_path: Path) -> None:
     async with Store(tmp_path) as store:
         await put(store, "a", "zero")

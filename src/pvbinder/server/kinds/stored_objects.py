@@ -13,6 +13,7 @@ from typing import Final
 from pvbinder.model.resources import Resource
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.kinds.storage import Storage
+from pvbinder.server.kinds.totals import Amounts, Measure, Totals
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.store import StoreView
 
@@ -29,9 +30,13 @@ class StoredObjects:
     store: Final[StoreView]
     registry: Final[Registry]
     clock: Final[Callable[[], datetime]] = utc_now
+    _totals: Totals = field(init=False)
     _second: datetime | None = field(default=None, init=False)
     _second_text: str = field(default="", init=False)
     _storages: Final[dict[tuple[str, str, str], Storage]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._totals = Totals(self.store)
 
     def storage(self, group: str, version: str, plural: str) -> Storage | None:
         """Return the storage of a kind, or None if it isn't served."""
@@ -66,16 +71,27 @@ class StoredObjects:
         return None if storage is None or stored is None else storage.served(stored.data)
 
     def latest(self, resource: Resource, namespace: str | None = None) -> Iterator[Json]:
-        """Give the objects of a kind as the next write sees them, pending writes counted."""
+        """Give the objects of a kind as the next write sees them, writes under way counted."""
         storage = self.storage(resource.group, resource.version, resource.plural)
         if storage is not None:
             for _, stored in self.store.heads(storage.store_name, storage.prefix(namespace or "")):
                 yield storage.served(stored.data)
 
     def count(self, resource: Resource, namespace: str | None = None) -> int:
-        """Return how many objects `latest` would give."""
+        """Return how many objects of a kind there are, writes under way counted."""
         storage = self.storage(resource.group, resource.version, resource.plural)
         return 0 if storage is None else self.store.count_heads(storage.store_name, storage.prefix(namespace or ""))
+
+    def total(self, resource: Resource, namespace: str, measure: Measure) -> Amounts:
+        """Return what the objects of a kind amount to together, writes under way counted."""
+        storage = self.storage(resource.group, resource.version, resource.plural)
+        return {} if storage is None else self._totals.of(storage, namespace, measure)
+
+    async def prepare_total(self, resource: Resource, namespace: str, measure: Measure) -> None:
+        """See that `total` has little to do (TOTALS-2)."""
+        storage = self.storage(resource.group, resource.version, resource.plural)
+        if storage is not None:
+            await self._totals.prepare(storage, namespace, measure)
 
     def list(self, resource: Resource, namespace: str | None = None) -> Iterator[Json]:
         """Give the objects of a kind, in a namespace or in all."""

@@ -34,6 +34,11 @@ class StoredChange(Struct, gc=False):
     deleted: bool = False
     line: bytes | None = None  # the encoded event, made by the first watcher that sends it and shared by all others
 
+    @property
+    def after(self) -> Stored | None:
+        """What is at the key after the write."""
+        return None if self.deleted else self.now
+
 
 class HistoryLost(Exception):  # noqa: N818  (says what happened)
     """The changes that a cursor has yet to see are forgotten."""

@@ -99,7 +99,7 @@ class Store:
         self._database = Database(directory, keeps_list=keep_copy)
         self._limits = (history_bytes, history_changes)
         self._collections: dict[str, Collection] = {}
-        self._head: dict[tuple[str, str], Stored | None] = {}
+        self._head: dict[tuple[str, str], StoredChange] = {}  # the last of the writes under way to each key
         self._batch = _Batch()
         self._committing: _Batch | None = None
         self._gathering = False
@@ -253,14 +253,12 @@ class Store:
 
     def head(self, kind: str, key: str) -> Stored | None:
         """Return the object at `key` as the next write must see it: pending writes count."""
-        where = (kind, key)
-        if where in self._head:
-            return self._head[where]
-        return self.get(kind, key)
+        change = self._head.get((kind, key))
+        return self.get(kind, key) if change is None else change.after
 
     def heads(self, kind: str, prefix: str = "") -> Iterator[tuple[str, Stored]]:
         """Give the objects whose key begins with `prefix` as the next write must see them: pending writes count."""
-        pending = {key: stored for (of, key), stored in self._head.items() if of == kind and key.startswith(prefix)}
+        pending = {key: one.after for (of, key), one in self._head.items() if of == kind and key.startswith(prefix)}
         for key, stored in self.objects(kind, prefix):
             if key not in pending:
                 yield key, stored
@@ -268,13 +266,19 @@ class Store:
             if head is not None:
                 yield key, head
 
+    def pending(self, kind: str, prefix: str = "") -> Iterator[tuple[Stored | None, Stored | None]]:
+        """Give, for each key that begins with `prefix` and has a write under way, what is committed and the head."""
+        for (of, key), change in self._head.items():
+            if of == kind and key.startswith(prefix):
+                yield self.get(kind, key), change.after
+
     def count_heads(self, kind: str, prefix: str = "") -> int:
         """Return how many objects `heads` would give, without going through them."""
         collection = self._collections.get(kind) or _EMPTY
         count = collection.count(prefix)
-        for (of, key), stored in self._head.items():
+        for (of, key), change in self._head.items():
             if of == kind and key.startswith(prefix):
-                count += (stored is not None) - (collection.get(key) is not None)
+                count += (change.after is not None) - (collection.get(key) is not None)
         return count
 
     async def settled(self, kind: str, key: str) -> None:
@@ -310,7 +314,7 @@ class Store:
         if self._why_not_writable is not None:
             self._check_room((kind, key), stored, previous)
         self._last_revision = revision
-        return stored, self._add(kind, StoredChange(revision, key, stored, previous), stored)
+        return stored, self._add(kind, StoredChange(revision, key, stored, previous))
 
     def _check_room(self, where: tuple[str, str], stored: Stored, previous: Stored | None) -> None:
         """Refuse at once what a full disk wouldn't take, so that deletions in the same batch don't fail with it."""
@@ -329,11 +333,11 @@ class Store:
             raise KeyError(key)
         self._last_revision = revision = self._last_revision + 1
         last = Stored(revision, with_revision(previous, revision))
-        return last, self._add(kind, StoredChange(revision, key, last, previous, deleted=True), None)
+        return last, self._add(kind, StoredChange(revision, key, last, previous, deleted=True))
 
-    def _add(self, kind: str, change: StoredChange, after: Stored | None) -> asyncio.Future[None]:
+    def _add(self, kind: str, change: StoredChange) -> asyncio.Future[None]:
         future = asyncio.get_running_loop().create_future()
-        self._head[kind, change.key] = after
+        self._head[kind, change.key] = change
         self._batch.writes.append((kind, change, future))
         if not self._gathering and self._committing is None:
             # the other requests that are ready in this turn of the loop join the same batch
@@ -384,11 +388,8 @@ class Store:
             else:
                 collection.put(change.key, change.now)
             self._history.add(kind, change)
-            if where in self._head:
-                head = self._head[where]
-                # a later write to the same object is still pending when the head is newer
-                if (head is None and change.deleted) or (head is not None and head.revision == change.revision):
-                    del self._head[where]
+            if self._head.get(where) is change:  # else a later write to the same key is still under way
+                del self._head[where]
             if not future.done():
                 future.set_result(None)
         self.revision = batch.writes[-1][1].revision

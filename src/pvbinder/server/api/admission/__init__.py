@@ -6,7 +6,7 @@ reference's words. The plugins and their order are those of the reference's defa
 Rules: docs/rules/apiserver.md#6-core-helpers
 """
 
-from pvbinder.server.api.admission.chain import admit, admit_delete, validate
+from pvbinder.server.api.admission.chain import admit, admit_delete, prepare, validate
 from pvbinder.server.api.admission.plugin import AdmissionAttributes, Reader
 
-__all__ = ["AdmissionAttributes", "Reader", "admit", "admit_delete", "validate"]
+__all__ = ["AdmissionAttributes", "Reader", "admit", "admit_delete", "prepare", "validate"]

@@ -35,6 +35,7 @@ PLUGINS: tuple[Plugin, ...] = (
     SERVICE_ADDRESSES,
     RESOURCE_QUOTA,
 )
+_PREPARATIONS = tuple(plugin.prepares for plugin in PLUGINS if plugin.prepares is not None)
 _STRATEGIES = (CERTIFICATE_REQUESTER,)  # no plugins in the reference, where the storage of the kind does it
 
 
@@ -45,6 +46,12 @@ def admit(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None =
     """
     for step in _steps(on.resource.group, on.resource.plural, old is None, bool(on.subresource))[0]:
         step(reader, on, new, old)
+
+
+async def prepare(reader: Reader, on: AdmissionAttributes) -> None:
+    """Let the plugins prepare what they will need to know; what they find may change until they are asked."""
+    for step in _PREPARATIONS:
+        await step(reader, on)
 
 
 def validate(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None = None) -> None:

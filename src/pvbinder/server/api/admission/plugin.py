@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
 from pvbinder.model.resources import Resource
+from pvbinder.server.kinds.totals import Amounts, Measure
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import UserInfo
 
@@ -29,7 +30,15 @@ class Reader(Protocol):
         ...
 
     def count(self, resource: Resource, namespace: str | None = None) -> int:
-        """Return how many objects `latest` would give, which costs little."""
+        """Return how many objects there are, writes under way counted; it costs little."""
+        ...
+
+    def total(self, resource: Resource, namespace: str, measure: Measure) -> Amounts:
+        """Return what the objects amount to together, writes under way counted; it costs little once prepared."""
+        ...
+
+    async def prepare_total(self, resource: Resource, namespace: str, measure: Measure) -> None:
+        """Prepare `total`, letting others have their turn meanwhile."""
         ...
 
 
@@ -48,6 +57,8 @@ class AdmissionAttributes(Struct, frozen=True):
         return self.kind.resource
 
 
+# It is called before the others, and has time: what it prepares costs the write itself no time any more.
+AdmissionPreparation: TypeAlias = Callable[[Reader, AdmissionAttributes], Awaitable[None]]
 # It is given the new object and the stored one (None for a create), and raises ApiError to refuse the write.
 AdmissionFunction: TypeAlias = Callable[[Reader, AdmissionAttributes, Json, Json | None], None]
 
@@ -65,6 +76,7 @@ class Plugin:
     resources: tuple[Resource, ...] | None
     admits: AdmissionFunction | None = None
     validates: AdmissionFunction | None = None
+    prepares: AdmissionPreparation | None = None
     on_create: bool = True
     on_update: bool = False
     on_subresources: bool = False

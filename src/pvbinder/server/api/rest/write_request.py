@@ -205,7 +205,7 @@ class WriteRequest:
 
     def check_not_overtaken(self, stored: Stored | None) -> None:
         """Raise Overtaken unless `stored` is still what is there."""
-        if self.heavy and self.find() is not stored:
+        if self.find() is not stored:
             raise Overtaken("the object was written meanwhile")
 
     # ---------------------------------------------------------------- a new object
@@ -255,6 +255,7 @@ class WriteRequest:
         await self.aside(lambda: self._fill_in(obj, None, None, record=record))
         name, namespace = metadata.get("name", ""), metadata.get("namespace")
         on = admission.AdmissionAttributes(base, namespace or "", name, self.user)
+        await admission.prepare(self.api.objects, on)
         admission.admit(self.api.objects, on, obj)
         await self.aside(lambda: self._check_new(obj))
         if self.heavy:  # the namespace may have gone meanwhile, and what depends on it
@@ -346,6 +347,7 @@ class WriteRequest:
         if sent_uid and sent_uid != before["uid"] and self.request.method != "PATCH":  # a patch can't change it
             raise self.failed_precondition("UID", sent_uid, before["uid"])
         await self.aside(lambda: self._fill_in(new, old, sub, record=record))
+        await admission.prepare(self.api.objects, on)
         admission.admit(self.api.objects, on, new, old)
         self._check_revision(stored, name, new["metadata"])
         keep_what_is_fixed(new["metadata"], before)
