@@ -5,5 +5,6 @@
 
 A kind is declared, not programmed: `server.objects.kind` says what can be declared. Rules that need to see other
 objects are admission (`server.api.admission`). `storage` is where the objects of a kind are in the store, and how their
-bytes go out; `stored_objects` is what may be read of all kinds, for those who only read.
+bytes go out; `stored_objects` is what may be read of all kinds, for those who only read, and `totals` what those of a
+namespace amount to.
 """

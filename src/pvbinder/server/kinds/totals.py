@@ -112,6 +112,8 @@ def _change(
     if before is not None:
         for name, amount in measure(storage.served(before.data)).items():
             amounts[name] = amounts.get(name, ZERO) - amount
+            if amounts[name] == ZERO:
+                del amounts[name]  # names that nobody uses any more are not kept for ever
     if now is not None:
         for name, amount in measure(storage.served(now.data)).items():
             amounts[name] = amounts.get(name, ZERO) + amount
