@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from pvbinder.model.quantity import ZERO, Quantity
 from pvbinder.server.kinds.storage import Storage
 from pvbinder.server.objects.kind import Json
-from pvbinder.server.store import Cursor, HistoryLost, RevisionExpired, Store, Stored
+from pvbinder.server.store import Cursor, HistoryLost, RevisionExpired, Stored, StoreView
 
 Amounts = Mapping[str, Quantity]
 
@@ -42,7 +42,7 @@ class _Total:
 class Totals:
     """The totals over one store that somebody has asked for lately."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: StoreView) -> None:
         self._store = store
         self._kept: OrderedDict[tuple[str, str, Measure], _Total] = OrderedDict()
 

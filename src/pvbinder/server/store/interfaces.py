@@ -103,6 +103,10 @@ class HeadView(Protocol):
         """Give the objects whose key begins with `prefix` as the next write must see them, in no order."""
         ...
 
+    def pending(self, kind: str, prefix: str = "") -> Iterator[tuple[Stored | None, Stored | None]]:
+        """Give, for each key that begins with `prefix` and has a pending write, what is committed and the head."""
+        ...
+
     def count_heads(self, kind: str, prefix: str = "") -> int:
         """Return how many objects `heads` would give, without going through them."""
         ...
