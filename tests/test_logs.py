@@ -1,11 +1,13 @@
-"""What log lines promise (LOGS-1 to LOGS-3)."""
+"""What log lines promise (LOGS-1 to LOGS-4)."""
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +129,29 @@ def test_a_defect_comes_with_its_traceback() -> None:
     assert lines[0].endswith("defect key=a")
     assert lines[1] == "    Traceback (most recent call last):"
     assert lines[-1] == "    KeyError: 'spec'"
+
+
+def test_logs_4_only_this_module_uses_the_standard_librarys_logging() -> None:
+    top = Path(logs.__file__).parent
+    users = {
+        str(path.relative_to(top))
+        for path in top.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "logging" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "logging")
+    }
+    assert users == {"logs.py"}, "a log line is written with `pvbinder.logs.get(__name__)`"
+
+
+def test_logs_4_a_library_is_quieted_in_part_or_whole() -> None:
+    stream = io.StringIO()
+    logs.configure(stream=stream, verbosity=6)
+    noisy = logging.getLogger("pvbinder.test.noisy")
+    for _ in range(2):
+        logs.leave_out("pvbinder.test.noisy", "gone")
+    noisy.warning("gone")
+    noisy.warning("here")
+    logs.silent("pvbinder.test.mute").critical("never")
+
+    assert len(noisy.filters) == 1
+    assert [line.split()[-1] for line in stream.getvalue().splitlines()] == ["here"]

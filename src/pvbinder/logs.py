@@ -9,6 +9,7 @@ LOGS-1  One line per record, whatever is in its values: text is quoted when it w
         are written out (they can't begin a line or colour a terminal), and as JSON it is one object a line.
 LOGS-2  Fields may have any name; those of records made with the standard library's ``extra=`` are shown too.
 LOGS-3  A line that isn't shown costs next to nothing: disabled levels return at once.
+LOGS-4  No other module uses the standard library's logging: what it needs is here, also what quiets a library.
 
 It is the standard library's logging underneath, so handlers, levels and capture work as everywhere. It lives beside the
 floors because all of them but `model` and `rules` (which never log) write lines; only an entry point calls `configure`.
@@ -19,6 +20,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, TextIO
@@ -136,6 +138,28 @@ def configure(*, verbosity: int = 0, format: Format = "text", stream: TextIO | N
 def only_warnings() -> None:
     """Show only what somebody must know (WARNING and above)."""
     logging.getLogger("pvbinder").setLevel(logging.WARNING)
+
+
+def silent(name: str) -> logging.Logger:
+    """Return a logger that shows nothing, for a library that wants one."""
+    logger = logging.getLogger(name)
+    logger.setLevel(logging.CRITICAL + 1)
+    return logger
+
+
+def leave_out(name: str, *messages: str) -> None:
+    """Leave out the lines of a library's logger that have one of these messages."""
+    logging.getLogger(name).addFilter(_Without(messages))
+
+
+@dataclass(frozen=True)
+class _Without:
+    """A filter; equal ones are added to a logger once."""
+
+    messages: tuple[str, ...]
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.msg not in self.messages
 
 
 def _time_of(record: logging.LogRecord) -> str:

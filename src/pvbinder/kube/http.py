@@ -104,7 +104,7 @@ class HttpTransport:
 
     async def _send(self, request: Request, credentials: Credentials) -> Answer:
         try:
-            async with self._open(request, credentials) as response:
+            async with await self._open(request, credentials) as response:
                 body = await response.read()
                 return Answer(response.status, body, _lower(response.headers))
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
@@ -152,9 +152,9 @@ class HttpTransport:
         except (aiohttp.ClientError, OSError) as error:
             raise self._failed(request, error) from error
 
-    def _open(
+    async def _open(
         self, request: Request, credentials: Credentials, timeout: aiohttp.ClientTimeout | None = None
-    ) -> aiohttp.client._RequestContextManager:
+    ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError("the transport is not open: use it inside `async with`")
         headers = self._fixed_headers | {"Accept": request.accept}
@@ -166,7 +166,7 @@ class HttpTransport:
         if request.query:
             url += "?" + urlencode(request.query)
         more: dict[str, aiohttp.ClientTimeout] = {} if timeout is None else {"timeout": timeout}
-        return self._session.request(
+        return await self._session.request(
             request.method,
             URL(url, encoded=True),
             data=request.body,

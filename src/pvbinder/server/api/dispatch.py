@@ -11,11 +11,11 @@ DISPATCH-5  What a head alone refuses is refused before the body is taken: `scre
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
+from pvbinder import logs
 from pvbinder.server.api.health import Health, plain_not_found
 from pvbinder.server.api.measures import RequestMeasures
 from pvbinder.server.api.negotiation import form_of_errors, respond
@@ -31,7 +31,7 @@ from pvbinder.server.identity.impersonation import read_impersonation
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.store import WriteFailed
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 NonResourcePath: TypeAlias = Callable[[], Awaitable[ApiResponse]]  # what answers it, as `/metrics` is answered
 
@@ -115,7 +115,7 @@ class Dispatcher:
 
     @staticmethod
     def _failed(request: ApiRequest, error: Exception) -> ApiResponse:
-        log.exception("request failed method=%s path=%s", request.method, request.path, exc_info=error)
+        log.exception("request failed", method=request.method, path=request.path)
         why = f"Internal error occurred: {type(error).__name__}"
         return error_response(request, ApiError(500, "InternalError", why))
 

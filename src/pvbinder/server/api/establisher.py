@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
 import msgspec
 
+from pvbinder import logs
 from pvbinder.server.kinds.definitions.conditions import IN_PROGRESS, NEVER, REMOVED, settled_status, with_condition
 from pvbinder.server.kinds.definitions.custom_kinds import custom_kinds, custom_schemas
 from pvbinder.server.kinds.definitions.custom_schema import CustomSchema
@@ -37,7 +37,7 @@ from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.store import Stored, WatchableView
 from pvbinder.server.store.history import Cursor, HistoryLost
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 USER: Final = UserInfo("system:apiserver", groups=("system:masters",))
 _STORE_NAME: Final = DEFINITIONS.qualified
@@ -192,7 +192,7 @@ class Establisher:
         for kind in kinds:
             self._registry.add(kind)
         self._served[name] = _key(served), schemas, kinds
-        log.info("custom kind served crd=%s versions=%s", name, ",".join(kind.resource.version for kind in kinds))
+        log.info("custom kind served", crd=name, versions=",".join(kind.resource.version for kind in kinds))
 
     def _rereading(self, kind: ServedKind, definition: Json, schemas: list[CustomSchema]) -> ServedKind:
         """Return the kind so that it reads what was stored in another form than the one that holds (ESTABLISHER-8)."""
@@ -261,7 +261,7 @@ class Establisher:
         headers = {"content-type": "application/merge-patch+json", "user-agent": "pvbinder"}
         answer = await self._handler.handle(ApiRequest(method, path, headers=headers, body=body, user=USER))
         if answer.status >= 300 and answer.status not in (404, 409):
-            log.warning("custom kind not settled path=%s err=%s", path, answer.body.decode(errors="replace").strip())
+            log.warning("custom kind not settled", path=path, err=answer.body.decode(errors="replace").strip())
 
 
 def _serving(definition: Json, accepted: Json | None = None) -> Json:

@@ -19,12 +19,12 @@ Call it before anybody else uses the store, from the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from pvbinder import logs
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import NAMESPACES
 from pvbinder.server.api.rest.api import Api
@@ -37,7 +37,7 @@ from pvbinder.server.objects.managed_fields import is_readable
 from pvbinder.server.objects.schema import decode_body
 from pvbinder.server.store.database import DataDirectoryError
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 _PROBLEMS_SHOWN_MAX: Final = 10
 _OBJECTS_PER_TURN: Final = 200  # objects between two turns of the loop
@@ -89,7 +89,7 @@ class _Load:
         except ApiError as refused:
             raise _UnfitError(refused.message) from refused
         for warning in unknown:
-            log.warning("field left out source=%s object=%r err=%r", source, _named(document), warning)
+            log.warning("field left out", source=source, object=_named(document), err=warning)
         obj = storage.kind.to_storage(obj)
         revision = str((obj.get("metadata") or {}).get("resourceVersion", ""))
         namespace = self._complete(storage, obj)
@@ -158,7 +158,7 @@ class _Load:
             owners = one.obj["metadata"].get("ownerReferences") or ()
             if owners and not any(owner["uid"] in uids for owner in owners):
                 missing = f"{owners[0]['kind']} {owners[0]['name']}"
-                log.warning("object's owner is not loaded, it will be collected object=%r owner=%r", one.name, missing)
+                log.warning("object's owner is not loaded, it will be collected", object=one.name, owner=missing)
 
 
 async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[str, Json]]) -> int:
@@ -182,7 +182,7 @@ async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[s
         _, durable = api.objects.store.put(one.storage.store_name, one.key, encoder_of(one.obj))
     if durable is not None:
         await durable
-    log.info("objects loaded objects=%d", len(load.ready))
+    log.info("objects loaded", objects=len(load.ready))
     return len(load.ready)
 
 

@@ -9,19 +9,19 @@ connection of its own, so commits go on meanwhile. That it can't be made stops n
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from pvbinder import logs
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.files.private_files import create_private, sync_directory
 from pvbinder.server.store.directory import FILE_NAME, LAST_GOOD_NAME
 from pvbinder.server.store.reserve import RESERVE_BYTES
 from pvbinder.server.store.sound import checked_rows, identity_in, open_for_reading
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 def keep_copy(directory: Path) -> int | None:
@@ -32,7 +32,7 @@ def keep_copy(directory: Path) -> int | None:
     try:
         return _keep_copy(directory)
     except (OSError, sqlite3.Error, PvbinderError) as error:
-        log.error("no copy was kept for recovery err=%r", str(error))
+        log.error("no copy was kept for recovery", err=str(error))
         return None
 
 

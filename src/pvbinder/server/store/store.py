@@ -19,7 +19,6 @@ Not promised: that a write is seen by `get` before its future is done. Everythin
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 
+from pvbinder import logs
 from pvbinder.model.histogram import Durations, Histogram
 from pvbinder.server.store.database import Database
 from pvbinder.server.store.errors import WriteFailed
@@ -41,7 +41,7 @@ from pvbinder.server.store.state import Collection, Stored
 PART_BYTES = LOG_BYTES  # of a part of a batch on a full disk; a deletion counts as an eighth
 NOTED_BYTES_MAX = 16 << 20  # of the list of acknowledged writes, before a new copy is made
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ class Store:
 
     def _say_full(self) -> None:
         self._why_not_writable = "the disk is full"
-        log.error("the disk is full: what is stored is served, and what is deleted makes room path=%s", self._directory)
+        log.error("the disk is full: what is stored is served, and what is deleted makes room", path=self._directory)
 
     def end_watches(self) -> None:
         """End all watches, now and from now on."""
@@ -395,7 +395,7 @@ class Store:
         self.revision = batch.writes[-1][1].revision
         self._commits += 1
         if self._why_not_writable is not None and not self._database.is_full:
-            log.warning("writes are stored again revision=%d", self.revision)
+            log.warning("writes are stored again", revision=self.revision)
             self._why_not_writable = None
         if self._keeps_copy and self._database.noted_bytes > self._noted_bytes_max:
             self._noted_bytes_max = sys.maxsize  # until the copy is made
@@ -406,7 +406,7 @@ class Store:
 
     def _rewind(self, batch: _Batch, error: BaseException) -> None:
         if str(error) != self._why_not_writable:  # said once, not for every write
-            log.error("writes refused err=%r writes=%d", str(error), len(batch.writes) + len(self._batch.writes))
+            log.error("writes refused", err=str(error), writes=len(batch.writes) + len(self._batch.writes))
         later, self._batch = self._batch, _Batch()
         self._head.clear()
         self._failed += 1

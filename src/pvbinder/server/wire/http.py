@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import resource
 import socket
 import ssl
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from aiohttp import HttpVersion11, web
 
+from pvbinder import logs
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.api.dispatch import error_response
 from pvbinder.server.errors import ApiError, bad_request
@@ -62,6 +62,7 @@ HEAD_BYTES_MAX = 128 << 10
 LINGER_SECONDS = 2.0  # for what is left of a body that was refused
 FILES_MAX = 65536
 TLS_BUFFER_BYTES = 16 << 10  # as much as a record of TLS holds: more is never read at once
+_GONE = ("socket.send() raised exception.", "SSL connection is closed")  # said by both loops for each write
 _BODILESS = ("GET", "HEAD")  # whatever they bring along isn't looked at
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (how to reach who listens everywhere)
 
@@ -95,9 +96,7 @@ class Listener:
         self.port = port  # the real one once it listens
 
     async def __aenter__(self) -> Listener:
-        quiet = logging.getLogger(f"{__name__}.wire")  # aiohttp's own: a traceback for each malformed request
-        quiet.setLevel(logging.CRITICAL + 1)
-        logging.getLogger("asyncio").addFilter(_says_something)
+        logs.leave_out("asyncio", *_GONE)
         _allow_many_connections()
         # asyncio fills a buffer of this size for each TLS connection at its start; at its default of 256 KiB, 10 000
         # idle connections would hold 2.6 GB
@@ -105,7 +104,7 @@ class Listener:
         self._web = web.Server(
             self._serve,
             handler_cancellation=True,
-            logger=quiet,
+            logger=logs.silent(f"{__name__}.wire"),  # aiohttp's: a traceback for each malformed request
             access_log=None,
             keepalive_timeout=self._timeouts.idle_seconds,
             lingering_time=LINGER_SECONDS,
@@ -393,11 +392,6 @@ async def _nothing() -> AsyncIterator[bytes]:
     empty: tuple[bytes, ...] = ()
     for chunk in empty:
         yield chunk
-
-
-def _says_something(record: logging.LogRecord) -> bool:
-    """Leave out the lines, one for each write, that a peer was gone already: both loops have them."""
-    return record.msg not in ("socket.send() raised exception.", "SSL connection is closed")
 
 
 def _allow_many_connections() -> None:

@@ -15,7 +15,6 @@ HTTP2-4  A body is taken only after its head was admitted, and all that is held 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, suppress
@@ -53,8 +52,6 @@ from pvbinder.server.wire.messages import (
     header_fields,
 )
 from pvbinder.server.wire.turns import HeldTransport
-
-_LOG = logging.getLogger(__name__)
 
 STREAMS_MAX = 250  # at once on one connection, as in the reference
 WINDOW_BYTES = 1 << 20  # how much a client may send on a stream, and on a connection, before it is told to go on

@@ -7,13 +7,13 @@ Its head is admitted before its body is taken, what it holds is counted for its 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
 
+from pvbinder import logs
 from pvbinder.server.api.dispatch import error_response
 from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.requests import ApiRequest, ApiResponse
@@ -26,7 +26,7 @@ from pvbinder.server.wire.messages import (
     too_slow,
 )
 
-_LOG = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 
 class Carries(Protocol):
@@ -160,9 +160,9 @@ class Stream:
                 raise
         except H2Error:  # its peer has ended the stream meanwhile
             code = ErrorCodes.STREAM_CLOSED
-        except Exception:  # noqa: BLE001  (one stream's trouble is nobody else's)
+        except Exception:
             code = ErrorCodes.INTERNAL_ERROR
-            _LOG.exception("a request could not be answered")
+            log.exception("a request could not be answered")
         finally:
             self._connection.reset(self, code)
 

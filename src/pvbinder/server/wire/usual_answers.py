@@ -41,14 +41,20 @@ class UsualAnswer(web.StreamResponse):
         super().__init__(status=response.status)
         self._document = response.body
         self._writer: AbstractStreamWriter | None = None
+        self._keeps_alive = False
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection stays open after this answer."""
+        return self._keeps_alive
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
         """Write it all."""
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        self._keep_alive = request.keep_alive
-        head = _head(self.status, int(time.time()), request.keep_alive)
+        self._keeps_alive = request.keep_alive
+        head = _head(self.status, int(time.time()), self._keeps_alive)
         transport.write(b"%b%d\r\n\r\n%b" % (head, len(self._document), self._document))
         self._writer = request.writer
         return self._writer
