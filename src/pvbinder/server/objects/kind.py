@@ -139,11 +139,21 @@ class Convertor:
 
 @dataclass(frozen=True, slots=True)
 class ServedKind:
-    """A kind of object that the server stores and serves.
+    """A kind of object that the server stores and serves. Every field but the first three has a default.
 
-    The order of a write is GW-3: decode, `complete`, mutating admission, (update: revision check), `prepare_*`,
-    `validate_*`, validating admission, store. Metadata (names, labels, finalizers, owner references, immutability) is
-    validated for every kind alike by `server.kinds.validation.metadata`, before these hooks.
+    A write calls the hooks in this order (GW-3). The comment above each hook says when it is called, what it may
+    change, and what it must not do; KIND-1 to KIND-4 hold for all of them. Rules of metadata are the same for every
+    kind (`server.kinds.validation.metadata`).
+
+    1. The body is decoded by `schema`; `to_storage` brings it into the stored form.
+    2. `default` fills in fields that aren't set. It sees objects that haven't been validated.
+    3. Mutating admission changes the new object (`server.api.admission`).
+    4. `prepare_create` or `prepare_update` takes away the parts that this write may not set, such as the status.
+    5. `validate_create` or `validate_update` returns the errors; any error refuses the write (422).
+    6. `warnings` returns advice for the client; the write goes on.
+    7. Validating admission looks at the result, and the object is stored.
+
+    A write to a subresource has the same order with `prepare_update` and `validate_update` of the `Subresource`.
     """
 
     resource: Resource
@@ -152,52 +162,95 @@ class ServedKind:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ALL_VERBS
+
+    # A PUT of a missing object creates it.
     put_creates: bool = False
+    # A PUT without a resourceVersion is refused (422).
     put_needs_revision: bool = False
+    # DELETE answers with the object; otherwise with a Status.
     delete_returns_object: bool = True
+    # The form of names, beside the rules of metadata for every kind.
     name_rule: NameRule = "subdomain"
+
+    # Called for each object that was sent or patched, before all else. It may set fields that aren't set, and must
+    # change nothing else. It is idempotent (KIND-4).
     default: Callable[[Json], None] = nothing
+
+    # Called before validation of a create, with the time of the write. It may change the object: reset what a creator
+    # can't set (status), and normalize. It must not refuse: that is `validate_create`.
     prepare_create: Callable[[Json, str], None] = nothing_at
+
+    # Called before validation of an update, with the new object, the stored one and the time. It may change the new
+    # object: put back what a write to the main resource can't change (status). It must not change the stored one.
     prepare_update: Callable[[Json, Json, str], None] = nothing_of_two
+
+    # Called after `prepare_create`. It returns all errors, in the order of the reference, and must change nothing: the
+    # object is stored as it was validated.
     validate_create: Callable[[Json], list[FieldError]] = no_errors
+
+    # Called after `prepare_update`, with the new object and the stored one. It repeats the rules of a create that still
+    # hold, and must change neither.
     validate_update: Callable[[Json, Json], list[FieldError]] = no_errors_of_two
+
+    # Called after validation, with the new object and the stored one (None for a create). It returns texts for the
+    # client (``Warning`` header) in the reference's words, and must change neither. It never refuses a write.
     warnings: Callable[[Json, Json | None], list[str]] = no_warnings
+
     subresources: tuple[Subresource, ...] = ()
+
+    # Called for each row of a Table, with the object as it is served, and the time. A cell may be missing fields that
+    # an older version didn't set. It must not change the object: the same one makes the other cells.
     columns: tuple[Column, ...] = ()
-    # Labels of field selectors, metadata.* among them. The two of METADATA_FIELDS are what a kind without its own has;
-    # a kind with its own refuses others in other words (`server.kinds.parts.fields`).
+
+    # Readers of the labels that field selectors may name, metadata.* among them. A kind without its own has the two of
+    # METADATA_FIELDS; one with its own refuses other labels in other words (`server.kinds.parts.fields`). They are
+    # called for each object of a list or watch with a field selector, and must not change it.
     selectable_fields: Mapping[str, FieldReader] = field(default_factory=lambda: METADATA_FIELDS)
-    # generation: None keeps what a creator sends (only some kinds count); fields whose change bumps it, as
-    # "spec" or "metadata.annotations". `generation_follows_rest`: whatever else changes but metadata bumps it, too.
+
+    # metadata.generation: at a create set to `generation_at_create` (None keeps the sent one: only some kinds count);
+    # at an update counted up when one of these fields changes, such as "spec" or "metadata.annotations";
+    # with `generation_follows_rest` also when any other part but metadata changes.
     generation_at_create: int | None = None
     generation_follows: tuple[str, ...] = ()
     generation_follows_rest: bool = False
-    grace_period: Callable[[Json, int | None], int] | None = None  # graceful deletion (DE-6): object, asked seconds
-    # DE-7: `terminate` changes an object that DELETE marks but can't remove yet; a kind that has it gets no
-    # deletionGracePeriodSeconds. `is_held` says that more than metadata.finalizers keeps it.
+
+    # Called by a DELETE (DE-6), with the stored object and the seconds that were asked for. It returns the seconds that
+    # the object is given; 0 removes it at once. A kind without it has no graceful deletion. It must not change the
+    # object.
+    grace_period: Callable[[Json, int | None], int] | None = None
+
+    # Called by a DELETE of an object that can't be removed yet (DE-7), after the server has set its deletionTimestamp.
+    # It may change the object, such as its phase. A kind that has it gets no deletionGracePeriodSeconds.
     terminate: Callable[[Json], None] | None = None
+
+    # Called after each write to an object that is being deleted: whether more than metadata.finalizers keeps it. It
+    # must not change the object.
     is_held: Callable[[Json], bool] = not_held
-    # A kind that is served from another's storage (events.k8s.io): its hooks see objects in the form in which they are
-    # stored (`to_storage` of what came in), messages about them name the stored resource, and answers show
-    # `from_storage` of what is there. Neither changes its argument.
+
+    # A kind that is served from the storage of another one (events.k8s.io). Its hooks see objects in the stored form:
+    # `to_storage` is called with the decoded body, before `default`; `from_storage` with each stored object that is
+    # answered. Both return a new object and must not change their argument. Messages name the stored resource.
     storage_version_of: Resource | None = None
     to_storage: Callable[[Json], Json] = same
     from_storage: Callable[[Json], Json] = same
-    # What is put into the store of an object that was found valid, and what is read of one that was stored in a form
-    # that isn't in use any more (None: nothing of the kind is).
+
+    # `stored_form` is called with each valid object before it is stored, and returns the form that is stored. `reread`
+    # is called with each stored object that is read, and returns it in the form of today; None where all objects have
+    # that form. Both must not change their argument.
     stored_form: Callable[[Json], Json] = same
     reread: Callable[[Json], Json] | None = None
-    # Why no new objects are taken, and what every request for the kind is warned of; "" where that isn't so.
-    refuses_new: str = ""
-    is_custom: bool = False  # brought by a definition; what the reference tells of such kinds differs in places
+
+    refuses_new: str = ""  # the reason why no new objects are taken
+    is_custom: bool = False  # brought by a definition; messages of the reference about such kinds differ in places
     list_kind: str = ""  # "" for the kind with List behind it
-    deprecation: str = ""
-    # Other versions of the same objects, by apiVersion, whose fields have other paths than here.
+    deprecation: str = ""  # the warning with each answer
+
+    # Other versions of the same objects, by apiVersion, whose fields have other paths than here (`Convertor`).
     convertors: Mapping[str, Convertor] = field(default_factory=dict)
 
     @property
     def list_name(self) -> str:
-        """What a list of the kind calls itself."""
+        """The kind of a list of these objects."""
         return self.list_kind or f"{self.resource.kind}List"
 
     def subresource(self, name: str) -> Subresource | None:

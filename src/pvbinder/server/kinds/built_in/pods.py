@@ -89,7 +89,7 @@ def default_pod(pod: Json) -> None:
 
 
 def prepare_new_pod(pod: Json, _now: str) -> None:
-    """Start pending, with the class of service that its resources give it."""
+    """Start pending, with the QoS class that its resources give it."""
     status: Json = {"phase": "Pending", "qosClass": qos_class(pod["spec"])}
     if pod["spec"].get("schedulingGates"):
         status["conditions"] = [
@@ -159,7 +159,7 @@ def validate_ephemeral_containers(new: Json, old: Json) -> list[FieldError]:
 
 
 def validate_resize(new: Json, old: Json) -> list[FieldError]:
-    """Check new resources; the class of service stays as it is."""
+    """Check new resources; the QoS class stays as it is."""
     errors = validate_pod(new)
     if qos_class(new["spec"]) != qos_class(old["spec"]):
         errors.append(invalid("spec", qos_class(new["spec"]), "Pod QOS Class may not change as a result of resizing"))
