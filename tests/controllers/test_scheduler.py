@@ -282,7 +282,7 @@ async def test_the_rows_of_its_statistics() -> None:
         await c.settle()
 
         statistics = scheduler(c).statistics()
-        assert (statistics.waiting, statistics.promised, statistics.placed) == (1, 0, 1)
+        assert (statistics.waiting, statistics.assumed, statistics.placed) == (1, 0, 1)
         assert [queue.name for queue in scheduler(c).queues()] == ["scheduler"]
 
 

@@ -66,7 +66,7 @@ class SmallCluster(Cluster):
     capacities: list[CsiStorageCapacity] = field(default_factory=list)
     pods: list[Pod] = field(default_factory=list)
     plans: dict[ClaimKey, Plan] = field(default_factory=dict)
-    promises: dict[VolumeName, ClaimKey] = field(default_factory=dict)
+    reserved: dict[VolumeName, ClaimKey] = field(default_factory=dict)
     crowd: dict[NodeName, int] = field(default_factory=dict)
     failures: dict[NodeName, int] = field(default_factory=dict)
 
@@ -92,8 +92,8 @@ class SmallCluster(Cluster):
     def plan_for(self, key: ClaimKey) -> Plan | None:
         return self.plans.get(key)
 
-    def promised(self, name: VolumeName) -> ClaimKey | None:
-        return self.promises.get(name)
+    def reserved_for(self, name: VolumeName) -> ClaimKey | None:
+        return self.reserved.get(name)
 
     def is_placed(self, pod: Pod) -> bool:
         return pod.is_scheduled
@@ -379,7 +379,7 @@ def test_a_volume_promised_to_another_claim_is_not_chosen() -> None:
     cluster = SmallCluster(
         [claim("data", storage_class="local")],
         [volume("disk", storage_class="local")],
-        promises={VolumeName("disk"): ClaimKey("shop/other")},
+        reserved={VolumeName("disk"): ClaimKey("shop/other")},
     )
 
     assert "1 node(s) didn't find available persistent volumes to bind." in why_not(
@@ -422,7 +422,7 @@ def test_what_was_chosen_for_another_pod_holds_for_a_shared_claim() -> None:
         [waiting],
         [volume("disk", storage_class="local"), volume("small", storage_class="local", capacity="1Gi")],
         plans={waiting.key: Plan(NodeName("b"), VolumeName("disk"))},
-        promises={VolumeName("disk"): waiting.key},
+        reserved={VolumeName("disk"): waiting.key},
     )
 
     assert placed(decide_pod(pod(claims=["data"]), [node("a"), node("b")], cluster)) == NodeFit(

@@ -38,7 +38,7 @@ class SnapshotCluster(Cluster):
         """Return None: what a scheduler has in mind isn't in any object."""
         return None
 
-    def promised(self, name: VolumeName) -> ClaimKey | None:
+    def reserved_for(self, name: VolumeName) -> ClaimKey | None:
         """Return None, likewise."""
         return None
 

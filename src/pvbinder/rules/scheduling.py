@@ -83,7 +83,7 @@ class NoStorage(Struct, frozen=True):
     reason: NodeReason
 
 
-Storage: TypeAlias = Pairing | ProvisionThere | NoStorage
+StorageThere: TypeAlias = Pairing | ProvisionThere | NoStorage
 
 
 class NodeFit(Struct, frozen=True):
@@ -130,7 +130,7 @@ class Plan(Struct, frozen=True):
 
 
 class Cluster(Lookups, ABC):
-    """The facts for placing a pod: the caches, read only, and the promises to other pods."""
+    """The facts for placing a pod: the caches, read only, and the reservations of other pods."""
 
     def users_of(self, key: ClaimKey) -> Iterable[Pod]:
         """Return the pods that refer to the claim with `key`, the one to be placed among them."""
@@ -153,20 +153,20 @@ class Cluster(Lookups, ABC):
         """Return what has been chosen for the claim with `key`, for whichever pod."""
 
     @abstractmethod
-    def promised(self, name: VolumeName) -> ClaimKey | None:
+    def reserved_for(self, name: VolumeName) -> ClaimKey | None:
         """Return the claim that the volume called `name` has been chosen for."""
 
     @abstractmethod
     def is_placed(self, pod: Pod) -> bool:
-        """Tell whether `pod` has a node, or has been promised one."""
+        """Tell whether `pod` has a node, or is assumed to have one."""
 
     @abstractmethod
     def pods_on(self, node: NodeName) -> int:
-        """Return how many pods `node` has or has been promised."""
+        """Return how many pods `node` has, assumed ones counted."""
 
     @abstractmethod
     def failures_on(self, pod: PodKey, node: NodeName) -> int:
-        """Return how often `pod` was promised `node` in vain."""
+        """Return how often `pod` was assumed on `node` in vain."""
 
 
 def is_ours(pod: Pod, scheduler: str = DEFAULT_SCHEDULER) -> bool:
@@ -190,16 +190,16 @@ def decide_pod(pod: Pod, nodes: Sequence[Node], cluster: Cluster, scheduler: str
     if isinstance(claims, _NotReady):
         return Unschedulable(_message(len(nodes), f"{claims.why}.", _no_help(len(nodes))))
     demands = demands_of(pod)
-    answers = [_look_at(node, pod, demands, claims, cluster) for node in nodes]
+    answers = [_filter(node, pod, demands, claims, cluster) for node in nodes]
     fits = [answer for answer in answers if isinstance(answer, NodeFit)]
     if fits:
-        return Place(min(fits, key=lambda fit: _rank(fit, pod, cluster)))
+        return Place(min(fits, key=lambda fit: _score(fit, pod, cluster)))
     misfits = tuple(answer for answer in answers if isinstance(answer, NodeMisfit))
     waits_for = frozenset(claim.storage_class for claim in claims.delayed)
     return Unschedulable(_no_fit_message(misfits), misfits, waits_for)
 
 
-def _rank(fit: NodeFit, pod: Pod, cluster: Cluster) -> tuple[int, int, int, str]:
+def _score(fit: NodeFit, pod: Pod, cluster: Cluster) -> tuple[int, int, int, str]:
     return (cluster.failures_on(pod.key, fit.node), len(fit.provisions), cluster.pods_on(fit.node), fit.node)
 
 
@@ -261,7 +261,7 @@ def _sort_claims(pod: Pod, cluster: Cluster) -> _Claims | _NotReady:
 # ------------------------------------------------------------------------------------------------ one node
 
 
-def _look_at(node: Node, pod: Pod, demands: PodDemands, claims: _Claims, cluster: Cluster) -> NodeFit | NodeMisfit:
+def _filter(node: Node, pod: Pod, demands: PodDemands, claims: _Claims, cluster: Cluster) -> NodeFit | NodeMisfit:
     """Whether the pod can run on `node`: like the reference's plugins, the first that refuses gives its reasons."""
     state = state_of(node)
     if state.is_unschedulable and not any(one.tolerates(_CORDON) for one in demands.tolerations):
@@ -273,7 +273,7 @@ def _look_at(node: Node, pod: Pod, demands: PodDemands, claims: _Claims, cluster
         return NodeMisfit(node.key, ("AffinityDoesntMatch",))
     if _is_used_elsewhere(pod, claims, cluster):
         return NodeMisfit(node.key, ("ClaimUsedByAnotherPod",))
-    return _look_at_volumes(node, claims, cluster)
+    return _filter_volumes(node, claims, cluster)
 
 
 def _matches_affinity(node: Node, demands: PodDemands) -> bool:
@@ -292,7 +292,7 @@ def _is_used_elsewhere(pod: Pod, claims: _Claims, cluster: Cluster) -> bool:
     )
 
 
-def _look_at_volumes(node: Node, claims: _Claims, cluster: Cluster) -> NodeFit | NodeMisfit:
+def _filter_volumes(node: Node, claims: _Claims, cluster: Cluster) -> NodeFit | NodeMisfit:
     reasons: list[NodeReason] = []
     for claim in claims.bound:
         volume = cluster.volume(claim.volume_name)
@@ -323,7 +323,7 @@ def _look_at_volumes(node: Node, claims: _Claims, cluster: Cluster) -> NodeFit |
     return NodeFit(node.key, tuple(pairings), tuple(provisions))
 
 
-def storage_on(node: Node, claim: Claim, cluster: Cluster, taken: frozenset[str] = frozenset()) -> Storage:
+def storage_on(node: Node, claim: Claim, cluster: Cluster, taken: frozenset[str] = frozenset()) -> StorageThere:
     """Return the volume for `claim` on `node` (FM-16), or that one is to be provisioned there (DB-4), or why not.
 
     Volumes in `taken` are left out: other claims of the pod get them.
@@ -350,7 +350,9 @@ def storage_on(node: Node, claim: Claim, cluster: Cluster, taken: frozenset[str]
 
 
 def _free_volume(node: Node, claim: Claim, taken: frozenset[str], cluster: Cluster) -> Volume | None:
-    candidates = [volume for volume in cluster.candidates(claim) if cluster.promised(volume.key) in (None, claim.key)]
+    candidates = [
+        volume for volume in cluster.candidates(claim) if cluster.reserved_for(volume.key) in (None, claim.key)
+    ]
     try:
         return choose_for_node(candidates, claim, node, excluded=taken, is_delayed=True)
     except SelectorError:

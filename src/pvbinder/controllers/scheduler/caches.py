@@ -1,7 +1,7 @@
 """The scheduler's knowledge of the cluster: the shared informers' caches, and the assumed pods that it hasn't seen yet.
 
-A promise is made in the same turn of the loop as the decision, before the first write, so that two pods never get the
-same volume. It ends when the pod has its node, or when what was chosen can't become true any more.
+A pod is assumed in the same turn of the loop as the decision, before the first write, so that two pods never get the
+same volume. It stays assumed until it has its node, or until the choice can't be carried out any more.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CAPACITIES: Final[Kind[CsiStorageCapacity]] = Kind(resources.CSI_STORAGE_CAPACIT
 
 
 @dataclass(slots=True)
-class Promise:
+class AssumedPod:
     """A node chosen for a pod, and how far we are with it."""
 
     pod_uid: str
@@ -62,14 +62,14 @@ class SchedulerCaches(Cluster):
                 pods_of=pods_by_claim.__getitem__,
             )
         )
-        self._crowd: Counter[NodeName] = Counter()  # pods that nodes have or have been promised
+        self._crowd: Counter[NodeName] = Counter()  # pods that nodes have, assumed ones counted
         self.pods.add_handler(self._count)
         self._free_by_class = self.volumes.add_index("free by class", _class_of_free)
         self._reserved = self.volumes.add_index("reserved for claim", _claim_of)
         self._capacities_by_class = self.capacities.add_index("class", lambda capacity: (capacity.storage_class,))
-        self._promises: dict[PodKey, Promise] = {}
+        self._assumed: dict[PodKey, AssumedPod] = {}
         self._plans: dict[ClaimKey, dict[PodKey, Plan]] = {}
-        self._volumes_promised: dict[VolumeName, ClaimKey] = {}
+        self._volumes_reserved: dict[VolumeName, ClaimKey] = {}
         self._failures: dict[PodKey, Counter[NodeName]] = {}
 
     # -- what the rules ask
@@ -91,67 +91,67 @@ class SchedulerCaches(Cluster):
         """Return what has been chosen for the claim with `key`, for whichever pod."""
         return next(iter(self._plans.get(key, {}).values()), None)
 
-    def promised(self, name: VolumeName) -> ClaimKey | None:
+    def reserved_for(self, name: VolumeName) -> ClaimKey | None:
         """Return the claim that the volume called `name` has been chosen for."""
-        return self._volumes_promised.get(name)
+        return self._volumes_reserved.get(name)
 
     def is_placed(self, pod: Pod) -> bool:
-        """Tell whether `pod` has a node, or has been promised one."""
-        return pod.is_scheduled or pod.key in self._promises
+        """Tell whether `pod` has a node, or is assumed to have one."""
+        return pod.is_scheduled or pod.key in self._assumed
 
     def pods_on(self, node: NodeName) -> int:
-        """Return how many pods `node` has or has been promised."""
+        """Return how many pods `node` has, assumed ones counted."""
         return self._crowd[node]
 
     def failures_on(self, pod: PodKey, node: NodeName) -> int:
-        """Return how often `pod` was promised `node` in vain."""
+        """Return how often `pod` was assumed on `node` in vain."""
         return self._failures.get(pod, Counter())[node]
 
-    # -- promises
+    # -- assumed pods
 
-    def promise_to(self, pod: PodKey) -> Promise | None:
-        """Return what `pod` has been promised."""
-        return self._promises.get(pod)
+    def assumed_pod(self, pod: PodKey) -> AssumedPod | None:
+        """Return the choice for `pod`, or None if it isn't assumed."""
+        return self._assumed.get(pod)
 
-    def promise(self, pod: Pod, fit: NodeFit, deadline: float) -> Promise:
-        """Keep what `fit` needs for `pod`."""
-        self.end_promise(pod.key)
-        promise = self._promises[pod.key] = Promise(pod.uid, fit, deadline)
+    def assume(self, pod: Pod, fit: NodeFit, deadline: float) -> AssumedPod:
+        """Assume that `pod` runs as `fit` says, and reserve the volumes for it."""
+        self.forget_assumed(pod.key)
+        assumed = self._assumed[pod.key] = AssumedPod(pod.uid, fit, deadline)
         self._crowd[fit.node] += 1
         for pairing in fit.pairings:
             self._plans.setdefault(pairing.claim, {})[pod.key] = Plan(fit.node, pairing.volume)
-            self._volumes_promised[pairing.volume] = pairing.claim
+            self._volumes_reserved[pairing.volume] = pairing.claim
         for key in fit.provisions:
             self._plans.setdefault(key, {})[pod.key] = Plan(fit.node)
-        return promise
+        return assumed
 
-    def end_promise(self, pod: PodKey, *, in_vain: bool = False) -> bool:
-        """Let go what was kept for `pod`; `in_vain`: avoid that node next time. False if there was no promise."""
-        promise = self._promises.pop(pod, None)
-        if promise is None:
+    def forget_assumed(self, pod: PodKey, *, in_vain: bool = False) -> bool:
+        """Let go what was kept for `pod`; `in_vain`: avoid that node next time. False if it wasn't assumed."""
+        assumed = self._assumed.pop(pod, None)
+        if assumed is None:
             return False
-        self._crowd[promise.fit.node] -= 1
+        self._crowd[assumed.fit.node] -= 1
         if in_vain:
-            self._failures.setdefault(pod, Counter())[promise.fit.node] += 1
-        for key in (*(pairing.claim for pairing in promise.fit.pairings), *promise.fit.provisions):
+            self._failures.setdefault(pod, Counter())[assumed.fit.node] += 1
+        for key in (*(pairing.claim for pairing in assumed.fit.pairings), *assumed.fit.provisions):
             plans = self._plans[key]
             del plans[pod]
             if not plans:
                 del self._plans[key]
-        for pairing in promise.fit.pairings:
+        for pairing in assumed.fit.pairings:
             if pairing.claim not in self._plans:
-                self._volumes_promised.pop(pairing.volume, None)
+                self._volumes_reserved.pop(pairing.volume, None)
         return True
 
     def forget(self, pod: PodKey) -> None:
         """Forget everything about `pod`: it has its node, or is gone."""
-        self.end_promise(pod)
+        self.forget_assumed(pod)
         self._failures.pop(pod, None)
 
     @property
-    def promises(self) -> int:
-        """The number of assumed pods: they have been promised a node and don't have it yet."""
-        return len(self._promises)
+    def assumed_count(self) -> int:
+        """The number of assumed pods: they have been given a node and don't have it yet."""
+        return len(self._assumed)
 
     def _count(self, change: Change[Pod]) -> None:
         match change:

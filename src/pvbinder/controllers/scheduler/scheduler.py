@@ -1,7 +1,7 @@
 """Pods get their nodes here: decide, reserve, have the claims bound, assign.
 
 SCHEDULER-1  Only pods that name this scheduler, have no node, no gate, and are not going are touched.
-SCHEDULER-2  A volume goes to one claim: it is promised in memory before the first write, and reserved on the server
+SCHEDULER-2  A volume goes to one claim: it is reserved in memory before the first write, and reserved on the server
              (claim reference, ``bound-by-controller``) before the pod gets its node.
 SCHEDULER-3  The pod gets its node only after all its claims are bound there; until then its claims carry the choice
              (reserved volume or ``selected-node``), so that a restart goes on with the same node.
@@ -24,7 +24,7 @@ from typing import Final, NoReturn, TypeVar, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
-from pvbinder.controllers.scheduler.caches import Promise, SchedulerCaches
+from pvbinder.controllers.scheduler.caches import AssumedPod, SchedulerCaches
 from pvbinder.kube.answers import check_is_object
 from pvbinder.kube.client import KubernetesObject
 from pvbinder.kube.errors import ApiFailure
@@ -71,7 +71,7 @@ class SchedulerStatistics:
     """The work that the scheduler has, and has done."""
 
     waiting: int  # pods for which there is no node
-    promised: int  # pods whose claims are on their way
+    assumed: int  # pods whose claims are on their way
     placed: int  # since the start
     queue: QueueStatistics
 
@@ -141,7 +141,9 @@ class Scheduler:
 
     def statistics(self) -> SchedulerStatistics:
         """The work that the scheduler has, and has done."""
-        return SchedulerStatistics(len(self._waiting), self._caches.promises, self._placed, self._queue.statistics())
+        return SchedulerStatistics(
+            len(self._waiting), self._caches.assumed_count, self._placed, self._queue.statistics()
+        )
 
     # -- what wakes a pod (SCHEDULER-6)
 
@@ -199,7 +201,7 @@ class Scheduler:
             self._queue.add(key)
 
     def _wake(self, key: PodKey) -> None:
-        if key in self._waiting or self._caches.promise_to(key) is not None:
+        if key in self._waiting or self._caches.assumed_pod(key) is not None:
             self._queue.add(key)
 
     def _forget(self, key: PodKey) -> None:
@@ -215,22 +217,22 @@ class Scheduler:
         if pod is None or not self._is_ours(pod):
             self._forget(key)
             return
-        promise = self._caches.promise_to(key)
-        if promise is not None and promise.pod_uid != pod.uid:
+        assumed = self._caches.assumed_pod(key)
+        if assumed is not None and assumed.pod_uid != pod.uid:
             self._caches.forget(key)
-            promise = None
-        if promise is None:
-            promise = await self._choose(pod)
-        if promise is not None and not promise.is_bound:
-            await self._fulfil(pod, promise)
+            assumed = None
+        if assumed is None:
+            assumed = await self._choose(pod)
+        if assumed is not None and not assumed.is_bound:
+            await self._bind(pod, assumed)
 
-    async def _choose(self, pod: Pod) -> Promise | None:
+    async def _choose(self, pod: Pod) -> AssumedPod | None:
         decision = decide_pod(pod, list(self._caches.nodes), self._caches, self._scheduler_name)
         match decision:
             case Place(fit=fit):
                 self._waiting.pop(pod.key, None)
                 deadline = asyncio.get_running_loop().time() + self._bind_timeout_seconds
-                return self._caches.promise(pod, fit, deadline)
+                return self._caches.assume(pod, fit, deadline)
             case Unschedulable(message=message, waits_for=waits_for):
                 self._waiting[pod.key] = _Waiting(message, waits_for)
                 await self._report(pod, "Unschedulable", message)
@@ -240,22 +242,22 @@ class Scheduler:
                 assert_never(decision)
         return None
 
-    async def _fulfil(self, pod: Pod, promise: Promise) -> None:
-        """Bring a promise one step further: write the choice, or see what became of it."""
-        if not promise.is_written:
+    async def _bind(self, pod: Pod, assumed: AssumedPod) -> None:
+        """Bring an assumed pod one step further: write the choice, or see what became of it."""
+        if not assumed.is_written:
             try:
-                await self._write_choice(promise)
+                await self._pre_bind(assumed)
             except ApiFailure as failure:
                 await self._give_up(pod, BINDING_VOLUMES + failure.message)
-            promise.is_written = True
-        if self._caches.promise_to(pod.key) is not promise:
+            assumed.is_written = True
+        if self._caches.assumed_pod(pod.key) is not assumed:
             return  # while we wrote, the pod went or got a node from somebody else
-        progress = decide_progress(promise.fit, self._caches.nodes.get(promise.fit.node), self._caches)
+        progress = decide_progress(assumed.fit, self._caches.nodes.get(assumed.fit.node), self._caches)
         match progress:
             case BindPod():
-                await self._assign(pod, promise)
+                await self._write_binding(pod, assumed)
             case WaitForClaims(claims=claims):
-                left_seconds = promise.deadline - asyncio.get_running_loop().time()
+                left_seconds = assumed.deadline - asyncio.get_running_loop().time()
                 if left_seconds <= 0:
                     await self._give_up(pod, f"{BINDING_VOLUMES}context deadline exceeded")
                 log.debug("pod waits for its claims", pod=pod.key, pvc=",".join(claims))
@@ -265,27 +267,27 @@ class Scheduler:
             case _:
                 assert_never(progress)
 
-    async def _write_choice(self, promise: Promise) -> None:
+    async def _pre_bind(self, assumed: AssumedPod) -> None:
         """Reserve the volumes and set the node of the claims to provision (SCHEDULER-2, SCHEDULER-3)."""
         caches = self._caches
-        for pairing in promise.fit.pairings:
+        for pairing in assumed.fit.pairings:
             claim, volume = caches.claim(pairing.claim), caches.volume(pairing.volume)
             if claim is None or volume is None:
                 return  # `decide_progress` says what follows from that
             document = with_claim(volume, claim)
             if document is not None:
                 caches.volumes.put(await self._client.replace(VOLUMES, document))
-                log.info("volume reserved", pvc=claim.key, pv=volume.name, node=promise.fit.node)
-        for key in promise.fit.provisions:
+                log.info("volume reserved", pvc=claim.key, pv=volume.name, node=assumed.fit.node)
+        for key in assumed.fit.provisions:
             claim = caches.claim(key)
             if claim is None:
                 return
             if claim.selected_node is None:
-                caches.claims.put(await self._client.replace(CLAIMS, with_selected_node(claim, promise.fit.node)))
-                log.info("node selected for claim", pvc=key, node=promise.fit.node)
+                caches.claims.put(await self._client.replace(CLAIMS, with_selected_node(claim, assumed.fit.node)))
+                log.info("node selected for claim", pvc=key, node=assumed.fit.node)
 
-    async def _assign(self, pod: Pod, promise: Promise) -> None:
-        node = promise.fit.node
+    async def _write_binding(self, pod: Pod, assumed: AssumedPod) -> None:
+        node = assumed.fit.node
         body: Json = {
             "apiVersion": "v1",
             "kind": "Binding",
@@ -298,13 +300,13 @@ class Scheduler:
             check_is_object(await self._client.request("create", POD_RESOURCE, request, "binding"), "a binding")
         except ApiFailure as failure:
             if failure.names_as_not_found(POD_RESOURCE, pod.name):
-                return  # the pod is gone, and with the news of that its promise
+                return  # the pod is gone, and with the news of that its reservations
             if failure.is_transient or failure.status in (200, 404):
                 raise  # the outcome isn't known: the next try finds out (`_has_node`)
             if failure.is_conflict and await self._has_node(pod):
                 return
             await self._give_up(pod, f"Binding rejected: {failure.message}")
-        promise.is_bound = True  # the watch tells when it shows; until then the promise holds the volumes
+        assumed.is_bound = True  # the watch tells when it shows; until then the assumed pod holds the volumes
         self._placed += 1
         self._recorder.event(
             Subject.of(POD_RESOURCE, pod), "Normal", "Scheduled", f"Successfully assigned {pod.key} to {node}"
@@ -323,8 +325,8 @@ class Scheduler:
         return live.is_scheduled or live.uid != pod.uid
 
     async def _give_up(self, pod: Pod, message: str) -> NoReturn:
-        """End the promise, tell why and come back later (SCHEDULER-4)."""
-        self._caches.end_promise(pod.key, in_vain=True)
+        """Forget the assumed pod, tell why and come back later (SCHEDULER-4)."""
+        self._caches.forget_assumed(pod.key, in_vain=True)
         self._waiting[pod.key] = _Waiting("", frozenset())
         await self._report(pod, "SchedulerError", message)
         raise PlacementFailed(message)
