@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -273,6 +274,29 @@ def test_every_link_to_a_rule_leads_to_it() -> None:
         if target not in anchors
     ]
     assert not broken
+
+
+def public_types(path: Path) -> set[str]:
+    """Return the names of the public classes and type aliases of the file."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {each.id for each in targets if isinstance(each, ast.Name) and re.match("[A-Z].*[a-z]", each.id)}
+    return {name for name in found if not name.startswith("_") and name != "T_co"}
+
+
+def test_the_glossary_knows_each_public_type_that_two_rooms_have() -> None:
+    counted = Counter(name for path in SOURCES for name in public_types(path))
+    shared = {name for name, count in counted.items() if count > 1}
+    table = (TOP / "docs" / "glossary.md").read_text().partition("## Names that two rooms share")[2]
+    known = {
+        name for cell in re.findall(r"^\| (`[^|]+`) \|", table, re.MULTILINE) for name in cell.strip("`").split("`, `")
+    }
+    assert not shared - known, "one name, one thing: find another name, or say in docs/glossary.md why both have it"
+    assert not known - shared, "only one room has it now: take it out of the last table of docs/glossary.md"
 
 
 def docstrings(path: Path) -> Iterator[tuple[str, str]]:
