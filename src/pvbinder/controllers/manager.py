@@ -73,8 +73,10 @@ class Manager:
             if declaration.needs_credentials and credentials is None:
                 log.info("controller left out: only beside its own API server", controller=declaration.name)
                 continue
-            client = Client(transport_as(declaration.user)) if transport_as is not None else Client(transport)
-            self._clients[declaration.user] = client
+            client = self._clients.get(declaration.user)
+            if client is None:
+                client = Client(transport_as(declaration.user)) if transport_as is not None else Client(transport)
+                self._clients[declaration.user] = client
             context = ControllerContext(
                 client, self.informers, self.options, served, also_kept=also_kept, credentials=credentials
             )

@@ -127,6 +127,24 @@ def _deployments(context: ControllerContext) -> Controller:
     return Deployments(context)
 
 
+def _pod_garbage(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.nodes.pod_garbage import PodGarbageCollector
+
+    return PodGarbageCollector(context)
+
+
+def _taint_eviction(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.nodes.taint_eviction import TaintEviction
+
+    return TaintEviction(context)
+
+
+def _node_lifecycle(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.nodes.lifecycle import NodeLifecycle
+
+    return NodeLifecycle(context)
+
+
 def _scheduler(context: ControllerContext) -> Controller:
     from pvbinder.controllers.scheduler import Scheduler
 
@@ -211,6 +229,17 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
     ),
     ControllerDeclaration(
         "replicaset-controller", "replicaset-controller", _replica_sets, alias="replicaset", on_by_default=False
+    ),
+    ControllerDeclaration(
+        "pod-garbage-collector-controller",
+        "pod-garbage-collector",
+        _pod_garbage,
+        alias="podgc",
+        on_by_default=False,
+    ),
+    ControllerDeclaration("taint-eviction-controller", "node-controller", _taint_eviction, on_by_default=False),
+    ControllerDeclaration(
+        "node-lifecycle-controller", "node-controller", _node_lifecycle, alias="nodelifecycle", on_by_default=False
     ),
     ControllerDeclaration("scheduler", user="system:kube-scheduler", make=_scheduler, on_by_default=False),
     ControllerDeclaration("kubelet", user="kubelet", make=_kubelet, on_by_default=False),

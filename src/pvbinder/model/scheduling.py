@@ -28,6 +28,7 @@ class Toleration(Struct, frozen=True, rename="camel"):
     operator: str | None = None
     value: str | None = None
     effect: str | None = None
+    toleration_seconds: int | None = None
 
     def tolerates(self, taint: Taint) -> bool:
         """Tell whether `taint` is put up with; no effect means every effect, no key with ``Exists`` every taint."""
