@@ -185,7 +185,6 @@ FLAGS: Final = (
     ),
     Flag("concurrent_gc_syncs", "integer", "Objects without owners that are deleted at the same time.", least=1),
     Flag("concurrent_namespace_syncs", "integer", "Namespaces that are emptied at the same time.", least=1),
-    Flag("terminated_pod_gc_threshold", "integer", "Pods that are over and are kept; beyond, the oldest go. 0: all."),
 )
 
 BY_NAME: Final[Mapping[str, Flag]] = MappingProxyType(

@@ -32,5 +32,4 @@ class ControllerOptions:
     concurrent_ephemeralvolume_syncs: int = 5
     concurrent_gc_syncs: int = 20
     concurrent_namespace_syncs: int = 10
-    terminated_pod_gc_threshold: int = 12500
     hostpath_root: str | None = None
