@@ -12,8 +12,11 @@ from tests.controllers.test_proofs import falsify
 from tests.controllers.workloads.small import change, on_the_loops_time, workloads
 from tests.virtual_time import on_virtual_time
 
+from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.kubelet import create_node
+from pvbinder.controllers.nodes.pod_garbage import PodGarbageCollector
 from pvbinder.controllers.options import ControllerOptions
+from pvbinder.controllers.registry import ControllerDeclaration
 from pvbinder.kube.kinds import CLAIMS, EVENTS, NODES, PODS
 from pvbinder.kube.transport import Answer
 from pvbinder.model.json import Json, encode
@@ -129,8 +132,12 @@ async def test_podgc_2_a_deleted_pod_without_a_node_goes() -> None:
 
 @on_virtual_time
 async def test_podgc_3_the_oldest_pods_that_are_over_go_beyond_the_threshold() -> None:
-    few = ControllerOptions(controllers="podgc", terminated_pod_gc_threshold=2)
-    async with workloads(few) as c:
+    def keeping_two(context: ControllerContext) -> PodGarbageCollector:
+        return PodGarbageCollector(context, over_kept_max=2)
+
+    known = (ControllerDeclaration("podgc", "pod-garbage-collector", keeping_two),)
+    async with cluster(PODGC, known) as c:
+        await create_node(c.client, "node-1")
         for name in ("a", "b", "c", "d"):
             await c.create(placed(name))
             over = {"status": {"phase": "Succeeded"}}

@@ -4,7 +4,8 @@ PODGC-1  A pod goes with its node only after the node is proven to be gone (PROO
          registers anew keeps its pods. First the pod is told Failed, with the condition ``DisruptionTarget``.
 PODGC-2  A pod that is being deleted and has no node goes at once: no kubelet will end it. The DELETE names its uid and
          revision, so that one which is placed meanwhile stays.
-PODGC-3  Of pods that are over, the oldest go beyond ``--terminated-pod-gc-threshold``. The DELETE names the uid.
+PODGC-3  Of pods that are over, 12 500 are kept, as by the reference's default; the oldest of the others go. The DELETE
+         names the uid.
 PODGC-4  Nothing is asked while nothing happens.
 
 Everything belongs to the loop's thread.
@@ -31,6 +32,7 @@ from pvbinder.rules.node_troubles import failed_by, is_out_of_service, over_thre
 UNKNOWN_NODE_SECONDS: Final = 40.0  # the reference's quarantine: a node may be about to register
 GONE_NODE_SECONDS: Final = 5.0  # for a node that we saw going
 NODE_IS_GONE: Final = "PodGC: node no longer exists"
+OVER_KEPT_MAX: Final = 12_500  # --terminated-pod-gc-threshold
 OVER: Final = "pods that are over"
 
 log = logs.get(__name__)
@@ -45,10 +47,16 @@ class PodGarbageCollector:
 
     name = "pod-garbage-collector-controller"
 
-    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        context: ControllerContext,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        over_kept_max: int = OVER_KEPT_MAX,
+    ) -> None:
         self._client = context.client
         self._now = now
-        self._threshold = context.options.terminated_pod_gc_threshold
+        self._threshold = over_kept_max
         self._pods = context.informers.of(PODS)
         self._nodes = context.informers.of(NODES)
         self._pods_by_node = self._pods.add_index("node", _node_of)
