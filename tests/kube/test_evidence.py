@@ -63,6 +63,8 @@ DOUBTFUL: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "a Status": ({"kind": "Status", "apiVersion": "v1", "metadata": {}}, "is a Status of v1"),
     "no items": ({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}}, "has no items"),
     "no revision": (listed(resourceVersion=""), "has no revision"),
+    "a revision that is no number": (listed(resourceVersion="x"), "has no revision"),
+    "a revision of more digits than a number has": (listed(resourceVersion="9" * 5000), "has no revision"),
     "an object of another kind": (listed({**item("a"), "kind": "Secret"}), "has a Secret in it"),
     "an object of another namespace": (listed(item("a", namespace="other")), "was not asked for"),
     "an object without a name": (listed({"metadata": {}}), "was not asked for"),

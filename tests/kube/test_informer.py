@@ -15,6 +15,7 @@ from tests.virtual_time import VirtualTimeLoop, on_virtual_time
 
 from pvbinder.kube.client import Client
 from pvbinder.kube.informer import Added, Change, Deleted, Informer, Updated
+from pvbinder.kube.informer import number as number_of
 from pvbinder.kube.informers import Informers
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES, metadata_of
 from pvbinder.model.objects import Volume, parse_volume
@@ -485,3 +486,8 @@ def test_whatever_happens_it_ends_where_the_server_is(actions: list[tuple[str, i
     on_server = {path.rsplit("/", 1)[1]: doc["metadata"]["resourceVersion"] for path, doc in server.objects.items()}
     assert {v.name: v.resource_version for v in informer} == on_server
     assert {v.name: v.resource_version for v in replay.values()} == on_server
+
+
+@pytest.mark.parametrize("text", ["", "x", "9" * 5000, "1_0"], ids=lambda text: text[:8])
+def test_a_revision_that_is_no_number_counts_as_the_oldest(text: str) -> None:
+    assert number_of(text) == -1

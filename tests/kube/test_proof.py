@@ -176,6 +176,7 @@ LISTS = {  # what the list is answered with; the read said NotFound as it should
     "another version": answer(200, LIST | {"apiVersion": "example.com/v1"}),
     "the object, no list": answer(200, OTHER),
     "without revision": answer(200, LIST | {"metadata": {}}),
+    "with a revision of too many digits": answer(200, LIST | {"metadata": {"resourceVersion": "9" * 5000}}),
     "with revision 0": answer(200, LIST | {"metadata": {"resourceVersion": "0"}}),
     "without items": answer(200, {key: value for key, value in LIST.items() if key != "items"}),
     "with the object": answer(200, LIST | {"items": [CLAIM]}),

@@ -35,6 +35,7 @@ from pvbinder.model.access_modes import short_modes
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.objects import Claim, IdentityMeta, Volume
 from pvbinder.model.printable import printable
+from pvbinder.model.resource_versions import revision_number
 from pvbinder.model.resources import EVENTS
 
 TICK_SECONDS = 0.1  # how often the screen follows what has changed meanwhile
@@ -312,7 +313,7 @@ def _latest(objects: dict[str, T], rows: int) -> tuple[list[T], list[T]]:
     everything = sorted(objects.values(), key=lambda view: view.key)
     if len(everything) <= rows:
         return everything, []
-    latest = sorted(everything, key=lambda view: int(view.resource_version or 0), reverse=True)
+    latest = sorted(everything, key=lambda view: revision_number(view.resource_version) or 0, reverse=True)
     return sorted(latest[:rows], key=lambda view: view.key), latest[rows:]
 
 

@@ -29,6 +29,7 @@ from pvbinder.kube.documents import names_list_of
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.transport import Request
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.resource_versions import revision_number
 from pvbinder.model.resources import Resource
 
 T = TypeVar("T", bound=KubernetesObject)
@@ -81,7 +82,7 @@ async def read_whole_list(
     `not_before` are revisions that were seen before the question was asked: of the kind's cache, of the object that the
     question is about. One that is no number is no hurdle.
     """
-    known = max((int(one) for one in not_before if one.isdecimal()), default=0)
+    known = max((revision_number(one) or 0 for one in not_before), default=0)
     path = kind.resource.path(namespace or None)
     query = {"limit": str(PAGE_OBJECTS_MAX)}
     found: list[T] = []
@@ -106,7 +107,7 @@ async def check_against(
 ) -> None:
     """Raise `DoubtfulList` unless what `cached` has and `listed` has not is really gone (EVIDENCE-3)."""
     there = {one.uid for one in listed.items}
-    revision = int(listed.resource_version) if listed.resource_version.isdecimal() else 0
+    revision = revision_number(listed.resource_version) or 0
     missing: list[KubernetesObject] = []
     for pause_seconds in CATCH_UP_SECONDS:
         if pause_seconds:
@@ -128,7 +129,7 @@ async def check_against(
 
 
 def _is_newer(view: KubernetesObject, revision: int) -> bool:
-    return view.resource_version.isdecimal() and int(view.resource_version) > revision
+    return (revision_number(view.resource_version) or 0) > revision
 
 
 def _decoded(kind: Kind[T], data: bytes, namespace: str) -> _Body:
@@ -145,11 +146,12 @@ def _decoded(kind: Kind[T], data: bytes, namespace: str) -> _Body:
 
 
 def _check_age(kind: Kind[T], revision: str, first: str, known: int) -> None:
-    if not revision or revision == "0":
+    number = revision_number(revision)
+    if not number:
         raise _doubt(kind, "has no revision")
     if revision != first:
         raise _doubt(kind, f"goes on at revision {revision}, but began at {first}")
-    if revision.isdecimal() and int(revision) < known:
+    if number < known:
         raise _doubt(kind, f"is of revision {revision}, older than {known}, which is known already")
 
 

@@ -53,6 +53,7 @@ from pvbinder.kube.informer_statistics import Counts
 from pvbinder.kube.informer_statistics import InformerStatistics as InformerStatistics
 from pvbinder.kube.served import is_served_nowhere
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.resource_versions import revision_number
 from pvbinder.model.resources import is_built_in
 
 T = TypeVar("T", bound=KubernetesObject)
@@ -478,7 +479,5 @@ def revision_of(view: KubernetesObject) -> int:
 
 def number(resource_version: str) -> int:
     """A resource version as a number; one that is none counts as the oldest, so that anything numbered replaces it."""
-    try:
-        return int(resource_version)
-    except ValueError:
-        return -1
+    known = revision_number(resource_version)
+    return -1 if known is None else known

@@ -24,6 +24,7 @@ from pvbinder.kube.client import UNREADABLE, Client, Kind, KubernetesObject
 from pvbinder.kube.documents import names_list_of
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.transport import Answer, Request
+from pvbinder.model.resource_versions import revision_number
 from pvbinder.model.resources import Resource
 
 T = TypeVar("T", bound=KubernetesObject)
@@ -159,9 +160,10 @@ def _problem_of(
 ) -> str | None:
     """Why `listed` doesn't show that the object is gone, if it doesn't."""
     revision = listed.metadata.resource_version
-    if not revision.isdecimal() or revision == "0":
+    number, known = revision_number(revision), revision_number(known_revision)
+    if not number:
         return "has no revision"
-    if known_revision.isdecimal() and int(revision) < int(known_revision):
+    if known is not None and number < known:
         return f"is of revision {revision}, older than {known_revision}, which is known already"
     if listed.items is msgspec.UNSET:
         return "has no items, not even an empty list of them"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -11,6 +12,7 @@ from pvbinder.model.workloads import Workload
 
 MAX_REPLICAS: Final = "deployment.kubernetes.io/max-replicas"
 DESIRED_REPLICAS: Final = "deployment.kubernetes.io/desired-replicas"
+_PERCENTAGE: Final = re.compile("[0-9]{1,9}%", re.ASCII)
 
 
 def sum_replicas(replica_sets: Iterable[Workload]) -> int:
@@ -22,7 +24,7 @@ def scaled_value(value: object, total: int, *, round_up: bool) -> int:
     """Return a number, or the percentage of `total` that ``"25%"`` names; 0 for any other value."""
     if isinstance(value, int):
         return value
-    if isinstance(value, str) and value.endswith("%") and value[:-1].isascii() and value[:-1].isdigit():
+    if isinstance(value, str) and _PERCENTAGE.fullmatch(value):
         part = int(value[:-1]) * total
         return -(-part // 100) if round_up else part // 100
     return 0

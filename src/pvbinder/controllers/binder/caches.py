@@ -19,6 +19,7 @@ from pvbinder.kube.informers import Informers
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.objects import Claim, Volume
+from pvbinder.model.resource_versions import revision_number
 from pvbinder.rules.plugins import Plugins
 from pvbinder.rules.settings import Settings
 from pvbinder.rules.volume_index import VolumeIndex
@@ -99,7 +100,7 @@ def _volume_of_unsettled(claim: Claim) -> tuple[str, ...]:
 
 
 def _revision(view: KubernetesObject) -> int:
-    try:
-        return int(view.resource_version)
-    except ValueError:
-        raise RevisionError(f'error parsing ResourceVersion "{view.resource_version}" of {view.key}') from None
+    known = revision_number(view.resource_version)
+    if known is None:
+        raise RevisionError(f'error parsing ResourceVersion "{view.resource_version}" of {view.key}')
+    return known

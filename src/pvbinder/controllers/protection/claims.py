@@ -31,6 +31,7 @@ from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.json import encode
 from pvbinder.model.names import PVC_PROTECTION_FINALIZER
 from pvbinder.model.objects import Claim, ClaimKey, Pod, parse_claim
+from pvbinder.model.resource_versions import revision_number
 from pvbinder.rules.protection import (
     AskPods,
     KeepFinalizer,
@@ -234,7 +235,7 @@ class _LivePods:
                     await check_against(listed, self._client, PODS, lambda: self._cached_in[self._namespace])
                     self._listed = listed
                 listed = self._listed
-                if not_before.isdecimal() and int(listed.resource_version) < int(not_before):
+                if (revision_number(listed.resource_version) or 0) < (revision_number(not_before) or 0):
                     raise DoubtfulList("it was made before the claim was as it is now")
             except ApiFailure as failure:
                 message = f"live list of pods failed: {failure.message}"

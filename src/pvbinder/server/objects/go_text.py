@@ -1,10 +1,19 @@
-"""Values as Go prints them, for the messages of the reference that quote whole objects; spans of time as Go counts."""
+"""Values as Go prints and reads them, for messages of the reference that quote them; spans of time as Go counts.
+
+GO_TEXT-1  Any text is read, in time that grows with its length: of thousands of digits Go says that they are out of
+           range, where Python wouldn't convert them.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
+
+_UNSIGNED: Final = re.compile("0*+(?P<digits>[0-9]*)(?<=[0-9])", re.ASCII)
+_SIGNED: Final = re.compile("[+-]?0*+(?P<digits>[0-9]*)(?<=[0-9])", re.ASCII)
+_DIGITS_MAX: Final = 20  # of 2**64 - 1
 
 
 def go_plain(value: Any) -> str:
@@ -34,6 +43,28 @@ def go_syntax(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     return go_float(value) if isinstance(value, float) else str(value)
+
+
+def parse_int64(text: str) -> int:
+    """Return what ``strconv.ParseInt`` makes of `text`; ValueError in its words (GO_TEXT-1)."""
+    return _parsed(text, "ParseInt", _SIGNED, -(2**63), 2**63 - 1)
+
+
+def parse_uint64(text: str) -> int:
+    """Return what ``strconv.ParseUint`` makes of `text`; ValueError in its words (GO_TEXT-1)."""
+    return _parsed(text, "ParseUint", _UNSIGNED, 0, 2**64 - 1)
+
+
+def _parsed(text: str, function: str, shape: re.Pattern[str], low: int, high: int) -> int:
+    found = shape.fullmatch(text)
+    if found is None:
+        raise ValueError(f'strconv.{function}: parsing "{text}": invalid syntax')
+    digits = found["digits"]
+    number = int(digits or "0") if len(digits) <= _DIGITS_MAX else 2**64
+    number = -number if text.startswith("-") else number
+    if not low <= number <= high:
+        raise ValueError(f'strconv.{function}: parsing "{text}": value out of range')
+    return number
 
 
 def go_type(value: Any) -> str:

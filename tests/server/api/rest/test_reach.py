@@ -78,6 +78,16 @@ LOGS: dict[str, tuple[str, int, str]] = {
         422,
         'PodLogOptions "p" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0',
     ),
+    "digits that are no number to Go": (
+        "p/log?sinceSeconds=1_0",
+        400,
+        'strconv.ParseInt: parsing "1_0": invalid syntax',
+    ),
+    "more bytes than a number holds": (
+        f"p/log?limitBytes={'9' * 5000}",
+        400,
+        f'strconv.ParseInt: parsing "{"9" * 5000}": value out of range',
+    ),
     "no bytes": (
         "p/log?limitBytes=0",
         422,

@@ -191,6 +191,13 @@ REFUSED = {
             "to the latest version and try again"
         ),
     ),
+    "a revision of more digits than Python converts (GW-4)": (
+        "PATCH",
+        f"{MAPS}/a",
+        {"metadata": {"resourceVersion": "9" * 5000}},
+        500,
+        f'strconv.ParseUint: parsing "{"9" * 5000}": value out of range',
+    ),
     "an update of a lease without a revision (GW-5)": (
         "PUT",
         "/apis/coordination.k8s.io/v1/namespaces/shop/leases/l",

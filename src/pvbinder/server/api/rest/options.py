@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
@@ -25,6 +24,7 @@ from pvbinder.server.errors import (
 )
 from pvbinder.server.identity.attributes import is_true
 from pvbinder.server.objects import protobuf
+from pvbinder.server.objects.go_text import parse_int64, parse_uint64
 
 Query = Mapping[str, list[str]]
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
@@ -33,8 +33,6 @@ OptionsKind = Literal["CreateOptions", "UpdateOptions", "PatchOptions"]
 MANAGER_CHARACTERS_MAX = 128
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 YAML = "application/yaml"
-_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_UNSIGNED = re.compile(r"[0-9]+", re.ASCII)
 _INT64_MAX = 2**63 - 1
 _POLICIES = ("Foreground", "Background", "Orphan", "nil")
 
@@ -245,12 +243,7 @@ def parse_revision(text: str) -> int:
     """Return the number in `text`, "" being 0; ValueError in the reference's words if it is none (GW-12)."""
     if not text:
         return 0
-    if not _UNSIGNED.fullmatch(text):
-        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
-    number = int(text)
-    if number >= 2**64:
-        raise ValueError(f'strconv.ParseUint: parsing "{text}": value out of range')
-    return number
+    return parse_uint64(text)
 
 
 def internal_error(message: str) -> ApiError:
@@ -274,9 +267,7 @@ def _integer(query: Query, name: str) -> int | None:
     text = _first(query, name)
     if not text:
         return None
-    if not _INTEGER.fullmatch(text):
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    number = int(text) if len(text) < 30 else _INT64_MAX + 1
-    if abs(number) > _INT64_MAX:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
-    return number
+    try:
+        return parse_int64(text)
+    except ValueError as error:
+        raise bad_request(str(error)) from None

@@ -12,6 +12,7 @@ from typing import Final
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.errors import ApiError, FieldError, bad_request, invalid, is_invalid
+from pvbinder.server.objects.go_text import parse_int64
 from pvbinder.server.objects.kind import Json, Subresource
 
 LOG_OPTIONS: Final = Resource("", "v1", "PodLogOptions", "pods", True)
@@ -56,9 +57,9 @@ def _check_options(query: Query) -> list[FieldError]:
         text = query.get(field, [""])[0]
         if text:
             try:
-                value = int(text)
-            except ValueError:
-                raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+                value = parse_int64(text)
+            except ValueError as error:
+                raise bad_request(str(error)) from None
             if value < least:
                 errors.append(invalid(field, value, f"must be greater than or equal to {least}"))
     return errors
