@@ -87,6 +87,62 @@ def test_a_pod_is_explained_by_its_claims(dump: str, capsys: pytest.CaptureFixtu
     assert lines[2].startswith("  shop/orders is Pending: no volume fits it")
 
 
+def test_ask_1_one_that_needs_somebody_is_enough_for_the_exit_code(
+    dump: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", "--all", "-n", "shop", "-f", dump]) == 1
+    assert capsys.readouterr().out.startswith("1 claim: 1 needs somebody\n")
+    assert run(["explain", "--all", "-n", "empty", "-f", dump]) == 0
+    assert capsys.readouterr().out == "there are no claims\n"
+    assert run(["explain", "-A", "-f", dump, "-o", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["counts"], found["causes"][0]["reason"]) == (
+        "Explanations",
+        {"Stuck": 1},
+        "ClassMissing",
+    )
+    assert run(["explain", "pvc/orders", "pod/web", "-n", "shop", "-f", dump]) == 1
+    assert capsys.readouterr().out.startswith("1 claim: ")
+
+
+def test_a_volume_is_explained(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "pv", "disk-4", "-f", dump]) == 1
+    assert capsys.readouterr().out.startswith(
+        "volume disk-4 is Released: claim shop/invoices, which had it, is gone; its data is kept (Retain)   (SV-5"
+    )
+    assert run(["explain", "pv/disk-2", "-f", dump]) == 0
+    assert "shop/orders   8Gi is less than 10Gi   FM-6a" in capsys.readouterr().out
+
+
+ASK_2 = {
+    "a name that is nearly the same": (["pvc", "order", "-n", "shop"], "did you mean orders?"),
+    "a volume": (["pv", "disk-9"], "did you mean disk-7?"),
+    "a kind left out": (["orders"], "write: pvbinder explain pvc orders"),
+    "another namespace": (["pod", "web"], "there is shop/web: choose with -n"),
+    "all and one": (["-A", "pvc", "orders"], "leave out one or the other"),
+    "all and a namespace": (["-A", "-n", "shop"], "--all -n shop"),
+    "a slash too many": (["pvc", "a", "b/c"], "write pvc NAME NAME"),
+}
+
+
+@pytest.mark.parametrize(("words", "hint"), ASK_2.values(), ids=ASK_2.keys())
+def test_ask_2_what_may_have_been_meant_is_said(
+    words: list[str], hint: str, dump: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", *words, "-f", dump]) == 2
+    assert hint in capsys.readouterr().err
+
+
+def test_on_a_terminal_phases_have_their_colours(
+    dump: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("click.echo", shown.append)
+    assert run(["explain", "pvc", "orders", "-n", "shop", "-f", dump]) == 1
+    assert shown[0].startswith("shop/orders is \x1b[33mPending\x1b[0m: ")
+    assert not any("\x1b" in line for line in shown if "RULE" not in line and "Pending" not in line)
+
+
 MISTAKES = {
     "no such claim": (["pvc", "nothing"], "there is no claim 'nothing' in namespace shop"),
     "no such pod": (["pod", "nothing"], "there is no pod 'nothing' in namespace shop"),

@@ -42,6 +42,9 @@ def test_a_claim_is_explained_from_a_server(tmp_path: Path) -> None:
         kubectl(plane, "create", "namespace", "shop")
         kubectl(plane, "create", "serviceaccount", "nobody")
         missing = explain(plane, "pvc", "archive", "-n", "shop")
+        nowhere = explain(plane, "pvc", "archive", "-n", "shup")
+        everything = explain(plane, "-A")
+        volume = explain(plane, "pv", "disk-5")
 
     assert bound[0] == 0
     assert bound[1].startswith("default/reports is Bound: it has volume disk-5 with 5Gi   (SC-B4)\n")
@@ -52,6 +55,11 @@ def test_a_claim_is_explained_from_a_server(tmp_path: Path) -> None:
     assert {volume["name"] for volume in found["volumes"]} == {"disk-1", "disk-5", "disk-20", "nfs-pv"}
     assert missing[0] == 2
     assert missing[2].startswith("error: there is no claim 'archive' in namespace shop")
+    assert "there is default/archive: choose with -n" in missing[2]
+    assert "there is no namespace 'shup'" in nowhere[2]
+    assert everything[0] == 1
+    assert everything[1].startswith("3 claims: 1 needs somebody, 2 are bound\n")
+    assert volume[1].startswith("volume disk-5 is Bound: claim default/reports has it   (SV-8)\n")
 
 
 def test_a_server_that_isnt_there_is_an_error_in_words(tmp_path: Path) -> None:

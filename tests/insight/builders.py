@@ -123,11 +123,12 @@ def pod(
 def event(reason: str, message: str, *, about: str = "PersistentVolumeClaim/orders", **rest: Any) -> Document:
     kind, _, name = about.partition("/")
     uid = {"uid": UID} if name == "orders" else {}
+    where = {} if kind == "PersistentVolume" else {"namespace": "shop"}
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": f"{name}.{reason.lower()}", "namespace": "shop"},
-        "involvedObject": {"kind": kind, "namespace": "shop", "name": name, **uid},
+        "involvedObject": {"kind": kind, "name": name, **where, **uid},
         "type": "Warning",
         "reason": reason,
         "message": message,

@@ -60,10 +60,10 @@ def test_advice_1_all_reasons_decide_what_is_advised() -> None:
     documents = (
         claim(accessModes=["ReadWriteMany"]),
         storage_class("kubernetes.io/no-provisioner"),
-        volume("disk", "1Gi", storageClassName="slow"),
+        volume("disk", "8Gi", storageClassName="slow"),
     )
     (anew,) = (each for each in remedies_of(documents) if isinstance(each, RecreateClaim))
-    assert (anew.storage_max, anew.storage_class, anew.access_modes) == ("1Gi", "slow", ("ReadWriteOnce",))
+    assert (anew.storage_max, anew.storage_class, anew.access_modes) == ("8Gi", "slow", ("ReadWriteOnce",))
 
 
 def test_advice_2_what_others_have_or_what_is_going_is_never_advised() -> None:

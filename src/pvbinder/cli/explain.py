@@ -1,38 +1,58 @@
-"""`pvbinder explain`: why a claim or a pod's storage is where it is, from a server or from files."""
+"""`pvbinder explain`: why a claim or a pod's storage is where it is, from a server or from files.
+
+ASK-1  The exit code is 1 if somebody must act for anything that was asked about, 2 if any of that isn't there.
+ASK-2  What isn't there is said with what may have been meant: another namespace, a name that is nearly the same.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from pvbinder.cli.completion import complete_target
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
-from pvbinder.cli.output import note, say, say_json
+from pvbinder.cli.output import note, say, say_json, say_report
+from pvbinder.cli.targets import Target, parse_targets
 
 if TYPE_CHECKING:
-    from pvbinder.insight.explanation import ClaimExplanation, PodExplanation
+    from pvbinder.insight.causes import Causes
+    from pvbinder.insight.explanation import Explanation
     from pvbinder.insight.snapshot import Snapshot
 
 EPILOG = """\b
 Examples:
   pvbinder explain pvc orders -n shop
   pvbinder explain pod/web-0 -o json
-  kubectl get pv,pvc,sc,pods,nodes -A -o yaml | pvbinder explain pvc orders -n shop -f -
+  pvbinder explain sts web, pvbinder explain pv disk-1
+  pvbinder explain -A                         # every claim that isn't bound, by cause
+  kubectl get pv,pvc,sc,pods,nodes,events -A -o yaml | pvbinder explain pvc orders -n shop -f -
   pvbinder explain --rule SC-U6
 """
 
 TEXT_COLUMNS_MAX = 110
 
-_CLAIM_WORDS = ("pvc", "pvcs", "persistentvolumeclaim", "persistentvolumeclaims", "claim")
-_POD_WORDS = ("pod", "pods", "po")
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was read to answer, where, and what there is to say about that."""
+
+    snapshot: Snapshot
+    namespace: str
+    notes: list[str]
+    hints: dict[Target, str]  # of what isn't there: where else it is
 
 
 @click.command(epilog=EPILOG)
-@click.argument("target", nargs=-1, metavar="pvc NAME | pod NAME")
+@click.argument("target", nargs=-1, metavar="pvc|pod|pv|sts NAME...", shell_complete=complete_target)
 @click.option("-n", "--namespace", help="The namespace; otherwise the one of the kubeconfig's context, or default.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Explain all claims of all namespaces, by cause.")
+@click.option("--all", "all_claims", is_flag=True, help="Explain all claims of the namespace, by cause.")
 @click.option(
     "-f",
     "--filename",
@@ -55,6 +75,8 @@ _POD_WORDS = ("pod", "pods", "po")
 def explain(
     target: tuple[str, ...],
     namespace: str | None,
+    all_namespaces: bool,
+    all_claims: bool,
     files: tuple[str, ...],
     kubeconfig: Path | None,
     context: str | None,
@@ -65,26 +87,50 @@ def explain(
     """Say why a claim is Pending (or a pod's storage isn't there): volume by volume, and what to do.
 
     The first line has the verdict. Exit code 0: bound, or on its way by itself (waiting for a first consumer is fine);
-    1: somebody must act.
+    1: somebody must act. Several claims are grouped by cause. A volume (pv) and a StatefulSet (sts) are explained, too.
     """
     if rules:
         if target or files:
             raise WrongUsageError("--rule prints rules and explains no object: give one or the other")
         (say_json if output == "json" else say)(_rules_shown(rules, output).removesuffix("\n"))
         return 0
-    kind, name = _parse_target(target)
+    everything = all_namespaces or all_claims
+    targets = () if everything else parse_targets(target)
+    if everything and target:
+        raise WrongUsageError("-A and --all explain all claims: don't name any", hint="leave out one or the other")
+    if all_namespaces and namespace:
+        raise WrongUsageError("-A means all namespaces: -n doesn't go with it", hint=f"--all -n {namespace}")
     if files and (kubeconfig or context):
         raise WrongUsageError("-f reads files instead of a server: --kubeconfig and --context don't go with it")
     if files:
-        snapshot, place, notes = _from_files(files), namespace or "default", list[str]()
+        asked = _from_files(files, namespace or "default")
     else:
-        snapshot, place, notes = asyncio.run(_from_server(kubeconfig, context, namespace))
-    for each in notes:
+        asked = asyncio.run(_from_server(kubeconfig, context, namespace, targets, all_namespaces=all_namespaces))
+    for each in asked.notes:
         note(each)
-    for problem in snapshot.unreadable:
+    for problem in asked.snapshot.unreadable:
         note(f"left out: {problem}")
-    explanation = _explain(kind, name, place, snapshot)
-    (say_json if output == "json" else say)(_shown(explanation, output, all_volumes=all_volumes).removesuffix("\n"))
+    return _answer(asked, targets, output, everywhere=all_namespaces, all_volumes=all_volumes)
+
+
+def _answer(asked: _Asked, targets: Sequence[Target], output: str, *, everywhere: bool, all_volumes: bool) -> int:
+    import msgspec
+
+    from pvbinder.insight.report import VOLUMES_SHOWN_MAX
+    from pvbinder.insight.report_others import causes_report, report_of
+
+    if len(targets) == 1:
+        explanation: Explanation | Causes = _explain(targets[0], asked)
+    else:
+        explanation = _explain_many(asked, targets, everywhere=everywhere)
+    if output == "json":
+        say_json(msgspec.json.format(msgspec.json.encode(explanation), indent=2).decode())
+    elif len(targets) == 1:
+        single = _explain(targets[0], asked)
+        say_report(report_of(single, None if all_volumes else VOLUMES_SHOWN_MAX).removesuffix("\n"))
+    else:
+        many = _explain_many(asked, targets, everywhere=everywhere)
+        say_report(causes_report(many).removesuffix("\n"))
     return EXIT_NO if explanation.needs_action else 0
 
 
@@ -103,32 +149,27 @@ def _rules_shown(wanted: tuple[str, ...], output: str) -> str:
     return "\n".join(shown(rule, width) for rule in found)
 
 
-def _parse_target(target: tuple[str, ...]) -> tuple[str, str]:
-    words = target[0].split("/", 1) if len(target) == 1 else list(target)
-    if len(words) == 2 and words[1]:
-        word = words[0].lower()
-        if word in _CLAIM_WORDS:
-            return "pvc", words[1]
-        if word in _POD_WORDS:
-            return "pod", words[1]
-        raise WrongUsageError(f"{words[0]!r} can't be explained", hint="explain a claim or a pod: pvc NAME, pod NAME")
-    raise WrongUsageError(f"{' '.join(target)!r} names no claim or pod", hint="write: pvbinder explain pvc NAME")
-
-
-def _from_files(files: tuple[str, ...]) -> Snapshot:
-    from pvbinder.insight.dump import read_dumps
+def _from_files(files: tuple[str, ...], namespace: str) -> _Asked:
+    from pvbinder.insight.dump import read_sources, written_at
+    from pvbinder.insight.manifests import as_served
     from pvbinder.insight.snapshot import Snapshot
     from pvbinder.volumes.loading import in_tree_plugins, load_catalogue
 
-    documents = list(read_dumps(files))
-    knows_drivers = any(document.get("kind") == "CSIDriver" for document in documents)
-    return Snapshot(documents, plugins=load_catalogue(in_tree_plugins()), knows_drivers=knows_drivers)
+    documents, notes = as_served(read_sources(files))
+    plugins = load_catalogue(in_tree_plugins())
+    snapshot = Snapshot(documents, plugins=plugins, written_at=written_at(files))
+    return _Asked(snapshot, namespace, notes, {})
 
 
 async def _from_server(
-    kubeconfig: Path | None, context: str | None, namespace: str | None
-) -> tuple[Snapshot, str, list[str]]:
-    from pvbinder.insight.reading import read_cluster
+    kubeconfig: Path | None,
+    context: str | None,
+    namespace: str | None,
+    targets: Sequence[Target],
+    *,
+    all_namespaces: bool,
+) -> _Asked:
+    from pvbinder.insight.reading import elsewhere, read_cluster
     from pvbinder.kube.client import Client
     from pvbinder.kube.config import load
     from pvbinder.kube.http import HttpTransport
@@ -136,42 +177,49 @@ async def _from_server(
 
     config = load(kubeconfig, context)
     place = namespace or config.namespace or "default"
+    wide = all_namespaces or any(target.kind == "pv" for target in targets)
+    hints: dict[Target, str] = {}
     async with HttpTransport(config) as transport:
         plugins = load_catalogue(in_tree_plugins())
-        snapshot, notes = await read_cluster(Client(transport), place, plugins=plugins)
-    return snapshot, place, notes
+        client = Client(transport)
+        snapshot, notes = await read_cluster(client, "" if wide else place, plugins=plugins)
+        for target in targets:
+            if target.is_missing(snapshot, place) and target.resource.namespaced:
+                found, exists = await elsewhere(client, target.resource, target.name, place)
+                there = "" if exists else f"there is no namespace {place!r}"
+                if found:
+                    hints[target] = f"{there}{'; ' if there else ''}there is {', '.join(found)}: choose with -n"
+                elif there:
+                    hints[target] = f"{there}: choose another with -n"
+    return _Asked(snapshot, place, notes, hints)
 
 
-def _explain(kind: str, name: str, namespace: str, snapshot: Snapshot) -> ClaimExplanation | PodExplanation:
+def _explain(target: Target, asked: _Asked) -> Explanation:
+    found = target.explanation(asked.snapshot, asked.namespace)
+    if found is not None:
+        return found
+    hint = asked.hints.get(target) or target.meant(asked.snapshot, asked.namespace)
+    where = f" in namespace {asked.namespace}" if target.resource.namespaced else ""
+    raise WrongUsageError(f"there is no {target.noun} {target.name!r}{where}", hint=hint)
+
+
+def _explain_many(asked: _Asked, targets: Sequence[Target], *, everywhere: bool) -> Causes:
+    from pvbinder.insight.causes import grouped
     from pvbinder.insight.claims import explain_claim
-    from pvbinder.insight.pods import explain_pod
-    from pvbinder.model.objects import claim_key
+    from pvbinder.insight.explanation import ClaimExplanation, PodExplanation
 
-    if kind == "pod":
-        pod = snapshot.pod(f"{namespace}/{name}")
-        if pod is None:
-            raise _not_there("pod", name, namespace, [each.key for each in snapshot.pods() if each.name == name])
-        return explain_pod(pod, snapshot)
-    claim = snapshot.claim(claim_key(namespace, name))
-    if claim is None:
-        raise _not_there("claim", name, namespace, [each.key for each in snapshot.claims() if each.name == name])
-    return explain_claim(claim, snapshot)
-
-
-def _not_there(what: str, name: str, namespace: str, elsewhere: list[str]) -> WrongUsageError:
-    hint = f"there is {', '.join(elsewhere)}: choose with -n" if elsewhere else "choose another namespace with -n"
-    return WrongUsageError(f"there is no {what} {name!r} in namespace {namespace}", hint=hint)
-
-
-def _shown(explanation: ClaimExplanation | PodExplanation, output: str, *, all_volumes: bool) -> str:
-    import msgspec
-
-    from pvbinder.insight.explanation import ClaimExplanation
-    from pvbinder.insight.report import VOLUMES_SHOWN_MAX, claim_report, pod_report
-
-    if output == "json":
-        return msgspec.json.format(msgspec.json.encode(explanation), indent=2).decode() + "\n"
-    most = None if all_volumes else VOLUMES_SHOWN_MAX
-    if isinstance(explanation, ClaimExplanation):
-        return claim_report(explanation, most_volumes=most)
-    return pod_report(explanation, most_volumes=most)
+    if not targets:
+        claims = [each for each in asked.snapshot.claims() if everywhere or each.namespace == asked.namespace]
+        return grouped(explain_claim(claim, asked.snapshot) for claim in claims)
+    explanations: dict[str, ClaimExplanation] = {}
+    for target in targets:
+        found = _explain(target, asked)
+        if isinstance(found, ClaimExplanation):
+            explanations[found.claim] = found
+        elif isinstance(found, PodExplanation):
+            explanations |= {claim.claim: claim for claim in found.claims}
+        else:
+            raise WrongUsageError(
+                f"{target.noun} {target.name} can't be grouped with others", hint="ask about it alone"
+            )
+    return grouped(explanations.values())

@@ -7,14 +7,48 @@ OUTPUT-2  No other module of `cli` writes to stdout or stderr, but for the live 
 
 from __future__ import annotations
 
+import re
+from typing import Any, Final
+
 import click
 
 from pvbinder.model.printable import printable, printable_json, printable_lines
+
+_HEADLINE: Final = re.compile(
+    r"( *(?:(?:pod |volume )?[^ ]+ is|[0-9]+ claims?) )([A-Z][a-z]+)((?: on node [^ ]+)?:.*)", re.DOTALL
+)
+_PHASES: Final[dict[str, dict[str, Any]]] = {  # as `live.STYLES` has them
+    "Bound": {"fg": "green"},
+    "Running": {"fg": "green"},
+    "Available": {"fg": "cyan"},
+    "Pending": {"fg": "yellow"},
+    "Terminating": {"fg": "yellow"},
+    "Released": {"fg": "magenta"},
+    "Lost": {"fg": "red", "bold": True},
+    "Failed": {"fg": "red", "bold": True},
+    "Missing": {"fg": "red", "bold": True},
+}
 
 
 def say(text: str, *, is_progress: bool = False) -> None:
     """Write `text` and a line feed to stdout, or to stderr if it is progress; its line feeds are meant."""
     click.echo(printable_lines(text), err=is_progress)
+
+
+def say_report(text: str) -> None:
+    """Write the lines of an explanation to stdout, on a terminal in the colours of ``up --watch`` (OUTPUT-1)."""
+    for line in printable_lines(text).split("\n"):
+        click.echo(_coloured(line))
+
+
+def _coloured(line: str) -> str:
+    headline = _HEADLINE.match(line)
+    if headline is not None and headline[2] in _PHASES:
+        before, phase, after = headline.groups()
+        return before + click.style(phase, **_PHASES[phase]) + after
+    if line.strip().startswith(("VOLUME ", "CLAIM ")):
+        return click.style(line, bold=True, dim=True)
+    return line
 
 
 def say_json(text: str) -> None:

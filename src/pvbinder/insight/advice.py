@@ -34,6 +34,7 @@ from pvbinder.rules.satisfy import UnsuitableReason, unsuitabilities
 
 ADVICE_LINES_MAX: Final = 6
 Misses: TypeAlias = Sequence[tuple[Volume, tuple[Misfit, ...]]]
+_COMPROMISES_MAX: Final = 3
 _OTHERS_HAVE: Final = frozenset[MisfitReason]({"ClaimedByAnother", "NotAvailable"})
 
 
@@ -207,9 +208,15 @@ def _changed(claim: Claim, misses: Misses) -> Iterator[Remedy]:
             continue
         if kinds == {"LabelsDontMatch"}:
             yield from _label(claim, volume)
-        elif kinds not in seen:
+        elif kinds not in seen and _is_near(claim, volume, kinds):
             yield _other_claim(claim, volume, kinds)
         seen.add(kinds)
+
+
+def _is_near(claim: Claim, volume: Volume, kinds: frozenset[MisfitReason]) -> bool:
+    """Whether somebody might be content with `volume`: at most two other wishes, and not a fraction of the size."""
+    is_much_smaller = volume.size + volume.size < claim.request
+    return len(kinds) <= _COMPROMISES_MAX and not ("TooSmall" in kinds and is_much_smaller)
 
 
 def _other_claim(claim: Claim, volume: Volume, kinds: frozenset[MisfitReason]) -> RecreateClaim:

@@ -17,6 +17,7 @@ import gc
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +56,20 @@ def read_sources(paths: Iterable[str]) -> Iterator[tuple[str, Json]]:
             for document in _documents(source, content):
                 if document is not None:
                     yield from ((source, each) for each in _unpacked(source, document))
+
+
+def written_at(paths: Iterable[str]) -> datetime | None:
+    """Return when the newest file in `paths` was written; None if none of them is a file, such as standard input."""
+    times: list[float] = []
+    for path in paths:
+        if path == "-":
+            return datetime.now(UTC)
+        try:
+            found = [each for each in Path(path).iterdir() if each.is_file()] if Path(path).is_dir() else [Path(path)]
+            times += (each.stat().st_mtime for each in found)
+        except OSError:
+            continue
+    return datetime.fromtimestamp(max(times), UTC) if times else None
 
 
 def check_dump(path: str) -> None:

@@ -145,7 +145,12 @@ def node_note(claim: Claim, snapshot: Snapshot) -> NodeNote | None:
 
 def event_notes(claim: Claim, snapshot: Snapshot) -> tuple[EventNote, ...]:
     """Return what was last told about `claim`."""
-    found = snapshot.events_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid)
+    return notes_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid, snapshot)
+
+
+def notes_about(kind: str, namespace: str, name: str, uid: str, snapshot: Snapshot) -> tuple[EventNote, ...]:
+    """Return what was last told about an object, the same only once."""
+    found = snapshot.events_about(kind, namespace, name, uid)
     told: dict[tuple[str, str, str], EventNote] = {}
     for each in found:  # the oldest first: what is said again is as new as the last time
         before = told.pop((each.type, each.reason, each.message), None)
@@ -166,7 +171,12 @@ def latest_event(claim: Claim, snapshot: Snapshot, reasons: set[str]) -> EventNo
 def reach_of(claim: Claim, snapshot: Snapshot) -> VolumeReach | UnsetType:
     """Say where the volume that `claim` has can be used; unset if it has none, or it can be used everywhere."""
     volume = snapshot.volume(claim.volume_name) if claim.volume_name else None
-    if volume is None or volume.node_affinity is None:
+    return reach_of_volume(volume, snapshot) if volume is not None else UNSET
+
+
+def reach_of_volume(volume: Volume, snapshot: Snapshot) -> VolumeReach | UnsetType:
+    """Say where `volume` can be used; unset if that is everywhere."""
+    if volume.node_affinity is None:
         return UNSET
     names = tuple(sorted(node.name for node in nodes_for(volume, snapshot)))
     return VolumeReach(shown_affinity(volume), names, snapshot.knows("Node"))

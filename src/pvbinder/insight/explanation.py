@@ -6,7 +6,7 @@ The JSON form is an interface: `version` grows when a field goes or changes its 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -193,6 +193,80 @@ class PodExplanation(Struct, frozen=True, rename="camel", tag_field="kind", tag=
     def needs_action(self) -> bool:
         """Tell whether somebody must act."""
         return self.verdict == "Stuck"
+
+
+VolumeReasonCode = Literal[
+    # nobody has to do anything
+    "Bound",
+    "Available",
+    "WillBeAvailable",
+    "Reserved",
+    "WillBind",
+    "WillBeReleased",
+    "IsBeingDeleted",
+    "IsBeingScrubbed",
+    # somebody must act
+    "Released",
+    "DeletionFails",
+    "Failed",
+    "HeldByFinalizers",
+    "HeldByClaim",
+    "Unreachable",
+]
+
+
+class WaitingClaim(Struct, frozen=True, rename="camel"):
+    """A claim that waits, and why this volume isn't its own."""
+
+    claim: str
+    rule: str
+    why: str
+
+
+class VolumeExplanation(Struct, frozen=True, rename="camel", tag_field="kind", tag="VolumeExplanation", kw_only=True):
+    """Why a volume is where it is, and who could have it."""
+
+    volume: str
+    phase: str
+    verdict: Verdict
+    reason: VolumeReasonCode
+    rules: tuple[str, ...]
+    summary: str
+    next: str
+    claim: str = ""
+    offers: str = ""
+    reclaim_policy: str = ""
+    reach: VolumeReach | UnsetType = UNSET
+    attached_to: tuple[str, ...] = ()
+    events: tuple[EventNote, ...] = ()
+    waiting: tuple[WaitingClaim, ...] = ()
+    advice: tuple[str, ...] = ()
+    version: int = 1
+
+    @property
+    def needs_action(self) -> bool:
+        """Tell whether somebody must act."""
+        return self.verdict == "Stuck"
+
+
+class SetExplanation(Struct, frozen=True, rename="camel", tag_field="kind", tag="StatefulSetExplanation", kw_only=True):
+    """Which pods of a StatefulSet wait for their storage, and why."""
+
+    stateful_set: str
+    verdict: Verdict
+    summary: str
+    remarks: tuple[str, ...] = ()
+    pods: tuple[PodExplanation, ...] = ()
+    advice: tuple[str, ...] = ()
+    version: int = 1
+
+    @property
+    def needs_action(self) -> bool:
+        """Tell whether somebody must act."""
+        return self.verdict == "Stuck"
+
+
+Explanation: TypeAlias = ClaimExplanation | PodExplanation | VolumeExplanation | SetExplanation
 
 
 class Finding(Struct, frozen=True, kw_only=True):

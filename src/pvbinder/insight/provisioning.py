@@ -3,7 +3,7 @@
 PROVISIONING-1  A refusal that follows from the objects (a selector, a class without nodes, no room, a source that isn't
                 there) is a reason to act now, whether or not the provisioner has said so yet.
 PROVISIONING-2  A provisioner that has said nothing for `PATIENCE_SECONDS` isn't believed in any more, and it is told
-                for how long it said nothing.
+                for how long it said nothing. The age of a file isn't enough against a driver that is registered.
 """
 
 from __future__ import annotations
@@ -211,8 +211,8 @@ def _node(claim: Claim, provisioner: str, rules: tuple[str, ...], snapshot: Snap
 
 def silence(claim: Claim, provisioner: str, rules: tuple[str, ...], snapshot: Snapshot) -> Finding | None:
     """Return that `provisioner` has done nothing about `claim` for too long (PROVISIONING-2)."""
-    waited = waited_seconds(claim, snapshot)
-    if waited < PATIENCE_SECONDS:
+    waited, is_sure = _waited_seconds(claim, snapshot)
+    if waited < PATIENCE_SECONDS or (not is_sure and snapshot.driver(provisioner) is not None):
         return None
     is_absent = snapshot.knows("CSIDriver") and snapshot.driver(provisioner) is None
     seen = "there is no CSIDriver of that name" if is_absent else "nothing is heard of it"
@@ -233,18 +233,19 @@ def silence(claim: Claim, provisioner: str, rules: tuple[str, ...], snapshot: Sn
     )
 
 
-def waited_seconds(claim: Claim, snapshot: Snapshot) -> float:
-    """Return for how long `claim` has been waiting for a provisioner, at least, as far as anybody knows."""
-    waited = 0.0
+def _waited_seconds(claim: Claim, snapshot: Snapshot) -> tuple[float, bool]:
+    """For how long `claim` has been waiting for a provisioner, and whether more than the age of a file says so."""
+    waited, is_sure = 0.0, True
     created = instant(claim.created)
     if created is not None and snapshot.moment is not None:
-        waited = (snapshot.moment - created).total_seconds()
+        waited, is_sure = (snapshot.moment - created).total_seconds(), not snapshot.is_dated_by_file
     for event in snapshot.events_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid):
         if event.reason == "Provisioning":
-            return 0.0  # it is at work: what becomes of that it will tell
+            return 0.0, True  # it is at work: what becomes of that it will tell
         if event.reason == "ExternalProvisioning":
-            waited = max(waited, event.span_seconds, ((event.count or 1) - 1) * _RETOLD_SECONDS)
-    return waited
+            told = max(event.span_seconds, ((event.count or 1) - 1) * _RETOLD_SECONDS)
+            waited, is_sure = max(waited, told), is_sure or told >= PATIENCE_SECONDS
+    return waited, is_sure
 
 
 def other_classes(claim: Claim, snapshot: Snapshot) -> Iterator[RecreateClaim]:

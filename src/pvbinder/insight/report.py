@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from pvbinder.insight.explanation import ClaimExplanation, PodExplanation, VolumeNote, Wants
+from pvbinder.insight.explanation import ClaimExplanation, EventNote, PodExplanation, VolumeNote, VolumeReach, Wants
 from pvbinder.insight.volume_groups import told
 from pvbinder.insight.wording import listed, named
 from pvbinder.model.access_modes import short_modes
@@ -70,7 +70,7 @@ def claim_lines(explanation: ClaimExplanation, most_volumes: int | None) -> Iter
     if explanation.wants is not None:
         yield f"  wants {_wanted(explanation.wants)}"
     yield from _class_line(explanation)
-    yield from _reach_line(explanation)
+    yield from reach_line(explanation.volume, explanation.reach)
     if explanation.node is not None:
         there = "" if explanation.node.exists else ", which doesn't exist"
         yield f"  node {explanation.node.name} was selected{there}"
@@ -78,16 +78,19 @@ def claim_lines(explanation: ClaimExplanation, most_volumes: int | None) -> Iter
         where = f"on node {pod.node}" if pod.node else "without a node"
         problem = f"; {pod.problem}" if pod.problem and pod.problem not in said else ""
         yield f"  pod {pod.name} uses it: {pod.phase or 'Pending'} {where}{problem}"
-    for event in explanation.events:
-        if event.message and event.message in said:
-            continue
-        yield f"  event {event.type} {event.reason}: {event.message}" + (
-            f" (x{event.count})" if event.count > 1 else ""
-        )
+    yield from event_lines(explanation.events, said)
     if explanation.volumes:
         yield ""
         yield from ("  " + line for line in _table(explanation, most_volumes))
     yield from advice_lines(explanation.advice)
+
+
+def event_lines(events: Sequence[EventNote], said: str) -> Iterator[str]:
+    """Yield what was told, unless it was `said` already."""
+    for event in events:
+        if not event.message or event.message not in said:
+            times = f" (x{event.count})" if event.count > 1 else ""
+            yield f"  event {event.type} {event.reason}: {event.message}{times}"
 
 
 def advice_lines(advice: Sequence[str]) -> Iterator[str]:
@@ -128,14 +131,14 @@ def _class_line(explanation: ClaimExplanation) -> Iterator[str]:
         yield f"  class {note.name} is the default class: a claim that names none gets it"
 
 
-def _reach_line(explanation: ClaimExplanation) -> Iterator[str]:
-    reach = explanation.reach
+def reach_line(volume: str, reach: VolumeReach | UnsetType) -> Iterator[str]:
+    """Yield where a volume can be used, unless that is everywhere."""
     if reach is UNSET:
         return
     where = f"can be used on {listed(list(reach.nodes))}" if reach.nodes else "can be used on no node"
     if not reach.nodes and not reach.nodes_known:
         where = "can be used on some nodes only"
-    yield f"  volume {explanation.volume} {where}: its node affinity is {reach.affinity}"
+    yield f"  volume {volume} {where}: its node affinity is {reach.affinity}"
 
 
 def _table(explanation: ClaimExplanation, most: int | None) -> Iterator[str]:

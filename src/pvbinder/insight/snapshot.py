@@ -168,6 +168,11 @@ class Snapshot(World):
         """When all this was true, as far as anybody knows (SNAPSHOT-4)."""
         return self._moment or self._reported or self._written_at
 
+    @property
+    def is_dated_by_file(self) -> bool:
+        """Tell whether only the time of a file says when all this was true."""
+        return self._moment is None and self._reported is None
+
     def attributes_class(self, name: str) -> VolumeAttributesClass | None:
         """Return the VolumeAttributesClass called `name`."""
         return self._attributes_classes.get(name)
