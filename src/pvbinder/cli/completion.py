@@ -12,7 +12,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from pvbinder.cli.targets import RESOURCES, WORDS, TargetKind
+from pvbinder.cli.questions import RESOURCES, WORDS, QuestionKind
 
 TIMEOUT_SECONDS: Final = 2.0
 NAMES_MAX: Final = 500
@@ -31,7 +31,7 @@ def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str)
     return [CompletionItem(name) for name in _names(ctx, kind) if name.startswith(incomplete) and name not in typed]
 
 
-def _names(ctx: click.Context, kind: TargetKind | None) -> list[str]:
+def _names(ctx: click.Context, kind: QuestionKind | None) -> list[str]:
     if kind is None:
         return []
     try:
@@ -40,7 +40,7 @@ def _names(ctx: click.Context, kind: TargetKind | None) -> list[str]:
         return []
 
 
-async def _read(kind: TargetKind, params: dict[str, object]) -> list[str]:
+async def _read(kind: QuestionKind, params: dict[str, object]) -> list[str]:
     from pvbinder.kube.client import Client, Retries
     from pvbinder.kube.config import load
     from pvbinder.kube.http import HttpTransport

@@ -18,7 +18,7 @@ import click
 from pvbinder.cli.completion import complete_target
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
 from pvbinder.cli.output import note, say, say_json, say_report
-from pvbinder.cli.targets import Target, parse_targets
+from pvbinder.cli.questions import Question, parse_questions
 
 if TYPE_CHECKING:
     from pvbinder.insight.causes import Causes
@@ -45,7 +45,7 @@ class _Asked:
     snapshot: Snapshot
     namespace: str
     notes: list[str]
-    hints: dict[Target, str]  # of what isn't there: where else it is
+    hints: dict[Question, str]  # of what isn't there: where else it is
 
 
 @click.command(epilog=EPILOG)
@@ -95,7 +95,7 @@ def explain(
         (say_json if output == "json" else say)(_rules_shown(rules, output).removesuffix("\n"))
         return 0
     everything = all_namespaces or all_claims
-    targets = () if everything else parse_targets(target)
+    targets = () if everything else parse_questions(target)
     if everything and target:
         raise WrongUsageError("-A and --all explain all claims: don't name any", hint="leave out one or the other")
     if all_namespaces and namespace:
@@ -113,7 +113,7 @@ def explain(
     return _answer(asked, targets, output, everywhere=all_namespaces, all_volumes=all_volumes)
 
 
-def _answer(asked: _Asked, targets: Sequence[Target], output: str, *, everywhere: bool, all_volumes: bool) -> int:
+def _answer(asked: _Asked, targets: Sequence[Question], output: str, *, everywhere: bool, all_volumes: bool) -> int:
     import msgspec
 
     from pvbinder.insight.report import VOLUMES_SHOWN_MAX
@@ -165,7 +165,7 @@ async def _from_server(
     kubeconfig: Path | None,
     context: str | None,
     namespace: str | None,
-    targets: Sequence[Target],
+    targets: Sequence[Question],
     *,
     all_namespaces: bool,
 ) -> _Asked:
@@ -178,7 +178,7 @@ async def _from_server(
     config = load(kubeconfig, context)
     place = namespace or config.namespace or "default"
     wide = all_namespaces or any(target.kind == "pv" for target in targets)
-    hints: dict[Target, str] = {}
+    hints: dict[Question, str] = {}
     async with HttpTransport(config) as transport:
         plugins = load_catalogue(in_tree_plugins())
         client = Client(transport)
@@ -194,7 +194,7 @@ async def _from_server(
     return _Asked(snapshot, place, notes, hints)
 
 
-def _explain(target: Target, asked: _Asked) -> Explanation:
+def _explain(target: Question, asked: _Asked) -> Explanation:
     found = target.explanation(asked.snapshot, asked.namespace)
     if found is not None:
         return found
@@ -203,7 +203,7 @@ def _explain(target: Target, asked: _Asked) -> Explanation:
     raise WrongUsageError(f"there is no {target.noun} {target.name!r}{where}", hint=hint)
 
 
-def _explain_many(asked: _Asked, targets: Sequence[Target], *, everywhere: bool) -> Causes:
+def _explain_many(asked: _Asked, targets: Sequence[Question], *, everywhere: bool) -> Causes:
     from pvbinder.insight.causes import grouped
     from pvbinder.insight.claims import explain_claim
     from pvbinder.insight.explanation import ClaimExplanation, PodExplanation

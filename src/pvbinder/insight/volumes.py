@@ -21,6 +21,7 @@ from pvbinder.model.objects import Claim, ClaimKey, Volume, parse_volume
 from pvbinder.model.selectors import SelectorError
 from pvbinder.rules.claims import Bind, Wait, decide_claim
 from pvbinder.rules.matching import misfits
+from pvbinder.rules.migration import is_migrated
 from pvbinder.rules.reclaim import Leave, RefusePolicy, StartDeleting, StartRecycling, decide_reclaim
 from pvbinder.rules.volumes import (
     AnnealVolume,
@@ -192,7 +193,9 @@ def _released(volume: Volume, rules: tuple[str, ...], snapshot: Snapshot) -> Vol
     rules = (*rules, reclaim.rule)
     message = f": {volume.message}" if volume.message else ""
     match reclaim:
-        case StartDeleting() | Leave(rule="RC-1"):
+        case StartDeleting():
+            return _to_delete(volume, rules, summary, message, snapshot)
+        case Leave() if is_migrated(volume) and volume.reclaim_policy == "Delete":
             return _to_delete(volume, rules, summary, message, snapshot)
         case Leave():
             return _explained(

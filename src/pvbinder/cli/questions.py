@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from pvbinder.insight.explanation import Explanation
     from pvbinder.insight.snapshot import Snapshot
 
-TargetKind = Literal["pvc", "pod", "pv", "sts"]
-WORDS: dict[str, TargetKind] = {
+QuestionKind = Literal["pvc", "pod", "pv", "sts"]
+WORDS: dict[str, QuestionKind] = {
     **dict.fromkeys(("pvc", "pvcs", "persistentvolumeclaim", "persistentvolumeclaims", "claim", "claims"), "pvc"),
     **dict.fromkeys(("pod", "pods", "po"), "pod"),
     **dict.fromkeys(("pv", "pvs", "persistentvolume", "persistentvolumes", "volume", "volumes"), "pv"),
     **dict.fromkeys(("sts", "statefulset", "statefulsets", "statefulsets.apps", "statefulset.apps"), "sts"),
 }
-RESOURCES: dict[TargetKind, Resource] = {
+RESOURCES: dict[QuestionKind, Resource] = {
     "pvc": PERSISTENT_VOLUME_CLAIMS,
     "pod": PODS,
     "pv": PERSISTENT_VOLUMES,
     "sts": STATEFUL_SETS,
 }
-_NOUNS: dict[TargetKind, str] = {"pvc": "claim", "pod": "pod", "pv": "volume", "sts": "StatefulSet"}
+_NOUNS: dict[QuestionKind, str] = {"pvc": "claim", "pod": "pod", "pv": "volume", "sts": "StatefulSet"}
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Question:
     """One object that is asked about."""
 
-    kind: TargetKind
+    kind: QuestionKind
     name: str
 
     @property
@@ -109,21 +109,21 @@ class Target:
                 return [each.key for each in snapshot.stateful_sets()]
 
 
-def parse_targets(words: tuple[str, ...]) -> tuple[Target, ...]:
+def parse_questions(words: tuple[str, ...]) -> tuple[Question, ...]:
     """Return what `words` ask about, or raise `WrongUsageError`."""
     if len(words) > 1 and "/" not in words[0]:
         kind = _kind(words[0])
-        return tuple(dict.fromkeys(Target(kind, _alone(word)) for word in words[1:]))
+        return tuple(dict.fromkeys(Question(kind, _alone(word)) for word in words[1:]))
     targets = [word.split("/", 1) for word in words]
     if not targets or any(len(parts) != 2 or not parts[1] for parts in targets):
         if len(words) == 1 and words[0].lower() not in WORDS and "/" not in words[0] and words[0]:
             raise WrongUsageError(f"{words[0]!r} names no claim or pod", hint=f"write: pvbinder explain pvc {words[0]}")
         hint = "write: pvbinder explain pvc NAME, or pvbinder explain --all for all claims of a namespace"
         raise WrongUsageError(f"{' '.join(words)!r} names no claim or pod", hint=hint)
-    return tuple(dict.fromkeys(Target(_kind(kind), name) for kind, name in targets))
+    return tuple(dict.fromkeys(Question(_kind(kind), name) for kind, name in targets))
 
 
-def _kind(word: str) -> TargetKind:
+def _kind(word: str) -> QuestionKind:
     kind = WORDS.get(word.lower())
     if kind is None:
         raise WrongUsageError(
