@@ -31,7 +31,7 @@ def volumes(count: int) -> Iterator[Volume]:
     template = parse_volume(encode(document))
     chance = random.Random(1)
     for number in range(count):
-        capacity = Quantity.of_bytes(chance.randrange(1, 1000) * GIB)
+        capacity = Quantity(chance.randrange(1, 1000) * GIB * 10**9, "BinarySI")
         yield msgspec.structs.replace(template, name=f"disk-{number:07d}", uid=str(number), capacity=capacity)
 
 

@@ -188,6 +188,12 @@ def test_every_module_says_what_it_is(path: Path) -> None:
     assert path.read_text() == "" or ast.get_docstring(ast.parse(path.read_text()))
 
 
+def test_no_file_has_more_than_500_lines() -> None:
+    """At 500 lines there is a second idea in it: give it a file of its own."""
+    tools = [path for part in ("tools", "bench") for path in (TOP / part).rglob("*.py")]
+    assert not [path for path in (*SOURCES, *TESTS, *tools) if len(path.read_text().splitlines()) > 500]
+
+
 def test_no_module_is_called_a_drawer() -> None:
     drawers = {"utils", "util", "helpers", "common", "misc", "base"}
     assert not [path for path in [*SOURCES, *TESTS] if path.stem in drawers]

@@ -45,10 +45,6 @@ class ConnectionFailed(PvbinderError):  # noqa: N818  (says what was tried and c
         return self.request_sent
 
 
-class _StatusDetails(msgspec.Struct):
-    retryAfterSeconds: int | float | None = None  # noqa: N815  (the wire's name)
-
-
 class _Status(msgspec.Struct):
     kind: str | None = None
     status: str | None = None

@@ -25,7 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from pvbinder.kube.client import PAGE_OBJECTS_MAX, UNREADABLE, Client, Kind, KubernetesObject
-from pvbinder.kube.documents import names_list_of
+from pvbinder.kube.documents import ListMeta, names_list_of
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.transport import Request
 from pvbinder.model.errors import PvbinderError
@@ -52,9 +52,7 @@ class WholeList(Struct, Generic[T_co], frozen=True):
     resource_version: str
 
 
-class _Meta(Struct, rename="camel"):
-    resource_version: str = ""
-    continue_: str = msgspec.field(default="", name="continue")
+class _Meta(ListMeta, rename="camel"):
     remaining_item_count: int | None = None
 
 

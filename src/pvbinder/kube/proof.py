@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from pvbinder.kube.client import UNREADABLE, Client, Kind, KubernetesObject
-from pvbinder.kube.documents import names_list_of
+from pvbinder.kube.documents import ListMeta, MetadataRead, names_list_of
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.transport import Answer, Request
 from pvbinder.model.resource_versions import revision_number
@@ -52,27 +52,16 @@ class Unproven(Struct, frozen=True):
 Proof: TypeAlias = Gone | Present[T] | Unproven
 
 
-class _Meta(Struct, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-
-
 class _Object(Struct, rename="camel"):
     kind: str = ""
     api_version: str = ""
-    metadata: _Meta = msgspec.field(default_factory=_Meta)
-
-
-class _ListMeta(Struct, rename="camel"):
-    resource_version: str = ""
-    continue_: str = msgspec.field(default="", name="continue")
+    metadata: MetadataRead = msgspec.field(default_factory=MetadataRead)
 
 
 class _List(Struct, rename="camel"):
     kind: str = ""
     api_version: str = ""
-    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
+    metadata: ListMeta = msgspec.field(default_factory=ListMeta)
     items: list[_Object] | msgspec.UnsetType | None = msgspec.UNSET
 
 

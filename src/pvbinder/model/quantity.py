@@ -109,11 +109,6 @@ class Quantity(Struct, frozen=True, eq=False, gc=False):
             return self
         return Quantity(_divide_away(self.nano, _MILLI) * _MILLI, self.format)
 
-    @staticmethod
-    def of_bytes(count: int) -> Quantity:
-        """Return `count` bytes, printed with binary suffixes (CR-4)."""
-        return Quantity(count * _NANO, "BinarySI")
-
 
 ZERO: Final = Quantity(0)
 

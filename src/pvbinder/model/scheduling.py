@@ -7,13 +7,14 @@ pods, nodes and storage classes are read from the shared view's own JSON, so tha
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from pvbinder.model.json import Json
 from pvbinder.model.objects import IdentityMeta, MalformedObjectError, Node, Pod, StorageClass
+from pvbinder.model.objects.view import parsed
 from pvbinder.model.quantity import Quantity, QuantityError, parse_quantity
 from pvbinder.model.selectors import Labels, LabelSelector, NodeSelector, SelectorError
 
@@ -213,7 +214,7 @@ def demands_of(pod: Pod) -> PodDemands:
 
 @lru_cache(_PARSED_KEPT_MAX)
 def _demands(raw: bytes) -> PodDemands:
-    spec = _decoded(_pods, raw, "Pod").spec or _NO_POD_SPEC
+    spec = parsed(_pods, raw, "Pod").spec or _NO_POD_SPEC
     affinity = spec.affinity.node_affinity if spec.affinity is not None else None
     return PodDemands(
         spec.scheduler_name or DEFAULT_SCHEDULER,
@@ -231,18 +232,18 @@ def state_of(node: Node) -> NodeState:
 
 @lru_cache(_PARSED_KEPT_MAX)
 def _state(raw: bytes) -> NodeState:
-    spec = _decoded(_nodes, raw, "Node").spec or _NO_NODE_SPEC
+    spec = parsed(_nodes, raw, "Node").spec or _NO_NODE_SPEC
     return NodeState(bool(spec.unschedulable), spec.taints or ())
 
 
 def allowed_topologies(storage_class: StorageClass) -> tuple[TopologyTerm, ...]:
     """Return where volumes of `storage_class` may be made: one of the terms must match; no term means everywhere."""
-    return _decoded(_classes, storage_class.raw, "StorageClass").allowed_topologies or ()
+    return parsed(_classes, storage_class.raw, "StorageClass").allowed_topologies or ()
 
 
 def parse_csi_driver(data: bytes) -> CsiDriver:
     """Return the CSIDriver in `data`, or raise `MalformedObjectError`."""
-    found = _decoded(_drivers, data, "CSIDriver")
+    found = parsed(_drivers, data, "CSIDriver")
     reports = found.spec is not None and found.spec.storage_capacity is True
     meta = found.metadata
     return CsiDriver(
@@ -256,7 +257,7 @@ def parse_csi_driver(data: bytes) -> CsiDriver:
 
 def parse_csi_storage_capacity(data: bytes) -> CsiStorageCapacity:
     """Return the CSIStorageCapacity in `data`, or raise `MalformedObjectError`."""
-    found = _decoded(_capacities, data, "CSIStorageCapacity")
+    found = parsed(_capacities, data, "CSIStorageCapacity")
     meta = found.metadata
     return CsiStorageCapacity(
         raw=data,
@@ -278,16 +279,6 @@ def _amount(value: str | int | float | None) -> Quantity | None:
         return parse_quantity(value if isinstance(value, str) else repr(value))
     except QuantityError as error:
         raise MalformedObjectError(f"CSIStorageCapacity: {value!r}: {error.message}") from error
-
-
-_Found = TypeVar("_Found")
-
-
-def _decoded(decoder: msgspec.json.Decoder[_Found], data: bytes, kind: str) -> _Found:
-    try:
-        return decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedObjectError(f"{kind} can't be read: {error}") from error
 
 
 def _compares(operator: str, taint_value: str, bound: str) -> bool:

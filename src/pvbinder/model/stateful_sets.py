@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from pvbinder.model.json import Json
-from pvbinder.model.objects import MalformedObjectError, ObjectMeta, OwnerReference, View
+from pvbinder.model.objects import OwnerReference, View
+from pvbinder.model.objects.view import WorkloadMeta, parsed, view_fields
 from pvbinder.model.selectors import LabelSelector
 
 StatefulSetKey = NewType("StatefulSetKey", str)  # namespace/name
@@ -63,10 +64,6 @@ class StatefulSet(View, frozen=True, kw_only=True):
         return f"{self.name}-{''.join(_SAFE[byte % len(_SAFE)] for byte in digest[:10])}"
 
 
-class _Meta(ObjectMeta, frozen=True):
-    generation: int | None = None
-
-
 class _Rolling(Struct):
     partition: int | None = None
 
@@ -100,7 +97,7 @@ class _Spec(Struct, rename="camel"):
 
 
 class _Object(Struct):
-    metadata: _Meta = msgspec.field(default_factory=_Meta)
+    metadata: WorkloadMeta = msgspec.field(default_factory=WorkloadMeta)
     spec: _Spec = msgspec.field(default_factory=_Spec)
 
 
@@ -109,24 +106,12 @@ _objects = msgspec.json.Decoder(_Object)
 
 def parse_stateful_set(data: bytes) -> StatefulSet:
     """Return the StatefulSet in `data`, or raise `MalformedObjectError`."""
-    try:
-        found = _objects.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedObjectError(f"StatefulSet can't be read: {error}") from error
+    found = parsed(_objects, data, "StatefulSet")
     meta, spec = found.metadata, found.spec
     strategy = spec.update_strategy or _UpdateStrategy()
     retention = spec.persistent_volume_claim_retention_policy or _Retention()
     return StatefulSet(
-        raw=data,
-        name=meta.name or "",
-        namespace=meta.namespace or "",
-        uid=meta.uid or "",
-        resource_version=meta.resource_version or "",
-        labels=meta.labels or {},
-        annotations=meta.annotations or {},
-        finalizers=meta.finalizers or (),
-        created=meta.creation_timestamp or "",
-        deletion_timestamp=meta.deletion_timestamp,
+        *view_fields(data, meta),
         owner_references=meta.owner_references or (),
         generation=meta.generation or 0,
         replicas=1 if spec.replicas is None else spec.replicas,

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from pvbinder.model.json import Json
-from pvbinder.model.objects import MalformedObjectError, ObjectMeta, OwnerReference, View
+from pvbinder.model.objects import OwnerReference, View
+from pvbinder.model.objects.view import MalformedObjectError, WorkloadMeta, parsed, view_fields
 from pvbinder.model.resources import Resource
 from pvbinder.model.selectors import LabelSelector
 
@@ -67,16 +68,12 @@ def controller_of(references: tuple[OwnerReference, ...]) -> OwnerReference | No
     return next((owner for owner in references if owner.controller is True), None)
 
 
-class _Meta(ObjectMeta, frozen=True):
-    generation: int | None = None
-
-
 class _Selected(Struct):
     selector: LabelSelector | None = None
 
 
 class _Object(Struct):
-    metadata: _Meta = msgspec.field(default_factory=_Meta)
+    metadata: WorkloadMeta = msgspec.field(default_factory=WorkloadMeta)
     spec: dict[str, Any] | None = None
     status: dict[str, Any] | None = None
     data: Any = None
@@ -88,26 +85,17 @@ _objects = msgspec.json.Decoder(_Object)
 
 def parse_workload(data: bytes) -> Workload:
     """Return the workload in `data`, or raise `MalformedObjectError`; a revision's data and number are its spec."""
+    found = parsed(_objects, data, "workload")
+    spec = found.spec or {}
     try:
-        found = _objects.decode(data)
-        spec = found.spec or {}
         selector = msgspec.convert({"selector": spec.get("selector")}, _Selected).selector
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except msgspec.ValidationError as error:
         raise MalformedObjectError(f"workload can't be read: {error}") from error
     meta = found.metadata
     if found.revision is not None or found.data is not None:
         spec = {"revision": found.revision or 0, "data": found.data}
     return Workload(
-        raw=data,
-        name=meta.name or "",
-        namespace=meta.namespace or "",
-        uid=meta.uid or "",
-        resource_version=meta.resource_version or "",
-        labels=meta.labels or {},
-        annotations=meta.annotations or {},
-        finalizers=meta.finalizers or (),
-        created=meta.creation_timestamp or "",
-        deletion_timestamp=meta.deletion_timestamp,
+        *view_fields(data, meta),
         owner_references=meta.owner_references or (),
         generation=meta.generation or 0,
         selector=selector,

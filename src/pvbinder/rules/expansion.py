@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -37,8 +37,6 @@ PLUGIN_OF_SOURCE: Final[Mapping[str, str]] = MappingProxyType(
         "portworxVolume": "kubernetes.io/portworx-volume",
     }
 )
-
-Target: TypeAlias = Literal["expand", "mark node", "nothing"]
 
 
 class NotBoundToEachOther(Struct, frozen=True):

@@ -9,9 +9,10 @@ import pytest
 from tests.server.objects.schema.kinds import CONFIG_MAP, POD, VOLUME
 
 from pvbinder.server.errors import ApiError
-from pvbinder.server.objects.apply import LAST_APPLIED, apply, check_strictly
+from pvbinder.server.objects.apply import LAST_APPLIED, apply, apply_with_warnings
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.objects.managed_fields import record_update
+from pvbinder.server.objects.schema import FieldValidation
 
 NOW = "2024-01-01T00:00:00Z"
 LATER = "2024-01-02T00:00:00Z"
@@ -240,9 +241,14 @@ def test_a_damaged_record_is_an_error() -> None:
 
 
 def test_keys_twice_are_for_the_strict() -> None:
-    patch = b"apiVersion: v1\nkind: ConfigMap\nkind: ConfigMap\n"
+    patch = b"apiVersion: v1\nkind: ConfigMap\nkind: ConfigMap\nmetadata: {name: a}\n"
     strict = 'yaml: unmarshal errors:\n  line 3: key "kind" already set in map'
-    assert check_strictly(patch, "Ignore") == []
-    assert check_strictly(patch, "Warn") == [strict]
+
+    def warnings(field_validation: FieldValidation) -> list[str]:
+        found = apply_with_warnings(None, patch, field_validation, manager="m", force=False, kind=CONFIG_MAP, now=NOW)
+        return found[1]
+
+    assert warnings("Ignore") == []
+    assert warnings("Warn") == [strict]
     with pytest.raises(ApiError, match="error strict decoding YAML"):
-        check_strictly(patch, "Strict")
+        warnings("Strict")

@@ -129,7 +129,7 @@ async def test_database_6_it_is_said_once_that_the_disk_is_full_and_once_that_it
         del store._database._reserve.take
         store._database.limit_size(0)
         await store.put(KIND, "after", lambda _: b"x" * 100_000)[1]
-        assert store.is_writable
+        assert [store.why_not_writable] == [None]
         assert set(dict(store.objects(KIND))) == {"kept", "after"}
     assert caplog.text.count("writes refused") == 1
     assert caplog.text.count("writes are stored again") == 1

@@ -207,10 +207,10 @@ async def test_store_5_a_failed_batch_takes_all_its_writes_with_it_and_reads_go_
         assert store.head(KIND, "kept") == store.get(KIND, "kept") == kept
         assert listed(store) == {"kept": "x"}
 
-        assert [store.is_writable] == [False]
+        assert store.why_not_writable
         store._database.limit_size(0)
         assert (await put(store, "a", big)).revision > kept.revision
-        assert [store.is_writable] == [True]
+        assert not store.why_not_writable
     async with Store(tmp_path) as store:
         assert listed(store) == {"a": big, "kept": "x"}
 

@@ -7,7 +7,7 @@ OBJECTS-3  What is no such object (wrong types, an impossible quantity) is `Malf
            field.
 
 One file a kind: the structs that its JSON is decoded into, the view, and the function that makes one of the other
-(`parse_claim`); `view` has what they share. The names below are the room's; the rest is for this package.
+(`parse_claim`); `view` has what they share, for the other views of the model, too. The names below are the room's.
 
 Views are immutable and shared by everyone; nothing in them may be changed in place, labels and annotations included.
 They hold no cycles, so the garbage collector leaves them out (``gc=False``): with 100 000 volumes in a cache a full

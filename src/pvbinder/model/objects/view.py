@@ -1,6 +1,7 @@
 """The fields that the views of all kinds share, and the parsing of them.
 
-Names that aren't re-exported are for this package only.
+Metadata are decoded one way: `IdentityMeta`, which says which object it is, and structs that extend it by the fields
+that a view reads. Names that the package doesn't re-export are for `model` only.
 """
 
 from __future__ import annotations
@@ -49,6 +50,12 @@ class ObjectMeta(IdentityMeta, frozen=True):
     deletion_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
     owner_references: tuple[OwnerReference, ...] | None = None
+
+
+class WorkloadMeta(ObjectMeta, frozen=True):
+    """The metadata of a workload, whose controller says which generation of it it has seen."""
+
+    generation: int | None = None
 
 
 class View(Struct, frozen=True, gc=False):

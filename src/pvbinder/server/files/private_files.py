@@ -110,11 +110,6 @@ def read_trusted(path: Path, *, bytes_max: int = FILE_BYTES_MAX) -> bytes:
     return _read(path, bytes_max, forbidden=_OTHERS_WRITE, follow=True)
 
 
-def read_regular(path: Path, *, bytes_max: int = FILE_BYTES_MAX) -> bytes:
-    """Return what is in a file of which nothing is believed but its form: no device, no pipe, not endless."""
-    return _read(path, bytes_max, forbidden=None, follow=True)
-
-
 def check_secret(path: Path) -> None:
     """Refuse a secret file that `read_secret` would refuse; FileNotFoundError if there is none."""
     read_secret(path)
@@ -126,7 +121,7 @@ def check_file(path: Path) -> None:
         _check(path, path.lstat(), forbidden=_OTHERS_WRITE)
 
 
-def _read(path: Path, bytes_max: int, *, forbidden: int | None, follow: bool) -> bytes:
+def _read(path: Path, bytes_max: int, *, forbidden: int, follow: bool) -> bytes:
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     try:
         handle = os.open(path, flags)
@@ -149,11 +144,9 @@ def _read(path: Path, bytes_max: int, *, forbidden: int | None, follow: bool) ->
     return data
 
 
-def _check(path: Path, found: os.stat_result, *, forbidden: int | None) -> None:
+def _check(path: Path, found: os.stat_result, *, forbidden: int) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise PrivateFileError(f"{path} is {_form(found.st_mode)}, not a regular file", hint="put back the right file")
-    if forbidden is None:
-        return
     if found.st_uid not in (0, os.geteuid()):
         raise PrivateFileError(
             f"{path} belongs to {_user(found.st_uid)}, not to {_us()}",

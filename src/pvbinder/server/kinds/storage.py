@@ -19,28 +19,10 @@ import msgspec
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.errors import ApiError
-from pvbinder.server.objects.kind import Json, ServedKind
+from pvbinder.server.objects.kind import METADATA_ORDER, Json, ServedKind
 from pvbinder.server.store import Stored
 
 OBJECT_BYTES_MAX = 3 << 19  # 1.5 MiB: what etcd takes
-
-METADATA_ORDER = (
-    "name",
-    "generateName",
-    "namespace",
-    "selfLink",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-)
 
 _decoder = msgspec.json.Decoder(dict)
 _encoder = msgspec.json.Encoder()

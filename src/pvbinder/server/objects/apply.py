@@ -94,11 +94,6 @@ def apply_with_warnings(
     return applied, _check_strictly(document, field_validation)
 
 
-def check_strictly(patch: bytes, field_validation: FieldValidation) -> list[str]:
-    """The warnings, or the 400, about keys that an apply patch has twice."""
-    return [] if field_validation == "Ignore" else _check_strictly(_parse(patch), field_validation)
-
-
 def apply_value(
     old: Json | None,
     value: Any,

@@ -277,7 +277,7 @@ class ServedKind:
         return generation
 
 
-EMPTY_METADATA = (
+METADATA_ORDER = (
     "name",
     "generateName",
     "namespace",
@@ -285,12 +285,17 @@ EMPTY_METADATA = (
     "uid",
     "resourceVersion",
     "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
     "labels",
     "annotations",
     "ownerReferences",
     "finalizers",
     "managedFields",
 )
+_NEVER_EMPTY = frozenset({"creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"})
+EMPTY_METADATA = tuple(name for name in METADATA_ORDER if name not in _NEVER_EMPTY)  # left out where it is empty
 
 
 def drop_empty(obj: Json, *fields: str) -> None:

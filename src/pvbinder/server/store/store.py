@@ -207,11 +207,6 @@ class Store:
             raise RevisionExpired(f"the changes after revision {revision} are forgotten") from None
 
     @property
-    def is_writable(self) -> bool:
-        """Whether the last write could be stored; True before the first."""
-        return self._why_not_writable is None
-
-    @property
     def why_not_writable(self) -> str | None:
         """Why the last write could not be stored; None if it could, and before the first."""
         return self._why_not_writable

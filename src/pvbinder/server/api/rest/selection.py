@@ -11,7 +11,6 @@ from pvbinder.server.api.rest.options import ListOptions
 from pvbinder.server.errors import bad_request
 from pvbinder.server.kinds.parts.fields import FieldSelector, parse_field_selector
 from pvbinder.server.kinds.storage import Storage
-from pvbinder.server.objects.kind import Json
 
 
 class _Metadata(msgspec.Struct):
@@ -43,12 +42,6 @@ class Selection:
         if self._labels is not None and not self._labels.matches(_decode_labels(data).metadata.labels or _NO_LABELS):
             return False
         return self._fields is None or self._fields.matches(_decode(data))
-
-    def takes_object(self, obj: Json) -> bool:
-        """Tell whether a decoded object is selected."""
-        if self._labels is not None and not self._labels.matches(obj["metadata"].get("labels") or _NO_LABELS):
-            return False
-        return self._fields is None or self._fields.matches(obj)
 
 
 EVERYTHING = Selection(None, None)

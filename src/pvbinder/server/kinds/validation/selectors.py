@@ -35,9 +35,13 @@ def _validate_label_requirement(requirement: Json, path: str) -> list[FieldError
             errors.append(forbidden(f"{path}.values", _NO_VALUES))
     else:
         errors.append(invalid(f"{path}.operator", operator, "not a valid selector operator"))
+    return errors + _validate_key_and_values(requirement, path)
+
+
+def _validate_key_and_values(requirement: Json, path: str) -> list[FieldError]:
     key = requirement.get("key", "")
-    errors += (invalid(f"{path}.key", key, reason) for reason in check_qualified_name(key))
-    for index, value in enumerate(values):
+    errors = [invalid(f"{path}.key", key, reason) for reason in check_qualified_name(key)]
+    for index, value in enumerate(requirement.get("values") or ()):
         errors += (invalid(f"{path}.values[{index}]", value, reason) for reason in check_label_value(value))
     return errors
 
@@ -77,11 +81,7 @@ def _validate_node_requirement(requirement: Json, path: str) -> list[FieldError]
                 errors.append(required(f"{path}.values", _ONE_VALUE))
         case _:
             errors.append(invalid(f"{path}.operator", operator, "not a valid selector operator"))
-    key = requirement.get("key", "")
-    errors += (invalid(f"{path}.key", key, reason) for reason in check_qualified_name(key))
-    for index, value in enumerate(values):
-        errors += (invalid(f"{path}.values[{index}]", value, reason) for reason in check_label_value(value))
-    return errors
+    return errors + _validate_key_and_values(requirement, path)
 
 
 def _validate_field_requirement(requirement: Json, path: str) -> list[FieldError]:

@@ -7,7 +7,7 @@ them. Custom resources bring their own `ObjectType`s under names of their own (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib import resources
 from typing import Any, Literal, Protocol, TypeAlias
@@ -116,11 +116,6 @@ class TypeCatalogue:
         """The names of all types."""
         yield from self._raw
         yield from [name for name in list(self._types) if name not in self._raw]  # others may add types meanwhile
-
-    @property
-    def built_in(self) -> Collection[str]:
-        """The names of the types that are always there."""
-        return self._raw.keys()
 
     def get(self, name: str) -> ObjectType | None:
         """The type, or None."""
