@@ -253,6 +253,13 @@ def test_every_documentation_page_can_be_found_and_its_links_lead_somewhere() ->
     assert not broken
 
 
+def test_every_page_of_docs_is_in_the_index() -> None:
+    docs = TOP / "docs"
+    linked = {(docs / target).resolve() for target in re.findall(r"\]\(([^)#:]+)", (docs / "index.md").read_text())}
+    pages = {page for page in [*docs.glob("*.md"), *(docs / "how-to").glob("*.md")] if page.name != "index.md"}
+    assert not {str(page.relative_to(docs)) for page in pages - linked}, "link it in docs/index.md"
+
+
 def test_what_is_written_from_the_rules_is_what_the_rules_say() -> None:
     stale = [str(path.relative_to(TOP)) for path, content in generated().items() if path.read_bytes() != content]
     assert not stale, "make reference writes them anew"
