@@ -2,14 +2,31 @@
 
 client-go sends all its requests and watches over one connection; each is a stream here, and a task of its own.
 
+How it works: bytes come in turns (`turns`), `frames` cuts them into whole frames and counts them, and h2 makes events
+of them, which `_take` hands to the streams (`http2_streams`). A stream answers in a task of its own, and sends a piece
+whenever its flow-control window, the connection's and the socket all have room; what is to be written in one turn of
+the loop goes to the socket at once. A connection is always in one of these states:
+
+    state     since                                  a new stream     frames     next
+    idle      its last stream has ended              is opened        are taken  a request: active; `idle_seconds`: out
+    active    a request has come                     up to the bound  are taken  the last stream ends: idle
+    closing   the server stops (`close`)             REFUSED_STREAM   are taken  no stream left, or GRACE_SECONDS: out
+    out       a GOAWAY was written, or has come      none             dropped    the peer took it, or
+                                                                                 `turns.GOODBYE_SECONDS`: lost
+    lost      the socket is closed                   none             none       its last task has ended: forgotten
+
+Idle, active and closing go to out for a peer that misbehaves (HTTP2-2), and every state to lost when the socket closes.
+
 HTTP2-1  What `server.wire.http` promises holds here, too: bounded input and output, one stream's trouble is nobody
          else's, and a client that resets a stream or goes away takes its watch with it.
 HTTP2-2  A peer that opens streams only to reset them, asks for more than `STREAMS_MAX` at once, sends what is no HTTP/2
          or frames without work (`server.wire.frames`) is told so (GOAWAY) and disconnected; nothing more of it is read.
-HTTP2-3  A connection without a stream is closed after the idle time; a stream whose reader gives it no room for the
-         write time is reset, and a connection that takes nothing for as long is closed.
+HTTP2-3  A connection without a stream is closed after the idle time; a stream whose flow-control window stays shut for
+         the write time is reset, and a connection that takes nothing for as long is closed.
 HTTP2-4  A body is taken only after its head was admitted, and all that is held for it counts for all connections
          together (`server.wire.ledgers`); so do the pieces of answers that wait for a window or a socket.
+HTTP2-5  Every task is a stream's, every stream a connection's, and whoever listens waits in `close` for all of them,
+         also for those that began while it waited.
 """
 
 from __future__ import annotations
@@ -103,7 +120,7 @@ class Http2Protocol(asyncio.Protocol):
         self._streams: dict[int, Stream] = {}
         self._unanswered_resets = 0
         self._frames = Frames()
-        self._waiting_for_room: set[Stream] = set()
+        self._waiting_for_window: set[Stream] = set()
         self._is_out = False
         self._is_flushing = False
         self._is_closing = False
@@ -141,7 +158,7 @@ class Http2Protocol(asyncio.Protocol):
         try:
             events = self._http.receive_data(self._frames.take(data))
         except Flood as flood:
-            self._put_out(flood.code)
+            self._go_away(flood.code)
             return
         except Exception:  # noqa: BLE001  (h2 has written a GOAWAY if it knows what was wrong)
             self._end()
@@ -182,14 +199,16 @@ class Http2Protocol(asyncio.Protocol):
     async def close(self) -> None:
         """Answer what is under way, say goodbye, and wait until every task of this connection has ended."""
         self._is_closing = True
-        tasks = {stream.task for stream in self._streams.values() if stream.task is not None}
-        if tasks:
+        if tasks := self._tasks():
             await asyncio.wait(tasks, timeout=GRACE_SECONDS)
         for stream in list(self._streams.values()):
             stream.stop()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._put_out()
+        await asyncio.gather(*self._tasks(), return_exceptions=True)  # a body may have come whole meanwhile (HTTP2-5)
+        self._go_away()
         self._open_connections.discard(self)
+
+    def _tasks(self) -> set[asyncio.Task[None]]:
+        return {stream.task for stream in self._streams.values() if stream.task is not None}
 
     # ---- what the peer says
 
@@ -210,13 +229,13 @@ class Http2Protocol(asyncio.Protocol):
             case WindowUpdated():
                 if event.stream_id:
                     if (stream := self._streams.get(event.stream_id)) is not None:
-                        stream.room.set()
+                        stream.window.set()
                 else:
-                    self._make_room()
+                    self._window_grew()
             case RemoteSettingsChanged():
                 if self._http.encoder.header_table_size > TABLE_BYTES_MAX:
                     self._http.encoder.header_table_size = TABLE_BYTES_MAX
-                self._make_room()
+                self._window_grew()
             case ConnectionTerminated():
                 self._end()
             case _:
@@ -251,9 +270,10 @@ class Http2Protocol(asyncio.Protocol):
             message = "too many large bodies are under way on this connection"
             raise ApiError(429, "TooManyRequests", message, headers={"Retry-After": "1"})
 
-    def _make_room(self) -> None:
-        for stream in self._waiting_for_room:
-            stream.room.set()
+    def _window_grew(self) -> None:
+        """Let the streams look again: the connection's flow-control window has grown, or all of theirs."""
+        for stream in self._waiting_for_window:
+            stream.window.set()
 
     def _reset_by_peer(self, number: int) -> None:
         stream = self._streams.get(number)
@@ -263,7 +283,7 @@ class Http2Protocol(asyncio.Protocol):
             self._unanswered_resets += 1
         stream.stop()
         if self._unanswered_resets > RESETS_MAX:
-            self._put_out(ErrorCodes.ENHANCE_YOUR_CALM)
+            self._go_away(ErrorCodes.ENHANCE_YOUR_CALM)
 
     # ---- what the streams do
 
@@ -330,7 +350,7 @@ class Http2Protocol(asyncio.Protocol):
             size = min(size, PIECE_BYTES_MAX, len(rest))
             if size <= 0:
                 self.unsent.set(reader, len(rest))
-                await self._wait_for_room(stream)
+                await self._wait_for_window(stream)
                 continue
             piece, rest = rest[:size], rest[size:]
             self._http.send_data(number, piece.tobytes(), end_stream=ends and not rest)
@@ -340,14 +360,14 @@ class Http2Protocol(asyncio.Protocol):
         self.unsent.set(reader, 0)
         self._flush_soon()
 
-    async def _wait_for_room(self, stream: Stream) -> None:
-        self._waiting_for_room.add(stream)
-        stream.room.clear()
+    async def _wait_for_window(self, stream: Stream) -> None:
+        self._waiting_for_window.add(stream)
+        stream.window.clear()
         try:
             async with asyncio.timeout(self.timeouts.write_seconds):
-                await stream.room.wait()
+                await stream.window.wait()
         finally:
-            self._waiting_for_room.discard(stream)
+            self._waiting_for_window.discard(stream)
 
     async def _wait_for_socket(self) -> None:
         try:
@@ -377,9 +397,10 @@ class Http2Protocol(asyncio.Protocol):
             self._transport.write(data)
 
     def _wait_for_requests(self) -> None:
-        self._idle = self._loop.call_later(self.timeouts.idle_seconds, self._put_out)
+        self._idle = self._loop.call_later(self.timeouts.idle_seconds, self._go_away)
 
-    def _put_out(self, code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
+    def _go_away(self, code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
+        """Say GOAWAY, and take nothing more."""
         if self._is_out:
             return
         with suppress(H2Error):  # the peer may have closed it itself

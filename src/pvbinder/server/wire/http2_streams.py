@@ -1,7 +1,15 @@
 """One stream of HTTP/2: a request and its answer.
 
 Its head is admitted before its body is taken, what it holds is counted for its connection and for all together
-(HTTP2-4), and whatever goes wrong with it ends with it (HTTP2-1).
+(HTTP2-4), and whatever goes wrong with it ends with it (HTTP2-1). A stream is in one of these states:
+
+    state      `task`    it holds            next
+    receiving  None      its head, and what  the body is whole: answering; it is too large, too late or too much
+                         came of the body    (HTTP2-4): answering, with the refusal; RST_STREAM or lost: ended
+    answering  runs      the answer's piece  answered, or a reader too slow: ended; RST_STREAM or lost: cancelled, ended
+    ended      is done   nothing             its connection forgets it
+
+A GET, a HEAD, and a request without a body are answered at once; one that is refused by its head is, too.
 """
 
 from __future__ import annotations
@@ -66,7 +74,7 @@ class Stream:
 
     def __init__(self, connection: Carries, number: int, fields: Sequence[tuple[str, str]]) -> None:
         self.number = number
-        self.room = asyncio.Event()  # set when its reader has given it room
+        self.window = asyncio.Event()  # set when a flow-control window of the peer has grown
         self.task: asyncio.Task[None] | None = None
         self.is_answered = False
         self._connection = connection
