@@ -4,7 +4,7 @@ ACKNOWLEDGED-1  After ``kill -9`` it names every acknowledged write since its be
                 recognised, though it is sound in itself, and which objects are older, gone or back is known by name.
 ACKNOWLEDGED-2  It never claims too much: a torn end, a damaged line or a power cut cost what they held, no more; that a
                 line in the middle is missing is noticed.
-ACKNOWLEDGED-3  It stops no write: what can't be noted is noted with a later one.
+ACKNOWLEDGED-3  It stops no write: a write that can't be noted is noted with a later one.
 
 It lies beside the database, so that one damage doesn't take both, and has no data of objects. A line is a checksum and
 JSON: its number, and of each write of a batch the revision, kind and key, and a 0 for a deletion. It is written after
@@ -40,7 +40,7 @@ class Noted(NamedTuple):
 
 @dataclass(slots=True)
 class Acknowledged:
-    """What a file says: of which data directory, since which revision, and the newest write of each object."""
+    """The content of a file: of which data directory, since which revision, and the newest write of each object."""
 
     identity: str
     since: int
@@ -97,11 +97,11 @@ class AcknowledgedWriter:
         self._identity = known.identity
         self._handle = _open(directory)
         self._lines = known.lines
-        self.size = known.size  # what comes after it is a torn end, and is written over
+        self.size = known.size  # the rest is a torn end, and is written over
         self._pending = b""
 
     def note(self, written: Mapping[tuple[str, str], int | None], revision: int) -> None:
-        """Note a batch: per kind and key the revision of what is there now, None for nothing (ACKNOWLEDGED-3)."""
+        """Note a batch: per kind and key the revision of the object, None for none (ACKNOWLEDGED-3)."""
         self._lines += 1
         writes = [(revision, *where, 0) if at is None else (at, *where) for where, at in written.items()]
         self._pending += _encoded([self._lines, writes])
@@ -124,7 +124,7 @@ class AcknowledgedWriter:
                 self._pending = b""
 
     def forget(self, revision: int) -> None:
-        """Begin anew with what was noted after `revision`, at which there is a copy now; raises OSError."""
+        """Begin anew with the notes after `revision`, at which there is a copy now; raises OSError."""
         known = read_acknowledged(self._directory)
         if known is None or known.since >= revision or self._pending:
             return

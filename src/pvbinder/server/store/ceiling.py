@@ -1,9 +1,9 @@
 """The file ``ceiling``: no revision above the number in it was ever given to anybody.
 
-CEILING-1  A start goes on above it, so no revision comes twice, whatever became of the database and its log (STORE-2).
+CEILING-1  A start goes on above it, so no revision comes twice, even if the database and its log are lost (STORE-2).
 
-It is raised by a block before a revision above it is written, and lowered to what was really used at a clean stop. So
-it costs two syncs for every 100 000 revisions, and a start after a crash skips what is left of the block.
+It is raised by a block before a revision above it is written, and lowered to the last used one at a clean stop. So it
+costs two syncs for every 100 000 revisions, and a start after a crash skips what is left of the block.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Totals:
     def after(
         self, written: Mapping[tuple[str, str], Stored | None], replaced: Mapping[tuple[str, str], Stored]
     ) -> Totals:
-        """Return the totals after a batch: what is there now, None for nothing, and what was there before."""
+        """Return the totals after a batch: the object now, None for none, and the one before."""
         now = {where: stored for where, stored in written.items() if stored is not None}
         grown = sum(checksum_of(*where, stored) for where, stored in now.items())
         shrunk = sum(checksum_of(*where, stored) for where, stored in replaced.items())

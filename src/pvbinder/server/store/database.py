@@ -1,13 +1,13 @@
-"""The data directory on disk: one SQLite file, one lock, and what to say when they can't be used.
+"""The data directory on disk: one SQLite file, one lock, and the errors when they can't be used.
 
 DATABASE-1  Durable: when `commit` returns, the batch survives ``kill -9`` and a power cut (WAL, synchronous=FULL).
 DATABASE-2  Whole: a batch is there entirely or not at all, with the revision that it ends at.
 DATABASE-3  Ours alone: a second process on the same directory is told so and changes nothing (`flock` on ``lock``).
 DATABASE-4  Private: the directory is ours and 0700, its files are 0600, and none of them is a link or somebody else's.
-DATABASE-5  Sound: when it is open, every row was read and is what was written, and none is missing. Anything else is
-            refused, and nothing is changed: not even what SQLite would tidy up by itself when it opens a file.
-DATABASE-6  A full disk is no damage: what is stored is served, what is deleted is stored in the room that is kept for
-            that (`room.py`), and other writes fail until there is room again, by itself.
+DATABASE-5  Sound: when it is open, every row has been read and checked, and none is missing. Anything else is refused,
+            and nothing is changed: not even what SQLite would tidy up by itself when it opens a file.
+DATABASE-6  A full disk is no damage: stored objects are served, deletions use the room that is kept for them
+            (`room.py`), and other writes fail until there is room again.
 
 `commit` may be called from any thread, one call at a time; everything else belongs to the thread that opens and closes.
 """
@@ -81,8 +81,8 @@ class Database:
         self._room: Room | None = None
         self._acknowledged: AcknowledgedWriter | None = None
         self.is_full = False
-        self._pages = 0  # by how many the file may grow, at least, in the room that it has
-        self._frames = 0  # how many the log has, at most
+        self._pages = 0  # the file may grow by at least as many in its room
+        self._frames = 0  # the log has at most as many
         self._used = 0
         try:
             self._reserve = Reserve(directory)
@@ -124,7 +124,7 @@ class Database:
         self._identity = sound.identity
         self._known = known
         if self._ceiling is None and known is not None and known.lines:
-            self._revision += BLOCK_REVISIONS  # what was given out, and came to nothing, isn't known without it
+            self._revision += BLOCK_REVISIONS  # revisions of failed writes aren't known without it
 
     def _prepare(self) -> None:
         """Open the files for writing; on a full disk what is stored is served, and this is tried again by a write."""
@@ -149,7 +149,7 @@ class Database:
             anchor.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if self._room is None:
             self._room = Room(self._path)
-            self._frames = self._room.frames  # what a killed process left in the log
+            self._frames = self._room.frames  # the log that a killed process left
         return connection
 
     def _hold_room(self) -> None:
@@ -190,20 +190,20 @@ class Database:
         )
 
     def load(self) -> Iterator[tuple[str, str, Stored]]:
-        """Give every object, once: kind, key, and what is stored. They were read when it was opened (DATABASE-5)."""
+        """Give every object, once: kind, key, and the stored object. They were read when it was opened (DATABASE-5)."""
         found, self._found = self._found, []
         yield from found
 
     def revision(self) -> int:
-        """Return a revision that all those that were ever given out are not above (CEILING-1)."""
+        """Return a revision that no revision ever given out is above (CEILING-1)."""
         return max(self._revision, self._ceiling or 0)
 
     def room_for(self, pages: int) -> bool:
-        """Whether a write that takes so many pages, with those that wait, may be tried (DATABASE-6)."""
+        """Whether a write of so many pages, the waiting ones counted, may be tried (DATABASE-6)."""
         return not self.is_full or self._reserve.take() or self._pages >= pages + PAGES_KEPT_FREE
 
     def give_up_reserve(self) -> None:
-        """Give room to what must be written beside the database, such as the kubeconfig of this start."""
+        """Give up the reserve, for files that must be written beside the database, such as this start's kubeconfig."""
         self._reserve.give_up()
         self.is_full = True
 
@@ -213,7 +213,7 @@ class Database:
 
     @property
     def noted_bytes(self) -> int:
-        """How long the list of acknowledged writes is."""
+        """The length of the list of acknowledged writes."""
         return self._acknowledged.size if self._acknowledged is not None else 0
 
     def forget_acknowledged(self, revision: int) -> None:
@@ -230,8 +230,7 @@ class Database:
     ) -> None:
         """Make a batch durable (DATABASE-1, DATABASE-2): per kind and key what is there now, None for nothing.
 
-        `replaced` is what was there before, where something was. Raises WriteFailed, and then nothing of the batch is
-        stored.
+        `replaced` is the object before, if there was one. Raises WriteFailed, and then nothing of the batch is stored.
         """
         totals = self._totals.after(written, replaced)
         meta = Stored(revision, totals.encode())
@@ -320,7 +319,7 @@ class Database:
                 self._empty_log(cut=True)
 
     def _hold_pages(self, pages: int) -> None:
-        """Hold room for the pages that there are and `pages` more, besides those that are kept free.
+        """Hold room for the present pages and `pages` more, besides those that are kept free.
 
         When it raises OSError, the free pages within the file are all that there is.
         """
@@ -405,11 +404,11 @@ class Database:
         self._close_files()
 
     def _end_log(self) -> None:
-        """Leave a log without frames, and its room (ROOM-2): what it held is in the database."""
+        """Leave a log without frames, and its room (ROOM-2): its content is in the database."""
         is_empty = False
         if self._connection is not None and not self._connection.in_transaction:
             with suppress(sqlite3.Error, OSError):
-                self.is_full = True  # as if it were: whoever comes next may need the room
+                self.is_full = True  # as if it were: the next write may need the room
                 self._empty_log(cut=True)
                 is_empty = not self._frames
         self._drop_connection()
@@ -447,14 +446,14 @@ def _is_there(path: Path) -> bool:
 
 
 def finish_recovery(directory: Path) -> None:
-    """Put a recovered file into its place, if there is one: what it replaces is kept elsewhere by then."""
+    """Put a recovered file into its place, if there is one: the old file is kept elsewhere by then."""
     recovered, path = directory / RECOVERED_NAME, directory / FILE_NAME
     if recovered.exists():
         with closing(open_for_reading(recovered, alone=True)) as connection:
             identity = identity_in(connection)
             (revision,) = connection.execute("SELECT revision FROM object WHERE kind = '' AND key = ''").fetchone()
-        begin(directory, identity, revision)  # the list of what was acknowledged is that of the damaged file
-        for suffix in ("-wal", "-shm"):  # SQLite would apply a log to whatever file it lies beside
+        begin(directory, identity, revision)  # the list of acknowledged writes is that of the damaged file
+        for suffix in ("-wal", "-shm"):  # SQLite would apply a log to any file beside it
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         sync_directory(directory)
         recovered.replace(path)

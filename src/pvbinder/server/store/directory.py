@@ -58,7 +58,7 @@ def lock_directory(directory: Path) -> int:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
-        if trouble_of(error, directory) != "full":  # who holds the lock is only for the other one's message
+        if trouble_of(error, directory) != "full":  # the holder of the lock is only for the other process's message
             os.close(lock)
             raise UnusableError(directory, error) from error
     return lock

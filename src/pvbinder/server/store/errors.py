@@ -1,4 +1,4 @@
-"""What can be wrong with a data directory, and with a write to it."""
+"""The errors of a data directory, and of a write to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recovery says of each object, and of what it can't say.
+"""The finding of a recovery about each object, and the objects that it can't name.
 
 Each object has one outcome. Nothing is guessed: where neither the list of acknowledged writes nor the totals of the
 file prove what was last acknowledged, the outcome is `Unproven`.
@@ -66,7 +66,7 @@ Outcome: TypeAlias = Current | Older | Unproven | MaybeDeleted | Lost
 
 
 class Recovery(Struct, frozen=True):
-    """What a recovery did, and what it knows.
+    """The result of a recovery.
 
     `is_complete` if it is proven that all is as it was last acknowledged. `acknowledged_revision` is the last one that
     is known to have been acknowledged. `deleted` objects were found in older states, and are known to be deleted.
@@ -74,7 +74,7 @@ class Recovery(Struct, frozen=True):
 
     outcomes: tuple[Outcome, ...]
     deleted: tuple[tuple[str, str], ...]
-    unnamed: int  # objects that are lost besides, by the totals of the file, whose names can't be read
+    unnamed: int  # further lost objects, by the totals of the file; their names can't be read
     newest_revision: int
     acknowledged_revision: int | None
     is_complete: bool
@@ -103,7 +103,7 @@ class Recovery(Struct, frozen=True):
 
     @property
     def missing(self) -> int:
-        """How many objects are lost, with and without names."""
+        """The number of lost objects, with and without names."""
         return len(self.lost) + self.unnamed
 
     def named(self, outcome: type[Outcome]) -> tuple[tuple[str, str], ...]:

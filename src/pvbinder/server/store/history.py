@@ -1,13 +1,13 @@
-"""What changed lately, kind by kind: the source of watches and of lists at an older revision.
+"""The latest changes, kind by kind: the source of watches and of lists at an older revision.
 
 HISTORY-1  In order: a cursor sees each change of its kind exactly once, by growing revision, with none left out.
 HISTORY-2  Bounded: together the changes hold at most `byte_limit` bytes and `change_limit` entries; the oldest go
-           first, whatever their kind. The lines that watchers share hold `LINES_BYTES_MAX` beside them.
+           first, of all kinds together. The lines that watchers share hold `LINES_BYTES_MAX` beside them.
 HISTORY-3  A cursor whose next change is forgotten says so (`HistoryLost`) instead of leaving anything out; one whose
            kind was merely quiet goes on.
 
-A watcher is nothing but a cursor, so a client that never reads costs no memory: what it has yet to see is forgotten one
-day, and its stream is ended. Changes live as long as the process: nothing is known from before its start.
+A watcher is nothing but a cursor, so a client that never reads costs no memory: one day its next change is forgotten,
+and its stream is ended. Changes live as long as the process: nothing is known from before its start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from msgspec import Struct
 from pvbinder.server.store.state import Stored
 
 LINES_BYTES_MAX = 16 << 20
-OVERHEAD_BYTES = 200  # what a change weighs beside its JSON
+OVERHEAD_BYTES = 200  # the weight of a change beside its JSON
 
 
 class StoredChange(Struct, gc=False):
@@ -107,7 +107,7 @@ class Cursor:
             self._track.waiters.discard(waiter)
 
     def close(self) -> None:
-        """Take back the alarm of the last deadline; whoever has stopped waiting should not leave it set."""
+        """Take back the alarm of the last deadline; a watcher that has stopped waiting should not leave it set."""
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
@@ -187,7 +187,7 @@ class History:
 
     @property
     def size(self) -> tuple[int, int]:
-        """How many changes are kept, and their bytes."""
+        """The number of changes that are kept, and their bytes."""
         return len(self._ages), self._bytes
 
     def _track(self, kind: str) -> _Track:

@@ -1,4 +1,4 @@
-"""The copy ``last-good.db``: what a recovery falls back on for the objects that a damaged file has lost.
+"""The copy ``last-good.db``: a recovery takes objects from it that a damaged file has lost.
 
 LAST_GOOD-1  It is whole, sound and private, or it isn't there: it is read through before it replaces the one before.
 

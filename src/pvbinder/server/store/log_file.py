@@ -37,7 +37,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """What a log holds: its frames, and how many of them come in sound commits before anything that isn't sound."""
+    """The content of a log: its frames, and how many of them come in sound commits before anything that isn't sound."""
 
     page_size: int
     frames: list[Frame]
@@ -105,7 +105,7 @@ def _frames(log: bytes, header: bytes, page_size: int) -> Iterator[Frame]:
 
 
 def _is_older_generation(log: bytes, start: int, size: int, header: bytes) -> bool:
-    """Whether nothing of this generation comes after `start`: the rest is what the log held before it began anew."""
+    """Whether nothing of this generation comes after `start`: the rest is from before the log began anew."""
     return all(log[at + 8 : at + 16] != header[16:24] for at in range(start, len(log) - size + 1, size))
 
 

@@ -2,7 +2,7 @@
 
 RECOVERY-1  Nothing is destroyed: the files as they were found are kept in ``damaged-TIME`` beside the new one.
 RECOVERY-2  Of each object the newest state that is sound anywhere is taken: on any page of the database, in the commits
-            of its log, in the copy. What is known to be deleted is not brought back.
+            of its log, in the copy. An object that is known to be deleted is not brought back.
 RECOVERY-3  Revisions go on above any that was given out (CEILING-1), so no client takes a new state for an old one.
 RECOVERY-4  It says of each object whether it is current, older, lost, or can't be judged (`findings.py`), and claims no
             more than is proven: by the totals that the file has of itself, or the list of acknowledged writes.
@@ -54,7 +54,7 @@ class RecoveryFailed(PvbinderError):  # noqa: N818  (says what happened)
 
 @dataclass(slots=True)
 class _Salvage:
-    """What is found in the files: of each object the newest sound state, and what is there but not sound."""
+    """The objects found in the files: of each the newest sound state, and states that are damaged."""
 
     rows: dict[Where, tuple[Stored, FoundIn]] = field(default_factory=dict)
     broken: set[Where] = field(default_factory=set)
@@ -64,7 +64,7 @@ class _Salvage:
     log_is_damaged: bool = False
 
     def add(self, image: bytes, source: FoundIn) -> None:
-        """Take in what is newer on the pages of `image`."""
+        """Take in newer states from the pages of `image`."""
         for row in rows_in(image, self.identity):
             where = (row.kind, row.key)
             if not row.is_sound:
@@ -106,7 +106,7 @@ def _recover(directory: Path, path: Path, why: DamagedDataError) -> Recovery:
     except (OSError, sqlite3.Error, UnusableError):
         with suppress(OSError):
             if path.samefile(kept / path.name) and not (directory / RECOVERED_NAME).exists():
-                shutil.rmtree(kept)  # nothing was replaced: what it keeps is where it was
+                shutil.rmtree(kept)  # nothing was replaced: all files are where they were
         raise
 
 
@@ -156,7 +156,7 @@ def _replace(directory: Path, path: Path, kept: Path, why: DamagedDataError) -> 
 
 
 class _Choice:
-    """Which states are taken, and what is said of them (RECOVERY-2, RECOVERY-4)."""
+    """The choice of states, and the findings about them (RECOVERY-2, RECOVERY-4)."""
 
     def __init__(self, found: _Salvage, copy: _Salvage, known: Acknowledged | None) -> None:
         self.rows: dict[Where, tuple[Stored, FoundIn]] = {}

@@ -73,7 +73,7 @@ class Reserve:
             os.close(handle)
 
     def doubt(self) -> None:
-        """Ask the disk again before it is said to have room; what is held stays."""
+        """Ask the disk again before it is said to have room; the present reserve stays."""
         self.is_held = False
 
     @property

@@ -22,8 +22,8 @@ from pathlib import Path
 from pvbinder.server.store.pages import PAGE_BYTES
 from pvbinder.server.store.state import Stored
 
-LOG_BYTES = 512 << 10  # besides the largest object: what some deletions write
-PAGES_KEPT_FREE = 64  # for objects that get larger because they are deleted, and for what the tree needs
+LOG_BYTES = 512 << 10  # for some deletions, besides the largest object
+PAGES_KEPT_FREE = 64  # for objects that grow when they are marked as deleted, and for the tree itself
 PAGES_AHEAD = 256
 _NEW_ROW_PAGES = 3  # one may split a leaf and a page above
 _KEEP_SIZE = 1

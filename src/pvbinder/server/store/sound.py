@@ -1,4 +1,4 @@
-"""Reading a file of ours: every row, and whether all of it is what was written.
+"""Reading a file of ours: every row, and whether it is as it was written.
 
 SOUND-1  What changed, is missing or is of an earlier time is noticed: rows by their checksums and the totals, a whole
          file of an earlier time by the list of acknowledged writes, a file or log of another directory by its identity.
@@ -26,7 +26,7 @@ SCHEMA_VERSION = 2
 
 
 class Sound(NamedTuple):
-    """What a whole file holds."""
+    """The content of a whole file."""
 
     objects: list[tuple[str, str, Stored]]
     revision: int

@@ -1,7 +1,7 @@
 """The objects of one kind as they are committed: an ordered map from key to canonical JSON.
 
 A key is ``namespace/name`` or, for cluster-scoped kinds, ``name``. Keys are ordered as the reference orders them: by
-their bytes, which is how a list comes out and what a continue token points into.
+their bytes: the order of a list, and of continue tokens.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Collection:
         return self._objects.get(key)
 
     def items(self, keys: list[str], instead: Mapping[str, Stored | None]) -> list[tuple[str, Stored]]:
-        """Return what is at `keys`, all of which must be there; what is in `instead` counts more."""
+        """Return what is at `keys`, all of which must be there; a key in `instead` has precedence."""
         objects = self._objects
         if not instead:
             return [(key, objects[key]) for key in keys]

@@ -4,10 +4,10 @@ STORE-1  Acknowledged is durable: when the future of a write is done without an 
 STORE-2  Revisions strictly grow, over restarts too, and no revision is ever used twice.
 STORE-3  Reads see committed states only: `get`, `list` and watches never show a write that could still fail.
 STORE-4  A watch shows exactly the changes after its revision, in order; a list is a state that existed at its revision.
-STORE-5  A batch that can't be committed fails as a whole, with every write made after it; the head goes back to what
-         is committed, reads go on, and the next write tries the disk again.
-STORE-6  On a full disk a batch is committed in parts that the log has room for, so what is deleted doesn't fail with
-         what grows after it.
+STORE-5  A batch that can't be committed fails as a whole, with every write made after it; the head goes back to the
+         committed state, reads go on, and the next write tries the disk again.
+STORE-6  On a full disk a batch is committed in parts that the log has room for, so a deletion doesn't fail with the
+         larger writes after it.
 
 A write is read-check-modify with no `await` in between, against the *head* (committed plus pending writes), so no write
 is lost and no lock is needed. It gets its revision at once and joins the batch; one batch at a time is with the
@@ -46,7 +46,7 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StoreStatistics:
-    """What the store holds and has done since its start."""
+    """The number of objects, and of everything done since the start."""
 
     revision: int
     objects: dict[str, int]
@@ -68,7 +68,7 @@ class _Batch:
         return bool(self.parted()[1].writes)
 
     def parted(self) -> tuple[_Batch, _Batch]:
-        """Return its first writes, as many as a full disk takes at once, and the others (STORE-6)."""
+        """Split it: the first writes, as many as a full disk takes at once, and the others (STORE-6)."""
         size = count = 0
         for kind, change, _ in self.writes:
             where, stored = (kind, change.key), None if change.deleted else change.now
@@ -212,13 +212,13 @@ class Store:
         return self._why_not_writable
 
     def give_up_reserve(self) -> None:
-        """Give room on a full disk to what must be written beside the database (RESERVE-1)."""
+        """Give up the reserve of a full disk, for files that must be written beside the database (RESERVE-1)."""
         self._database.give_up_reserve()
         if self._why_not_writable is None:
             self._say_full()
 
     def hold_reserve(self) -> None:
-        """Hold what that left of it."""
+        """Hold a reserve again, as large as the disk allows."""
         self._database.hold_reserve()
 
     def _say_full(self) -> None:
@@ -235,7 +235,7 @@ class Store:
         return self._history.closed
 
     def _past(self, kind: str, revision: int) -> dict[str, Stored | None]:
-        """Return what was different at `revision`: for each key changed since, what was there then."""
+        """Return what was different at `revision`: for each key changed since, the object of that time."""
         if revision > self.revision:
             raise RevisionFromTheFuture(f"revision {revision} is not reached yet: the store is at {self.revision}")
         try:
@@ -409,7 +409,7 @@ class Store:
         for _, _, future in batch.writes + later.writes:
             if not future.done():
                 future.set_exception(error if isinstance(error, WriteFailed) else WriteFailed(str(error)))
-                future.exception()  # whoever stopped waiting doesn't care
+                future.exception()  # the caller has stopped waiting
 
     def statistics(self) -> StoreStatistics:
         """Return what the store holds and has done."""

@@ -3,6 +3,6 @@
     a connection ─▶ door (how many) ─▶ http (HTTP/1.1) or http2, frames, http2_streams ─▶ messages (the head, the body)
                                                 └─▶ turns, ledgers (time and memory) ─▶ an ApiRequest for the handler
 
-Nothing here knows a path or a kind: a listener is given what handles a request, and what refuses one by its head.
-Read `http.py` for the promises and `messages.py` for what both versions of HTTP share.
+Nothing here knows a path or a kind: a listener gets two functions: one handles a request, the other may refuse it by
+its head. Read `http.py` for the promises and `messages.py` for the parts that both versions of HTTP share.
 """

@@ -1,7 +1,8 @@
 """The door: takes connections in, few at a time, and shows out strangers when there are too many.
 
 DOOR-1  In one turn of the loop at most `ACCEPTED_PER_TURN` connections are taken in, and at most `HANDSHAKES_MAX` are
-        agreeing upon TLS; when so many are, who takes longer than `HANDSHAKE_PATIENCE_SECONDS` makes room for the next.
+        agreeing upon TLS; when so many are, a handshake of more than `HANDSHAKE_PATIENCE_SECONDS` is cut off to make
+        room for the next.
 DOOR-2  At most `STRANGERS_MAX` connections are open on which nobody has been recognised by a certificate or a token;
         the one that was opened first goes when there is one more. With `CONNECTIONS_MAX` open nobody is taken in.
 """
@@ -21,7 +22,7 @@ HANDSHAKE_PATIENCE_SECONDS = 5.0
 STRANGERS_MAX = 512
 CONNECTIONS_MAX = 20_000
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_BACKLOG_CONNECTIONS = 1024  # who waits to be taken in
+_BACKLOG_CONNECTIONS = 1024  # that wait to be accepted
 _LOOK_AGAIN_SECONDS = 0.25  # whether one takes too long
 _RETRY_SECONDS = 1.0  # when the system has no file descriptor left
 
@@ -67,7 +68,7 @@ class Door:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    # ---- who is in
+    # ---- open connections
 
     def entered(self, transport: asyncio.Transport, *, is_known: bool) -> None:
         """Count a connection that is ready for requests (DOOR-2)."""
@@ -81,7 +82,7 @@ class Door:
             oldest.abort()
 
     def recognised(self, transport: asyncio.Transport) -> None:
-        """Hear that a request of this connection is somebody's who is known."""
+        """Note that a request of this connection came from a known user."""
         if transport in self._strangers:
             del self._strangers[transport]
             self._known.add(transport)

@@ -20,14 +20,14 @@ IDLE_FRAMES_PER_SECOND = 20
 _FRAME_HEAD_BYTES = 9  # of a frame
 _DATA, _HEADERS, _SETTINGS, _CONTINUATION = 0, 1, 4, 9
 _END_STREAM, _END_HEADERS, _PADDED = 1, 4, 8
-_FRAME_EVEN_BYTES = 256  # of a body: as much as makes up for the frame that brought it
+_FRAME_EVEN_BYTES = 256  # of a body: a frame with as many bytes doesn't count as idle
 _FRAMES_OF_AN_ANSWER = 8  # which a request, its answer and the windows for it may need beside
 _FRAMES_OF_SETTINGS = 20  # as each changes every stream's window
 _FRAMES_OF_A_PIECE = 3  # window updates for a piece of an answer
 
 
 class Flood(Exception):  # noqa: N818  (says what it is)
-    """What came isn't to be taken in: the connection ends with `code`."""
+    """The frames aren't worth reading: the connection ends with `code`."""
 
     def __init__(self, code: ErrorCodes, why: str) -> None:
         super().__init__(why)

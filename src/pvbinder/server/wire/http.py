@@ -1,13 +1,15 @@
-"""The listener: HTTP/1.1, and over TLS HTTP/2 for who prefers it, between sockets and the dispatcher.
+"""The listener: HTTP/1.1, and over TLS HTTP/2 for clients that prefer it, between sockets and the dispatcher.
 
 LISTENER-1  Bounded input: a body has at most `BODY_BYTES_MAX` bytes (413), a header field and the request line
             `LINE_BYTES_MAX`; a request must be sent whole within `read_seconds`, and a connection on which nothing is
             asked is closed.
 LISTENER-2  Bounded output: at most one chunk more than the socket takes is kept for a reader, and one that takes
             nothing for `write_seconds` is disconnected; all readers together are bounded, too (`server.wire.ledgers`).
-LISTENER-3  One connection's trouble is nobody else's: what can't be parsed is answered 400 and closed.
+LISTENER-3  One connection's trouble is nobody else's: a request that can't be parsed is answered 400 and its connection
+            closed.
 LISTENER-4  A client that goes away takes its watch with it; a write that has begun goes on.
-LISTENER-5  A body is taken as it came, whatever its Content-Encoding says: nothing is unpacked, as in the reference.
+LISTENER-5  A body is taken as it came, without regard to its Content-Encoding: nothing is unpacked, as in the
+            reference.
 LISTENER-6  Nobody's body is taken before `screen` has admitted its head, and none at all with GET and HEAD; a head has
             at most `HEAD_BYTES_MAX`, all its fields together.
 LISTENER-7  Connections share the loop fairly, known or not (`server.wire.turns`), and are bounded in number
@@ -56,14 +58,14 @@ if TYPE_CHECKING:
     from pvbinder.server.wire.http2 import Http2Protocol
 
 HTTP2 = "h2"  # as TLS calls it (RFC 7301)
-PIECE_BYTES = 64 << 10  # how much of a body is handed to the socket at once
-PENDING_BYTES_MAX = 64 << 10  # how much a reader of a watch may have to come before we look whether it reads
+PIECE_BYTES = 64 << 10  # of a body, handed to the socket at once
+PENDING_BYTES_MAX = 64 << 10  # the unsent bytes of a watch beyond which its reader must have taken something
 HEAD_BYTES_MAX = 128 << 10
-LINGER_SECONDS = 2.0  # for what is left of a body that was refused
+LINGER_SECONDS = 2.0  # to read the rest of a refused body
 FILES_MAX = 65536
-TLS_BUFFER_BYTES = 16 << 10  # as much as a record of TLS holds: more is never read at once
+TLS_BUFFER_BYTES = 16 << 10  # the size of a TLS record: a read never gives more
 _GONE = ("socket.send() raised exception.", "SSL connection is closed")  # said by both loops for each write
-_BODILESS = ("GET", "HEAD")  # whatever they bring along isn't looked at
+_BODILESS = ("GET", "HEAD")  # methods whose body isn't read
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (how to reach who listens everywhere)
 
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
@@ -241,7 +243,7 @@ class Listener:
         return bytes(body)
 
     async def _send_pieces(self, incoming: web.BaseRequest, response: ApiResponse) -> web.StreamResponse:
-        """Send a large body piece by piece, so that a reader who stops holds it no longer than need be (LISTENER-2)."""
+        """Send a large body piece by piece: a reader that stops must not hold all of it (LISTENER-2)."""
         outgoing = web.StreamResponse(status=response.status)
         _set_headers(outgoing, response)
         outgoing.content_length = len(response.body)
@@ -351,7 +353,7 @@ class Connection(Paced):
         self._content = content
 
     def recognised(self) -> None:
-        """Hear that a request was somebody's who is known."""
+        """Note that a request came from a known user."""
         if not self.is_known:
             self.is_known = True
             self._door.recognised(self._transport)
@@ -361,7 +363,7 @@ class Connection(Paced):
             self._unclaimed += len(data)
             if (
                 self._unclaimed > HEAD_BYTES_MAX + PIECE_BYTES
-            ):  # what came of a body before its head was looked at counts, too
+            ):  # the part of a body that came before its head was screened counts, too
                 self._transport.write(_HEAD_TOO_LARGE)
                 self.put_out()
                 return
@@ -372,7 +374,7 @@ _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: 
 
 
 def is_known(request: ApiRequest) -> bool:
-    """Tell whether a request was made by somebody who showed who they are."""
+    """Tell whether a known user has made a request on the connection."""
     return request.is_admitted and request.user is not None and request.user.name != ANONYMOUS.name
 
 

@@ -1,9 +1,9 @@
-"""What all connections of a listener hold together, in bytes.
+"""The bytes that all connections of a listener hold together.
 
-LEDGER-1  The bodies of requests that haven't come whole hold at most `BODIES_BYTES_MAX` together; what is over that is
+LEDGER-1  The bodies of requests that haven't come whole hold at most `BODIES_BYTES_MAX` together; a body over that is
           refused with 429 and may be sent again.
-LEDGER-2  Pieces of answers that wait for their readers hold at most `UNSENT_BYTES_MAX` together; over that, the reader
-          who has taken nothing for longest is cut off, and nobody who reads.
+LEDGER-2  Pieces of answers that wait for their readers hold at most `UNSENT_BYTES_MAX` together; over that, the
+          receiver that has taken nothing for longest is cut off; one that reads never is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Bodies:
     held: int = 0
 
     def add(self, count: int) -> None:
-        """Hold `count` more; ApiError 429 if that is too much (LEDGER-1). What was added must be taken back."""
+        """Hold `count` more; ApiError 429 if that is too much (LEDGER-1). The caller must take back what it added."""
         self.held += count
         if self.held > BODIES_BYTES_MAX:
             raise too_many_bodies()
@@ -54,11 +54,11 @@ class Unsent:
     """The pieces of answers that wait for their readers."""
 
     held: int = 0
-    _readers: dict[Receiver, None] = field(default_factory=dict)  # who has waited longest is first
+    _readers: dict[Receiver, None] = field(default_factory=dict)  # the one that has waited longest is first
 
     @contextmanager
     def reader(self, cut_off: Callable[[], None]) -> Iterator[Receiver]:
-        """Count a reader for as long as it is sent to; `cut_off` ends that at once."""
+        """Count a receiver while an answer is sent to it; `cut_off` ends that at once."""
         reader = Receiver(cut_off)
         try:
             yield reader
@@ -66,7 +66,7 @@ class Unsent:
             self.set(reader, 0)
 
     def set(self, reader: Receiver, pending: int) -> None:
-        """Say how much a reader has to come; less than before means that it reads (LEDGER-2)."""
+        """Note how many bytes a receiver is still to get; less than before means that it reads (LEDGER-2)."""
         before = reader.pending
         if pending == before:
             return

@@ -1,4 +1,4 @@
-"""What a request and an answer are on the wire, whatever the version of HTTP that carries them.
+"""Requests and answers as they are on the wire, for both versions of HTTP.
 
 MESSAGE-1  Input is bounded: a body has at most `BODY_BYTES_MAX` bytes (413), a field of the head and its target
            `LINE_BYTES_MAX`, a query `QUERY_FIELDS_MAX` parameters.
@@ -33,7 +33,7 @@ _FIRST_COUNTS = frozenset({"authorization", "impersonate-user", "impersonate-uid
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a listener waits for a peer."""
+    """The times that a listener waits for a peer."""
 
     read_seconds: float = 60.0  # for the body of a request
     idle_seconds: float = 90.0  # for the next request, its headers included
@@ -56,9 +56,9 @@ def read_target(target: str) -> tuple[str, dict[str, list[str]]]:
 
 
 def join_fields(fields: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """Return the fields of a head by lower-case name, and the values of those that came several times.
+    """Return the fields of a head by lower-case name, and all values of the repeated ones.
 
-    What came several times is joined (RFC 9110, 5.3), but of credentials the first counts.
+    The values of a repeated field are joined (RFC 9110, 5.3); of credentials only the first counts.
     """
     values: dict[str, list[str]] = {}
     for name, text in fields:
@@ -150,7 +150,7 @@ async def _gzip_stream(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 class Closable(AsyncIterator[bytes]):
-    """The stream of an answer, which has to be closed by whoever takes it."""
+    """The stream of an answer; its reader must close it."""
 
     async def aclose(self) -> None:
         """Stop."""

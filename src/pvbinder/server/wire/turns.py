@@ -1,9 +1,9 @@
-"""Turns: what comes in on all connections shares the event loop fairly.
+"""Turns: the input of all connections shares the event loop fairly.
 
-TURN-1  In one turn of the loop, what has come is parsed for `TURN_SECONDS` and no longer, whatever came on however many
-        connections; the rest waits for the next turn.
-TURN-2  The connection that used the least has the next turn: one that asks seldom is served before those that keep the
-        loop busy, however many they are.
+TURN-1  In one turn of the loop, input is parsed for `TURN_SECONDS` and no longer, on all connections together; the rest
+        waits for the next turn.
+TURN-2  The connection that used the least has the next turn: a connection that asks seldom is served before all that
+        keep the loop busy.
 TURN-3  A connection holds at most `INBOX_BYTES_MAX` that nobody has parsed, and what its socket gave at once; over that
         it isn't read. One that was put out holds nothing, and is aborted after `GOODBYE_SECONDS`.
 
@@ -20,14 +20,14 @@ from time import perf_counter
 from typing import Protocol, cast
 
 TURN_SECONDS = 0.004
-CREDIT_SECONDS = 0.02  # of parsing, that a connection which was away is ahead of those that are busy, and no more
+CREDIT_SECONDS = 0.02  # of parsing: the most that an idle connection is ahead of busy ones
 PIECE_BYTES = 4 << 10  # parsed between two looks at the clock: 455 of the shortest frames of HTTP/2
 INBOX_BYTES_MAX = 64 << 10
 GOODBYE_SECONDS = 1.0  # for a peer to take the last words
 
 
 class Parses(Protocol):
-    """What is behind a connection: one version of HTTP."""
+    """The parser behind a connection: one version of HTTP."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -56,7 +56,7 @@ class Turns:
         self._waiting: list[tuple[float, int, Paced]] = []  # a heap: the one that used the least is first
         self._order = 0
         self._spent = 0.0
-        self._least = 0.0  # what the one that was served last had used
+        self._least = 0.0  # the time used by the connection that was served last
         self._is_set = False
 
     def can_go_on(self) -> bool:
@@ -136,7 +136,7 @@ class Paced(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool | None:
-        """Hand on: who sends nothing more doesn't wait for an answer, as ever."""
+        """Hand on: a peer that sends nothing more doesn't wait for an answer."""
         return None if self._parser is None else self._parser.eof_received()
 
     def pause_writing(self) -> None:
@@ -182,7 +182,7 @@ class Paced(asyncio.Protocol):
     # ---- called in turns
 
     def parse_waiting(self) -> None:
-        """Parse one piece of what waits."""
+        """Parse one piece of the waiting input."""
         self._is_waiting = False
         if self._inbox and not self._is_held:
             view = self._inbox[0]
@@ -219,7 +219,7 @@ class Paced(asyncio.Protocol):
 
 
 class HeldTransport:
-    """A transport as a parser sees it: when it pauses reading, what has been read waits, too."""
+    """A transport as a parser sees it: when it pauses reading, input that was read already waits, too."""
 
     def __init__(self, transport: asyncio.Transport, paced: Paced) -> None:
         self._transport = transport

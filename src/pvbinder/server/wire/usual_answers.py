@@ -1,6 +1,6 @@
 """The answer of nearly every request over HTTP/1.1, written without being built header by header.
 
-USUAL-1  What a client sees of it is what aiohttp would have sent, but for the order of the fields and the name of the
+USUAL-1  A client sees the answer that aiohttp would have sent, but for the order of the fields and the name of the
          software; an answer that has more than a type and a body isn't usual.
 USUAL-2  A client that asks on without taking the answers is held back, as with any other answer (LISTENER-2).
 """
