@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pvbinder.model.resources import CONFIG_MAPS, CSI_NODES, NAMESPACES, Resource
-from pvbinder.server.api.discovery import Discovery, aggregated_version, storage_version_hash
+from pvbinder.server.api.discovery import Discovery, aggregated_form, storage_version_hash
+from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.objects.kind import ServedKind
 from pvbinder.server.requests import ApiRequest
@@ -93,17 +94,37 @@ def test_discovery_2_everything_in_one_document() -> None:
 
 
 ACCEPTED = {
-    "v2 first": (V2, "v2"),
-    "the older one": (V2.replace("v=v2;", "v=v2beta1;"), "v2beta1"),
-    "plain first": ("application/json," + V2, ""),
-    "an unknown version": (V2.replace("v=v2;", "v=v3;"), ""),
-    "nothing": ("", ""),
+    "v2 first": (V2, True),
+    "the older one, which is gone": (V2.replace("v=v2;", "v=v2beta1;"), False),
+    "plain before it": ("application/json," + V2, True),
+    "plain, and better": (V2.replace("as=APIGroupDiscoveryList", "as=APIGroupDiscoveryList;q=0.1"), True),
+    "an unknown version": (V2.replace("v=v2;", "v=v3;"), False),
+    "YAML": (V2.replace("json;g", "yaml;g"), True),
+    "nothing": ("", False),
 }
 
 
-@pytest.mark.parametrize(("accept", "version"), ACCEPTED.values(), ids=ACCEPTED.keys())
-def test_discovery_2_as_the_client_accepts_it(accept: str, version: str) -> None:
-    assert aggregated_version(accept) == version
+@pytest.mark.parametrize(("accept", "is_aggregated"), ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_discovery_2_as_the_client_accepts_it(accept: str, is_aggregated: bool) -> None:
+    assert (aggregated_form(accept) is not None) is is_aggregated
+
+
+def test_discovery_2_what_is_the_same_is_not_sent_again() -> None:
+    discovery = Discovery(Registry())
+    first = discovery.answer(ApiRequest("GET", "/apis", headers={"accept": V2}))
+    assert first is not None
+    assert (first.headers["Vary"], first.headers["Cache-Control"]) == ("Accept", "public")
+    again = discovery.answer(ApiRequest("GET", "/apis", headers={"accept": V2, "if-none-match": first.headers["ETag"]}))
+    assert again is not None
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_the_plain_documents_are_negotiated_too() -> None:
+    for accept in (V2.partition(",")[0].replace("v=v2;", "v=v3;"), "application/json;as=Table;g=meta.k8s.io;v=v1"):
+        with pytest.raises(ApiError, match="only the following media types are accepted"):
+            answer("/api", accept)
+    with pytest.raises(ApiError, match="406: Not Acceptable"):
+        answer("/apis/apps/v1", "text/html")
 
 
 def test_discovery_3_a_new_kind_shows_at_once() -> None:

@@ -96,7 +96,7 @@ ROWS: list[tuple[str, Json, list[object]]] = [
     ),
     ("csidrivers", {"spec": {}}, ["a", True, False, False, "<unset>", False, "<none>", "7s"]),
     ("csinodes", {"spec": {"drivers": [{}, {}]}}, ["a", 2, "7s"]),
-    ("csistoragecapacities", {"storageClassName": "fast"}, ["a", "fast", "<unset>"]),
+    ("csistoragecapacities", {"storageClassName": "fast"}, ["a", BORN["creationTimestamp"]]),
     (
         "volumeattachments",
         {
@@ -135,6 +135,105 @@ ROWS: list[tuple[str, Json, list[object]]] = [
         ["a", "Unknown", "<none>", "7s", "", "<none>", "<none>", "<unknown>", "<unknown>", "<unknown>"],
     ),
     ("namespaces", {"status": {"phase": "Active"}}, ["a", "Active", "7s"]),
+    (
+        "nodes",
+        {"spec": {}, "status": {"nodeInfo": {"kernelVersion": "6.1", "architecture": "arm64"}}},
+        ["a", "Unknown", "<none>", "7s", "", "<none>", "<none>", "<unknown>", "6.1 (arm64)", "<unknown>"],
+    ),
+    (
+        "ingressclasses",
+        {
+            "metadata": {"annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}},
+            "spec": {"controller": "c/d", "parameters": {"apiGroup": "g.io", "kind": "K", "name": "n"}},
+        },
+        ["a (default)", "c/d", "K.g.io/n", "7s"],
+    ),
+    (
+        "ingresses",
+        {
+            "spec": {"rules": [{"host": "w"}, {}, {"host": "x"}, {"host": "y"}, {"host": "z"}]},
+            "status": {"loadBalancer": {"ingress": [{"hostname": "h"}, {"ip": "1.2.3.4"}]}},
+        },
+        ["a", "<none>", "w,x,y + 2 more...", "1.2.3.4,h", "80", "7s"],
+    ),
+    ("limitranges", {}, ["a", BORN["creationTimestamp"]]),
+    ("clusterroles", {}, ["a", BORN["creationTimestamp"]]),
+    (
+        "priorityclasses",
+        {"value": 5, "globalDefault": True, "preemptionPolicy": "Never"},
+        ["a", 5, True, "7s", "Never"],
+    ),
+    ("poddisruptionbudgets", {"spec": {"minAvailable": 1, "maxUnavailable": "5%"}}, ["a", "1", "5%", 0, "7s"]),
+    (
+        "flowschemas",
+        {"spec": {"priorityLevelConfiguration": {"name": "p"}, "matchingPrecedence": 9}},
+        ["a", "p", 9, "<none>", "7s", "?"],
+    ),
+    (
+        "prioritylevelconfigurations",
+        {"spec": {"type": "Limited", "limited": {"nominalConcurrencyShares": 0, "limitResponse": {"type": "Reject"}}}},
+        ["a", "Limited", 0, "<none>", "<none>", "<none>", "7s"],
+    ),
+    ("resourceclaims", {"status": {"allocation": {}, "reservedFor": [{}]}}, ["a", "allocated,reserved", "7s"]),
+    ("resourceclaims", {"metadata": {"deletionTimestamp": "t"}}, ["a", "deleted", "7s"]),
+    (
+        "validatingadmissionpolicybindings",
+        {"spec": {"policyName": "p", "paramRef": {"selector": {"matchLabels": {"b": "2", "a": "1"}}}}},
+        [
+            "a",
+            "p",
+            "&LabelSelector{MatchLabels:map[string]string{a: 1,b: 2,},MatchExpressions:[]LabelSelectorRequirement{},}",
+            "7s",
+        ],
+    ),
+    (
+        "mutatingadmissionpolicies",
+        {"spec": {"mutations": [{}], "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}},
+        ["a", 1, "v1/ConfigMap", "7s"],
+    ),
+    ("certificatesigningrequests", {"spec": {"expirationSeconds": 7200}}, ["a", "7s", "<none>", "", "120m", "Pending"]),
+    (
+        "apiservices",
+        {"spec": {}, "status": {"conditions": [{"type": "Available", "status": "False"}]}},
+        ["a", "Local", "False", "7s"],
+    ),
+    (
+        "deployments",
+        {"spec": {"selector": {"matchLabels": {"z": "1"}, "matchExpressions": [{"key": "b", "operator": "Exists"}]}}},
+        ["a", "0/0", 0, 0, "7s", "", "", "b,z=1"],
+    ),
+    ("deployments", {"spec": {"selector": {}}}, ["a", "0/0", 0, 0, "7s", "", "", ""]),
+    (
+        "services",
+        {
+            "spec": {"type": "LoadBalancer", "clusterIPs": ["10.0.0.1"], "externalIPs": ["9.9.9.9"]},
+            "status": {"loadBalancer": {"ingress": [{"ip": "2.2.2.2"}, {"ip": "1.1.1.1"}]}},
+        },
+        ["a", "LoadBalancer", "10.0.0.1", "1.1.1.1,2.2.2.2,9.9.9.9", "<none>", "7s", "<none>"],
+    ),
+    ("services", {"spec": {"clusterIP": "None"}}, ["a", "", "<none>", "<unknown>", "<none>", "7s", "<none>"]),
+    ("endpoints", {}, ["a", "<none>", "7s"]),
+    ("endpoints", {"subsets": [{"ports": [{"port": 1}]}]}, ["a", "", "7s"]),
+    ("endpoints", {"subsets": [{"addresses": [{"ip": "::1"}], "ports": [{"port": 1}]}]}, ["a", "[::1]:1", "7s"]),
+    (
+        "endpointslices",
+        {"ports": [{"name": "http"}, {"port": 2}, {}, {"port": 4}], "endpoints": [{"addresses": []}]},
+        ["a", "", "http,2,* + 1 more...", "<unset>", "7s"],
+    ),
+    (
+        "horizontalpodautoscalers",
+        {
+            "spec": {
+                "scaleTargetRef": {"kind": "K", "name": "n"},
+                "metrics": [
+                    {"type": "External", "external": {"target": {"averageValue": "5"}}},
+                    {"type": "ContainerResource", "containerResource": {"name": "cpu", "target": {}}},
+                    {"type": "Odd"},
+                ],
+            },
+        },
+        ["a", "K/n", "<unknown>/5 (avg), cpu: <unknown>/<auto> + 1 more...", "<unset>", 0, 0, "7s"],
+    ),
     ("secrets", {"type": "Opaque", "data": {"k": "", "l": ""}}, ["a", "Opaque", 2, "7s"]),
     ("configmaps", {"data": {"k": ""}, "binaryData": {"b": ""}}, ["a", 2, "7s"]),
     ("serviceaccounts", {}, ["a", "7s"]),
@@ -183,6 +282,42 @@ def test_cells(plural: str, fields: Json, cells: list[object]) -> None:
     table = render_table(kind_of(plural), [obj], {"resourceVersion": "9"}, "None", NOW)
     assert [row["cells"] for row in table["rows"]] == [cells]
     assert len(table["columnDefinitions"]) == len(cells)
+
+
+def test_a_cell_may_come_without_a_definition() -> None:
+    parent = {"group": "", "resource": "services", "namespace": "n", "name": "s"}
+    obj = {"metadata": {"name": "10.0.0.1", **BORN}, "spec": {"parentRef": parent}}
+    table = render_table(kind_of("ipaddresses"), [obj], {}, "None", NOW)
+    assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "ParentRef"]
+    assert table["rows"][0]["cells"] == ["10.0.0.1", "services/n/s", "7s"]
+
+
+def test_a_pod_that_has_ended_says_so_in_its_row() -> None:
+    pod = {"metadata": {"name": "a"}, "spec": {}, "status": {"phase": "Failed"}}
+    (row,) = render_table(kind_of("pods"), [pod], {}, "None", NOW)["rows"]
+    said = {"type": "Completed", "status": "True", "reason": "Failed", "message": "The pod failed."}
+    assert row["conditions"] == [said]
+
+
+TYPES = {  # columns whose type or format isn't what their cells suggest, as the reference declares them
+    "csidrivers": {"StorageCapacity": "boolean", "RequiresRepublish": "boolean", "AttachRequired": "boolean"},
+    "csistoragecapacities": {"Created At": "date"},
+    "deployments": {"Up-to-date": "string", "Available": "string"},
+    "daemonsets": {"Up-to-date": "integer", "Available": "integer"},
+    "horizontalpodautoscalers": {"MaxPods": "string", "Replicas": "string"},
+    "flowschemas": {"MatchingPrecedence": "string"},
+    "limitranges": {"Created At": "date"},
+    "roles": {"Created At": "date"},
+    "events": {"Count": "string"},
+    "priorityclasses": {"Value": "integer", "PreemptionPolicy": "string"},
+}
+
+
+@pytest.mark.parametrize("plural", TYPES)
+def test_types_of_columns(plural: str) -> None:
+    table = render_table(kind_of(plural), [], {}, "None", NOW)
+    found = {column["name"]: column["type"] for column in table["columnDefinitions"]}
+    assert TYPES[plural].items() <= found.items()
 
 
 def test_events_of_both_groups_have_the_same_row() -> None:

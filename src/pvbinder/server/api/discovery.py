@@ -1,7 +1,8 @@
 """What is served, told to clients: /api, /apis and the documents below them, aggregated or not, and /version.
 
 DISCOVERY-1  Everything comes from the registry, in its order, and is current as of its `revision`.
-DISCOVERY-2  A client that accepts an aggregated form (v2 or v2beta1) gets everything at /api and /apis in one document.
+DISCOVERY-2  A client that asks for the aggregated form (v2) gets everything at /api and /apis in one document, and
+             needn't fetch it again while it stays the same. Of an older form the reference says 406.
 DISCOVERY-3  Documents are encoded once and kept until the registry changes.
 """
 
@@ -17,14 +18,12 @@ import msgspec
 
 from pvbinder import __version__
 from pvbinder.model.resources import Resource
-from pvbinder.server.api.negotiation import form_of_errors, respond_bytes
+from pvbinder.server.api.negotiation import JSON_TYPE, YAML_TYPE, Form, clauses_of, negotiate, respond_bytes
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.objects.kind import Json, ServedKind, Subresource
 from pvbinder.server.requests import ApiRequest, ApiResponse
 
 KUBERNETES_VERSION: Final = "1.36.2"
-
-_AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
 
 
 class Discovery:
@@ -43,15 +42,16 @@ class Discovery:
             pretty = ApiRequest("GET", path, query={"pretty": ["true"]} | dict(request.query))
             return respond_bytes(pretty, 200, msgspec.json.encode(version()))
         if path == "/api" or path.startswith(("/api/", "/apis/")) or path == "/apis":
-            form = aggregated_version(accept) if path in ("/api", "/apis") else ""
-            body = self._document(path, form)
+            form = aggregated_form(accept) if path in ("/api", "/apis") else None
+            body = self._document(path, form.version if form is not None else "")
             if body is None:
                 return None
-            if form:
-                return ApiResponse(200, body + b"\n", {"Content-Type": _AGGREGATED.format(form)})
+            if form is not None:
+                return _aggregated(request, body, form)
+            agreed = negotiate(accept, transformable=False)
             if path == "/api":
                 body = _with_address(body, request.headers.get("host", ""))
-            return respond_bytes(request, 200, body, form_of_errors(accept).media_type)
+            return respond_bytes(request, 200, body, agreed.media_type)
         return None
 
     def _document(self, path: str, form: str) -> bytes | None:
@@ -148,19 +148,31 @@ class Discovery:
         return {"metadata": metadata, "versions": versions}
 
 
-def aggregated_version(accept: str) -> str:
-    """The version of aggregated discovery that an ``Accept`` header prefers; "" for the plain documents."""
-    for clause in accept.split(","):
-        media_type, *rest = (part.strip() for part in clause.split(";"))
-        parameters = dict(part.partition("=")[::2] for part in rest)
-        if media_type != "application/json":
+def aggregated_form(accept: str) -> Form | None:
+    """The form of aggregated discovery that an ``Accept`` header asks for; None for the plain documents."""
+    for clause in clauses_of(accept):
+        asked = clause.parameters
+        if (asked.get("as"), asked.get("g"), asked.get("v")) != ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2"):
             continue
-        if "as" not in parameters:
-            return ""
-        is_list = parameters["as"] == "APIGroupDiscoveryList" and parameters.get("g") == "apidiscovery.k8s.io"
-        if is_list and (wanted := parameters.get("v", "")) in ("v2", "v2beta1"):
-            return wanted
-    return ""
+        for media_type in (JSON_TYPE, YAML_TYPE):
+            if clause.takes(media_type):
+                return Form(media_type, version="v2")
+    return None
+
+
+def _aggregated(request: ApiRequest, body: bytes, form: Form) -> ApiResponse:
+    """Answer with an aggregated document, which may be kept as long as it is the same (DISCOVERY-2)."""
+    headers = {
+        "ETag": f'"{hashlib.sha512(body).hexdigest().upper()}"',
+        "Vary": "Accept",
+        "Cache-Control": "public",
+    }
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return ApiResponse(304, headers=headers)
+    response = respond_bytes(request, 200, body, form.media_type)
+    kind = f"g=apidiscovery.k8s.io;v={form.version};as=APIGroupDiscoveryList"
+    response.headers |= headers | {"Content-Type": f"{form.media_type};{kind}"}
+    return response
 
 
 def storage_version_hash(resource: Resource) -> str:

@@ -1,14 +1,16 @@
 """In which form an answer goes out: media type, Table or metadata only, pretty or compact.
 
 Two gates as in the reference, which differ in what they refuse and how: first the route (an ``Accept`` that names
-nothing served), then the transformation (``as=``, ``g=``, ``v=``) that some clause must allow.
+nothing served), then the transformation (``as=``, ``g=``, ``v=``) that some clause must allow. What a form can't be
+made of - a list of metadata of one object - is told when the object is there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -21,10 +23,15 @@ JSON_TYPE = "application/json"
 YAML_TYPE = "application/yaml"
 PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 SERVED_TYPES = (JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE)
-TRANSFORMED = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+_SHAPES: dict[str, Shape] = {
+    "Table": "table",
+    "PartialObjectMetadata": "metadata",
+    "PartialObjectMetadataList": "metadata-list",
+}
 
-Shape = Literal["object", "table", "metadata"]
+Shape: TypeAlias = Literal["object", "table", "metadata", "metadata-list"]
 
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _encoder = msgspec.json.Encoder()
 
 
@@ -40,6 +47,94 @@ class Form:
 PLAIN = Form()
 
 
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One part of an ``Accept`` header."""
+
+    type: str
+    subtype: str
+    quality: float
+    parameters: dict[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> Clause | None:
+        """Read a clause; None for what is none."""
+        media_type, *rest = text.strip().split(";")
+        kind, slash, subtype = media_type.partition("/")
+        if not subtype:
+            if kind.strip() != "*" or slash:
+                return None
+            subtype = "*"
+        elif "/" in subtype:
+            return None
+        parameters: dict[str, str] = {}
+        quality = 1.0
+        for part in rest:
+            name, _, value = part.partition("=")
+            if not value or "=" in value:
+                continue
+            if name.strip() == "q":
+                quality = _quality(value)
+            else:
+                parameters[name.strip()] = value.strip()
+        return cls(kind.strip(), subtype.strip(), quality, parameters)
+
+    @property
+    def media_type(self) -> str:
+        """The type and the subtype."""
+        return f"{self.type}/{self.subtype}"
+
+    def takes(self, media_type: str) -> bool:
+        """Say whether the clause takes a served media type."""
+        return self.media_type in (media_type, "*/*", "application/*")
+
+    @property
+    def asks_for_conversion(self) -> bool:
+        """Whether the clause asks for another form than the object itself."""
+        return not self.parameters.keys().isdisjoint(("as", "g", "v"))
+
+    def form(self, media_type: str, *, transformable: bool) -> Form | None:
+        """Return the form that this clause asks for, or None if that is not to be had."""
+        asked = self.parameters
+        if asked.get("stream", "watch") not in ("", "watch") or asked.get("sv", "v1") not in ("", "v1"):
+            return None
+        if not self.asks_for_conversion:
+            return Form(media_type)
+        shape, version = _SHAPES.get(asked.get("as", "")), asked.get("v", "")
+        is_meta = asked.get("g") == "meta.k8s.io" and version in ("v1", "v1beta1")
+        return Form(media_type, shape, version) if transformable and is_meta and shape is not None else None
+
+
+def clauses_of(accept: str) -> list[Clause]:
+    """Read an ``Accept`` header; the clause to try first comes first, as the reference orders them.
+
+    Its order isn't one in the mathematical sense (a lower quality can come before a star), so its way of sorting
+    counts.
+    """
+    clauses = [clause for clause in map(Clause.parse, accept.split(",")) if clause is not None]
+    for index in range(1, len(clauses)):
+        position = index
+        while position and _comes_before(clauses[position], clauses[position - 1]):
+            clauses[position - 1 : position + 1] = clauses[position], clauses[position - 1]
+            position -= 1
+    return clauses
+
+
+def _comes_before(one: Clause, other: Clause) -> bool:
+    return (
+        one.quality > other.quality
+        or (one.type != "*" and other.type == "*")
+        or (one.subtype != "*" and other.subtype == "*")
+    )
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
 @lru_cache(256)
 def negotiate(accept: str, *, transformable: bool = True) -> Form:
     """Choose the form for an ``Accept`` header ("" when there is none); ApiError 406 if nothing fits.
@@ -48,27 +143,52 @@ def negotiate(accept: str, *, transformable: bool = True) -> Form:
     """
     if not accept:
         return PLAIN
-    clauses = [_Clause.parse(text) for text in accept.split(",")]
-    if not any(clause.media_type in ("*/*", *SERVED_TYPES) for clause in clauses):
-        raise _not_acceptable()
-    for clause in sorted(clauses, key=lambda clause: (-clause.quality, clause.media_type.count("*"))):
+    check_route(accept)
+    takes_protobuf = False
+    for clause in clauses_of(accept):
         for media_type in (JSON_TYPE, YAML_TYPE):
             if clause.takes(media_type):
-                form = clause.form(media_type, transformable)
+                form = clause.form(media_type, transformable=transformable)
                 if form is not None:
                     return form
-    if any(clause.media_type == PROTOBUF_TYPE and "as" not in clause.parameters for clause in clauses):
+        takes_protobuf = takes_protobuf or (clause.media_type == PROTOBUF_TYPE and not clause.asks_for_conversion)
+    if takes_protobuf:
         why = f"answers are not written as {PROTOBUF_TYPE}: only the following media types are accepted: "
         raise ApiError(406, "NotAcceptable", f"{why}{JSON_TYPE}, {YAML_TYPE}")
     raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {', '.join(SERVED_TYPES)}")
 
 
+def check_route(accept: str) -> None:
+    """Raise ApiError 406 for an ``Accept`` header that names nothing served, whatever its parameters."""
+    named = {clause.partition(";")[0].strip(" ") for clause in accept.split(",")}
+    if named.isdisjoint(("*/*", *SERVED_TYPES)):
+        available = ", ".join(SERVED_TYPES)
+        message = f"406: Not Acceptable\n\nAvailable representations: {available}"
+        raise ApiError(406, "NotAcceptable", message, details={})
+
+
 def form_of_errors(accept: str) -> Form:
     """Choose the form of a Status: as `negotiate`, but never refusing and never transformed."""
     try:
-        return Form(negotiate(accept).media_type)
+        return negotiate(accept, transformable=False)
     except ApiError:
         return PLAIN
+
+
+def check_shape(form: Form, type_name: Callable[[], str], *, is_list: bool) -> None:
+    """Raise ApiError 406 where metadata of a list is asked for, or a list of the metadata of one object."""
+    if form.shape == "metadata" and is_list:
+        raise ApiError(
+            406,
+            "NotAcceptable",
+            f"you requested PartialObjectMetadata, but the requested object is a list ({type_name()}List)",
+        )
+    if form.shape == "metadata-list" and not is_list:
+        raise ApiError(
+            406,
+            "NotAcceptable",
+            f"you requested PartialObjectMetadataList, but the requested object is not a list ({type_name()})",
+        )
 
 
 def respond(request: ApiRequest, status: int, document: Json, media_type: str = JSON_TYPE) -> ApiResponse:
@@ -92,50 +212,16 @@ def respond_bytes(request: ApiRequest, status: int, data: bytes, media_type: str
 def is_pretty(request: ApiRequest) -> bool:
     """Tell whether JSON is to be indented: when asked for, and for browsers and the like unless asked not to."""
     pretty = request.query.get("pretty")
-    if pretty is not None:
-        return pretty[0].lower() in ("1", "t", "true")
+    if pretty is not None and pretty[0]:
+        return pretty[0] in _TRUE
+    if "pretty" in request.headers.get("accept", "") and _asks_for_pretty(request.headers["accept"]):
+        return True
     return request.headers.get("user-agent", "").startswith(("curl", "Wget", "Mozilla/5.0"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Clause:
-    media_type: str
-    quality: float
-    parameters: dict[str, str]
-
-    @classmethod
-    def parse(cls, text: str) -> _Clause:
-        media_type, *rest = (part.strip() for part in text.split(";"))
-        parameters = dict(part.partition("=")[::2] for part in rest)
-        try:
-            quality = float(parameters.pop("q", "1"))
-        except ValueError:
-            quality = 1.0
-        return cls(media_type, quality, parameters)
-
-    def takes(self, media_type: str) -> bool:
-        return self.media_type in (media_type, "*/*", "application/*")
-
-    def form(self, media_type: str, transformable: bool) -> Form | None:
-        """Return the form that this clause asks for, or None if that is not to be had."""
-        kind = self.parameters.get("as")
-        if kind is None:
-            return Form(media_type)
-        version = self.parameters.get("v", "")
-        if (
-            not transformable
-            or kind not in TRANSFORMED
-            or self.parameters.get("g") != "meta.k8s.io"
-            or version not in ("v1", "v1beta1")
-        ):
-            return None
-        return Form(media_type, "table" if kind == "Table" else "metadata", version)
-
-
-def _not_acceptable() -> ApiError:
-    available = ", ".join(SERVED_TYPES)
-    message = f"406: Not Acceptable\n\nAvailable representations: {available}"
-    return ApiError(406, "NotAcceptable", message, details={})
+def _asks_for_pretty(accept: str) -> bool:
+    first = next((one for one in clauses_of(accept) if one.takes(JSON_TYPE)), None)
+    return first is not None and first.parameters.get("pretty") == "1"
 
 
 def _to_yaml(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias, cast
 
 from pvbinder.server.errors import bad_request
-from pvbinder.server.kinds.parts.columns import AGE, NAME
+from pvbinder.server.kinds.parts.columns import NAME_AND_TIME
 from pvbinder.server.objects.kind import Json, ServedKind
 
 IncludeObject: TypeAlias = Literal["None", "Metadata", "Object"]
@@ -46,7 +46,7 @@ def render_table(
     `list_metadata` has the resourceVersion (and what else a list says about itself). Later events of a watch come
     without the definitions of columns. `version` may also be the older ``v1beta1``.
     """
-    columns = kind.columns or (NAME, AGE)
+    columns = kind.columns or NAME_AND_TIME
     definitions = [
         {
             "name": column.name,
@@ -56,6 +56,7 @@ def render_table(
             "priority": column.priority,
         }
         for column in columns
+        if column.is_defined
     ]
     rows = []
     for obj in objects:
@@ -64,7 +65,11 @@ def render_table(
             shown = partial_object_metadata(obj, version)
         elif include_object == "Object":
             shown = kind.from_storage(obj)
-        rows.append({"cells": [column.cell(obj, now) for column in columns], "object": shown})
+        row: Json = {"cells": [column.cell(obj, now) for column in columns]}
+        if conditions := kind.row_conditions(obj):
+            row["conditions"] = conditions
+        row["object"] = shown
+        rows.append(row)
     return {
         "kind": "Table",
         "apiVersion": f"{_GROUP}/{version}",

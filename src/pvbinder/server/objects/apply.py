@@ -34,6 +34,7 @@ from pvbinder.server.objects.managed_fields import (
 )
 from pvbinder.server.objects.schema import FieldValidation
 from pvbinder.server.objects.schema.convert import Conversion, ConversionError
+from pvbinder.server.objects.schema.decode import warnings_of
 from pvbinder.server.objects.schema.json_text import VALUES_MAX, TooManyValuesError
 from pvbinder.server.objects.typed import (
     Comparison,
@@ -136,7 +137,7 @@ def _check_strictly(document: YamlDocument, field_validation: FieldValidation) -
         return []
     if field_validation == "Strict":
         raise bad_request(f"error strict decoding YAML: {strict}")
-    return [strict]
+    return warnings_of([strict])
 
 
 class _Application:
@@ -265,7 +266,7 @@ def _parse(patch: bytes) -> YamlDocument:
     except YamlTooManyError as error:
         raise entity_too_large(TooManyValuesError(VALUES_MAX).message) from error
     except YamlTextError as error:
-        raise bad_request(f"error decoding YAML: {error.message}") from error
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error.message}") from error
 
 
 def _read(applied: Any, kind: ServedKind) -> Json:
@@ -278,25 +279,31 @@ def _read(applied: Any, kind: ServedKind) -> Json:
             f"{'array' if isinstance(applied, list) else 'string'} into Go value of type map[string]interface {{}}"
         )
     resource = kind.resource
-    version = applied.get("apiVersion") or "/"
-    if version != resource.api_version:
-        raise bad_request(
-            f"Incorrect version specified in apply patch. Specified patch version: {version}, expected: "
-            f"{resource.api_version}"
-        )
+    sent_version, sent_kind = (applied.get(name) for name in ("apiVersion", "kind"))
+    if (sent_version, sent_kind) != (resource.api_version, resource.kind):
+        raise bad_request(f"invalid object type: {_go_kind(sent_version, sent_kind)}")
     metadata = applied.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     if metadata.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
     named = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
-    gvk = f"{resource.group}/{resource.version}, Kind={applied.get('kind') or ''}"
+    gvk = f"{resource.group}/{resource.version}, Kind={resource.kind}"
     try:
-        if applied.get("kind") != resource.kind:
-            raise TypedError(f"no corresponding type for {gvk}")
         check(applied, kind.schema)
     except TypedError as error:
         raise ApiError(500, "", f"failed to create typed patch object ({named}; {gvk}): {error.message}") from error
     return applied
+
+
+def _go_kind(api_version: object, kind: object) -> str:
+    """Write a kind with its group and version as the reference does; what is no text is nothing."""
+    version = api_version if isinstance(api_version, str) else ""
+    group, slash, rest = version.partition("/")
+    if not slash:
+        group, rest = "", version
+    elif "/" in rest:
+        group, rest = "", ""
+    return f"{group}/{rest}, Kind={kind if isinstance(kind, str) else ''}"
 
 
 def _without_managed_fields(old: Json) -> Json:

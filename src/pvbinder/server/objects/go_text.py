@@ -1,4 +1,4 @@
-"""Values as Go prints and reads them, for messages of the reference that quote them; spans of time as Go counts.
+"""Values as Go prints and reads them, for messages of the reference that quote them; base64 and spans of time, too.
 
 GO_TEXT-1  Any text is read, in time that grows with its length: of thousands of digits Go says that they are out of
            range, where Python wouldn't convert them.
@@ -6,14 +6,21 @@ GO_TEXT-1  Any text is read, in time that grows with its length: of thousands of
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import string
 from datetime import timedelta
 from typing import Any, Final
+
+from pvbinder.model.errors import PvbinderError
 
 _UNSIGNED: Final = re.compile("0*+(?P<digits>[0-9]*)(?<=[0-9])", re.ASCII)
 _SIGNED: Final = re.compile("[+-]?0*+(?P<digits>[0-9]*)(?<=[0-9])", re.ASCII)
 _DIGITS_MAX: Final = 20  # of 2**64 - 1
+_STANDARD_ALPHABET: Final = frozenset(string.ascii_letters + string.digits + "+/")
+_URL_ALPHABET: Final = frozenset(string.ascii_letters + string.digits + "-_")
+_URL_TO_STANDARD: Final = str.maketrans("-_", "+/")
 
 
 def go_plain(value: Any) -> str:
@@ -98,3 +105,33 @@ def seconds_of(count: int) -> timedelta:
     """
     nanoseconds = (count * 10**9 + 2**63) % 2**64 - 2**63
     return timedelta(microseconds=nanoseconds // 1000)
+
+
+class Base64Error(PvbinderError):
+    """A text that is no base64; the message is the one of Go's decoder."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(f"illegal base64 data at input byte {at}")
+
+
+def decode_base64(text: str, *, is_url: bool = False, is_padded: bool = True) -> bytes:
+    """Decode base64 as Go does, which passes over ends of lines; Base64Error where it would."""
+    alphabet = _URL_ALPHABET if is_url else _STANDARD_ALPHABET
+    places = [index for index, character in enumerate(text) if character not in "\r\n"]
+    digits = "".join(text[place] for place in places)
+    wrong = next((index for index, character in enumerate(digits) if character not in alphabet), len(digits))
+    rest = wrong % 4
+    if wrong < len(digits):
+        wanted = 4 - rest
+        if not is_padded or digits[wrong] != "=" or rest < 2:
+            raise Base64Error(places[wrong])
+        if wanted == 2 and wrong + 1 == len(digits):
+            raise Base64Error(len(text))
+        if wanted == 2 and digits[wrong + 1] != "=":
+            raise Base64Error(places[wrong + 1] - 1)
+        if wrong + wanted < len(digits):
+            raise Base64Error(places[wrong + wanted])
+    elif rest == 1 or (rest and is_padded):
+        raise Base64Error(len(text) - rest)
+    standard = digits[:wrong].translate(_URL_TO_STANDARD) if is_url else digits[:wrong]
+    return base64.b64decode(standard + "=" * (-wrong % 4))

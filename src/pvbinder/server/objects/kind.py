@@ -22,7 +22,9 @@ from pvbinder.server.errors import FieldError
 Json: TypeAlias = dict[str, Any]
 FieldReader: TypeAlias = Callable[[Json], str]
 Reach: TypeAlias = Callable[[Json, Mapping[str, list[str]]], str]
-NameRule: TypeAlias = Literal["subdomain", "label", "label-1035", "path-segment"]
+NameRule: TypeAlias = Literal["subdomain", "label", "path-segment", "ip"]
+# How often a changed object's metadata is looked at, as the reference does: "whole" as for a new object, or "change".
+MetadataChecks: TypeAlias = tuple[Literal["whole", "change"], ...]
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -51,6 +53,11 @@ def no_errors_of_two(_new: Json, _old: Json) -> list[FieldError]:
 
 def no_warnings(_new: Json, _old: Json | None) -> list[str]:
     """The default of warnings."""
+    return []
+
+
+def no_conditions(_obj: Json) -> list[Json]:
+    """The default conditions of a row."""
     return []
 
 
@@ -90,6 +97,7 @@ class Column:
     format: str = ""
     description: str = ""
     priority: int = 0
+    is_defined: bool = True  # False: a cell that the reference gives without saying what it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,8 @@ class Subresource:
     has_path: bool = False
     columns: tuple[Column, ...] = ()
     replicas_path: tuple[str, ...] = ()
+    warnings: Callable[[Json, Json | None], list[str]] = no_warnings
+    metadata_checks: MetadataChecks = ("change",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +181,9 @@ class ServedKind:
     delete_returns_object: bool = True
     # The form of names, beside the rules of metadata for every kind.
     name_rule: NameRule = "subdomain"
+    # What the kind's own validation looks at besides what is looked at for every kind.
+    metadata_checked_on_create: bool = True
+    metadata_checks: MetadataChecks = ("change",)
 
     # Called for each object that was sent or patched, before all else. It may set fields that aren't set, and must
     # change nothing else. It is idempotent (KIND-4).
@@ -201,6 +214,8 @@ class ServedKind:
     # Called for each row of a Table, with the object as it is served, and the time. A cell may be missing fields that
     # an older version didn't set. It must not change the object: the same one makes the other cells.
     columns: tuple[Column, ...] = ()
+    row_conditions: Callable[[Json], list[Json]] = no_conditions  # of a row in a Table
+    table_order: Callable[[Json], tuple[object, ...]] | None = None  # of a list's rows, if not that of the list
 
     # Readers of the labels that field selectors may name, metadata.* among them. A kind without its own has the two of
     # METADATA_FIELDS; one with its own refuses other labels in other words (`server.kinds.parts.fields`). They are

@@ -70,7 +70,8 @@ def join_fields(fields: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict
 def header_fields(response: ApiResponse) -> Iterator[tuple[str, str]]:
     """Give the header fields that the answer has whichever version of HTTP it is sent by."""
     yield from response.headers.items()
-    yield "Cache-Control", CACHE_CONTROL
+    if "Cache-Control" not in response.headers:
+        yield "Cache-Control", CACHE_CONTROL
     for warning in _cut(response.warnings) if response.warnings else ():
         yield "Warning", _warning(warning)
 

@@ -227,10 +227,26 @@ async def test_events_are_watched_in_the_form_of_their_group(tmp_path: Path) -> 
         await watch.close()
 
 
+async def test_watch_6_a_watch_from_the_future_waits_for_it(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await put(server, "a")
+        revision = server.store.revision + 2
+        watch = await server.events(f"{MAPS}?watch=true&resourceVersion={revision}")
+        for number in range(4):
+            await put(server, "a", n=str(number))
+        seen = [await watch.next() for _ in range(2)]
+        assert [(kind, obj["data"]["n"]) for kind, obj in seen] == [("MODIFIED", "2"), ("MODIFIED", "3")]
+        await watch.close()
+
+
 REFUSED = {
     "a selector that is none": ("labelSelector=a%3Db%3Dc", 400),
     "a revision that is none": ("resourceVersion=abc", 500),
-    "a revision of the future": ("resourceVersion=99999999", 504),
+    "the state at a revision of the future": (
+        "resourceVersion=99999999&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
+        504,
+    ),
+    "a place in a list": ("continue=abc", 422),
     "initial events without a match": ("sendInitialEvents=true", 422),
     "a match without initial events": ("resourceVersionMatch=NotOlderThan&resourceVersion=0", 422),
 }

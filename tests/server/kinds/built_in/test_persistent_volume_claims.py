@@ -319,7 +319,7 @@ STATUSES = {
         {"allocatedResourceStatuses": {"storage": "Odd"}},
         [
             (
-                'status.allocatedResourceStatuses[storage]: Unsupported value: "storage": supported values: '
+                'status.allocatedResourceStatuses: Unsupported value: "storage": supported values: '
                 '"ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", '
                 '"NodeResizeInfeasible", "NodeResizePending"'
             )
@@ -332,7 +332,7 @@ STATUSES = {
     "somebody's own resource": ({"allocatedResources": {"example.com/speed": "1"}}, []),
     "Kubernetes' own, but not storage": (
         {"allocatedResources": {"cpu": "1"}},
-        ['status.allocatedResources[cpu]: Unsupported value: "cpu": supported values: "storage"'],
+        ['status.allocatedResources: Unsupported value: "cpu": supported values: "storage"'],
     ),
 }
 

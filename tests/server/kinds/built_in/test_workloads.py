@@ -321,14 +321,14 @@ ROWS: list[tuple[ServedKind, Json, list[object]]] = [
             "spec": {"schedule": "@daily", "suspend": True, "jobTemplate": {"spec": SELECTED}},
             "status": {"active": [{}]},
         },
-        ["a", "@daily", "<none>", "True", 1, "<none>", "7s", "c", "i", "<none>"],
+        ["a", "@daily", "<none>", "True", 1, "<none>", "7s", "c", "i", "app=a"],
     ),
     (
         SERVICE,
         {
             "spec": {
                 "type": "NodePort",
-                "clusterIP": "10.96.0.9",
+                "clusterIPs": ["10.96.0.9"],
                 "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}],
                 "selector": {"b": "2", "a": "1"},
             }
@@ -361,7 +361,7 @@ ROWS: list[tuple[ServedKind, Json, list[object]]] = [
                 "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtilization": 80}}}],
             }
         },
-        ["a", "Deployment/w", "cpu: <unknown>/80%", 1, 3, 0, "7s"],
+        ["a", "Deployment/w", "cpu: <unknown>/80%", "1", 3, 0, "7s"],
     ),
     (plain("poddisruptionbudgets"), {"spec": {"minAvailable": "50%"}}, ["a", "50%", "N/A", 0, "7s"]),
     (

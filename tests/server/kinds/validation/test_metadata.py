@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.server.serving import MAPS, serving
 
 from pvbinder.server.kinds.built_in.namespaces import NAMESPACE
 from pvbinder.server.kinds.built_in.persistent_volumes import PERSISTENT_VOLUME
@@ -83,7 +85,7 @@ def test_cluster_scoped_kinds_have_no_namespace() -> None:  # OM-3
 def test_namespaces_are_labels_others_subdomains() -> None:  # OM-2
     assert validate_metadata_create(PERSISTENT_VOLUME, {"metadata": {"name": "a.b"}}) == []
     (error,) = validate_metadata_create(NAMESPACE, {"metadata": {"name": "a.b"}})
-    assert error.body.startswith('Invalid value: "a.b": a lowercase RFC 1123 label must consist')
+    assert error.body == 'Invalid value: "a.b": must not contain dots'
 
 
 @pytest.mark.parametrize("field", ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"])
@@ -107,3 +109,45 @@ def test_no_finalizer_is_added_to_what_is_being_deleted() -> None:  # OM-5
 def test_what_has_not_changed_is_not_looked_at_again() -> None:
     old = metadata(labels={"bad key": "x"}, finalizers=["noslash"])
     assert validate_metadata_update(CONFIG_MAP, {"metadata": dict(old["metadata"])}, old) == []
+
+
+async def test_metadata_1_the_kind_looks_first(tmp_path: Path) -> None:
+    budgets = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets"
+    async with serving(tmp_path) as server:
+        wrong = await server.send("POST", budgets, {"metadata": {"name": "a/b"}, "spec": {"minAvailable": -1}})
+        assert [cause["field"] for cause in wrong.body["details"]["causes"]] == ["spec.minAvailable"]
+        wrong = await server.send("POST", budgets, {"metadata": {"name": "a/b"}, "spec": {}})
+        assert wrong.body["details"]["causes"][0]["message"] == "Invalid value: \"a/b\": may not contain '/'"
+        assert (await server.send("POST", budgets, {"metadata": {"name": "A"}, "spec": {}})).status == 201
+
+
+TIMES: dict[str, tuple[Json, int]] = {  # how often a changed object's wrong label is told
+    "/api/v1/namespaces/shop/configmaps": ({}, 4),
+    "/apis/coordination.k8s.io/v1/namespaces/shop/leases": ({}, 3),
+    "/apis/policy/v1/namespaces/shop/poddisruptionbudgets": ({"spec": {}}, 2),
+    "/apis/storage.k8s.io/v1/csinodes": ({"spec": {"drivers": []}}, 3),
+    "/api/v1/nodes": ({}, 5),
+}
+
+
+async def test_metadata_2_what_is_wrong_is_told_as_often_as_the_reference_looks(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        for path, row in TIMES.items():
+            body, times = row
+            assert (await server.send("POST", path, {"metadata": {"name": "a"}, **body})).status == 201
+            patch = {"metadata": {"labels": {"bad key": "x"}}}
+            wrong = await server.send("PATCH", f"{path}/a", patch, content_type="application/merge-patch+json")
+            assert [cause["field"] for cause in wrong.body["details"]["causes"]] == ["metadata.labels"] * times, path
+
+
+async def test_owners_named_twice_are_dropped_and_told(tmp_path: Path) -> None:
+    owners = [owner(), owner(), owner(controller=True)]
+    async with serving(tmp_path) as server:
+        made = await server.send("POST", MAPS, {"metadata": {"name": "a", "ownerReferences": owners}})
+        assert made.body["metadata"]["ownerReferences"] == [owner(), owner(controller=True)]
+        (warning,) = made.warnings
+        assert warning.startswith(".metadata.ownerReferences contains duplicate entries; API server dedups")
+        patch = {"metadata": {"ownerReferences": [owner(), owner()]}}
+        patched = await server.send("PATCH", f"{MAPS}/a", patch, content_type="application/merge-patch+json")
+        assert patched.body["metadata"]["ownerReferences"] == [owner()]
+        assert "after mutating admission happens; API server dedups" in patched.warnings[0]

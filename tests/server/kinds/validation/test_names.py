@@ -35,7 +35,8 @@ GOOD: list[tuple[NameCheck, str]] = [
 ]
 BAD: list[tuple[NameCheck, str, str]] = [
     (check_dns_label, "A", "a lowercase RFC 1123 label must consist"),
-    (check_dns_label, "a.b", "a lowercase RFC 1123 label must consist"),
+    (check_dns_label, "a.b", "must not contain dots"),
+    (check_dns_label, "a..b", "a lowercase RFC 1123 label must consist"),
     (check_dns_label, "n" * 64, "must be no more than 63 characters"),
     (check_dns_subdomain, "", "a lowercase RFC 1123 subdomain must consist"),
     (check_dns_subdomain, "a..b", "a lowercase RFC 1123 subdomain must consist"),
@@ -45,7 +46,7 @@ BAD: list[tuple[NameCheck, str, str]] = [
     (check_label_value, "v" * 64, "must be no more than 63 bytes"),
     (check_label_value, "-", "a valid label must be an empty string or consist"),
     (check_config_key, "..a", "must not start with '..'"),
-    (check_qualified_name, "a/b/c", "a qualified name must consist"),
+    (check_qualified_name, "a/b/c", "a valid label key must consist"),
     (check_qualified_name, "/b", "prefix part must be non-empty"),
     (check_qualified_name, "Prefix_/x", "prefix part a lowercase RFC 1123 subdomain must consist"),
     (check_qualified_name, "k" * 64, "name part must be no more than 63 bytes"),

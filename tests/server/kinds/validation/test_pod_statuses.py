@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pvbinder.server.kinds.built_in.pods import validate_pod_status
-from pvbinder.server.kinds.validation.pod_statuses import check_container_states
+from pvbinder.server.kinds.validation.pod_statuses import check_container_states, validate_pod_status
 from pvbinder.server.objects.kind import Json
 
 RUNNING: Json = {"running": {"startedAt": "2024-01-01T00:00:00Z"}}

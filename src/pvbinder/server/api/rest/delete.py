@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.api import admission
-from pvbinder.server.api.negotiation import Form, negotiate, respond
+from pvbinder.server.api.negotiation import negotiate, respond
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.rest.options import DeleteOptions, read_delete_options, read_list_options
 from pvbinder.server.api.rest.read import answer_list, answer_object, select
@@ -55,7 +55,7 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
             if error.code != 404:  # somebody else was faster
                 raise
     await deletion.settle()
-    return await answer_list(api, request, storage, items, metadata, Form(form.media_type))
+    return await answer_list(api, request, storage, items, metadata, form)
 
 
 class Deletion:

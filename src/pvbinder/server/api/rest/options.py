@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
-
-import msgspec
+from typing import Any, Literal, cast
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import Resource
@@ -25,14 +23,16 @@ from pvbinder.server.errors import (
 from pvbinder.server.identity.attributes import is_true
 from pvbinder.server.objects import protobuf
 from pvbinder.server.objects.go_text import parse_int64, parse_uint64
+from pvbinder.server.objects.kind import Json
+from pvbinder.server.objects.schema import json_text
+from pvbinder.server.objects.schema.convert import Conversion, ConversionError
+from pvbinder.server.objects.schema.media_types import PROTOBUF, YAML, media_type_of
 
 Query = Mapping[str, list[str]]
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
 OptionsKind = Literal["CreateOptions", "UpdateOptions", "PatchOptions"]
 
 MANAGER_CHARACTERS_MAX = 128
-PROTOBUF = "application/vnd.kubernetes.protobuf"
-YAML = "application/yaml"
 _INT64_MAX = 2**63 - 1
 _POLICIES = ("Foreground", "Background", "Orphan", "nil")
 
@@ -90,8 +90,7 @@ def read_write_options(kind: OptionsKind, query: Query, *, is_apply: bool = Fals
             errors.append(forbidden("force", "may not be specified for non-apply patch"))
     if len(manager.encode()) > MANAGER_CHARACTERS_MAX:
         errors.append(too_long("fieldManager", MANAGER_CHARACTERS_MAX))
-    if not manager.isprintable():
-        errors.append(invalid("fieldManager", manager, "should only contain printable characters"))
+    errors += _unprintable(manager)
     dry_run, wrong = _read_dry_run(query.get("dryRun", ()))
     errors += wrong
     validation = _first(query, "fieldValidation")
@@ -100,6 +99,20 @@ def read_write_options(kind: OptionsKind, query: Query, *, is_apply: bool = Fals
     if errors:
         raise options_invalid(kind, errors)
     return WriteOptions(dry_run, cast(FieldValidation, validation or "Warn"), manager, force)
+
+
+def _unprintable(manager: str) -> list[FieldError]:
+    """Tell each character of a field manager's name that can't be printed, by its place in bytes."""
+    if manager.isprintable():
+        return []
+    errors: list[FieldError] = []
+    at = 0
+    for character in manager:
+        if not character.isprintable():
+            why = f"invalid character U+{ord(character):04X} (at position {at})"
+            errors.append(invalid("fieldManager", manager, why))
+        at += len(character.encode())
+    return errors
 
 
 def read_list_options(query: Query, *, is_watch: bool) -> ListOptions:
@@ -142,96 +155,110 @@ def _check_list(options: ListOptions) -> list[FieldError]:
 
 def _check_watch(options: ListOptions) -> list[FieldError]:
     errors: list[FieldError] = []
-    match, path = options.resource_version_match, "resourceVersionMatch"
+    match, sends, path = options.resource_version_match, options.send_initial_events, "resourceVersionMatch"
+    if sends is None and not match and options.resource_version in ("", "0"):
+        match, sends = "NotOlderThan", True  # what such a watch means to the reference
+    if sends is not None and match != "NotOlderThan":
+        errors.append(forbidden(path, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
     if match:
-        if options.send_initial_events is None:
+        if sends is None:
             errors.append(forbidden(path, f"{path} is forbidden for watch unless sendInitialEvents is provided"))
         if match != "NotOlderThan":
             errors.append(unsupported(path, match, ("NotOlderThan",)))
-    elif options.send_initial_events:
-        errors.append(forbidden(path, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+        if options.continue_token:
+            errors.append(forbidden(path, f"{path} is forbidden when continue is provided"))
     return errors
 
 
 DELETE_OPTIONS_BYTES_MAX = 64 << 10  # they are a few fields, and read at once
 
 
-class _Preconditions(msgspec.Struct, rename="camel"):
-    uid: str | None = None
-    resource_version: str | None = None
-
-
-class _DeleteOptionsBody(msgspec.Struct, rename="camel"):
-    kind: str = ""
-    api_version: str = ""
-    grace_period_seconds: Annotated[int, msgspec.Meta(ge=-(2**63), le=_INT64_MAX)] | None = None
-    preconditions: _Preconditions | None = None
-    orphan_dependents: bool | None = None
-    propagation_policy: str | None = None
-    dry_run: list[str] | None = None
-
-
-_decode_json = msgspec.json.Decoder(_DeleteOptionsBody).decode
+_DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+_OTHER_OPTIONS = ("CreateOptions", "UpdateOptions")
+_OF_META = (
+    "GetOptions", "ListOptions", "PatchOptions", "PartialObjectMetadata", "PartialObjectMetadataList", "Table",
+    "TableOptions", "WatchEvent",
+)  # fmt: skip
+_CANNOT_CONVERT = "decoded object cannot be converted to DeleteOptions"
 
 
 def read_delete_options(query: Query, body: bytes, content_type: str = "") -> DeleteOptions:
     """Read the options of a deletion: from the body (JSON, YAML or protobuf) if there is one, else from the query."""
     if body:
-        sent = _decode_body(body, content_type.partition(";")[0].strip().lower())
-        if sent.kind not in ("", "DeleteOptions"):
-            raise bad_request(f"decoded object cannot be converted to DeleteOptions: it is a {sent.kind}")
+        sent = _decode_body(body, media_type_of(content_type))
+    elif query:
+        sent = {
+            "gracePeriodSeconds": _integer(query, "gracePeriodSeconds"),
+            "orphanDependents": is_true(query["orphanDependents"]) if "orphanDependents" in query else None,
+            "propagationPolicy": _first(query, "propagationPolicy") if "propagationPolicy" in query else None,
+            "dryRun": list(query.get("dryRun", ())),
+        }
     else:
-        if not query:
-            return DeleteOptions()
-        sent = _DeleteOptionsBody(
-            grace_period_seconds=_integer(query, "gracePeriodSeconds"),
-            orphan_dependents=is_true(query["orphanDependents"]) if "orphanDependents" in query else None,
-            propagation_policy=_first(query, "propagationPolicy") or None,
-            dry_run=list(query.get("dryRun", ())),
-        )
+        return DeleteOptions()
     errors: list[FieldError] = []
-    policy = sent.propagation_policy
-    if policy is not None and sent.orphan_dependents is not None:
+    policy, orphans = sent.get("propagationPolicy"), sent.get("orphanDependents")
+    if policy is not None and orphans is not None:
         errors.append(
             invalid("propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set")
         )
-    elif policy is not None and policy not in _POLICIES[:3]:
+    if policy is not None and policy not in _POLICIES[:3]:
         errors.append(unsupported("propagationPolicy", policy, _POLICIES))
-    dry_run, wrong = _read_dry_run(sent.dry_run or ())
+    dry_run, wrong = _read_dry_run(sent.get("dryRun") or ())
     errors += wrong
     if errors:
         raise options_invalid("DeleteOptions", errors)
-    if sent.orphan_dependents is not None:
-        policy = "Orphan" if sent.orphan_dependents else "Background"
-    preconditions = sent.preconditions or _Preconditions()
-    grace = sent.grace_period_seconds
+    if orphans is not None:
+        policy = "Orphan" if orphans else "Background"
+    preconditions = sent.get("preconditions") or {}
+    grace = sent.get("gracePeriodSeconds")
     return DeleteOptions(
         dry_run=dry_run,
         grace_period_seconds=1 if grace is not None and grace < 0 else grace,  # DE-6: a negative one counts as 1
         propagation_policy=policy,
-        uid=preconditions.uid,
-        resource_version=preconditions.resource_version,
+        uid=preconditions.get("uid"),
+        resource_version=preconditions.get("resourceVersion"),
     )
 
 
-def _decode_body(body: bytes, media_type: str) -> _DeleteOptionsBody:
+def _decode_body(body: bytes, media_type: str) -> Json:
     if len(body) > DELETE_OPTIONS_BYTES_MAX:
         raise entity_too_large(f"Request entity too large: limit is {DELETE_OPTIONS_BYTES_MAX} for DeleteOptions")
     try:
         if media_type == PROTOBUF:
-            return msgspec.convert(protobuf.decode(body, "DeleteOptions", "v1")[1] or {}, _DeleteOptionsBody)
-        if media_type == YAML:
+            value = protobuf.decode(body, "DeleteOptions", "v1")[1]
+        elif media_type == YAML:
             from pvbinder.server.objects.schema.yaml_text import (  # late: nearly nobody sends YAML
                 OPTIONS_LIMITS,
                 parse_yaml,
             )
 
-            return msgspec.convert(parse_yaml(body, OPTIONS_LIMITS).value, _DeleteOptionsBody)
-        return _decode_json(body)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
-        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+            value = parse_yaml(body, OPTIONS_LIMITS).value
+        else:
+            value = json_text.parse(body)
     except PvbinderError as error:
-        raise bad_request(f"couldn't get version/kind: {error.message}") from error
+        raise bad_request(f"couldn't get version/kind; json parse error: {error.message}") from error
+    _check_options_kind(value)
+    try:
+        return Conversion().object({} if value is None else value, _DELETE_OPTIONS)
+    except ConversionError as error:
+        raise bad_request(error.message) from error
+
+
+def _check_options_kind(value: object) -> None:
+    """Refuse a body of another kind; options of a deletion may be of any group."""
+    if value is None:
+        return
+    if not isinstance(value, dict | json_text.Members):
+        why = f"json: cannot unmarshal {json_text.kind_of(value)} into Go value of type {json_text.TYPE_STRUCT}"
+        raise bad_request(f"couldn't get version/kind; json parse error: {why}")
+    header = dict(value)
+    kind, version = header.get("kind") or "DeleteOptions", header.get("apiVersion") or "meta.k8s.io/v1"
+    if kind == "DeleteOptions":
+        return
+    if kind in _OTHER_OPTIONS or (kind in _OF_META and version in ("meta.k8s.io/v1", "meta.k8s.io/v1beta1")):
+        raise bad_request(_CANNOT_CONVERT)
+    where = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
+    raise bad_request(f'no kind "{kind}" is registered for version "{version}" in scheme "{where}"')
 
 
 def options_invalid(kind: str, errors: Sequence[FieldError]) -> ApiError:
@@ -252,10 +279,9 @@ def internal_error(message: str) -> ApiError:
 
 
 def _read_dry_run(values: Sequence[str]) -> tuple[bool, list[FieldError]]:
-    given = [value for value in values if value]
-    if any(value != "All" for value in given):
-        return False, [unsupported("dryRun", cast(Any, given), ("All",))]
-    return bool(given), []
+    if any(value != "All" for value in values):
+        return False, [unsupported("dryRun", cast(Any, list(values)), ("All",))]
+    return bool(values), []
 
 
 def _first(query: Query, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pvbinder.server.api.negotiation import Form
+from pvbinder.server.api.negotiation import Form, check_shape
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.tables import (
     IncludeObject,
@@ -15,7 +15,8 @@ from pvbinder.server.api.tables import (
     render_table,
 )
 from pvbinder.server.kinds.storage import Storage
-from pvbinder.server.objects.kind import Json, Subresource, same
+from pvbinder.server.objects.kind import Json, Subresource, no_conditions, same
+from pvbinder.server.objects.schema.registered import internal_type_name
 from pvbinder.server.requests import ApiRequest
 
 
@@ -37,6 +38,7 @@ class Shown:
 
     def object(self, obj: Json, *, with_columns: bool = True) -> Json:
         """Return one object, in the form in which it is stored, in the agreed form."""
+        check_shape(self.form, self._type_name, is_list=False)
         if self.form.shape == "metadata":
             return partial_object_metadata(obj, self.form.version)
         metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
@@ -44,14 +46,18 @@ class Shown:
 
     def body(self, body: Json, sub: Subresource) -> Json:
         """Return the body of a subresource that has one of its own, in the agreed form."""
-        kind = replace(self.storage.kind, columns=sub.columns, from_storage=same)
+        kind = replace(self.storage.kind, columns=sub.columns, from_storage=same, row_conditions=no_conditions)
         return replace(self, storage=Storage(kind, kind)).object(body)
 
     def list(self, objects: Iterable[Json], metadata: Json) -> Json:
         """Return a list of objects, in the form in which they are stored, in the agreed form."""
-        if self.form.shape == "metadata":
+        check_shape(self.form, self._type_name, is_list=True)
+        if self.form.shape == "metadata-list":
             return partial_object_metadata_list(objects, metadata, self.form.version)
         return self._table(objects, metadata, with_columns=True)
+
+    def _type_name(self) -> str:
+        return internal_type_name(self.storage.base)
 
     def _table(self, objects: Iterable[Json], metadata: Json, *, with_columns: bool) -> Json:
         return render_table(

@@ -11,6 +11,7 @@ WATCH-4  A watch ends at its timeout, or when the server stops; shortly before i
 WATCH-5  Those who allow bookmarks are shown something within their first second, a bookmark if there is nothing else:
          client-go takes a watch that it left within a second and without an event for a broken one and says so on
          stderr, as in ``kubectl delete --timeout=1s``.
+WATCH-6  A watch from a revision that is still to come shows what comes after that revision, and nothing before.
 """
 
 from __future__ import annotations
@@ -50,17 +51,19 @@ def watch(api: Api, request: ApiRequest, attributes: Attributes, storage: Storag
     options = read_list_options(request.query, is_watch=True)
     selection = read_selection(storage, options, attributes.name)
     revision = read_revision(options.resource_version)
-    shown = Shown.of(api, request, storage, form) if form.shape != "object" else None
+    shown = Shown.of(api, request, storage, form) if form.shape in ("table", "metadata") else None
     events = _Events(storage, storage.prefix(attributes.namespace), selection, shown)
     headers = {"Content-Type": JSON_TYPE}
     starts_with_all = options.send_initial_events or (options.send_initial_events is None and revision == 0)
-    if revision > api.objects.store.revision:
+    if revision > api.objects.store.revision and starts_with_all:
         raise resource_version_too_large(revision, api.objects.store.revision)
     if starts_with_all:
         present = [stored for _, stored in api.objects.store.objects(storage.store_name, events.prefix)]
         since = api.objects.store.revision
     else:
-        present, since = [], revision or api.objects.store.revision
+        # from a revision that is still to come, nothing is shown until it has come
+        present, since = [], min(revision or api.objects.store.revision, api.objects.store.revision)
+        events.after = revision
     try:
         cursor = api.objects.store.watch(storage.store_name, since)
     except RevisionExpired:
@@ -83,12 +86,16 @@ class _Events:
         self._storage = storage
         self._selection = selection
         self._shown = shown  # None: objects are shown as they are
+        self.after = 0  # the revision after which changes are shown, where that is still to come
         self._is_shared = shown is None and selection.everything and not storage.converts
         self._has_shown_columns = False
         self._only_key = f"{prefix}{selection.name}" if selection.name and (prefix or not storage.prefix("x")) else ""
 
     def chunks(self, changes: list[StoredChange], cursor: Cursor) -> Iterator[bytes]:
         """Give the lines of those `changes` that this watch is to see (WATCH-3)."""
+        if self.after:
+            changes = [change for change in changes if change.revision > self.after]
+            self.after = 0 if changes else self.after
         if self._only_key:
             changes = [change for change in changes if change.key == self._only_key]
         elif self.prefix:
@@ -210,7 +217,8 @@ async def _stream(
             is_silent = False
             yield events.bookmark(first_revision, ends_initial=True)
         if options.allow_bookmarks:
-            bookmark_at = min(started + FIRST_BOOKMARK_SECONDS, end) if is_silent else _next_bookmark(clock(), end)
+            early = is_silent and options.send_initial_events is None
+            bookmark_at = min(started + FIRST_BOOKMARK_SECONDS, end) if early else _next_bookmark(clock(), end)
         while not api.objects.store.closed:
             try:
                 changes = cursor.take(CHANGES_TAKEN_MAX, CHUNK_BYTES_MAX)
@@ -230,7 +238,9 @@ async def _stream(
                 await cursor.wait(min(end, bookmark_at))
             now = clock()
             if now >= bookmark_at and options.allow_bookmarks and now < end:
-                yield events.bookmark(cursor.catch_up())
+                reached = cursor.catch_up()
+                if reached >= events.after:
+                    yield events.bookmark(reached)
                 bookmark_at = _next_bookmark(started if is_silent else now, end)
                 is_silent = False
             if now >= end:

@@ -48,7 +48,12 @@ from pvbinder.server.errors import (
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.identity.authorization import permit
 from pvbinder.server.kinds.storage import Storage, encode, encode_object, encoder_of, plural_as_kind, room_for
-from pvbinder.server.kinds.validation.metadata import validate_metadata_create, validate_metadata_update
+from pvbinder.server.kinds.validation.metadata import (
+    validate_metadata_create,
+    validate_metadata_of_every_kind,
+    validate_metadata_update,
+    validate_metadata_update_of_every_kind,
+)
 from pvbinder.server.objects.apply import apply_with_warnings
 from pvbinder.server.objects.kind import Json, ServedKind, Subresource
 from pvbinder.server.objects.managed_fields import record_update
@@ -58,6 +63,10 @@ from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.store import Stored
 
 GENERATED_TRIES_MAX = 8
+_REPEATED_OWNERS = (
+    ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in 1.20+, and may "
+    "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}"
+)
 _NO_USER = UserInfo("")
 T = TypeVar("T")
 
@@ -220,7 +229,7 @@ class WriteRequest:
         storage, metadata = self.storage, obj["metadata"]
         if storage.kind.refuses_new:
             raise is_forbidden(storage.kind.resource, metadata.get("name", ""), storage.kind.refuses_new)
-        if metadata.get("resourceVersion", "0") not in ("", "0"):
+        if self.attributes.verb == "create" and metadata.get("resourceVersion", "0") not in ("", "0"):
             raise internal_error("resourceVersion should not be set on objects to be created")
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
         await self._complete_new(obj, record=record)
@@ -252,11 +261,13 @@ class WriteRequest:
             metadata["name"] = generate_name(metadata["generateName"])
         if base.generation_at_create is not None:
             metadata["generation"] = base.generation_at_create
+        self._drop_repeated_owners(obj, is_sent=True)
         await self.aside(lambda: self._fill_in(obj, None, None, record=record))
         name, namespace = metadata.get("name", ""), metadata.get("namespace")
         on = admission.AdmissionAttributes(base, namespace or "", name, self.user)
         await admission.prepare(self.api.objects, on)
         admission.admit(self.api.objects, on, obj)
+        self._drop_repeated_owners(obj, is_sent=False)
         await self.aside(lambda: self._check_new(obj))
         if self.heavy:  # the namespace may have gone meanwhile, and what depends on it
             admission.admit(self.api.objects, on, obj)
@@ -269,6 +280,7 @@ class WriteRequest:
         base = self.storage.base
         base.prepare_create(obj, self.now)
         errors = validate_metadata_create(base, obj) + self.storage.kind.validate_create(obj)
+        errors = errors or validate_metadata_of_every_kind(base, obj)
         if errors:
             raise is_invalid(base.resource, obj["metadata"].get("name", ""), errors)
         self._warn(obj, None)
@@ -285,6 +297,23 @@ class WriteRequest:
         self.storage.base.complete(new)
         if record:
             self._record(new, old, sub)
+
+    def _drop_repeated_owners(self, obj: Json, *, is_sent: bool) -> None:
+        """Drop owners that are named twice, and say so: as sent (a patch isn't), and after admission (OM-8)."""
+        owners = obj["metadata"].get("ownerReferences")
+        if not owners or (is_sent and self.request.method == "PATCH"):
+            return
+        kept: list[Json] = []
+        repeated: list[str] = []
+        for owner in owners:
+            if owner in kept:
+                repeated.append(str(owner.get("uid") or ""))
+            else:
+                kept.append(owner)
+        if repeated:
+            obj["metadata"]["ownerReferences"] = kept
+            when = "" if is_sent else " after mutating admission happens"
+            self.warnings.append(_REPEATED_OWNERS.format(when, ", ".join(repeated)))
 
     def _record(self, new: Json, old: Json | None, sub: Subresource | None) -> None:
         """Note who owns what, by the paths of the version through which the write came."""
@@ -346,9 +375,11 @@ class WriteRequest:
         sent_uid = new["metadata"].get("uid")
         if sent_uid and sent_uid != before["uid"] and self.request.method != "PATCH":  # a patch can't change it
             raise self.failed_precondition("UID", sent_uid, before["uid"])
+        self._drop_repeated_owners(new, is_sent=True)
         await self.aside(lambda: self._fill_in(new, old, sub, record=record))
         await admission.prepare(self.api.objects, on)
         admission.admit(self.api.objects, on, new, old)
+        self._drop_repeated_owners(new, is_sent=False)
         self._check_revision(stored, name, new["metadata"])
         keep_what_is_fixed(new["metadata"], before)
         await self.aside(lambda: self._check_change(new, old, sub))
@@ -366,13 +397,16 @@ class WriteRequest:
             metadata.pop("generation", None)
         else:
             metadata["generation"] = generation
-        # twice as in the reference, where the generic part and the kind both check metadata: both causes are shown
-        about_metadata = validate_metadata_update(base, new, old)
-        errors = about_metadata + about_metadata
-        errors += (self.storage.kind if sub is None else sub).validate_update(new, old)
+        judge = self.storage.kind if sub is None else sub
+        errors = validate_metadata_update_of_every_kind(base, new, old)
+        errors += validate_metadata_update(base, new, old, judge.metadata_checks)
+        errors += judge.validate_update(new, old)
         if errors:
             raise is_invalid(base.resource, old["metadata"]["name"], errors)
-        self._warn(new, old)
+        if sub is None:
+            self._warn(new, old)
+        else:
+            self.warnings += sub.warnings(new, old)
 
     def _judge(self, old: Json, new: Json, on: admission.AdmissionAttributes) -> None:
         """Ask those who look at other objects, in the turn in which the write is made."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
+from pvbinder.server.kinds.built_in.autoscaler_targets import targets_cell
 from pvbinder.server.kinds.built_in.autoscaler_versions import AUTOSCALERS, AUTOSCALERS_V1, from_v2, to_v2
-from pvbinder.server.kinds.built_in.plain_cells import reference_cell, targets_cell
-from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell
+from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell, text_cell
 from pvbinder.server.kinds.parts.status import STATUS, keep_status
 from pvbinder.server.objects.kind import Column, Convertor, Json, ServedKind
 
@@ -45,13 +46,18 @@ def _start(obj: Json, _now: str) -> None:
     default_autoscaler(obj)
 
 
+def _reference_cell(obj: Json, _now: datetime) -> object:
+    target = (obj.get("spec") or {}).get("scaleTargetRef") or {}
+    return f"{target.get('kind', '')}/{target.get('name', '')}"
+
+
 _COLUMNS = (
     NAME,
-    Column("Reference", reference_cell),
+    Column("Reference", _reference_cell),
     Column("Targets", targets_cell),
-    Column("MinPods", field_cell("spec", "minReplicas", default=UNSET)),
-    Column("MaxPods", field_cell("spec", "maxReplicas", default=0), "integer"),
-    Column("Replicas", field_cell("status", "currentReplicas", default=0), "integer"),
+    Column("MinPods", text_cell("spec", "minReplicas", default=UNSET)),
+    Column("MaxPods", field_cell("spec", "maxReplicas", default=0)),
+    Column("Replicas", field_cell("status", "currentReplicas", default=0)),
     AGE,
 )
 

@@ -49,7 +49,7 @@ def default_csi_driver(driver: Json) -> None:
 
 def validate_csi_driver(driver: Json) -> list[FieldError]:
     """Check a new driver."""
-    return validate_csi_driver_name(driver["metadata"].get("name", ""), "name") + _validate_driver_spec(driver["spec"])
+    return _validate_driver_spec(driver["spec"])
 
 
 def validate_csi_driver_update(new: Json, old: Json) -> list[FieldError]:
@@ -182,7 +182,6 @@ CSI_DRIVER = ServedKind(
     singular="csidriver",
     schema="io.k8s.api.storage.v1.CSIDriver",
     put_needs_revision=True,
-    name_rule="path-segment",  # the reference checks this name twice: as a driver's below, as a segment here
     default=default_csi_driver,
     validate_create=validate_csi_driver,
     validate_update=validate_csi_driver_update,
@@ -192,9 +191,9 @@ CSI_DRIVER = ServedKind(
         NAME,
         Column("AttachRequired", field_cell("spec", "attachRequired", default=True), "boolean"),
         Column("PodInfoOnMount", field_cell("spec", "podInfoOnMount", default=False), "boolean"),
-        Column("StorageCapacity", field_cell("spec", "storageCapacity", default=False)),
+        Column("StorageCapacity", field_cell("spec", "storageCapacity", default=False), "boolean"),
         Column("TokenRequests", _tokens_cell),
-        Column("RequiresRepublish", field_cell("spec", "requiresRepublish", default=False)),
+        Column("RequiresRepublish", field_cell("spec", "requiresRepublish", default=False), "boolean"),
         Column("Modes", _modes_cell),
         AGE,
     ),
@@ -208,5 +207,6 @@ CSI_NODE = ServedKind(
     default=default_csi_node,
     validate_create=validate_csi_node,
     validate_update=validate_csi_node_update,
+    metadata_checks=("whole",),
     columns=(NAME, Column("Drivers", count_cell("spec", "drivers"), "integer"), AGE),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pvbinder.model.quantity import quantity_of
 from pvbinder.model.resources import CSI_STORAGE_CAPACITIES, VOLUME_ATTACHMENTS
 from pvbinder.server.errors import FieldError, invalid, required, too_long
-from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell
+from pvbinder.server.kinds.parts.columns import AGE, NAME, NAME_AND_TIME, field_cell
 from pvbinder.server.kinds.validation.internal_form import VOLUME_ATTACHMENT_SPEC, inner_form
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_dns_subdomain
@@ -123,11 +123,8 @@ CSI_STORAGE_CAPACITY = ServedKind(
     default=default_capacity,
     validate_create=validate_capacity,
     validate_update=validate_capacity_update,
-    columns=(
-        NAME,
-        Column("StorageClassName", field_cell("storageClassName")),
-        Column("Capacity", field_cell("capacity", default=UNSET)),
-    ),
+    metadata_checks=("whole", "change"),
+    columns=NAME_AND_TIME,
 )
 
 VOLUME_ATTACHMENT = ServedKind(
@@ -140,12 +137,18 @@ VOLUME_ATTACHMENT = ServedKind(
     prepare_update=prepare_attachment,
     validate_create=validate_attachment,
     validate_update=validate_attachment_update,
+    metadata_checks=("whole",),
     subresources=(
-        Subresource("status", prepare_update=prepare_attachment_status, validate_update=validate_attachment_update),
+        Subresource(
+            "status",
+            prepare_update=prepare_attachment_status,
+            validate_update=validate_attachment_update,
+            metadata_checks=("whole",),
+        ),
     ),
     columns=(
         NAME,
-        Column("Attacher", field_cell("spec", "attacher")),
+        Column("Attacher", field_cell("spec", "attacher"), format="name"),
         Column("PV", field_cell("spec", "source", "persistentVolumeName")),
         Column("Node", field_cell("spec", "nodeName")),
         Column("Attached", field_cell("status", "attached", default=False), "boolean"),

@@ -12,7 +12,16 @@ from pvbinder.server.kinds.built_in.pod_templates import (
     default_template,
     validate_template,
 )
-from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, age_of, count_cell, field_cell, human_duration
+from pvbinder.server.kinds.parts.columns import (
+    AGE,
+    NAME,
+    NONE,
+    age_of,
+    count_cell,
+    field_cell,
+    human_duration,
+    selector_shown,
+)
 from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind
@@ -128,15 +137,14 @@ def validate_cron_job_update(new: Json, _old: Json) -> list[FieldError]:
 
 
 def _status_cell(job: Json, _now: datetime) -> object:
-    if job["metadata"].get("deletionTimestamp"):
-        return "Terminating"
-    conditions = {c["type"] for c in (job.get("status") or {}).get("conditions") or () if c.get("status") == "True"}
-    for kind, word in (("Complete", "Complete"), ("Failed", "Failed"), ("Suspended", "Suspended")):
-        if kind in conditions:
-            return word
-    if "FailureTarget" in conditions:
-        return "FailureTarget"
-    return "SuccessCriteriaMet" if "SuccessCriteriaMet" in conditions else "Running"
+    conditions: dict[str, str] = {}
+    for condition in (job.get("status") or {}).get("conditions") or ():
+        conditions.setdefault(condition.get("type", ""), condition.get("status", ""))
+    is_deleted = bool(job["metadata"].get("deletionTimestamp"))
+    for kind in ("Complete", "Failed", "Terminating", "Suspended", "FailureTarget", "SuccessCriteriaMet"):
+        if is_deleted if kind == "Terminating" else conditions.get(kind) == "True":
+            return kind
+    return "Running"
 
 
 def _completions_cell(job: Json, _now: datetime) -> object:
@@ -167,6 +175,10 @@ def _suspend_cell(obj: Json, _now: datetime) -> object:
     return "True" if (obj.get("spec") or {}).get("suspend") else "False"
 
 
+def _selector_cell(obj: Json, _now: datetime) -> object:
+    return selector_shown((((obj.get("spec") or {}).get("jobTemplate") or {}).get("spec") or {}).get("selector"))
+
+
 JOB = ServedKind(
     resource=JOBS,
     singular="job",
@@ -178,6 +190,7 @@ JOB = ServedKind(
     prepare_update=keep_status,
     validate_create=validate_job,
     validate_update=validate_job_update,
+    metadata_checks=("whole", "change"),
     subresources=(STATUS,),
     columns=(
         NAME,
@@ -218,7 +231,7 @@ CRON_JOB = ServedKind(
         Column("Last Schedule", _last_schedule_cell, description="When it last ran."),
         AGE,
         *container_columns("spec", "jobTemplate", "spec", "template", "spec", "containers"),
-        Column("Selector", lambda _obj, _now: NONE, description="Which pods belong to it.", priority=1),
+        Column("Selector", _selector_cell, description="Which pods belong to it.", priority=1),
     ),
     generation_at_create=1,
     generation_follows=("spec",),

@@ -107,6 +107,7 @@ NAMESPACE = ServedKind(
     prepare_create=prepare_new_namespace,
     prepare_update=prepare_namespace,
     validate_create=validate_namespace,
+    metadata_checks=("whole", "change"),
     subresources=(
         Subresource(
             "finalize",

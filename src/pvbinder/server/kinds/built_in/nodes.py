@@ -145,6 +145,11 @@ def _info(field: str) -> Callable[[Json, datetime], object]:
     return field_cell("status", "nodeInfo", field, default=UNKNOWN)
 
 
+def _kernel_cell(node: Json, now: datetime) -> object:
+    architecture = _info("architecture")(node, now)
+    return f"{_info('kernelVersion')(node, now)}{f' ({architecture})' if architecture != UNKNOWN else ''}"
+
+
 NODE_PROXY_OPTIONS = Resource("", "v1", "NodeProxyOptions", "nodes", False)
 
 
@@ -164,6 +169,7 @@ NODE = ServedKind(
     prepare_update=prepare_node,
     validate_create=validate_node,
     validate_update=validate_node_update,
+    metadata_checks=("whole", "change", "whole"),
     subresources=(
         Subresource(
             "proxy",
@@ -172,7 +178,12 @@ NODE = ServedKind(
             reach=refuse_to_proxy,
             has_path=True,
         ),
-        Subresource("status", prepare_update=prepare_node_status, validate_update=validate_node_status),
+        Subresource(
+            "status",
+            prepare_update=prepare_node_status,
+            validate_update=validate_node_status,
+            metadata_checks=("change", "whole"),
+        ),
     ),
     columns=(
         NAME,
@@ -183,7 +194,7 @@ NODE = ServedKind(
         Column("Internal-IP", _address_cell("InternalIP"), description="Its address inside.", priority=1),
         Column("External-IP", _address_cell("ExternalIP"), description="Its address outside.", priority=1),
         Column("OS-Image", _info("osImage"), description="Its system.", priority=1),
-        Column("Kernel-Version", _info("kernelVersion"), description="Its kernel.", priority=1),
+        Column("Kernel-Version", _kernel_cell, description="Its kernel.", priority=1),
         Column("Container-Runtime", _info("containerRuntimeVersion"), description="Its runtime.", priority=1),
     ),
     selectable_fields={"metadata.name": metadata_name, "spec.unschedulable": _unschedulable},

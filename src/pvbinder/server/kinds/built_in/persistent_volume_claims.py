@@ -138,7 +138,7 @@ def validate_claim_update(new: Json, old: Json) -> list[FieldError]:
     return errors + _refuse_losing_attributes_class(spec, before, old.get("status") or {})
 
 
-def validate_claim_status(new: Json, old: Json) -> list[FieldError]:
+def validate_claim_status(new: Json, _old: Json) -> list[FieldError]:
     """Check the status of a claim."""
     status: Json = new.get("status") or {}
     errors: list[FieldError] = []
@@ -146,19 +146,18 @@ def validate_claim_status(new: Json, old: Json) -> list[FieldError]:
         errors.append(required("resourceVersion"))
     if not new["spec"].get("accessModes"):
         errors.append(required("Spec.accessModes"))
-    if status.get("capacity") != (old.get("status") or {}).get("capacity"):
-        for name, amount in (status.get("capacity") or {}).items():
-            errors += check_not_negative(amount, f"status.capacity[{name}]")
+    for name, amount in (status.get("capacity") or {}).items():
+        errors += check_not_negative(amount, f"status.capacity[{name}]")
     for name, state in (status.get("allocatedResourceStatuses") or {}).items():
-        path = f"status.allocatedResourceStatuses[{name}]"
+        path = "status.allocatedResourceStatuses"
         errors += _validate_resource_key(name, path)
         if state not in _RESIZE_STATUSES:
             errors.append(unsupported(path, name, _RESIZE_STATUSES))
     for name, amount in (status.get("allocatedResources") or {}).items():
-        path = f"status.allocatedResources[{name}]"
-        if key_errors := _validate_resource_key(name, path):
+        if key_errors := _validate_resource_key(name, "status.allocatedResources"):
             errors += key_errors
             continue
+        path = f"status.allocatedResources[{name}]"
         errors += check_not_negative(amount, path)
         if name == "storage" and not quantity_of(amount).is_whole():
             errors.append(invalid(path, amount, "must be an integer"))
@@ -298,6 +297,7 @@ PERSISTENT_VOLUME_CLAIM = ServedKind(
     prepare_update=prepare_claim,
     validate_create=validate_claim,
     validate_update=validate_claim_update,
+    metadata_checks=("change", "whole"),
     warnings=warn_of_claim,
     subresources=(Subresource("status", prepare_update=prepare_claim_status, validate_update=validate_claim_status),),
     columns=(

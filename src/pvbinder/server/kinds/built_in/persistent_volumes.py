@@ -322,6 +322,7 @@ PERSISTENT_VOLUME = ServedKind(
     prepare_update=keep_status,
     validate_create=validate_persistent_volume,
     validate_update=validate_persistent_volume_update,
+    metadata_checks=("whole", "whole"),
     warnings=warn_of_volume,
     subresources=(Subresource("status", prepare_update=prepare_volume_status, validate_update=validate_volume_status),),
     columns=(

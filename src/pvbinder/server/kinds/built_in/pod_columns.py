@@ -36,7 +36,7 @@ def summarise(pod: Json) -> PodSummary:
         if condition.get("type") == "PodScheduled" and condition.get("reason") == "SchedulingGated":
             summary.reason = "SchedulingGated"
     initializing, always_on_restarts = _sum_up_init(summary, spec, status, always_on)
-    if not initializing or _has_condition(status, "Initialized"):
+    if not initializing or _is_initialized(status):
         summary.restarts = always_on_restarts
         _sum_up_containers(summary, status)
     if pod["metadata"].get("deletionTimestamp"):
@@ -75,6 +75,7 @@ def _sum_up_init(summary: PodSummary, spec: Json, status: Json, always_on: set[s
 
 def _sum_up_containers(summary: PodSummary, status: Json) -> None:
     has_running = False
+    failure = ""
     for container in reversed(status.get("containerStatuses") or ()):
         summary.restarts += container.get("restartCount", 0)
         _note_restart(summary, container)
@@ -84,11 +85,17 @@ def _sum_up_containers(summary: PodSummary, status: Json) -> None:
             summary.reason = waiting["reason"]
         elif terminated is not None:
             summary.reason = _ending(terminated)
+            failure = summary.reason if terminated.get("exitCode", 0) else failure
         elif container.get("ready") and state.get("running") is not None:
             has_running = True
             summary.ready += 1
-    if summary.reason == "Completed" and has_running:
-        summary.reason = "Running" if _has_condition(status, "Ready") else "NotReady"
+    if summary.reason == "Completed":
+        if has_running and _has_condition(status, "Ready"):
+            summary.reason = "Running"
+        elif failure:
+            summary.reason = failure
+        elif has_running:
+            summary.reason = "NotReady"
 
 
 def _ending(terminated: Json) -> str:
@@ -106,6 +113,12 @@ def _note_restart(summary: PodSummary, container: Json) -> None:
 
 def _has_condition(status: Json, kind: str) -> bool:
     return any(c.get("type") == kind and c.get("status") == "True" for c in status.get("conditions") or ())
+
+
+def _is_initialized(status: Json) -> bool:
+    """Say whether the first condition of that type says so."""
+    kinds = (c.get("status") for c in status.get("conditions") or () if c.get("type") == "Initialized")
+    return next(kinds, "") == "True"
 
 
 def _ready_cell(pod: Json, _now: datetime) -> object:
@@ -127,15 +140,32 @@ def _restarts_cell(pod: Json, now: datetime) -> object:
 def _ip_cell(pod: Json, _now: datetime) -> object:
     status = pod.get("status") or {}
     addresses = status.get("podIPs") or []
-    return (addresses[0].get("ip") if addresses else status.get("podIP")) or NONE
+    return (addresses[0].get("ip") if addresses else "") or NONE
 
 
 def _gates_cell(pod: Json, _now: datetime) -> object:
     gates = (pod.get("spec") or {}).get("readinessGates") or []
     if not gates:
         return NONE
-    met = sum(_has_condition(pod.get("status") or {}, gate.get("conditionType", "")) for gate in gates)
+    conditions: dict[str, str] = {}
+    for condition in (pod.get("status") or {}).get("conditions") or ():
+        conditions.setdefault(condition.get("type", ""), condition.get("status", ""))
+    met = sum(conditions.get(gate.get("conditionType", "")) == "True" for gate in gates)
     return f"{met}/{len(gates)}"
+
+
+_ENDINGS = {
+    "Succeeded": ("Succeeded", "The pod has completed successfully."),
+    "Failed": ("Failed", "The pod failed."),
+}
+
+
+def pod_row_conditions(pod: Json) -> list[Json]:
+    """Say of a pod's row that the pod has ended."""
+    ending = _ENDINGS.get((pod.get("status") or {}).get("phase", ""))
+    if ending is None:
+        return []
+    return [{"type": "Completed", "status": "True", "reason": ending[0], "message": ending[1]}]
 
 
 POD_COLUMNS = (

@@ -16,14 +16,17 @@ from pvbinder.server.errors import (
     shown,
     unsupported,
 )
-from pvbinder.server.kinds.built_in.pod_columns import POD_COLUMNS
+from pvbinder.server.kinds.built_in.pod_columns import POD_COLUMNS, pod_row_conditions
 from pvbinder.server.kinds.built_in.pod_connections import OF_CONTAINERS
 from pvbinder.server.kinds.built_in.pod_defaults import default_pod_spec, default_requests
 from pvbinder.server.kinds.parts.status import keep_metadata
 from pvbinder.server.kinds.validation.internal_form import diff_of_json
-from pvbinder.server.kinds.validation.names import check_dns_subdomain
 from pvbinder.server.kinds.validation.pod_specs import validate_pod_spec
-from pvbinder.server.kinds.validation.pod_statuses import check_container_states
+from pvbinder.server.kinds.validation.pod_statuses import (
+    keep_observed_generations,
+    validate_pod_status,
+    warn_of_pod_status,
+)
 from pvbinder.server.objects.kind import METADATA_FIELDS, FieldReader, Json, ServedKind, Subresource, drop_empty
 
 BINDING = Resource("", "v1", "Binding", "bindings", True)
@@ -75,7 +78,6 @@ def default_pod(pod: Json) -> None:
     if status is None:
         status = pod["status"] = {}
     drop_empty(status, *_EMPTY_IN_STATUS)
-    status.setdefault("phase", "Pending")
     _settle_addresses(status)
     for condition in status.get("conditions") or ():
         condition.setdefault("lastProbeTime", None)
@@ -120,6 +122,7 @@ def prepare_pod_status(new: Json, old: Json, _now: str) -> None:
         new["metadata"].pop("ownerReferences", None)
     if old["status"].get("qosClass"):
         new["status"].setdefault("qosClass", old["status"]["qosClass"])
+    keep_observed_generations(new["status"], old["status"])
 
 
 def prepare_ephemeral_containers(new: Json, old: Json, _now: str) -> None:
@@ -186,16 +189,6 @@ def validate_pod_update(new: Json, old: Json) -> list[FieldError]:
     if allowed != before:
         errors.append(forbidden("spec", f"{_CHANGEABLE}\n{diff_of_json(_sorted(before), _sorted(allowed))}"))
     return errors
-
-
-def validate_pod_status(new: Json, old: Json) -> list[FieldError]:
-    """Check a changed status: its node stays, and containers that have ended for good stay so."""
-    errors: list[FieldError] = []
-    status: Json = new["status"]
-    nominated = status.get("nominatedNodeName")
-    if nominated and nominated != old["status"].get("nominatedNodeName"):
-        errors += (invalid("status.nominatedNodeName", nominated, reason) for reason in check_dns_subdomain(nominated))
-    return errors + check_container_states(status, old["status"], old["spec"])
 
 
 def grace_period(pod: Json, asked: int | None) -> int:
@@ -343,12 +336,14 @@ POD = ServedKind(
     prepare_update=prepare_pod,
     validate_create=validate_pod,
     validate_update=validate_pod_update,
+    metadata_checks=("change", "whole"),
     subresources=(
         BIND,
         Subresource(
             "ephemeralcontainers",
             prepare_update=prepare_ephemeral_containers,
             validate_update=validate_ephemeral_containers,
+            metadata_checks=("change", "whole"),
         ),
         Subresource(
             "eviction",
@@ -357,11 +352,22 @@ POD = ServedKind(
             body_schema="io.k8s.api.policy.v1.Eviction",
             removes=True,
         ),
-        Subresource("resize", prepare_update=prepare_resize, validate_update=validate_resize),
-        Subresource("status", prepare_update=prepare_pod_status, validate_update=validate_pod_status),
+        Subresource(
+            "resize",
+            prepare_update=prepare_resize,
+            validate_update=validate_resize,
+            metadata_checks=("change", "whole"),
+        ),
+        Subresource(
+            "status",
+            prepare_update=prepare_pod_status,
+            validate_update=validate_pod_status,
+            warnings=warn_of_pod_status,
+        ),
         *OF_CONTAINERS,
     ),
     columns=POD_COLUMNS,
+    row_conditions=pod_row_conditions,
     selectable_fields={
         **METADATA_FIELDS,
         "spec.nodeName": _reader("spec", "nodeName"),

@@ -12,7 +12,7 @@ from pvbinder.model.quantity import quantity_of
 from pvbinder.model.resources import RESOURCE_QUOTAS, Resource
 from pvbinder.server.errors import FieldError, duplicate, forbidden, invalid, required
 from pvbinder.server.kinds.built_in.quota_scopes import validate_scopes
-from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell
+from pvbinder.server.kinds.parts.columns import AGE, NAME, NAME_AND_TIME, field_cell
 from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_qualified_name
@@ -215,10 +215,6 @@ def _quota_cell(*, limits: bool) -> Callable[[Json, datetime], object]:
     return cell
 
 
-def _created_cell(obj: Json, _now: datetime) -> object:
-    return obj["metadata"].get("creationTimestamp", "")
-
-
 def _global_default_cell(obj: Json, _now: datetime) -> object:
     return bool(obj.get("globalDefault"))
 
@@ -251,7 +247,9 @@ LIMIT_RANGE = ServedKind(
     default=default_limit_range,
     validate_create=validate_limit_range,
     validate_update=validate_limit_range_update,
-    columns=(NAME, Column("Created At", _created_cell, description="When it was created.")),
+    put_creates=True,
+    metadata_checks=("whole",),
+    columns=NAME_AND_TIME,
 )
 
 PRIORITY_CLASS = ServedKind(
@@ -268,7 +266,7 @@ PRIORITY_CLASS = ServedKind(
         Column("Value", field_cell("value", default=0), "integer", description="The priority of its pods."),
         Column("Global-Default", _global_default_cell, "boolean", description="Whether it is the default."),
         AGE,
-        Column("PreemptionPolicy", field_cell("preemptionPolicy"), description="Whom it may push out.", priority=1),
+        Column("PreemptionPolicy", field_cell("preemptionPolicy"), description="Whom it may push out."),
     ),
     generation_at_create=1,
 )

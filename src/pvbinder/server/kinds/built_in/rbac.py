@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pvbinder.model.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from pvbinder.server.errors import FieldError, invalid, required, unsupported
-from pvbinder.server.kinds.parts.columns import AGE, NAME
+from pvbinder.server.kinds.parts.columns import AGE, NAME, NAME_AND_TIME
 from pvbinder.server.objects.kind import Column, Json, ServedKind, drop_empty
 
 GROUP = "rbac.authorization.k8s.io"
@@ -125,10 +125,6 @@ def _validate_subject(subject: Json, path: str, *, namespaced: bool) -> list[Fie
     return errors
 
 
-def _created_cell(obj: Json, _now: datetime) -> object:
-    return obj["metadata"].get("creationTimestamp", "")
-
-
 def _role_cell(obj: Json, _now: datetime) -> object:
     return f"{obj['roleRef'].get('kind', '')}/{obj['roleRef'].get('name', '')}"
 
@@ -142,7 +138,6 @@ def _subjects(obj: Json, kind: str) -> str:
     return ", ".join(names)
 
 
-_CREATED = Column("Created At", _created_cell, description="When the role was created.")
 _BINDING_COLUMNS = (
     NAME,
     Column("Role", _role_cell, description="The role that is bound."),
@@ -162,7 +157,10 @@ ROLE = ServedKind(
     default=default_role,
     validate_create=validate_role,
     validate_update=validate_changed_role,
-    columns=(NAME, _CREATED),
+    put_creates=True,
+    delete_returns_object=False,
+    metadata_checks=("whole", "change"),
+    columns=NAME_AND_TIME,
 )
 CLUSTER_ROLE = ServedKind(
     resource=CLUSTER_ROLES,
@@ -172,7 +170,10 @@ CLUSTER_ROLE = ServedKind(
     default=default_role,
     validate_create=validate_cluster_role,
     validate_update=validate_changed_cluster_role,
-    columns=(NAME, _CREATED),
+    put_creates=True,
+    delete_returns_object=False,
+    metadata_checks=("whole", "change"),
+    columns=NAME_AND_TIME,
 )
 ROLE_BINDING = ServedKind(
     resource=ROLE_BINDINGS,
@@ -182,6 +183,9 @@ ROLE_BINDING = ServedKind(
     default=default_binding,
     validate_create=validate_binding,
     validate_update=validate_changed_binding,
+    put_creates=True,
+    delete_returns_object=False,
+    metadata_checks=("whole", "change"),
     columns=_BINDING_COLUMNS,
 )
 CLUSTER_ROLE_BINDING = ServedKind(
@@ -192,5 +196,8 @@ CLUSTER_ROLE_BINDING = ServedKind(
     default=default_binding,
     validate_create=validate_binding,
     validate_update=validate_changed_binding,
+    put_creates=True,
+    delete_returns_object=False,
+    metadata_checks=("whole", "change"),
     columns=_BINDING_COLUMNS,
 )

@@ -121,6 +121,7 @@ SECRET = ServedKind(
     default=default_secret,
     validate_create=validate_secret,
     validate_update=validate_secret_update,
+    metadata_checks=("change", "whole"),
     columns=(NAME, Column("Type", field_cell("type")), Column("Data", count_cell("data")), AGE),
     selectable_fields={**METADATA_FIELDS, "type": _secret_type},
 )
@@ -134,5 +135,6 @@ CONFIG_MAP = ServedKind(
     default=default_config_map,
     validate_create=validate_config_map,
     validate_update=validate_config_map_update,
+    metadata_checks=("change", "whole"),
     columns=(NAME, Column("Data", _data_cell), AGE),
 )

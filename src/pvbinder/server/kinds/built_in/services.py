@@ -7,7 +7,16 @@ from datetime import datetime
 
 from pvbinder.model.resources import SERVICES, Resource
 from pvbinder.server.errors import ApiError, FieldError, invalid, required, shown, unsupported
-from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, UNSET, field_cell, joined, labels_shown
+from pvbinder.server.kinds.parts.columns import (
+    AGE,
+    NAME,
+    NONE,
+    UNKNOWN,
+    UNSET,
+    field_cell,
+    joined,
+    labels_shown,
+)
 from pvbinder.server.kinds.parts.status import STATUS, keep_status
 from pvbinder.server.kinds.validation.names import check_dns_subdomain
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind, Subresource, drop_empty
@@ -17,6 +26,7 @@ ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpoints
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
+_SHOWN = 3  # addresses or ports in a cell
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 
 
@@ -116,10 +126,16 @@ def _external_cell(obj: Json, _now: datetime) -> object:
             return spec.get("externalName", "")
         case "LoadBalancer":
             ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-            addresses = [entry.get("ip") or entry.get("hostname", "") for entry in ingress]
-            return joined([*addresses, *given], "<pending>")
-        case _:
+            addresses = {entry.get("ip") or entry.get("hostname") or "" for entry in ingress} - {""}
+            return joined([*sorted(addresses), *given], "<pending>")
+        case "ClusterIP" | "NodePort":
             return joined(given)
+        case _:
+            return UNKNOWN
+
+
+def _cluster_cell(obj: Json, _now: datetime) -> object:
+    return next(iter((obj.get("spec") or {}).get("clusterIPs") or ()), NONE)
 
 
 def _ports_cell(obj: Json, _now: datetime) -> object:
@@ -136,33 +152,40 @@ def _selector_cell(obj: Json, _now: datetime) -> object:
     return labels_shown((obj.get("spec") or {}).get("selector"))
 
 
-def _more(shown: list[str], maximum: int) -> str:
-    text = joined(shown[:maximum])
-    return f"{text} + {len(shown) - maximum} more..." if len(shown) > maximum else text
+def _more(shown: list[str], absent: str) -> str:
+    text = joined(shown[:_SHOWN], absent)
+    return f"{text} + {len(shown) - _SHOWN} more..." if len(shown) > _SHOWN else text
 
 
 def _endpoints_cell(obj: Json, _now: datetime) -> object:
-    shown = [
-        f"{address.get('ip', '')}:{port.get('port')}" if port else address.get("ip", "")
-        for subset in obj.get("subsets") or ()
-        for port in subset.get("ports") or (None,)
-        for address in subset.get("addresses") or ()
-    ]
-    return _more(shown, 3)
+    subsets = obj.get("subsets")
+    if not subsets:
+        return NONE
+    return _more(
+        [
+            _with_port(address.get("ip", ""), port.get("port", 0)) if port is not None else address.get("ip", "")
+            for subset in subsets
+            for port in subset.get("ports") or (None,)
+            for address in subset.get("addresses") or ()
+        ],
+        "",
+    )
+
+
+def _with_port(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address or "%" in address else f"{address}:{port}"
 
 
 def _slice_ports_cell(obj: Json, _now: datetime) -> object:
-    ports = obj.get("ports")
-    if not ports:
-        return UNSET
-    return _more([str(port["port"]) if port.get("port") is not None else "*" for port in ports], 3)
+    ports: list[Json] = obj.get("ports") or []
+    return _more(
+        [str(port["port"]) if port.get("port") is not None else port.get("name", "*") for port in ports], UNSET
+    )
 
 
 def _slice_endpoints_cell(obj: Json, _now: datetime) -> object:
-    endpoints = obj.get("endpoints")
-    if not endpoints:
-        return UNSET
-    return _more([address for endpoint in endpoints for address in endpoint.get("addresses") or ()], 3)
+    endpoints = obj.get("endpoints") or ()
+    return _more([address for endpoint in endpoints for address in endpoint.get("addresses") or ()], UNSET)
 
 
 def refuse_to_proxy(service: Json, _query: Mapping[str, list[str]]) -> str:
@@ -179,7 +202,8 @@ SERVICE = ServedKind(
     schema="io.k8s.api.core.v1.Service",
     short_names=("svc",),
     categories=("all",),
-    name_rule="label-1035",
+    name_rule="label",
+    put_creates=True,
     default=default_service,
     prepare_create=prepare_new_service,
     prepare_update=keep_status,
@@ -198,7 +222,7 @@ SERVICE = ServedKind(
     columns=(
         NAME,
         Column("Type", field_cell("spec", "type"), description="How it can be reached."),
-        Column("Cluster-IP", field_cell("spec", "clusterIP", default=NONE), description="Its address inside."),
+        Column("Cluster-IP", _cluster_cell, description="Its address inside."),
         Column("External-IP", _external_cell, description="Its addresses outside."),
         Column("Port(s)", _ports_cell, description="Its ports."),
         AGE,
@@ -216,7 +240,9 @@ ENDPOINT = ServedKind(
     singular="endpoints",
     schema="io.k8s.api.core.v1.Endpoints",
     short_names=("ep",),
+    put_creates=True,
     delete_returns_object=False,
+    metadata_checks=("change", "whole"),
     columns=(NAME, Column("Endpoints", _endpoints_cell, description="Addresses and ports."), AGE),
 )
 
@@ -228,6 +254,7 @@ ENDPOINT_SLICE = ServedKind(
     default=default_endpoint_slice,
     validate_create=validate_endpoint_slice,
     validate_update=validate_endpoint_slice_update,
+    metadata_checks=("whole",),
     columns=(
         NAME,
         Column("AddressType", field_cell("addressType"), description="Which addresses these are."),

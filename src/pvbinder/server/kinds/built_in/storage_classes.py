@@ -132,6 +132,7 @@ STORAGE_CLASS = ServedKind(
     default=default_storage_class,
     validate_create=validate_storage_class,
     validate_update=validate_storage_class_update,
+    metadata_checks=("whole", "change"),
     warnings=warn_of_storage_class,
     columns=(
         Column("Name", _name_cell, format="name", description="The class's name, and whether it is the default."),
@@ -151,6 +152,7 @@ VOLUME_ATTRIBUTES_CLASS = ServedKind(
     default=default_volume_attributes_class,
     validate_create=validate_volume_attributes_class,
     validate_update=validate_volume_attributes_class_update,
+    metadata_checks=("change", "whole"),
     columns=(
         NAME,
         Column("DriverName", field_cell("driverName", default=UNSET), description="Whose volumes the class is for."),

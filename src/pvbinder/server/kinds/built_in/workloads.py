@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from pvbinder.model.resources import Resource
@@ -16,7 +17,7 @@ from pvbinder.server.kinds.built_in.pod_templates import (
     validate_selected_template,
     validate_template_with_claims,
 )
-from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, field_cell, labels_shown
+from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, field_cell, labels_shown, selector_text
 from pvbinder.server.kinds.parts.scale import scale_of
 from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
 from pvbinder.server.kinds.validation.claim_specs import complete_claim_spec
@@ -210,6 +211,10 @@ def _status_number(field: str) -> Column:
     return Column(names[field], field_cell("status", field, default=0), "integer", description="How many pods.")
 
 
+def _selector_cell(obj: Json, _now: datetime) -> object:
+    return selector_text((obj.get("spec") or {}).get("selector"))
+
+
 _READY = Column("Ready", _ready_cell, description="How many pods are ready, of how many.")
 
 DEPLOYMENT = ServedKind(
@@ -228,11 +233,11 @@ DEPLOYMENT = ServedKind(
     columns=(
         NAME,
         _READY,
-        _status_number("updatedReplicas"),
-        _status_number("availableReplicas"),
+        replace(_status_number("updatedReplicas"), type="string"),
+        replace(_status_number("availableReplicas"), type="string"),
         AGE,
         *container_columns(*_CONTAINERS),
-        SELECTOR,
+        Column("Selector", _selector_cell, description=SELECTOR.description, priority=1),
     ),
     generation_at_create=1,
     generation_follows=("spec", "metadata.annotations"),
@@ -264,6 +269,7 @@ STATEFUL_SET = ServedKind(
     resource=STATEFUL_SETS,
     singular="statefulset",
     schema="io.k8s.api.apps.v1.StatefulSet",
+    name_rule="label",
     short_names=("sts",),
     categories=("all",),
     delete_returns_object=False,
@@ -322,6 +328,7 @@ CONTROLLER_REVISION = ServedKind(
     default=lambda obj: _set(obj, revision=0),
     validate_create=validate_revision,
     validate_update=validate_revision_update,
+    metadata_checks=("change", "whole"),
     columns=(
         NAME,
         Column("Controller", _controller_cell, description="Whose revision it is."),

@@ -69,6 +69,17 @@ def age_cell(obj: Json, now: datetime) -> object:
     return age_of(obj["metadata"].get("creationTimestamp"), now)
 
 
+def created_cell(obj: Json, _now: datetime) -> object:
+    """The time of the object's creation."""
+    return obj["metadata"].get("creationTimestamp", "")
+
+
+def text_cell(*path: str, default: str = "") -> Callable[[Json, datetime], object]:
+    """Make a cell of the field at `path`, as text whatever it is."""
+    read = field_cell(*path, default=default)
+    return lambda obj, now: str(read(obj, now))
+
+
 def field_cell(*path: str, default: object = "") -> Callable[[Json, datetime], object]:
     """Make a cell of the field at `path`; absent and empty fields show `default`."""
 
@@ -103,23 +114,28 @@ def labels_shown(labels: Json | None) -> str:
     return joined(f"{key}={value}" for key, value in sorted((labels or {}).items()))
 
 
-def selector_shown(selector: Json | None) -> str:
-    """Show a label selector as kubectl does: equalities first, then expressions; ``<none>`` if it is absent."""
-    if selector is None:
-        return NONE
-    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+def selector_text(selector: Json | None) -> str:
+    """Show a label selector as the reference writes one: its requirements by key."""
+    selector = selector or {}
+    parts = [(key, f"{key}={value}") for key, value in (selector.get("matchLabels") or {}).items()]
     for requirement in selector.get("matchExpressions") or ():
-        values = ",".join(sorted(requirement.get("values") or ()))
+        key, values = requirement.get("key", ""), ",".join(sorted(requirement.get("values") or ()))
         match requirement.get("operator"):
             case "In":
-                parts.append(f"{requirement['key']} in ({values})")
+                text = f"{key} in ({values})"
             case "NotIn":
-                parts.append(f"{requirement['key']} notin ({values})")
+                text = f"{key} notin ({values})"
             case "DoesNotExist":
-                parts.append(f"!{requirement['key']}")
+                text = f"!{key}"
             case _:
-                parts.append(str(requirement.get("key", "")))
-    return joined(parts)
+                text = key
+        parts.append((key, text))
+    return ",".join(text for _, text in sorted(parts, key=lambda part: part[0]))
+
+
+def selector_shown(selector: Json | None) -> str:
+    """Show a label selector as kubectl does; ``<none>`` if it selects everything or nothing."""
+    return selector_text(selector) or NONE
 
 
 def _two_units(whole: int, first: int, first_unit: str, second: int, second_unit: str) -> str:
@@ -129,3 +145,7 @@ def _two_units(whole: int, first: int, first_unit: str, second: int, second_unit
 
 NAME = Column("Name", name_cell, format="name", description="Name must be unique within a namespace.")
 AGE = Column("Age", age_cell, description="CreationTimestamp is the time when this object was created, by the server.")
+NAME_AND_TIME = (  # the reference's columns of kinds that have none of their own
+    NAME,
+    Column("Created At", created_cell, "date", description=AGE.description),
+)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.errors import invalid, is_invalid
-from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell, selector_shown
+from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell, selector_text
 from pvbinder.server.kinds.parts.status import keep_status
 from pvbinder.server.objects.kind import Column, Json, Subresource
 
@@ -38,8 +38,8 @@ def read_scale(obj: Json) -> Json:
     selector = spec.get("selector")
     if isinstance(selector, dict) and "matchLabels" not in selector and "matchExpressions" not in selector:
         selector = {"matchLabels": selector}  # replication controllers
-    if selector:
-        status["selector"] = selector_shown(selector)
+    if text := selector_text(selector):
+        status["selector"] = text
     replicas = spec.get("replicas", 0)
     return {
         "kind": SCALE.kind,

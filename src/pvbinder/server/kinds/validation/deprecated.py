@@ -16,6 +16,9 @@ _NODE_LABELS = {
     "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
     "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
     "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
+    "app.kubernetes.io/created-by": "deprecated since v1.9",
+    "scheduler.alpha.kubernetes.io/preferAvoidPods": "deprecated since v1.22; use Taints and Tolerations instead",
+    "node-role.kubernetes.io/master": 'use "node-role.kubernetes.io/control-plane" instead',
 }
 
 
@@ -32,6 +35,12 @@ def warn_of_node_labels(key: str, path: str) -> list[str]:
     """Warn of a node label that has been renamed."""
     text = _NODE_LABELS.get(key)
     return [f"{path}: {key} is {text}"] if text else []
+
+
+def warn_of_node_label(key: str, path: str) -> list[str]:
+    """Warn of a renamed node label where the path doesn't name it."""
+    text = _NODE_LABELS.get(key)
+    return [f"{path}: {text}"] if text else []
 
 
 def warn_of_node_selector(selector: Json | None, path: str) -> list[str]:

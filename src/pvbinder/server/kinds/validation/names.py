@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import TypeAlias
 
+from pvbinder.server.kinds.validation.addresses import check_ip
 from pvbinder.server.objects.kind import NameRule
 
 NameCheck: TypeAlias = Callable[[str], tuple[str, ...]]
@@ -21,6 +22,7 @@ _NAME_CHARACTERS_KEPT_MAX = 512  # characters
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _LABEL_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
+_WILDCARD = rf"\*\.{_SUBDOMAIN}"
 _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = rf"({_QUALIFIED})?"
 _CONFIG_KEY = r"[-._a-zA-Z0-9]+"
@@ -32,6 +34,9 @@ _IS_LABEL_1035 = re.compile(_LABEL_1035).fullmatch
 _IS_QUALIFIED = re.compile(_QUALIFIED).fullmatch
 _IS_LABEL_VALUE = re.compile(_LABEL_VALUE).fullmatch
 _IS_CONFIG_KEY = re.compile(_CONFIG_KEY).fullmatch
+_IS_WILDCARD = re.compile(_WILDCARD).fullmatch
+_IS_PORT_NAME = re.compile(r"[-a-z0-9]+").fullmatch
+_HAS_LETTER = re.compile(r"[a-z]").search
 
 _LABEL_TEXT = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
@@ -51,14 +56,17 @@ _QUALIFIED_TEXT = (
     f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}')"
 )
 _QUALIFIED_FORM = (
-    "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-    f"'{_QUALIFIED}') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+    f"a valid label key {_QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 )
 _LABEL_VALUE_TEXT = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
     "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     f"'{_LABEL_VALUE}')"
+)
+_WILDCARD_TEXT = (
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
+    "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', "
+    f"regex used for validation is '{_WILDCARD}')"
 )
 _CONFIG_KEY_TEXT = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' "
@@ -79,8 +87,9 @@ def _remembered(check: NameCheck) -> NameCheck:
 
 @_remembered
 def check_dns_label(value: str) -> tuple[str, ...]:
-    """Check an RFC 1123 label of at most 63 characters."""
-    return _check(value, 63, "must be no more than 63 characters", _IS_LABEL, _LABEL_TEXT)
+    """Check an RFC 1123 label of at most 63 characters; of what is a subdomain only the dots are wrong."""
+    text = "must not contain dots" if _IS_SUBDOMAIN(value) else _LABEL_TEXT
+    return _check(value, 63, "must be no more than 63 characters", _IS_LABEL, text)
 
 
 @_remembered
@@ -90,8 +99,14 @@ def check_dns_subdomain(value: str) -> tuple[str, ...]:
 
 
 @_remembered
+def check_wildcard_subdomain(value: str) -> tuple[str, ...]:
+    """Check a subdomain whose first part is a star."""
+    return _check(value, 253, "must be no more than 253 characters", _IS_WILDCARD, _WILDCARD_TEXT)
+
+
+@_remembered
 def check_dns_label_1035(value: str) -> tuple[str, ...]:
-    """Check an RFC 1035 label, as services have it."""
+    """Check an RFC 1035 label, as services had it once."""
     return _check(value, 63, "must be no more than 63 characters", _IS_LABEL_1035, _LABEL_1035_TEXT)
 
 
@@ -115,6 +130,21 @@ def check_config_key(value: str) -> tuple[str, ...]:
 
 
 @_remembered
+def check_port_name(value: str) -> tuple[str, ...]:
+    """Check the name of a port."""
+    reasons = ["must be no more than 15 characters"] if len(value.encode()) > 15 else []
+    if not _IS_PORT_NAME(value):
+        reasons.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not _HAS_LETTER(value):
+        reasons.append("must contain at least one letter (a-z)")
+    if "--" in value:
+        reasons.append("must not contain consecutive hyphens")
+    if value.startswith("-") or value.endswith("-"):
+        reasons.append("must not begin or end with a hyphen")
+    return tuple(reasons)
+
+
+@_remembered
 def check_qualified_name(value: str) -> tuple[str, ...]:
     """Check a name with an optional subdomain before a slash: keys of labels and annotations, finalizers (OM-7)."""
     parts = value.split("/")
@@ -125,7 +155,8 @@ def check_qualified_name(value: str) -> tuple[str, ...]:
         if not parts[0]:
             reasons.append("prefix part must be non-empty")
         else:
-            reasons += (f"prefix part {reason}" for reason in check_dns_subdomain(parts[0]))
+            said = check_dns_subdomain(parts[0])
+            reasons += (f"prefix part {reason.replace('253 characters', '253 bytes')}" for reason in said)
     name = parts[-1]
     if not name:
         reasons.append("name part must be non-empty")
@@ -147,14 +178,14 @@ def check_path_segment(value: str) -> tuple[str, ...]:
 _CHECKS: dict[NameRule, NameCheck] = {
     "subdomain": check_dns_subdomain,
     "label": check_dns_label,
-    "label-1035": check_dns_label_1035,
     "path-segment": check_path_segment,
+    "ip": check_ip,  # in its canonical form
 }
 
 
 def check_object_name(rule: NameRule, name: str, *, prefix: bool = False) -> tuple[str, ...]:
     """Check an object's name by its kind's rule (OM-2); with `prefix`, a ``generateName``, which may end in a dash."""
-    if prefix and rule != "path-segment" and len(name) > 1 and name.endswith("-"):
+    if prefix and rule in ("subdomain", "label") and len(name) > 1 and name.endswith("-"):
         name = name[:-2] + "a"
     return _CHECKS[rule](name)
 

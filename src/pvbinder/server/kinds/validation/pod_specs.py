@@ -7,7 +7,6 @@ Rules: docs/rules/apiserver.md#6-core-helpers
 
 from __future__ import annotations
 
-from pvbinder.model.quantity import quantity_of
 from pvbinder.server.errors import FieldError, duplicate, invalid, required, unsupported
 from pvbinder.server.errors import shown as shown_value
 from pvbinder.server.kinds.validation.internal_form import TOLERATION, inner_form
@@ -19,7 +18,7 @@ from pvbinder.server.kinds.validation.names import (
     check_qualified_name,
 )
 from pvbinder.server.kinds.validation.pod_volumes import validate_pod_volumes
-from pvbinder.server.kinds.validation.quantities import check_not_negative
+from pvbinder.server.kinds.validation.resource_names import validate_resource_requirements
 from pvbinder.server.kinds.validation.selectors import validate_node_selector
 from pvbinder.server.objects.kind import Json
 
@@ -52,7 +51,7 @@ def validate_pod_spec(spec: Json, path: str, pod_name: str = "") -> list[FieldEr
         errors.append(
             invalid(f"{path}.activeDeadlineSeconds", deadline, f"must be between 1 and {_INT32_MAX}, inclusive")
         )
-    return errors + _validate_tolerations(spec.get("tolerations") or [], f"{path}.tolerations")
+    return errors + validate_tolerations(spec.get("tolerations") or [], f"{path}.tolerations")
 
 
 def _validate_container(container: Json, path: str, volumes: dict[str, Json], names: set[str]) -> list[FieldError]:
@@ -75,7 +74,7 @@ def _validate_container(container: Json, path: str, volumes: dict[str, Json], na
     errors += _validate_environment(container.get("env") or [], f"{path}.env")
     errors += _validate_mounts(container, path, volumes)
     errors += _one_of(container, path, "imagePullPolicy", _PULL_POLICIES)
-    return errors + _validate_resources(container.get("resources") or {}, f"{path}.resources")
+    return errors + validate_resource_requirements(container.get("resources") or {}, f"{path}.resources")
 
 
 def _validate_ports(ports: list[Json], path: str) -> list[FieldError]:
@@ -129,19 +128,6 @@ def _validate_mounts(container: Json, path: str, volumes: dict[str, Json]) -> li
     return errors
 
 
-def _validate_resources(resources: Json, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    for name, amount in limits.items():
-        errors += check_not_negative(amount, f"{path}.limits[{name}]")
-    for name, amount in requests.items():
-        errors += check_not_negative(amount, f"{path}.requests[{name}]")
-        if name in limits and quantity_of(amount) > quantity_of(limits[name]):
-            why = f"must be less than or equal to {name} limit of {limits[name]}"
-            errors.append(invalid(f"{path}.requests", amount, why))
-    return errors
-
-
 def _validate_node_affinity(affinity: Json, path: str) -> list[FieldError]:
     node: Json = affinity.get("nodeAffinity") or {}
     asked = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -166,7 +152,8 @@ def _validate_names(spec: Json, path: str) -> list[FieldError]:
     return errors
 
 
-def _validate_tolerations(tolerations: list[Json], path: str) -> list[FieldError]:
+def validate_tolerations(tolerations: list[Json], path: str) -> list[FieldError]:
+    """Check tolerations of taints."""
     errors: list[FieldError] = []
     for index, toleration in enumerate(tolerations):
         at = f"{path}[{index}]"

@@ -11,13 +11,13 @@ Two dialects, because the reference has two decoders: ``json`` for bodies and th
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.quantity import QuantityError
+from pvbinder.server.objects.go_text import Base64Error, decode_base64
 from pvbinder.server.objects.schema.json_text import Members, NumberTooLargeError, WideNumber, WrittenFloat, number
 from pvbinder.server.objects.schema.structs import ZERO_VALUES, written_quantity
 from pvbinder.server.objects.schema.types import CATALOGUE, Custom, Field, ObjectType, TypeCatalogue, go_name
@@ -328,10 +328,7 @@ def _out_of_range(month: str, day: str, hour: str, minute: str) -> str:
 
 def _bytes(text: str) -> str:
     """Base64 as the reference writes it back."""
-    stripped = text.replace("\r", "").replace("\n", "")
     try:
-        return base64.b64encode(base64.b64decode(stripped, validate=True)).decode()
-    except (binascii.Error, ValueError) as error:
-        wrong = re.search(r"[^A-Za-z0-9+/]", stripped)
-        at = wrong.start() if wrong else len(stripped)
-        raise ConversionError(f"illegal base64 data at input byte {at}") from error
+        return base64.b64encode(decode_base64(text)).decode()
+    except Base64Error as error:
+        raise ConversionError(error.message) from error

@@ -26,27 +26,26 @@ from pvbinder.server.objects import protobuf
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.objects.schema.convert import Conversion, ConversionError, MessageStyle
 from pvbinder.server.objects.schema.json_text import (
+    TYPE_STRUCT,
     VALUES_MAX,
     JsonTextError,
     Members,
     TooManyValuesError,
     check_depth,
     check_values,
+    kind_of,
     object_depth_within,
     parse,
 )
-from pvbinder.server.objects.schema.registered import is_registered
+from pvbinder.server.objects.schema.media_types import PROTOBUF, YAML, media_type_of
+from pvbinder.server.objects.schema.registered import internal_package, is_registered
 from pvbinder.server.objects.schema.structs import KindStruct, build_kind_struct
 from pvbinder.server.objects.schema.types import CATALOGUE
 
 FieldValidation: TypeAlias = Literal["Strict", "Warn", "Ignore"]
 
-JSON = "application/json"
-YAML = "application/yaml"
-PROTOBUF = "application/vnd.kubernetes.protobuf"
-
+_YAML_ERRORS = "yaml: unmarshal errors:\n"
 _CARELESS_KEY = re.compile(rb'"[ \t\r\n]+:')
-_TYPE_STRUCT = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
 _DEFINITION = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition"  # has loose parts
 _kind_structs: dict[str, KindStruct | None] = {}
 
@@ -55,7 +54,7 @@ def decode_body(
     body: bytes, content_type: str, kind: ServedKind, field_validation: FieldValidation
 ) -> tuple[Json, list[str]]:
     """Decode the body of a create or update; the object and the warnings (GW-3, DECODE-1 to 3)."""
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = media_type_of(content_type)
     if media_type == PROTOBUF:
         return _from_protobuf(body, kind)
     if media_type == YAML:
@@ -65,6 +64,15 @@ def decode_body(
     except TooManyValuesError as error:
         raise entity_too_large(error.message) from error
     return _from_json(body, kind, field_validation)
+
+
+def warnings_of(strict: Sequence[str]) -> list[str]:
+    """Return strict errors as the warnings that tell them: what a YAML parser says in several lines is several."""
+    texts: list[str] = []
+    for error in strict:
+        lines = error.removeprefix(_YAML_ERRORS)
+        texts += [error] if lines == error else [line.strip() for line in lines.split("\n")]
+    return texts
 
 
 def check_object(
@@ -83,7 +91,7 @@ def check_object(
     """
     strict = list(found)
     try:
-        _check_kind(obj, kind)
+        _check_kind(obj, kind, obj)
         shape = _kind_struct(kind.schema)
         checked = _try_convert(shape, obj) if shape is not None else None
         if checked is None:
@@ -97,7 +105,7 @@ def check_object(
     if not strict or field_validation == "Ignore":
         return checked, []
     if field_validation == "Warn":
-        return checked, strict
+        return checked, warnings_of(strict)
     raise _patch_refused(_quoted(obj, shown), f"strict decoding error: {', '.join(strict)}")
 
 
@@ -206,7 +214,7 @@ def _decoded(
     header = _type_of_body(value, body, kind)
     conversion = Conversion()
     try:
-        _check_kind(header, kind)
+        _check_kind(header, kind, value)
         obj = conversion.object({} if value is None else value, kind.schema)
     except (ConversionError, _UnfitKindError) as error:
         raise _cannot_handle(header, kind, error.message) from error
@@ -216,7 +224,7 @@ def _decoded(
     if not strict or field_validation == "Ignore":
         return obj, []
     if field_validation == "Warn":
-        return obj, strict
+        return obj, warnings_of(strict)
     raise _cannot_handle(header, kind, f"strict decoding error: {', '.join(strict)}")
 
 
@@ -226,23 +234,21 @@ def _type_of_body(value: Any, body: bytes, kind: ServedKind) -> Json:
         return {}
     plain_value = dict(value) if isinstance(value, Members) else value
     if not isinstance(plain_value, dict):
-        found = {bool: "bool", str: "string", list: "array"}.get(type(plain_value), "number")
-        why = f"json: cannot unmarshal {found} into Go value of type {_TYPE_STRUCT}"
+        why = f"json: cannot unmarshal {kind_of(plain_value)} into Go value of type {TYPE_STRUCT}"
         raise _unrecognized(body, kind, f"couldn't get version/kind; json parse error: {why}")
     header: Json = {}
     for key, go_field in (("apiVersion", ".apiVersion"), ("kind", ".kind")):
         text = plain_value.get(key)
         if text is not None and not isinstance(text, str):
-            found = {bool: "bool", dict: "object", Members: "object", list: "array"}.get(type(text), "number")
-            why = f"json: cannot unmarshal {found} into Go struct field {go_field} of type string"
+            why = f"json: cannot unmarshal {kind_of(text)} into Go struct field {go_field} of type string"
             raise _unrecognized(body, kind, f"couldn't get version/kind; json parse error: {why}")
         if text:
             header[key] = text
     return header
 
 
-def _check_kind(header: Json, kind: ServedKind) -> None:
-    """Refuse a body of another kind, as the reference's conversion does."""
+def _check_kind(header: Json, kind: ServedKind, value: Any) -> None:
+    """Refuse a body of another kind, as the reference's conversion does: what that kind can't be is told first."""
     resource = kind.resource
     name = header.get("kind") or resource.kind
     api_version = header.get("apiVersion") or resource.api_version
@@ -259,7 +265,10 @@ def _check_kind(header: Json, kind: ServedKind) -> None:
             '"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'
         )
     if (name, group) != (resource.kind, resource.group):
-        internal = resource.group.partition(".")[0] or "core"
+        schema = CATALOGUE.kinds.get((group, version, name))
+        if schema is not None and isinstance(value, Members | dict) and object_depth_within(value):
+            Conversion().object(value, schema)
+        internal = internal_package(resource.group)
         raise _UnfitKindError(f"converting ({version}.{name}) to ({internal}.{resource.kind}): unknown conversion")
 
 
@@ -308,7 +317,7 @@ def _from_protobuf(body: bytes, kind: ServedKind) -> tuple[Json, list[str]]:
             f"({_summary(body)})"
         ) from error
     try:
-        _check_kind(header, kind)
+        _check_kind(header, kind, value)
         if value is None:
             raise ConversionError(f"a protobuf body of kind {kind.resource.kind} isn't understood, send JSON")
         shape = _kind_struct(kind.schema)

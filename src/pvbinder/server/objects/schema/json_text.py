@@ -37,6 +37,10 @@ class JsonTextError(PvbinderError):
     """A text that is no JSON; the message is the one of Go's decoder."""
 
 
+# the type into which the reference reads what a body says it is
+TYPE_STRUCT = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+
+
 class Members(list[tuple[str, Any]]):
     """The members of a JSON object in order, duplicates and all."""
 
@@ -87,6 +91,13 @@ class NumberTooLargeError(JsonTextError):
 
     def __init__(self, text: str) -> None:
         super().__init__(f"json: cannot unmarshal number {text} into Go value of type float64")
+
+
+def kind_of(value: object) -> str:
+    """What Go calls the kind of a JSON value."""
+    if isinstance(value, dict | Members):
+        return "object"
+    return {bool: "bool", str: "string", list: "array"}.get(type(value), "number")
 
 
 def plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pvbinder.server.objects.kind import ServedKind
 from pvbinder.server.objects.schema.types import CATALOGUE
 
 # Versions that are no longer served by anyone, but whose types the reference still has.
@@ -37,3 +38,16 @@ def is_registered(group: str, version: str, kind: str) -> bool:
     if (group, version, kind) in CATALOGUE.kinds:
         return True
     return kind.removesuffix("List") in _RETIRED.get((group, version), "").split()
+
+
+def internal_type_name(kind: ServedKind) -> str:
+    """Return what the reference calls its own type for objects of a kind, as some messages show it."""
+    if kind.schema in CATALOGUE.customs:
+        return "*unstructured.Unstructured"
+    return f"*{internal_package(kind.resource.group)}.{kind.resource.kind}"
+
+
+def internal_package(group: str) -> str:
+    """Return the name of the reference's package of its own types of a group."""
+    first = group.partition(".")[0]
+    return "core" if first in ("", "events") else first

@@ -20,6 +20,7 @@ from typing import Any, Final
 import yaml
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.server.objects.go_text import Base64Error, decode_base64
 from pvbinder.server.objects.schema.json_text import LEVELS_MAX, VALUES_MAX, WrittenFloat
 
 NODES_BY_ALIAS_MAX: Final = 100_000
@@ -255,7 +256,8 @@ class _Composer:
             around.is_merge = is_merge
             if not is_merge and around.key in around.keys_seen and len(self._document.duplicates) < DUPLICATES_MAX:
                 line = event.start_mark.line + 1 if event.start_mark else 0
-                self._document.duplicates.append(f"line {line}: key {json.dumps(around.key)} already set in map")
+                shown = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else _key(value)
+                self._document.duplicates.append(f"line {line}: key {shown} already set in map")
             around.keys_seen.add(around.key)
         elif around.is_merge:
             sources = value if isinstance(value, list) else [value]
@@ -292,6 +294,8 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
 def _tagged(tag: str, text: str) -> Any:
     if tag == "str":
         return text
+    if tag == "binary":
+        return _binary(text)
     value = _plain(text)
     wanted = {"int": int, "float": float, "bool": bool, "null": type(None)}.get(tag)
     if wanted is None:
@@ -301,6 +305,13 @@ def _tagged(tag: str, text: str) -> Any:
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise YamlTextError(f"yaml: cannot decode !!str `{text}` as a !!{tag}")
     return value
+
+
+def _binary(text: str) -> str:
+    try:
+        return decode_base64(text).decode(errors="replace")
+    except Base64Error as error:
+        raise YamlTextError("yaml: !!binary value contains invalid base64 data") from error
 
 
 def _plain(text: str) -> Any:
