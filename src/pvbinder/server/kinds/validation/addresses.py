@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 from pvbinder.server.errors import FieldError, invalid
 
-Address: TypeAlias = IPv4Address | IPv6Address
-Network: TypeAlias = IPv4Network | IPv6Network
+IpAddress: TypeAlias = IPv4Address | IPv6Address
+IpNetwork: TypeAlias = IPv4Network | IPv6Network
 
 _NO_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _NO_NETWORK = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
@@ -22,7 +22,7 @@ _DOTTED = re.compile(r"[0-9]+(\.[0-9]+){3}$", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 
 
-def parse_address(text: str) -> Address | None:
+def parse_address(text: str) -> IpAddress | None:
     """Return the address in `text`, whose numbers may begin with zeros; None if there is none."""
     if "%" in text:
         return None
@@ -35,7 +35,7 @@ def parse_address(text: str) -> Address | None:
         return None
 
 
-def parse_network(text: str) -> tuple[Address, Network] | None:
+def parse_network(text: str) -> tuple[IpAddress, IpNetwork] | None:
     """Return the address and the network in `text`; None if there is none."""
     before, slash, length = text.partition("/")
     address = parse_address(before)
@@ -44,7 +44,7 @@ def parse_network(text: str) -> tuple[Address, Network] | None:
     return address, ip_network((address, int(length[-9:])), strict=False)
 
 
-def shown_address(address: Address) -> str:
+def shown_address(address: IpAddress) -> str:
     """Write an address as the reference does: one that stands for an older one as that."""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)
@@ -119,7 +119,7 @@ def warn_of_cidr(path: str, text: str) -> list[str]:
     return []
 
 
-def _check_strictly(address: Address | None, text: str) -> tuple[str, ...]:
+def _check_strictly(address: IpAddress | None, text: str) -> tuple[str, ...]:
     if address is None:
         return (_NO_ADDRESS,)
     if _has_leading_zeros(text):
@@ -140,7 +140,7 @@ def _check_network(text: str) -> tuple[str, ...]:
     return () if address == network.network_address else ("must not have bits set beyond the prefix length",)
 
 
-def _is_mapped(address: Address) -> bool:
+def _is_mapped(address: IpAddress) -> bool:
     return isinstance(address, IPv6Address) and address.ipv4_mapped is not None
 
 
