@@ -1,0 +1,143 @@
+"""The line to a CSI driver: calls over a unix socket.
+
+DRIVER-1  Every call has a time limit; when it is over the call has failed with DeadlineExceeded, whatever the driver
+          may still be doing.
+DRIVER-2  However a call fails, it fails with `CallFailed`: a code of gRPC and a text. A driver that isn't there, that
+          dies in the middle, or that answers nonsense is one that failed.
+DRIVER-3  What is sent and what comes back never gets into a log: requests have secrets in them.
+DRIVER-4  A driver that isn't there yet is waited for, with a log line now and then; it may go and come back later.
+DRIVER-5  Answers are bounded in size: one of more than 4 MiB fails with ResourceExhausted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError, Message
+
+from pvbinder import logs
+from pvbinder.csi.errors import CallFailed, Code
+from pvbinder.csi.wire import csi_pb2 as csi
+from pvbinder.csi.wire import methods
+from pvbinder.csi.wire.methods import Method
+from pvbinder.model.errors import PvbinderError
+
+Q = TypeVar("Q", bound=Message)
+R = TypeVar("R", bound=Message)
+
+MESSAGE_BYTES_MAX: Final = 4 << 20  # as gRPC's own default for what is received
+PROBE_SECONDS: Final = 1.0  # between two questions whether the driver is ready (SU-2)
+CONNECT_SECONDS_MAX: Final = 1.0  # between two tries to reach a socket that isn't there
+PATIENCE_SECONDS: Final = 30.0  # until a log line says that we wait
+PATH_BYTES_MAX: Final = 107  # of a unix socket
+
+Observe = Callable[[str, str, float], None]  # path of the method, code in Go's words ("OK"), seconds
+
+log = logs.get(__name__)
+
+
+class AddressError(PvbinderError):
+    """An address that is no path of a unix socket."""
+
+
+class ProbeFailed(PvbinderError):  # noqa: N818  (an answer, not a defect)
+    """The driver answers, and says that something is wrong with it for good."""
+
+
+def socket_of(address: str) -> str:
+    """Return the target of ``unix:///path``, ``unix:path`` or a path; raise AddressError for anything else."""
+    path = address.removeprefix("unix://") if address.startswith("unix://") else address.removeprefix("unix:")
+    if not path.startswith("/") or "\0" in path:
+        raise AddressError(
+            f'"{address}" is no address of a driver: write unix:///path/of/csi.sock, with the whole path'
+        )
+    if len(path.encode()) > PATH_BYTES_MAX:
+        raise AddressError(
+            f'the path of the socket "{path}" is too long: a socket\'s has at most {PATH_BYTES_MAX} bytes'
+        )
+    return f"unix:{path}"
+
+
+class Driver:
+    """A driver behind a socket: ``async with Driver(address)``; connecting is tried by each call that needs it."""
+
+    def __init__(self, address: str, *, timeout_seconds: float = 10.0, observe: Observe = lambda *_: None) -> None:
+        """Name the driver; raises AddressError. `timeout_seconds` is the limit of calls that don't say theirs."""
+        self.address = address
+        self.timeout_seconds = timeout_seconds
+        self._target = socket_of(address)
+        self._observe = observe
+        self._channel: grpc.aio.Channel | None = None
+
+    async def __aenter__(self) -> Self:
+        self._channel = grpc.aio.insecure_channel(
+            self._target,
+            options=[
+                ("grpc.default_authority", "localhost"),  # Go's servers refuse the escaped path that is the default
+                ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+                ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", int(CONNECT_SECONDS_MAX * 1000)),
+                ("grpc.enable_http_proxy", 0),
+                ("grpc.use_local_subchannel_pool", 1),
+            ],
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._channel is not None:
+            await self._channel.close()
+            self._channel = None
+
+    async def call(self, method: Method[Q, R], request: Q, *, timeout_seconds: float | None = None) -> R:
+        """Make one call; raise CallFailed (DRIVER-1, DRIVER-2)."""
+        if self._channel is None:
+            raise RuntimeError("the driver is not entered")
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        code = "OK"
+        try:
+            call = self._channel.unary_unary(method.path)  # of bytes: gRPC would log what it can't decode, and go on
+            answer: bytes = await call(request.SerializeToString(), timeout=timeout_seconds or self.timeout_seconds)
+            return method.response.FromString(answer)
+        except grpc.aio.AioRpcError as error:
+            failed = _failed(error)
+            code = failed.code.value
+            raise failed from None
+        except DecodeError as error:
+            code = Code.INTERNAL.value
+            raise CallFailed(Code.INTERNAL, f"the answer to {method.name} is no {method.response.__name__}") from error
+        finally:
+            self._observe(method.path, code, loop.time() - started)
+
+    async def wait_ready(self) -> None:
+        """Wait until the driver is there and says that it is ready (SU-2, DRIVER-4); raise ProbeFailed."""
+        loop = asyncio.get_running_loop()
+        said = loop.time()
+        while True:
+            try:
+                probed = await self.call(methods.PROBE, csi.ProbeRequest())
+                if not probed.HasField("ready") or probed.ready.value:
+                    return
+                why = "it says that it is not ready"
+            except CallFailed as failed:
+                if failed.code not in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
+                    raise ProbeFailed(f"CSI driver probe failed: {failed}") from failed
+                why = failed.description
+            if loop.time() - said >= PATIENCE_SECONDS:
+                said = loop.time()
+                log.warning("driver is not ready", address=self.address, why=why)
+            await asyncio.sleep(PROBE_SECONDS)
+
+
+def _failed(error: grpc.aio.AioRpcError) -> CallFailed:
+    code = error.code()
+    known = Code.__members__.get(code.name, Code.UNKNOWN)
+    return CallFailed(known, error.details() or "")
