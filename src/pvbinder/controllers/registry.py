@@ -127,6 +127,18 @@ def _deployments(context: ControllerContext) -> Controller:
     return Deployments(context)
 
 
+def _jobs(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.workloads.jobs import Jobs
+
+    return Jobs(context)
+
+
+def _finished_jobs(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.workloads.finished_jobs import FinishedJobs
+
+    return FinishedJobs(context)
+
+
 def _pod_garbage(context: ControllerContext) -> Controller:
     from pvbinder.controllers.nodes.pod_garbage import PodGarbageCollector
 
@@ -230,6 +242,14 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
     ControllerDeclaration(
         "replicaset-controller", "replicaset-controller", _replica_sets, alias="replicaset", on_by_default=False
     ),
+    ControllerDeclaration("job-controller", "job-controller", _jobs, alias="job", on_by_default=False),
+    ControllerDeclaration(
+        "ttl-after-finished-controller",
+        "ttl-after-finished-controller",
+        _finished_jobs,
+        alias="ttl-after-finished",
+        on_by_default=False,
+    ),
     ControllerDeclaration(
         "pod-garbage-collector-controller",
         "pod-garbage-collector",
@@ -245,7 +265,15 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
     ControllerDeclaration("kubelet", user="kubelet", make=_kubelet, on_by_default=False),
 )
 
-WORKLOADS: Final = frozenset({"statefulset-controller", "deployment-controller", "replicaset-controller"})
+WORKLOADS: Final = frozenset(
+    {
+        "statefulset-controller",
+        "deployment-controller",
+        "replicaset-controller",
+        "job-controller",
+        "ttl-after-finished-controller",
+    }
+)
 SMALL: Final = WORKLOADS | {"scheduler", "kubelet"}  # the controllers that make a cluster out of nothing
 
 # one that runs has its own

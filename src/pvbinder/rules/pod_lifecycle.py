@@ -44,6 +44,7 @@ from pvbinder.rules.protection import owns_claim
 
 FINISH_AFTER: Final = "pvbinder.io/finish-after"
 EXIT_CODE: Final = "pvbinder.io/exit-code"
+TERMINATED_EXIT_CODE: Final = "143"  # of a script that SIGTERM ends
 TERMINATION_MESSAGE: Final = "pvbinder.io/termination-message"
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
@@ -207,8 +208,12 @@ def decide_lifecycle(
 
 
 def _stopped(pod: Pod, spec: Json, status: Json, now: datetime) -> Report:
-    """A pod whose containers were asked to end: they do, with the exit code that the annotation names."""
-    code = pod.annotations.get(EXIT_CODE, "0")
+    """A pod whose containers were asked to end: they do, with the exit code that the annotation names.
+
+    Servers end well; what was to run to its end didn't get there.
+    """
+    usual = "0" if (spec.get("restartPolicy") or "Always") == "Always" else TERMINATED_EXIT_CODE
+    code = pod.annotations.get(EXIT_CODE, usual)
     exit_code = int(code) if code.isascii() and code.isdigit() and len(code) <= 3 else 0
     phase: Phase = "Succeeded" if exit_code == 0 else "Failed"
     return Report(ended_status(spec, status, Course(None, exit_code), phase, now), phase)

@@ -108,7 +108,7 @@ async def until_status(c: Cluster, kind: Kind[Workload], name: str, question: Ca
     """Wait, on virtual time, until the status of the workload answers yes, and return it."""
     async with asyncio.timeout(200):
         while not question((found := await read(c, kind, name)).status):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
         return found.status
 
 
@@ -116,7 +116,7 @@ async def until_gone(c: Cluster, kind: Kind[T], name: str) -> None:
     """Wait, on virtual time, until there is no such object."""
     async with asyncio.timeout(200):
         while any(one.name == name for one in await c.client.list_all(kind, "default")):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
 
 
 async def until_rolled_out(c: Cluster, name: str, replicas: int) -> Json:
@@ -127,7 +127,7 @@ async def until_rolled_out(c: Cluster, name: str, replicas: int) -> Json:
             counts = [found.counted(field) for field in ("replicas", "updatedReplicas", "availableReplicas")]
             if found.counted("observedGeneration") >= found.generation and counts == [replicas] * 3:
                 return found.status
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
 
 
 async def replica_sets(c: Cluster) -> list[Workload]:

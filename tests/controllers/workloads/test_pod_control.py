@@ -75,7 +75,7 @@ async def test_podcontrol_3_a_namespace_that_is_going_takes_no_pods() -> None:
         await c.client.patch(REPLICA_SETS, "web", "shop", {"spec": {"replicas": 1}}, patch_type="merge")
         async with asyncio.timeout(100):
             while not made(c):
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.5)
         await c.settle()
 
         assert made(c) <= 2, "for each change of the set one try"

@@ -58,7 +58,7 @@ async def until_rolled(c: Cluster, replicas: int, question: Callable[[Json], boo
                 and question(told)
             ):
                 return told
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
 
 
 def versions(c: Cluster) -> dict[str, str]:
