@@ -29,7 +29,7 @@ BACKOFF_SECONDS: Final = 10.0
 BACKOFF_SECONDS_MAX: Final = 600.0
 CREATED_AT_ONCE_MAX: Final = 500
 
-Note = tuple[Literal["Normal", "Warning"], str, str]  # type, reason and message of an event
+JobNote = tuple[Literal["Normal", "Warning"], str, str]  # type, reason and message of an event
 
 
 class JobPlan(Struct, frozen=True):
@@ -40,7 +40,7 @@ class JobPlan(Struct, frozen=True):
     delete: tuple[Pod, ...] = ()  # end these; they count as failed
     withdraw: tuple[Pod, ...] = ()  # end these, too many or suspended: they don't count
     create: tuple[int | None, ...] = ()  # make these: an index each, or None
-    notes: tuple[Note, ...] = ()
+    notes: tuple[JobNote, ...] = ()
     look_again_after: float | None = None
 
 
@@ -185,13 +185,13 @@ def _is_counted(job: Workload, pod: Pod, found: _Pods) -> bool:
 # ------------------------------------------------------------------------------------------------ the status
 
 
-def _begun(job: Workload, now: datetime) -> tuple[Json, tuple[Note, ...]]:
+def _begun(job: Workload, now: datetime) -> tuple[Json, tuple[JobNote, ...]]:
     """The status with start time and suspension as they are now."""
     status: Json = {**job.status, "conditions": [dict(one) for one in job.status.get("conditions") or []]}
     suspended = bool(job.spec.get("suspend"))
     known = next((one for one in status["conditions"] if one.get("type") == "Suspended"), None)
     was_suspended = known is not None and known.get("status") == "True"
-    notes: tuple[Note, ...] = ()
+    notes: tuple[JobNote, ...] = ()
     if suspended and not was_suspended:
         _set_condition(status, "Suspended", "True", "JobSuspended", "Job suspended", now)
         status.pop("startTime", None)
@@ -272,7 +272,7 @@ def _count(job: Workload, status: Json, found: _Pods, pods: Sequence[Pod]) -> No
         del status["conditions"]
 
 
-def _finish(status: Json, target: Json, now: datetime) -> tuple[Note, ...]:
+def _finish(status: Json, target: Json, now: datetime) -> tuple[JobNote, ...]:
     """Say that the job is over, once everything is counted."""
     if status.get("uncountedTerminatedPods"):
         return ()

@@ -158,7 +158,7 @@ class Jobs:
         self._pods.put(after)
 
     async def _sync_orphan(self, key: PodKey) -> None:
-        """JOB-4."""
+        """Let a pod go whose job is gone (JOB-4)."""
         pod = self._pods.get(key)
         if pod is None or not is_tracked(pod) or self._job_of(pod) is not None:
             return
