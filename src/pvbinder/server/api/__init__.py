@@ -1,4 +1,4 @@
-"""What the server answers: the way of a request from its head to the answer, the verbs, and the documents.
+"""The answers of the server: the way of a request from its head to the answer, the verbs, and the documents.
 
     an ApiRequest ─▶ dispatch (who asks? may they?) ─▶ rest (the verbs over any kind) ─▶ admission ─▶ the store
                         └─▶ health, discovery, openapi (documents)          └─▶ negotiation, tables (the answer's form)

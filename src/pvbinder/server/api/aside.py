@@ -28,12 +28,12 @@ from pvbinder.server.errors import ApiError
 
 T = TypeVar("T")
 
-LIGHT_BYTES_MAX: Final = 16 << 10  # of JSON: what is made of it takes some milliseconds at most
+LIGHT_BYTES_MAX: Final = 16 << 10  # of JSON: all work on it takes some milliseconds at most
 LIGHT_YAML_BYTES_MAX: Final = 4 << 10  # it is read event by event, in Python
 SWITCH_SECONDS: Final = 0.001
 WORKERS: Final = 2
 WAITING_MAX: Final = 50  # for each user
-WAITING_BYTES_MAX: Final = 16 << 20  # for each user: what waits holds its body
+WAITING_BYTES_MAX: Final = 16 << 20  # for each user: waiting work holds its body
 WAITING_OF_ALL_MAX: Final = 500
 WAITING_BYTES_OF_ALL_MAX: Final = 96 << 20
 
@@ -46,18 +46,18 @@ class _Job:
 
 
 class Aside:
-    """The threads for heavy work, and who waits for them."""
+    """The threads for heavy work, and the work that waits for them."""
 
     def __init__(self) -> None:
         self._threads: ThreadPoolExecutor | None = None
-        self._waiting: dict[str, deque[_Job]] = {}  # by user, whose turn it is first
+        self._waiting: dict[str, deque[_Job]] = {}  # by user, the next one first
         self._busy: set[str] = set()
         self.count = 0  # pieces of heavy work so far
 
     async def run(self, user: str, work: Callable[[], T], *, heavy: bool, size: int = 0) -> T:
         """Return what `work` returns, or raise what it raises; ApiError 429 if too much waits (ASIDE-1 to 3).
 
-        `size` is how many bytes are held for it while it waits.
+        `size` is the number of bytes held for it while it waits.
         """
         if not heavy:
             return work()
@@ -66,7 +66,7 @@ class Aside:
         return await job
 
     def close(self) -> None:
-        """End the threads; what waits is cancelled."""
+        """End the threads; waiting work is cancelled."""
         for jobs in self._waiting.values():
             for job in jobs:
                 job.done.cancel()
@@ -97,7 +97,7 @@ class Aside:
             job = jobs.popleft()
             if jobs:
                 self._waiting[user] = jobs  # at the end: the others come first
-            if job.done.cancelled():  # who asked has gone
+            if job.done.cancelled():  # the client has gone
                 continue
             self._busy.add(user)
             running = asyncio.get_running_loop().run_in_executor(self._executor(), job.work)

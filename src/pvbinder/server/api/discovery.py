@@ -1,4 +1,4 @@
-"""What is served, told to clients: /api, /apis and the documents below them, aggregated or not, and /version.
+"""The served kinds, as clients are told: /api, /apis and the documents below them, aggregated or not, and /version.
 
 DISCOVERY-1  Everything comes from the registry, in its order, and is current as of its `revision`.
 DISCOVERY-2  A client that asks for the aggregated form (v2) gets everything at /api and /apis in one document, and

@@ -8,8 +8,8 @@ ESTABLISHER-5  A kind of Kubernetes' own is never served by a definition, in no 
                its objects would be stored without its rules, and go with the definition.
 ESTABLISHER-7  Names that a definition gives up are free for the others of its group at once.
 ESTABLISHER-8  What was stored before the schema or the stored version changed is read in the form that holds now.
-ESTABLISHER-6  A large definition doesn't hold up the loop: its schemas are read in another thread, and what was served
-               before is served until they are.
+ESTABLISHER-6  A large definition doesn't hold up the loop: its schemas are read in another thread, and the earlier ones
+               are in force until then.
 
 One task runs it; it follows a watch of the store and writes through the dispatcher like any client.
 """
@@ -242,7 +242,7 @@ class Establisher:
             self._removing.discard(metadata["name"])
 
     async def _empty(self, kind: ServedKind) -> None:
-        """Delete all objects of a kind, and wait until those that are held are gone too."""
+        """Delete all objects of a kind, and wait until the held ones are gone, too."""
         where = kind.resource.qualified
         cursor = self._store.watch(where, self._store.revision)
         for key, _ in list(self._store.objects(where)):

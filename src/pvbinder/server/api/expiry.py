@@ -4,8 +4,8 @@ EXPIRY-1  An event goes no sooner than `seconds` after its last write, and no la
           after a restart.
 EXPIRY-2  Whoever watches sees each of them deleted.
 
-There is no clock on each event: once a sweep the store's revision is noted, and what has not been written since a
-revision that is old enough goes.
+There is no clock on each event: each sweep notes the store's revision, and deletes the events that haven't been written
+since an old enough one.
 
 Rules: docs/rules/apiserver.md#1-resource-table
 """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from pvbinder.server.requests import ApiRequest, ApiResponse
 
-Check = Callable[[], str | None]  # what is wrong, None if nothing is
+Check = Callable[[], str | None]  # the problem, None if there is none
 
 TEXT = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 ENDPOINTS = ("healthz", "livez", "readyz")

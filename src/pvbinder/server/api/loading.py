@@ -7,7 +7,7 @@ LOAD-3  What an object has to have and the dump leaves out is filled in: UID, ti
         namespace that it is in.
 LOAD-4  An object that isn't of its kind's schema, breaks a rule of validation, or is of a kind that nothing serves is
         refused, by the name of its source and its own. A field that the schema doesn't know is left out with a warning.
-LOAD-5  Only an empty store is loaded into. What is there is never changed or mixed with what comes.
+LOAD-5  Only an empty store is loaded into. Stored objects are never changed by a load, or mixed with it.
 LOAD-6  An object that is in the dump twice, resourceVersions aside, is loaded once; twice and different is refused.
 
 Admission has no say: quotas, limits and rights are those of where the objects come from. Definitions of custom kinds
@@ -121,7 +121,7 @@ class _Load:
         return storage
 
     def _complete(self, storage: Storage, obj: Json) -> str:
-        """Fill in what is missing (LOAD-3) and return the namespace."""
+        """Fill in missing fields (LOAD-3) and return the namespace."""
         metadata = obj.setdefault("metadata", {})
         namespace = metadata.get("namespace") or ""
         if storage.kind.resource.namespaced:
@@ -162,7 +162,7 @@ class _Load:
 
 
 async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[str, Json]]) -> int:
-    """Store what `found` gives, objects with the name of their source, and return how many they are (LOAD-1 to 6).
+    """Store the objects that `found` gives with the names of their sources; return their number (LOAD-1 to 6).
 
     `accept` makes a definition be in force. Raises LoadRefused, or DataDirectoryError if the store isn't empty.
     """

@@ -1,7 +1,7 @@
-"""What the server counts of the requests that it answers.
+"""The counts and durations of the requests that the server answers.
 
 MEASURES-1  Bounded: whatever clients ask for, there are only as many different counts as there are kinds, verbs and
-            answers; what isn't served counts under resource ``""``.
+            answers; a request for a kind that isn't served counts under resource ``""``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pvbinder.model.histogram import Durations, Histogram
 
 RequestKey: TypeAlias = tuple[str, str, int]  # verb, resource ("claims/status"), code
 
-METHODS = {"head", "post", "put", "options"}  # of what is no resource
+METHODS = {"head", "post", "put", "options"}  # of paths that are no resource
 VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"} | METHODS)
 
 
@@ -47,7 +47,7 @@ class RequestMeasures:
         histogram.observe(seconds)
 
     def statistics(self) -> RequestStatistics:
-        """What was counted."""
+        """The counts so far."""
         return RequestStatistics(
             dict(self._requests), {verb: histogram.value() for verb, histogram in self._durations.items()}
         )

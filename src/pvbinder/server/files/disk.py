@@ -1,4 +1,4 @@
-"""What a disk means by its "no": full, read-only, not ours, or failing. In one place, so that all say it in one way.
+"""The meaning of a disk's errors: full, read-only, not ours, or failing. In one place, so that all say it in one way.
 
 DISK-1  A disk without room is said to be full, and nothing else: not damaged, and no bug of ours.
 

@@ -1,4 +1,4 @@
-"""Files that are for their owner alone: how they are written, and what is asked of them before they are believed.
+"""Files that are for their owner alone: how they are written, and checked before they are believed.
 
 PRIVATE_FILES-1  Nobody else reads what is written, and nobody leads it elsewhere: the new file has a name that can't be
                  guessed, must not exist yet, is no link, and is 0600 from the start, whatever the umask is.
@@ -180,7 +180,7 @@ def private_directory(path: Path) -> None:
 def check_way_to(path: Path) -> None:
     """Refuse a path that somebody else could lead elsewhere, by a link or in a directory that they may write.
 
-    A directory that all may write is fine when it is sticky, as ``/tmp`` is: names in it belong to who made them.
+    A directory that all may write is fine when it is sticky, as ``/tmp`` is: names in it belong to their maker.
     """
     at, steps, links = Path(path.anchor or "/"), list(path.absolute().parts[1:]), 0
     while steps:

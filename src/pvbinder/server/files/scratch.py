@@ -1,8 +1,8 @@
 """Temporary data directories: one for each ephemeral server, gone when it ends, or else at a later start.
 
 SCRATCH-1  A directory is gone when its context is left.
-SCRATCH-2  What a killed process left is removed by `sweep`: directories with our name, of our user, whose lock nobody
-           holds.
+SCRATCH-2  What a killed process left is removed by `sweep`: directories with our name, of our user, without a holder of
+           their lock.
 SCRATCH-3  A directory is never seen under its name without its lock held, so that no sweep can take a living one.
 
 The lock is the kernel's (`flock`): it ends with the process, however that ends.

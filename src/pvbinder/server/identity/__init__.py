@@ -1,4 +1,4 @@
-"""Who asks, and what they may do.
+"""The user of a request, and the user's rights.
 
     the head of a request ─▶ attributes (the verb, and the thing it is about)
                           └▶ authentication (certificate or token) ─▶ impersonation ─▶ authorization (RBAC, by the roles

@@ -1,6 +1,6 @@
 """What a request asks for, read off its method and path alone: the verb and the thing it is about.
 
-Authorisation and routing both work from this, so that what is allowed is what is done.
+Authorisation and routing both work from this, so that the allowed request is the one that is carried out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Attributes(Struct):
     namespace: str = ""
     name: str = ""
     subresource: str = ""
-    rest: tuple[str, ...] = ()  # what is left of the path after the subresource
+    rest: tuple[str, ...] = ()  # the rest of the path after the subresource
     # The one object that the field selector of a list or watch is about. No other verb has one: what is allowed for a
     # name must not be done to all.
     selected_name: str = ""

@@ -1,4 +1,4 @@
-"""Who makes a request: client certificates, bearer tokens, and nobody in particular.
+"""The user who makes a request: client certificates, bearer tokens, and nobody in particular.
 
 AUTHENTICATION-1  Credentials that are wrong are refused (401); a request without any is ``system:anonymous``.
 AUTHENTICATION-2  A token is only ever compared by its digest, and never logged.
@@ -42,7 +42,7 @@ _SENDABLE = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class TokenOwner:
-    """Whose token it is, and for which of the audiences that were asked for."""
+    """The owner of a token, and the audiences that it is good for."""
 
     user: UserInfo
     audiences: tuple[str, ...]
@@ -65,7 +65,7 @@ class TokenFileError(PvbinderError):
 
 @dataclass(slots=True)
 class Authenticator:
-    """Finds out who asks. `static_tokens` are tokens given at the start; `readers` know tokens of other kinds."""
+    """Finds the user of a request. `static_tokens` are given at the start; `readers` know tokens of other kinds."""
 
     static_tokens: Final[Mapping[str, UserInfo]] = field(default_factory=dict)
     readers: Final[tuple[TokenReader, ...]] = ()
@@ -177,7 +177,7 @@ def unauthorized() -> ApiError:
 
 
 def with_authenticated(user: UserInfo) -> UserInfo:
-    """Return `user` as a member of the group of all who are known, unless it is nobody."""
+    """Return `user` as a member of the group of all known users, unless it is anonymous."""
     if AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups or user.name == ANONYMOUS.name:
         return user
     return UserInfo(user.name, user.uid, (*user.groups, AUTHENTICATED), user.extra)

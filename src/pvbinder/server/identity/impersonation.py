@@ -35,7 +35,7 @@ _GROUP = "authentication.k8s.io"
 
 @dataclass(frozen=True, slots=True)
 class Impersonation:
-    """Whom a request wants to be taken for."""
+    """The user whom a request impersonates."""
 
     user: str
     groups: tuple[str, ...]

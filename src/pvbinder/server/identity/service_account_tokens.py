@@ -47,7 +47,7 @@ ISSUER = API_AUDIENCES[0]
 DEFAULT_SECONDS = 3600
 LEAST_SECONDS = 600
 MOST_SECONDS = 1 << 32
-LEEWAY_SECONDS = 60  # between clocks, and for what is being deleted, as in the reference
+LEEWAY_SECONDS = 60  # for clocks that differ, and for objects that are being deleted, as in the reference
 TOKEN_BYTES_MAX = 16 << 10
 SECRET_NAME = "service-account.key"  # noqa: S105  (a file's name)
 SECRET_BYTES = 32
@@ -160,7 +160,7 @@ class ServiceAccountTokens:
             return f"service account {namespace}/{account['name']} has been deleted"
         for kind, resource in _BINDABLE.items():
             bound = about.get(kind.lower())
-            if bound is None or (kind == "Node" and "pod" in about):  # where the pod ran; the pod is what counts
+            if bound is None or (kind == "Node" and "pod" in about):  # the pod's node; only the pod counts
                 continue
             if not self._is_there(resource, namespace if resource.namespaced else None, bound):
                 return _INVALIDATED

@@ -1,4 +1,4 @@
-"""The server's side of TLS: its certificate, and the verification of those that clients show."""
+"""The server's side of TLS: its certificate, and the verification of client certificates."""
 
 from __future__ import annotations
 

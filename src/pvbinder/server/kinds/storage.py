@@ -5,8 +5,8 @@ with its fields in the reference's order, then the rest. A list shows its items 
 slice.
 
 STORAGE-1  No object larger than `OBJECT_BYTES_MAX` is stored, and a dry run says so, too: measured is what would be
-         stored, after decoding, defaults and patches, with managed fields. What is there already and is larger (older
-         stores had no limit) can be read, made smaller and deleted.
+           stored, after decoding, defaults and patches, with managed fields. A larger object of an older store, which
+           had no limit, can be read, made smaller and deleted.
 
 A kind that is served from the objects of another kind has the storage of that kind, and converts on the way in and out.
 """
@@ -22,7 +22,7 @@ from pvbinder.server.errors import ApiError
 from pvbinder.server.objects.kind import METADATA_ORDER, Json, ServedKind
 from pvbinder.server.store import Stored
 
-OBJECT_BYTES_MAX = 3 << 19  # 1.5 MiB: what etcd takes
+OBJECT_BYTES_MAX = 3 << 19  # 1.5 MiB, as etcd
 
 _decoder = msgspec.json.Decoder(dict)
 _encoder = msgspec.json.Encoder()
@@ -41,7 +41,7 @@ class Storage:
 
     @property
     def converts(self) -> bool:
-        """Whether what is served differs from what is stored."""
+        """Whether the served form differs from the stored one."""
         return self.kind is not self.base or self.base.reread is not None
 
     def key(self, namespace: str, name: str) -> str:
@@ -114,13 +114,13 @@ def encode_object(arranged: Json, bytes_max: int | None = OBJECT_BYTES_MAX) -> b
 
 
 def too_large_to_store(size: int) -> ApiError:
-    """413 of an object that is larger than what may be stored (STORAGE-1)."""
+    """413 of an object that is too large to be stored (STORAGE-1)."""
     why = f"the object takes {size} bytes with its managed fields, and at most {OBJECT_BYTES_MAX} can be stored"
     return ApiError(413, "RequestEntityTooLarge", f"etcdserver: request is too large: {why}", details={})
 
 
 def room_for(stored: Stored) -> int:
-    """Return how large an object may be that takes the place of `stored`: one too large may shrink (STORAGE-1)."""
+    """Return the size that an object in the place of `stored` may have: one too large may shrink (STORAGE-1)."""
     return max(OBJECT_BYTES_MAX, len(stored.data))
 
 

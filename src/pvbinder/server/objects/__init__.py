@@ -4,6 +4,6 @@
     a patch ─▶ patches (json_patch, merge, strategic) or apply (over typed, field_sets) ─▶ the changed object
     before and after ─▶ managed_fields ─▶ who owns which field
 
-`kind.py` is what the server must know of a kind; each kind says it on the floor above (`server.kinds`). Nothing here
-reads the store or a clock.
+`kind.py` is the declaration of a kind; each kind says it on the floor above (`server.kinds`). Nothing here reads the
+store or a clock.
 """

@@ -1,7 +1,7 @@
 """Server-side apply: an object in a client's own words, laid over the stored one field by field.
 
-APPLY-1  The applier owns exactly the fields that it gives. What it gave before and gives no more is removed, unless
-         somebody else owns it too.
+APPLY-1  The applier owns exactly the fields that it gives. A field that it gave before and gives no more is removed,
+         unless another manager owns it, too.
 APPLY-2  A field that another manager owns with another value is a conflict (409, one cause each), unless forced: then
          the other loses it. The same value is shared.
 APPLY-3  An object from before the first apply counts as written by ``before-first-apply``.
@@ -68,8 +68,8 @@ def apply(
 ) -> Json:
     """Apply `patch` to the stored object, or to nothing; the object with its managed fields (APPLY-1 to 5).
 
-    Raises ApiError: 400 for what is no patch, 409 for conflicts, 500 (as the reference) for a patch that doesn't follow
-    the schema.
+    Raises ApiError: 400 for a malformed patch, 409 for conflicts, 500 (as the reference) for a patch that doesn't
+    follow the schema.
     """
     return apply_value(
         old, _parse(patch).value, manager=manager, force=force, kind=kind, now=now, subresource=subresource
@@ -154,7 +154,7 @@ class _Application:
         self.kind = kind
 
     def run(self, *, force: bool) -> tuple[Json, _Entries]:
-        """The object after the apply, and who then owns what."""
+        """Return the object after the apply, and the owners of its fields."""
         schema = self.kind.schema
         unreachable = unreachable_fields(self.kind, self._manager.subresource)
         owned = without_unreachable(field_set(self.applied, schema), unreachable)
@@ -206,7 +206,7 @@ class _Application:
     def _kept_elsewhere(
         self, merged: Json, pruned: Json, entries: _Entries, api_version: str, convertor: Convertor
     ) -> Json:
-        """Put back what was removed and somebody owns who wrote through another version (MANAGED-6)."""
+        """Put back removed fields that a writer through another version owns (MANAGED-6)."""
         owned: FieldSet = {}
         for entry in entries.values():
             if entry.api_version == api_version:
@@ -313,7 +313,7 @@ def _without_managed_fields(old: Json) -> Json:
 
 
 def _before_first_apply(live: Json, kind: ServedKind, now: str, subresource: str) -> _Entries:
-    """Everything belongs to whoever was there before (APPLY-3)."""
+    """All fields belong to the manager before the first apply (APPLY-3)."""
     changes = compare(empty_object(kind), live, kind.schema)
     fields = difference(union(changes.added, changes.modified), UNOWNED)
     fields = without_unreachable(fields, unreachable_fields(kind, subresource))

@@ -4,7 +4,8 @@ A set is a tree of JSON objects: ``f:NAME`` is a field, ``k:{…}`` an element o
 value, ``i:N`` one by its index. An empty node is a path that is in the set; a node with children is in the set if
 it also has ``.``. So ``{"f:data": {".": {}, "f:k": {}}}`` has two paths, ``.data`` and ``.data.k``.
 
-FIELDSET-1  Nothing here changes its arguments; results share what they can, and what comes out equal is the argument.
+FIELDSET-1  Nothing here changes its arguments; results share parts with the arguments, and an unchanged result is the
+            argument itself.
 FIELDSET-2  Costs follow the second argument: taking a few paths from a large set touches those paths.
 """
 

@@ -1,4 +1,4 @@
-"""What the server must know of a kind to serve it: one declaration, read by every handler.
+"""The declaration of a served kind, read by every handler.
 
 KIND-1  Hooks get decoded JSON objects (``dict``) and change only their first argument, in place.
 KIND-2  Hooks never wait, never look anything up and raise nothing: an object that breaks a rule gives `FieldError`s.
@@ -67,7 +67,7 @@ def same(obj: Json) -> Json:
 
 
 def not_held(_obj: Json) -> bool:
-    """The default of what keeps a deleted object beside its finalizers."""
+    """The default of `is_held`: only finalizers keep a deleted object."""
     return False
 
 
@@ -108,10 +108,9 @@ class Subresource:
 
     A subresource whose body is another kind (``scale``, ``binding``) names it in `body`: `read` makes that body of the
     stored object, and `take_in` puts a body that was sent (PUT, PATCH, or POST) into a copy of the object; both may
-    raise ApiError. What `take_in` leaves then goes the way of an update of this subresource.
-    `body_schema` is that kind's schema. `removes`: a POST deletes the object, as the ``deleteOptions`` in its body ask
-    (``eviction``).
-    `columns` are what a body has as a Table. `replicas_path` is the field of the object that a Scale's
+    raise ApiError. The result of `take_in` then goes the way of an update of this subresource. `body_schema` is that
+    kind's schema. `removes`: a POST deletes the object, as the ``deleteOptions`` in its body ask (``eviction``).
+    `columns` are those of a body as a Table. `replicas_path` is the field of the object that a Scale's
     ``spec.replicas`` stands for; a body without it can't be applied.
 
     A subresource that leads to something else than the object, as ``log`` and ``proxy`` do, has `reach`: it gets the

@@ -1,4 +1,4 @@
-"""Who owns which field: ``metadata.managedFields`` of every write.
+"""The owners of fields: ``metadata.managedFields`` of every write.
 
 MANAGED-1  A write that isn't an apply owns what it adds or changes, and takes it from everybody else; what it
            removes nobody owns any more. What the server fills in before that counts as the writer's, what admission
@@ -47,7 +47,7 @@ UNOWNED: Final[FieldSet] = {
     },
 }  # fmt: skip
 
-# What the status of some kinds can't reach beside the spec.
+# The fields beside the spec that a write to the status of some kinds can't reach.
 _STATUS_RESETS: Final[dict[str, FieldSet]] = {
     "pods": {"f:metadata": {"f:deletionTimestamp": {}, "f:ownerReferences": {}}},
     "volumeattachments": {"f:metadata": {}},
@@ -57,7 +57,7 @@ _STATUS_RESETS: Final[dict[str, FieldSet]] = {
 
 
 class ManagerIdentifier(Struct, frozen=True, order=True):
-    """What makes an entry the same as another one; `api_version` is "" for appliers."""
+    """The parts that tell one entry from another; `api_version` is "" for appliers."""
 
     name: str
     operation: Operation
@@ -66,7 +66,7 @@ class ManagerIdentifier(Struct, frozen=True, order=True):
 
 
 class Entry(Struct, frozen=True):
-    """What one manager owns, in the form in which it is stored."""
+    """The fields that one manager owns, in the form in which they are stored."""
 
     manager: ManagerIdentifier
     api_version: str
@@ -75,7 +75,7 @@ class Entry(Struct, frozen=True):
 
 
 def record_update(new: Json, old: Json | None, *, manager: str, subresource: str, time: str, kind: ServedKind) -> None:
-    """Note in `new` who owns what after a write that isn't an apply (MANAGED-1 to 7); `old` is None for a new object.
+    """Record the owners of fields in `new`, after a write that is no apply (MANAGED-1 to 7); `old`: None for a create.
 
     `time` is when, as it is stored. An object that doesn't follow its schema is left without a record.
     """
@@ -201,7 +201,7 @@ def without_unreachable(fields: FieldSet, unreachable: FieldSet) -> FieldSet:
 def changes_elsewhere(
     old: Json, new: Json, entries: Mapping[ManagerIdentifier, Entry], kind: ServedKind
 ) -> dict[str, Comparison]:
-    """What changes in the other versions through which somebody owns fields, by apiVersion (MANAGED-6)."""
+    """Return the changes in other versions through which a manager owns fields, by apiVersion (MANAGED-6)."""
     found = {}
     for api_version, convertor in kind.convertors.items():
         if any(entry.api_version == api_version for entry in entries.values()):
@@ -217,9 +217,9 @@ def take_from(
     lost: FieldSet,
     elsewhere: Mapping[str, Comparison] = NOTHING,
 ) -> dict[ManagerIdentifier, Entry]:
-    """What everybody but `manager` still owns when `lost` is taken away; entries that own nothing are gone.
+    """Take `lost` away from all entries but that of `manager`; return the entries that still own something.
 
-    `elsewhere` is what changes as other versions show it, for entries with their paths.
+    `elsewhere` has the changes in other versions, for entries with their paths.
     """
     left = entries
     for other, entry in entries.items():
@@ -238,7 +238,7 @@ def take_from(
 
 
 def empty_object(kind: ServedKind) -> Json:
-    """What an object of the kind is before anything is set: the fields that are always there."""
+    """Return an object of the kind before any field is set: the fields that are always there."""
     if kind.schema not in _empty_objects:
         _empty_objects[kind.schema] = Conversion().object({}, kind.schema)
     return _empty_objects[kind.schema]

@@ -32,7 +32,7 @@ class ProtobufError(PvbinderError):
 def decode(body: bytes, kind: str, api_version: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """The type that the envelope names, and the object as JSON; None for a kind that isn't understood.
 
-    `kind` and `api_version` are what an envelope without a type means. ProtobufError when the bytes make no sense.
+    `kind` and `api_version` are those of an envelope without a type. ProtobufError when the bytes make no sense.
     """
     if not body.startswith(MAGIC):
         raise ProtobufError(
@@ -174,7 +174,7 @@ def _text(data: bytes) -> str:
 
 
 def _time(stamp: dict[str, Any], *, is_micro: bool) -> str | None:
-    """A time; the zero time is what Go sends for an unset one."""
+    """A time; Go sends the zero time for an unset one."""
     if not stamp:
         return None
     micros = stamp.get("nanos", 0) // 1000 if is_micro else 0

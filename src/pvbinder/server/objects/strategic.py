@@ -261,7 +261,7 @@ def _places(values: list[Any], merge_key: str) -> Mapping[Hashable, int]:
 
 
 def _identity(value: Any, merge_key: str) -> Hashable:
-    """What makes an element the same as another one."""
+    """Return the key that tells one element from another."""
     if isinstance(value, dict):
         if merge_key and merge_key not in value:
             raise _no_merge_key(value, merge_key)

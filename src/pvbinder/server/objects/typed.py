@@ -1,8 +1,8 @@
 """Objects seen through their schema: what differs, which paths there are, how two merge. The heart of managed fields.
 
 Lists and maps are granular (each element is a path of its own) or atomic (one path for the whole), as the schema says:
-lists with keys and sets by element, other lists as a whole; objects and maps by field, unless they are atomic. What the
-schema doesn't know is granular by field, with atomic lists.
+lists with keys and sets by element, other lists as a whole; objects and maps by field, unless they are atomic. A part
+that the schema doesn't know is granular by field, with atomic lists.
 
 Nothing here changes its arguments. Objects are as the server stores them (DECODE-1).
 """
@@ -30,7 +30,7 @@ class TypedError(PvbinderError):
 
 @dataclass(slots=True)
 class Comparison:
-    """What is new, different and gone from one object to another."""
+    """The fields that are new, different and gone from one object to another."""
 
     added: FieldSet = field(default_factory=dict)
     modified: FieldSet = field(default_factory=dict)
@@ -81,7 +81,7 @@ def check(obj: Json, schema: str, catalogue: TypeCatalogue = CATALOGUE) -> None:
 
 
 class _Walk:
-    """What all walks ask of the schema."""
+    """The questions that all walks ask of the schema."""
 
     def __init__(self, catalogue: TypeCatalogue) -> None:
         self._catalogue = catalogue

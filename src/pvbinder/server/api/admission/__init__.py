@@ -1,4 +1,4 @@
-"""Admission: what decides about a write by looking at other objects, after decoding and around validation (GW-3).
+"""Admission: the decisions about a write that need other objects, after decoding and around validation (GW-3).
 
 Promise: synchronous, reads only through a `Reader`, changes only the new object, and says no with an `ApiError` in the
 reference's words. The plugins and their order are those of the reference's default ones that matter here.

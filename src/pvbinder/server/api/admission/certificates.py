@@ -1,7 +1,7 @@
-"""Who asks for a certificate: the server says so, not the request.
+"""The requester of a certificate: the server says so, not the request.
 
-CERTIFICATES-1  The requester in a CertificateSigningRequest is the user who created it, whatever was sent, and stays
-                so: whoever signs it goes by that.
+CERTIFICATES-1  The requester in a CertificateSigningRequest is the user who created it, and stays so, whatever was
+                sent: whoever signs it goes by that.
 """
 
 from __future__ import annotations

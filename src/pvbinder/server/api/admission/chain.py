@@ -55,7 +55,7 @@ async def prepare(reader: Reader, on: AdmissionAttributes) -> None:
 
 
 def validate(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None = None) -> None:
-    """Run the plugins that look at what will be stored, after validation (GW-3); raises ApiError to refuse it."""
+    """Run the plugins that check the final object, after validation (GW-3); raises ApiError to refuse it."""
     for step in _steps(on.resource.group, on.resource.plural, old is None, bool(on.subresource))[1]:
         step(reader, on, new, old)
 

@@ -19,7 +19,7 @@ _ANNOTATION = "kubernetes.io/limit-ranger"
 
 
 def set_container_defaults(reader: Reader, on: AdmissionAttributes, new: Json, _old: Json | None) -> None:
-    """Fill in what containers leave out from the defaults of the namespace's limits."""
+    """Fill in the requests and limits that containers lack, from the defaults of the namespace's limits."""
     if on.resource != PODS or on.subresource:
         return
     for item in _limits(reader, on.namespace, "Container"):

@@ -1,4 +1,4 @@
-"""What an admission plugin gets and is: two optional functions, one that changes and one that only looks."""
+"""The parts of an admission plugin: two optional functions, one that changes and one that only looks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Reader(Protocol):
 
 
 class AdmissionAttributes(Struct, frozen=True):
-    """Which write is asked for, and by whom; `namespace` and `subresource` are empty where there is none."""
+    """The write and its user; `namespace` and `subresource` are empty where there is none."""
 
     kind: ServedKind
     namespace: str

@@ -1,4 +1,4 @@
-"""Priority and DefaultTolerationSeconds: what a new pod gets from the cluster."""
+"""Priority and DefaultTolerationSeconds: the fields that a new pod gets from the cluster."""
 
 from __future__ import annotations
 

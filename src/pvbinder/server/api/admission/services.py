@@ -18,7 +18,7 @@ _ALLOCATED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "health
 
 
 def give_addresses(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None) -> None:
-    """Give a service an address inside the cluster and ports on nodes, or keep those that it has."""
+    """Give a service an address inside the cluster and ports on nodes, or keep its present ones."""
     spec: Json = new["spec"]
     if old is not None:
         _keep(spec, old["spec"])

@@ -1,6 +1,6 @@
 """Objects of the server's own, written in bulk.
 
-FRESH-1  What is there is never touched; who deleted one of them gets it back with the next start.
+FRESH-1  What is there is never touched; an object that was deleted comes back with the next start.
 FRESH-2  They share a commit, and are stored as a POST of each would store them: defaults, UID, time, managed fields.
 
 Nothing is validated and admission has no say: give only objects that a test has validated.

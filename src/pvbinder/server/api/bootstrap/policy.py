@@ -94,7 +94,7 @@ def _add_missing(target: Json, field: str, wanted: Json) -> None:
 def _lacks(held: Any, rule: Json) -> bool:
     try:
         return bool(lacking(held, parse_rules([rule])))
-    except TooManyRightsError:  # what somebody added is too much to look through
+    except TooManyRightsError:  # there are more added rules than can be looked through
         return True
 
 

@@ -1,4 +1,4 @@
-"""OpenAPI documents of what is served: v3 by group and version, v2 in one piece.
+"""OpenAPI documents of the served kinds: v3 by group and version, v2 in one piece.
 
 Promise: made from the same types that bodies are checked against, only when somebody asks, and kept until the registry
 changes.

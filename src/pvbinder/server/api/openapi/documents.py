@@ -4,7 +4,7 @@ OPENAPI-1  The index of v3 names a document for each group and version with a ha
            the document may have changed, and needs no document to be made.
 OPENAPI-2  A document asked for by its hash may be kept for ever; any other carries an ETag and answers 304.
 OPENAPI-3  Documents are made when first asked for, and kept as bytes until the registry changes. They are JSON; v2 is
-           protobuf too, for those who take nothing else.
+           protobuf too, for clients that take nothing else.
 OPENAPI-4  A document of all kinds takes tenths of a second: `prepare` makes it in a thread, so that `answer` needn't.
 """
 
@@ -40,7 +40,7 @@ _Key: TypeAlias = tuple[str, str]  # path and media type
 
 @dataclass(frozen=True, slots=True)
 class OpenApiStatistics:
-    """How many documents are kept, and their size."""
+    """The number of documents that are kept, and their size."""
 
     documents: int
     size_bytes: int

@@ -59,7 +59,7 @@ class SchemaWriter:
         self._texts: dict[str, Texts] = {}
 
     def add(self, names: Iterable[str]) -> None:
-        """Write the schemas of these types, and of what is in them."""
+        """Write the schemas of these types, and of the types inside them."""
         waiting = list(names)
         while waiting:
             name = waiting.pop()

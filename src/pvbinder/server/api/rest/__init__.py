@@ -3,5 +3,5 @@
 One module per verb; what they share is `options` (the query) and `write_request` (the way of a write from its body to
 the store, GW-3), `server.identity.attributes` (what a request asks for), `server.api.negotiation` (the form of the
 answer) and `server.kinds.storage` (where the objects of a kind are and how their bytes go out). No handler knows a kind
-by name: what differs is in `ServedKind`.
+by name: `ServedKind` has the differences.
 """

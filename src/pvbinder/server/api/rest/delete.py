@@ -183,7 +183,7 @@ class Deletion:
         metadata["deletionGracePeriodSeconds"] = 0
 
     def _terminate(self, stored: Stored, obj: Json, key: str) -> tuple[bytes, bool]:
-        """DE-7: what has a life cycle of its own is only marked as long as something holds it."""
+        """DE-7: an object with a life cycle of its own is only marked while a finalizer or its kind holds it."""
         base, metadata = self._storage.base, obj["metadata"]
         assert base.terminate is not None
         self._set_propagation(obj)
@@ -204,9 +204,7 @@ class Deletion:
         return self._store(obj, key, stored).data
 
     def _store(self, obj: Json, key: str, before: Stored) -> Stored:
-        arranged = self._storage.arrange(
-            obj
-        )  # with a mark more, however large it is: who deletes makes room (STORAGE-1)
+        arranged = self._storage.arrange(obj)  # of any size, with the mark: a deletion makes room (STORAGE-1)
         if self._options.dry_run:
             return Stored(before.revision, encode(arranged))
         stored, durable = self._api.objects.store.put(self._storage.store_name, key, encoder_of(arranged, None))

@@ -1,4 +1,4 @@
-"""What the server puts into an object's metadata: its namespace, a name, and what an update can't change."""
+"""The fields of an object's metadata that the server sets: its namespace, a name, and what an update can't change."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class WriteOptions:
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
-    """What a list or watch is to show."""
+    """The options of a list or watch."""
 
     label_selector: str = ""
     field_selector: str = ""

@@ -143,7 +143,7 @@ async def _list_chunks(storage: Storage, stored: list[Stored], head: bytes, end:
 
 
 def _objects_of_a_turn(storage: Storage, left: Iterator[Stored]) -> Iterator[Json]:
-    """Give objects until one turn has shown enough: what showing one costs is up to its kind's columns (READ-2)."""
+    """Give objects until one turn has shown enough: the columns of its kind decide how long a row takes (READ-2)."""
     until = perf_counter() + SHOWN_SECONDS
     size = 0
     for count, one in enumerate(left, 1):
@@ -172,7 +172,7 @@ async def _shown_chunks(shown: Shown, stored: list[Stored], metadata: Json) -> A
 
 
 def pieces_of(data: bytes | memoryview, size: int) -> Iterator[bytes]:
-    """Give `data` in pieces, so that a reader who stops holds a copy of one of them and no more."""
+    """Give `data` in pieces: a reader that stops holds a copy of one of them, not of all."""
     if len(data) <= size:
         yield bytes(data)
         return

@@ -27,7 +27,7 @@ _NO_LABELS: dict[str, str] = {}
 
 
 class Selection:
-    """What is selected, answered from an object's bytes with as little decoding as possible."""
+    """The selection of a list or watch, answered from an object's bytes with as little decoding as possible."""
 
     __slots__ = ("_fields", "_labels", "everything", "name")
 

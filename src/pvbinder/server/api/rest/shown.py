@@ -1,4 +1,4 @@
-"""Objects as Tables and as metadata alone, for those who ask for that form."""
+"""Objects as Tables and as metadata alone, for clients that ask for that form."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 WATCH-1  Complete: after the events of the start, every change after the revision of the start is shown, in order, once;
          with selectors a change into or out of the selection is ADDED or DELETED (GW-12).
-WATCH-2  Cheap for many: an event without selectors or conversion is encoded once, whoever watches.
+WATCH-2  Cheap for many: an event without selectors or conversion is encoded once for all watches.
 WATCH-3  Bounded: the stream holds at most `CHANGES_TAKEN_MAX` events and `CHUNK_BYTES_MAX` at a time; a larger event
          comes in pieces of what is stored. A reader that is so slow that the history has forgotten what comes next
          finds its stream ended, and learns from the next watch that it must list again.
@@ -140,7 +140,7 @@ class _Events:
 
 
 def _chunks(lines: Iterable[_Line]) -> Iterator[bytes]:
-    """Put lines together to chunks of at most `CHUNK_BYTES_MAX`; cut those that are longer (WATCH-3)."""
+    """Put lines together to chunks of at most `CHUNK_BYTES_MAX`; cut longer ones (WATCH-3)."""
     parts: list[bytes] = []
     size = 0
     for line in lines:
@@ -232,7 +232,7 @@ async def _stream(
                         bookmark_at = _next_bookmark(started, end) if options.allow_bookmarks else end
                 taken += 1
                 if taken % _CHUNKS_PER_TURN == 0:
-                    await asyncio.sleep(0)  # who is far behind isn't to catch up in one turn of the loop
+                    await asyncio.sleep(0)  # a watch that is far behind must not catch up in one turn of the loop
             else:
                 taken = 0
                 await cursor.wait(min(end, bookmark_at))

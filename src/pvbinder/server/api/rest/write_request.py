@@ -72,7 +72,7 @@ T = TypeVar("T")
 
 
 class Overtaken(PvbinderError):  # noqa: N818  (says what happened)
-    """Another write came first while heavy work was done aside: begin anew, from what is stored now."""
+    """Another write came first while heavy work was done aside: begin anew, from the stored object."""
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class WriteRequest:
 
     @property
     def user(self) -> UserInfo:
-        """Who makes the write."""
+        """The user of the write."""
         return self.request.user or _NO_USER
 
     @property
@@ -269,7 +269,7 @@ class WriteRequest:
         admission.admit(self.api.objects, on, obj)
         self._drop_repeated_owners(obj, is_sent=False)
         await self.aside(lambda: self._check_new(obj))
-        if self.heavy:  # the namespace may have gone meanwhile, and what depends on it
+        if self.heavy:  # the namespace may have gone meanwhile
             admission.admit(self.api.objects, on, obj)
         if self.attributes.verb != "create":  # an update or an apply that turns out to create (DISPATCH-4)
             permit(self.api.authorizer, self.user, replace(self.attributes, verb="create"))
@@ -293,7 +293,7 @@ class WriteRequest:
             self.warnings += kind.warnings(new, old)
 
     def _fill_in(self, new: Json, old: Json | None, sub: Subresource | None, *, record: bool) -> None:
-        """Fill in defaults and note who owns what."""
+        """Fill in defaults and record the owners of fields."""
         self.storage.base.complete(new)
         if record:
             self._record(new, old, sub)
@@ -316,7 +316,7 @@ class WriteRequest:
             self.warnings.append(_REPEATED_OWNERS.format(when, ", ".join(repeated)))
 
     def _record(self, new: Json, old: Json | None, sub: Subresource | None) -> None:
-        """Note who owns what, by the paths of the version through which the write came."""
+        """Record the owners of fields, by the paths of the version through which the write came."""
         kind = self.storage.kind
         shown, before = kind.from_storage(new), None if old is None else kind.from_storage(old)
         on = sub.name if sub else ""
@@ -409,7 +409,7 @@ class WriteRequest:
             self.warnings += sub.warnings(new, old)
 
     def _judge(self, old: Json, new: Json, on: admission.AdmissionAttributes) -> None:
-        """Ask those who look at other objects, in the turn in which the write is made."""
+        """Ask admission, in the turn in which the write is made."""
         admission.validate(self.api.objects, on, new, old)
         self.api.authorizer.guard(self.user, self.storage.base, new, old)
 

@@ -1,4 +1,4 @@
-"""Role-based access control: what the roles and bindings in the store allow.
+"""Role-based access control: the rights that the roles and bindings in the store give.
 
 RBAC-1  A change of a role or a binding counts from the next request after it is acknowledged.
 RBAC-2  What no rule allows is denied; there are no rules that deny.

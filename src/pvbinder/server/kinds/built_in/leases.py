@@ -1,4 +1,4 @@
-"""Lease: who holds what, until when.
+"""Lease: the holder of a lock, and until when.
 
 Rules: docs/rules/apiserver.md#6-core-helpers
 """

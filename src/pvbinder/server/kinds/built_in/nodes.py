@@ -1,4 +1,4 @@
-"""Node: what it reports, and what of it can change.
+"""Node: its reports, and the fields that can change.
 
 Rules: docs/rules/apiserver.md#6-core-helpers
 """
@@ -34,7 +34,7 @@ _ROLE_LABEL = "kubernetes.io/role"
 
 
 def default_node(node: Json) -> None:
-    """Fill in what a node always shows, and what it can give from what it has."""
+    """Fill in the fields that a node always shows; allocatable resources default to its capacity."""
     spec = node.setdefault("spec", {})
     drop_empty(spec, "podCIDR", "podCIDRs", "providerID", "unschedulable", "taints")
     if spec.get("podCIDR") and not spec.get("podCIDRs"):

@@ -44,7 +44,7 @@ _MODIFY = "volumeAttributesClassName"
 
 
 def default_claim(claim: Json) -> None:
-    """Fill in volume mode, phase and what conditions always show (CD-1)."""
+    """Fill in volume mode, phase and the fields that conditions always show (CD-1)."""
     spec = claim.get("spec")
     if spec is None:
         spec = claim["spec"] = {}

@@ -14,7 +14,7 @@ from pvbinder.server.objects.kind import Column, Json
 
 @dataclass(slots=True)
 class PodSummary:
-    """What a row says of a pod."""
+    """The cells of a pod's row."""
 
     ready: int
     total: int

@@ -1,4 +1,4 @@
-"""What the server fills into the spec of a pod, in pods and in the templates of workloads.
+"""The defaults of a pod's spec, in pods and in the templates of workloads.
 
 Rules: docs/rules/apiserver.md#6-core-helpers
 """

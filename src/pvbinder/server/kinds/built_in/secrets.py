@@ -39,7 +39,7 @@ def default_secret(secret: Json) -> None:
 
 
 def validate_secret(secret: Json) -> list[FieldError]:
-    """Check keys, size and what its type asks for."""
+    """Check keys, size, and the keys that its type needs."""
     data: Json = secret.get("data") or {}
     errors: list[FieldError] = []
     size = 0

@@ -1,4 +1,4 @@
-"""The workloads of ``apps/v1``: stored, completed and checked; who runs their pods is somebody else's business."""
+"""The workloads of ``apps/v1``: stored, completed and checked; their controllers, if any, run the pods."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What kinds are put together from: columns, field selectors, the subresources ``status`` and ``scale``."""
+"""The parts that kinds share: columns, field selectors, the subresources ``status`` and ``scale``."""

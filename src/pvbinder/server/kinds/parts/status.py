@@ -1,4 +1,4 @@
-"""The status of kinds that keep it apart from the rest: who may write what (generic form of CD-2)."""
+"""The status of kinds that keep it apart from the rest: the parts that each path may write (generic form of CD-2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pvbinder.server.objects.kind import Json, Subresource
 
 
 def drop_status(obj: Json, _now: str) -> None:
-    """Start without a status, whatever the creator sends."""
+    """Start without a status: a sent one is dropped."""
     obj.pop("status", None)
 
 

@@ -1,4 +1,4 @@
-"""What makes a value valid, shared by the kinds: names, labels, quantities, selectors, references, pod volumes.
+"""The rules of validation that kinds share: names, labels, quantities, selectors, references, pod volumes.
 
 Promise: pure functions of values; every "no" is in the reference's words (GW-11).
 """

@@ -1,4 +1,4 @@
-"""Warnings of what still works but should not be used: annotations, node labels.
+"""Warnings of deprecated parts that still work: annotations, node labels.
 
 Rules: docs/rules/apiserver.md#3-persistentvolume, docs/rules/apiserver.md#4-persistentvolumeclaim
 """

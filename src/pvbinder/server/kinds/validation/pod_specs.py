@@ -1,6 +1,6 @@
 """The spec of a pod, in pods and in the templates of workloads.
 
-What decides about volumes and scheduling is checked whole; of the rest, what makes a pod obviously unusable.
+Fields about volumes and scheduling are checked completely; of the others, only errors that make a pod unusable.
 
 Rules: docs/rules/apiserver.md#6-core-helpers
 """

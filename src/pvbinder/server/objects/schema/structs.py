@@ -1,8 +1,8 @@
 """Typed decoding at C speed: msgspec structs made from the types of `schema.types`, one family a kind, on first use.
 
 A struct accepts exactly the JSON that needs no thought: every field known and of its type, times and bytes already in
-the form in which they are written, no null where a value is expected. What it refuses isn't wrong yet; the careful path
-(`schema.convert`) decides and says why. What it accepts comes out as the reference would write it: empty optional
+the form in which they are written, no null where a value is expected. A refused body isn't wrong yet; the careful path
+(`schema.convert`) decides and says why. An accepted body comes out as the reference would write it: empty optional
 fields left out, zero values of required ones filled in, quantities canonical.
 """
 

@@ -1,4 +1,4 @@
-"""The types of the Kubernetes API as data that can be walked: fields, how they merge, what they are called.
+"""The types of the Kubernetes API as data that can be walked: fields, their names, and how they merge.
 
 `TypeCatalogue` reads `data/types.json` (made by tools/schema/generate.py) when a type is first asked for, and decodes
 only that type: a server that serves claims never builds the types of pods. Types are values and shared: nobody changes
@@ -64,7 +64,7 @@ class Field(msgspec.Struct, frozen=True, rename={
 
     @property
     def element(self) -> Field:
-        """What is in the list or map."""
+        """The element of the list or map."""
         return Field(self.type[2:], go_type=self.go_type, enum=self.enum, zero="write")
 
 

@@ -75,13 +75,13 @@ class YamlDocument:
 
     @property
     def strict_error(self) -> str:
-        """What a strict reader says about `duplicates`; "" when there are none."""
+        """Return the error of a strict reader about `duplicates`; "" when there are none."""
         return "yaml: unmarshal errors:\n  " + "\n  ".join(self.duplicates) if self.duplicates else ""
 
 
 @dataclass(frozen=True)
 class YamlLimits:
-    """How much a document may hold."""
+    """The bounds of a document."""
 
     depth_max: int = LEVELS_MAX
     nodes_max: int = sys.maxsize  # a file of ours is as long as it is
@@ -284,7 +284,7 @@ def _key(value: Any) -> str:
 
 
 def _scalar(event: yaml.ScalarEvent) -> Any:
-    """What a scalar means."""
+    """Return the value of a scalar."""
     text: str = event.value
     if event.tag not in (None, "!"):
         return _tagged(event.tag.removeprefix(_PREFIX), text)
