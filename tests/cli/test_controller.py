@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.cli.outside import DEADLINE_SECONDS, request
 from tools.plane import RunningController, RunningPlane, access, controlling, running
 
 pytestmark = pytest.mark.slow  # each starts processes
 
-DEADLINE_SECONDS = 60
 NO_CONTROLLERS = ["--bare", "--controllers="]
 COMMAND = [sys.executable, "-m", "pvbinder.cli.main", "controller"]
 VOLUMES = "/api/v1/persistentvolumes"
@@ -43,15 +43,6 @@ def plane(tmp_path: Path) -> Iterator[RunningPlane]:
 def controller(*flags: str) -> subprocess.CompletedProcess[str]:
     """Run `pvbinder controller` with flags that make it end by itself."""
     return subprocess.run([*COMMAND, *flags], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
-
-
-def request(kubeconfig: Path, path: str, method: str = "GET", body: Any = None) -> Any:
-    """Ask the server as its administrator."""
-    url, context = access(kubeconfig)
-    data = json.dumps(body).encode() if body is not None else None
-    asked = urllib.request.Request(url + path, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(asked, context=context, timeout=DEADLINE_SECONDS) as answer:
-        return json.load(answer)
 
 
 def seen(kubeconfig: Path, path: str, name: str, wanted: Callable[[Any], bool]) -> Any:

@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.cli.outside import DEADLINE_SECONDS, request
 from tools.plane import access, running
 
 pytestmark = pytest.mark.slow  # each starts processes
 
-DEADLINE_SECONDS = 60
 COMMAND = [sys.executable, "-m", "pvbinder.cli.main", "up"]
 
 
@@ -34,15 +34,6 @@ def up(*flags: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *flags], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False, **options
     )
-
-
-def request(kubeconfig: Path, path: str, method: str = "GET", body: Any = None) -> Any:
-    """Ask the server as its administrator."""
-    url, context = access(kubeconfig)
-    data = json.dumps(body).encode() if body is not None else None
-    asked = urllib.request.Request(url + path, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(asked, context=context, timeout=DEADLINE_SECONDS) as answer:
-        return json.load(answer)
 
 
 def config_map(name: str) -> dict[str, Any]:

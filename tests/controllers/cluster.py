@@ -20,6 +20,7 @@ from pvbinder.kube.informers import Informers
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, EVENTS, NAMESPACES, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.kube.transport import Answer, Request, Transport
 from pvbinder.model.json import Json
+from pvbinder.model.names import DEFAULT_CLASS
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.requests import UserInfo
 
@@ -229,6 +230,15 @@ def volume(name: str, **spec: object) -> Json:
         "persistentVolumeReclaimPolicy": "Retain",
     }
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": wanted | spec}
+
+
+def storage_class(
+    name: str, provisioner: str = "csi.example.com", *, is_default: bool = False, **fields: object
+) -> Json:
+    """A class; its volumes are made at once unless `fields` say otherwise."""
+    metadata = {"name": name, "annotations": {DEFAULT_CLASS: "true"} if is_default else {}}
+    head: Json = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata}
+    return head | {"provisioner": provisioner} | fields
 
 
 def pod(name: str, *volumes: Json, node: str = "", namespace: str = "default") -> Json:

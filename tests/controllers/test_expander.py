@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import pytest
-from tests.controllers.cluster import Cluster, claim, cluster, fails, volume
+from tests.controllers.cluster import Cluster, claim, cluster, fails, storage_class, volume
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.expander import ExpandController
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.kinds import CLAIMS, EVENTS, VOLUMES
-from pvbinder.model.json import Json
 from pvbinder.model.names import PRE_RESIZE_CAPACITY, STORAGE_RESIZER
 
 OPTIONS = ControllerOptions(controllers="persistentvolume-expander,persistentvolume-binder")
 KEY = "default/orders"
 
 
-def storage_class() -> Json:
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": "growing"},
-        "provisioner": "disk.example",
-        "allowVolumeExpansion": True,
-    }
-
-
 async def bind(c: Cluster, **source: object) -> None:
     """Bind the claim to a volume of this kind."""
-    await c.create(storage_class(), volume("disk", storageClassName="growing", **source))
+    await c.create(
+        storage_class("growing", "disk.example", allowVolumeExpansion=True),
+        volume("disk", storageClassName="growing", **source),
+    )
     await c.create(claim("orders", storageClassName="growing", volumeMode=source.get("volumeMode", "Filesystem")))
     await c.until(lambda: KEY in c.of(CLAIMS) and c.of(CLAIMS)[KEY].phase == "Bound")
     await c.settle()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from tests.controllers.cluster import Cluster, claim, cluster, pod, using, volume
+from tests.controllers.cluster import Cluster, claim, cluster, pod, storage_class, using, volume
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.options import ControllerOptions
@@ -40,15 +40,7 @@ async def expand(c: Cluster) -> None:
     await c.client.replace(VOLUMES, disk)
     orders["status"] = {"phase": "Bound", "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"]}
     await c.client.replace(CLAIMS, orders, subresource="status")
-    await c.create(
-        {
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {"name": "growing"},
-            "provisioner": "disk.example",
-            "allowVolumeExpansion": True,
-        }
-    )
+    await c.create(storage_class("growing", "disk.example", allowVolumeExpansion=True))
     grown = (await c.client.get(CLAIMS, "orders", "default")).document()
     grown["spec"]["resources"]["requests"]["storage"] = "2Gi"
     await c.client.replace(CLAIMS, grown)

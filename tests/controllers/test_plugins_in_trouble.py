@@ -9,12 +9,11 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from tests.controllers.cluster import Cluster, cluster
+from tests.controllers.cluster import Cluster, claim, cluster, storage_class
 
 from pvbinder.controllers.binder_controller import BinderController
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.kinds import CLAIMS, EVENTS
-from pvbinder.model.json import Json
 from pvbinder.model.objects import Volume
 from pvbinder.volumes import loading
 from pvbinder.volumes.plugin import DeleteOutcome, Identity, ProvisionOutcome, ProvisionRequest
@@ -65,28 +64,6 @@ class Babbling(_Troubled):
 TROUBLED = {"Raising": "example.com/raising", "Hanging": "example.com/hanging", "Babbling": "example.com/babbling"}
 
 
-def storage_class(name: str, provisioner: str) -> Json:
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": name},
-        "provisioner": provisioner,
-    }
-
-
-def claim(name: str, used_class: str) -> Json:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1Gi"}},
-            "storageClassName": used_class,
-        },
-    }
-
-
 @asynccontextmanager
 async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
     """A cluster whose binder found the troubled plugins installed."""
@@ -133,7 +110,7 @@ async def test_the_claim_of_a_troubled_plugin_is_told_why(
 ) -> None:
     """PR-13."""
     async with running(tmp_path, monkeypatch) as found:
-        await found.create(claim("unlucky", used_class))
+        await found.create(claim("unlucky", storageClassName=used_class))
         await found.until(lambda: reason in told(found, "unlucky"))
 
 
@@ -141,13 +118,13 @@ async def test_the_claim_of_a_troubled_plugin_is_told_why(
 async def test_claims_of_other_classes_are_served_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(tmp_path, monkeypatch) as found:
         unlucky = [f"{used_class.lower()}-{number}" for used_class in TROUBLED for number in range(100)]
-        await found.create(*(claim(name, name.partition("-")[0]) for name in unlucky))
+        await found.create(*(claim(name, storageClassName=name.partition("-")[0]) for name in unlucky))
         binder = found.manager.controllers["persistentvolume-binder-controller"]
         assert isinstance(binder, BinderController)
         calls = binder.calls
         await found.until(lambda: calls.statistics().running.get("example.com/hanging", 0) > 0)
         lucky = [f"lucky-{number}" for number in range(100)]
-        await found.create(*(claim(name, "healthy") for name in lucky))
+        await found.create(*(claim(name, storageClassName="healthy") for name in lucky))
         await found.until(lambda: all(is_bound(found, name) for name in lucky))
 
         assert not any(is_bound(found, name) for name in unlucky)
@@ -158,7 +135,7 @@ async def test_a_hanging_plugin_does_not_keep_the_controllers_from_stopping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(tmp_path, monkeypatch) as found:
-        await found.create(claim("unlucky", "hanging"))
+        await found.create(claim("unlucky", storageClassName="hanging"))
         binder = found.manager.controllers["persistentvolume-binder-controller"]
         assert isinstance(binder, BinderController)
         await found.until(lambda: bool(binder.calls.statistics().running))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.controllers.cluster import Cluster, claim, cluster, fails, pod, using, volume
+from tests.controllers.cluster import Cluster, claim, cluster, fails, pod, storage_class, using, volume
 
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.kubelet import create_node
@@ -27,13 +27,7 @@ def scheduled(name: str, *volumes: Json, **spec: object) -> Json:
 
 
 def delayed(name: str, provisioner: str = NO_PROVISIONER) -> Json:
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": name},
-        "provisioner": provisioner,
-        "volumeBindingMode": "WaitForFirstConsumer",
-    }
+    return storage_class(name, provisioner, volumeBindingMode="WaitForFirstConsumer")
 
 
 def local(name: str, node: str, **spec: object) -> Json:

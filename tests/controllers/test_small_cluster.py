@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.controllers.cluster import DEADLINE_SECONDS, Cluster, namespace, volume
+from tests.controllers.cluster import DEADLINE_SECONDS, Cluster, claim, namespace, storage_class, volume
 from tests.controllers.test_stateful_sets import stateful_set
 
 from pvbinder.cli.users import bind_kubelet, user_of
@@ -64,15 +64,7 @@ async def small_cluster(options: ControllerOptions = WITH_HOST_PATHS) -> AsyncGe
     assert not refusals, "every controller may do what it has to"
 
 
-def storage_class(name: str, provisioner: str, **fields: object) -> Json:
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": name},
-        "provisioner": provisioner,
-        "volumeBindingMode": "WaitForFirstConsumer",
-        **fields,
-    }
+MADE = storage_class("made", "kubernetes.io/host-path", volumeBindingMode="WaitForFirstConsumer")
 
 
 def phases(c: Cluster, in_namespace: str) -> dict[str, str]:
@@ -81,7 +73,10 @@ def phases(c: Cluster, in_namespace: str) -> dict[str, str]:
 
 async def test_users_1_a_database_comes_grows_shrinks_and_goes_with_its_namespace() -> None:
     async with small_cluster() as c:
-        await c.create(namespace("shop"), storage_class("made", "kubernetes.io/host-path"))
+        await c.create(
+            namespace("shop"),
+            MADE,
+        )
         database = stateful_set("db", 2)
         database["metadata"]["namespace"] = "shop"
         database["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] = "made"
@@ -101,19 +96,7 @@ async def test_users_1_a_database_comes_grows_shrinks_and_goes_with_its_namespac
 
 async def test_a_volume_is_recycled_with_nobody_playing_by_hand() -> None:
     async with small_cluster() as c:
-        await c.create(volume("disk", persistentVolumeReclaimPolicy="Recycle"))
-        await c.create(
-            {
-                "apiVersion": "v1",
-                "kind": "PersistentVolumeClaim",
-                "metadata": {"name": "data"},
-                "spec": {
-                    "accessModes": ["ReadWriteOnce"],
-                    "resources": {"requests": {"storage": "1Gi"}},
-                    "storageClassName": "",
-                },
-            }
-        )
+        await c.create(volume("disk", persistentVolumeReclaimPolicy="Recycle"), claim("data"))
         await c.until(lambda: any(claim.phase == "Bound" for claim in c.of(CLAIMS)))
 
         await c.client.delete(CLAIMS, "data", "default")
@@ -125,7 +108,7 @@ async def test_a_volume_is_recycled_with_nobody_playing_by_hand() -> None:
 
 async def test_a_claim_in_use_waits_for_its_pod() -> None:
     async with small_cluster() as c:
-        await c.create(storage_class("made", "kubernetes.io/host-path"))
+        await c.create(MADE)
         await c.client.create(STATEFUL_SETS, made_of("made"))
         await c.until(lambda: phases(c, "default") == {"db-0": "Running"})
         await c.client.delete(CLAIMS, "data-db-0", "default")
@@ -141,7 +124,7 @@ async def test_a_claim_in_use_waits_for_its_pod() -> None:
 
 async def test_a_scratch_volume_lives_as_long_as_its_pod() -> None:
     async with small_cluster() as c:
-        await c.create(storage_class("made", "kubernetes.io/host-path"))
+        await c.create(MADE)
         template = {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": "1Gi"}},

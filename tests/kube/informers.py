@@ -6,13 +6,16 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from tests.kube.small_server import SmallServer
 
-from pvbinder.kube.client import Client, Retries
+from pvbinder.kube.client import Client, KubernetesObject, Retries
 from pvbinder.kube.informer import Added, Change, Deleted, Informer, Updated
-from pvbinder.kube.kinds import VOLUMES, Metadata
+from pvbinder.kube.kinds import VOLUMES
 from pvbinder.model.objects import Volume, parse_volume
+
+T = TypeVar("T", bound=KubernetesObject)
 
 VOLUME = "/api/v1/persistentvolumes"
 
@@ -41,17 +44,19 @@ def informer_of(server: SmallServer, page_limit: int = 500) -> tuple[Informer[Vo
 
 
 @asynccontextmanager
-async def running(informer: Informer[Volume]) -> AsyncGenerator[None]:
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(informer.run())
-        async with asyncio.timeout(60):
-            await informer.wait_synced()
-        yield
-        task.cancel()
+async def following(*names: str, revision: int = 0) -> AsyncGenerator[tuple[SmallServer, Informer[Volume], list[str]]]:
+    """A server with volumes of these names, an informer that has settled, and what it has said."""
+    server = SmallServer(revision=revision)
+    for name in names:
+        server.apply(f"{VOLUME}/{name}")
+    informer, heard = informer_of(server)
+    async with running(informer):
+        await settle()
+        yield server, informer, heard
 
 
 @asynccontextmanager
-async def running_any(informer: Informer[Metadata]) -> AsyncGenerator[None]:
+async def running(informer: Informer[T]) -> AsyncGenerator[None]:
     async with asyncio.TaskGroup() as group:
         task = group.create_task(informer.run())
         async with asyncio.timeout(60):

@@ -65,6 +65,12 @@ class SmallServer:
         self._tell("MODIFIED" if known else "ADDED", collection, document)
         return document
 
+    def go_back_to(self, revision: int) -> None:
+        """Forget everything, as a server does that is brought back from an old backup."""
+        self.objects.clear()
+        self.history.clear()
+        self.revision = revision
+
     def delete(self, path: str) -> None:
         """Remove the object at `path`."""
         document = self.objects.pop(path)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.kube.informers import VOLUME, informer_of, running, settle, short, volume
+from tests.kube.informers import VOLUME, following, informer_of, running, settle, short, volume
 from tests.kube.small_server import SmallServer, lost_connection, refusal
 from tests.virtual_time import VirtualTimeLoop, on_virtual_time
 
@@ -23,12 +23,7 @@ from pvbinder.model.objects import Volume, parse_volume
 
 @on_virtual_time
 async def test_it_holds_what_the_server_holds() -> None:
-    server = SmallServer()
-    server.apply(f"{VOLUME}/disk-1")
-    informer, heard = informer_of(server)
-
-    async with running(informer):
-        await settle()
+    async with following("disk-1") as (server, informer, heard):
         server.apply(f"{VOLUME}/disk-2")
         server.apply(f"{VOLUME}/disk-1", {"metadata": {"labels": {"tier": "gold"}}})
         server.delete(f"{VOLUME}/disk-2")
@@ -65,10 +60,7 @@ def test_informer_1_never_backwards() -> None:
 
 @on_virtual_time
 async def test_informer_1_an_old_event_is_no_news() -> None:
-    server = SmallServer()
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following() as (server, informer, heard):
         informer.put(volume("disk-1", revision=7))
         server.revision = 4
         server.apply(f"{VOLUME}/disk-1", {"metadata": {"uid": "u1"}})
@@ -81,15 +73,8 @@ async def test_informer_1_an_old_event_is_no_news() -> None:
 
 @on_virtual_time
 async def test_informer_1_a_restored_backup_is_believed() -> None:
-    server = SmallServer(revision=100)
-    server.apply(f"{VOLUME}/disk-1")
-    server.apply(f"{VOLUME}/disk-2")
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
-        server.objects.clear()
-        server.history.clear()
-        server.revision = 40
+    async with following("disk-1", "disk-2", revision=100) as (server, informer, heard):
+        server.go_back_to(40)
         server.apply(f"{VOLUME}/disk-1", {"metadata": {"uid": "uid-101"}})
         server.before.append(lambda _: refusal(410, "Expired", "too old"))
         server.break_watches()
@@ -102,10 +87,7 @@ async def test_informer_1_a_restored_backup_is_believed() -> None:
 
 @on_virtual_time
 async def test_informer_2_own_writes_count() -> None:
-    server = SmallServer()
-    informer, _ = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following() as (server, informer, _):
         answer = parse_volume(json.dumps(server.apply(f"{VOLUME}/disk-1")).encode())
 
         assert informer.put(answer)  # the watch has had no chance yet
@@ -134,12 +116,7 @@ async def test_informer_2_a_list_that_began_before_our_write_does_not_undo_it() 
 
 @on_virtual_time
 async def test_informer_3_no_ghosts_after_a_gap() -> None:
-    server = SmallServer()
-    server.apply(f"{VOLUME}/disk-1")
-    server.apply(f"{VOLUME}/disk-2")
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following("disk-1", "disk-2") as (server, informer, heard):
         server.delete(f"{VOLUME}/disk-1")
         server.history.clear()
         server.compact()
@@ -152,10 +129,7 @@ async def test_informer_3_no_ghosts_after_a_gap() -> None:
 
 @on_virtual_time
 async def test_informer_3_a_late_answer_brings_nothing_back() -> None:
-    server = SmallServer()
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following() as (server, informer, heard):
         answer = parse_volume(json.dumps(server.apply(f"{VOLUME}/disk-1")).encode())
         server.delete(f"{VOLUME}/disk-1")
         await settle()
@@ -167,11 +141,7 @@ async def test_informer_3_a_late_answer_brings_nothing_back() -> None:
 
 @on_virtual_time
 async def test_informer_3_a_late_deletion_does_not_take_the_new_object() -> None:
-    server = SmallServer()
-    server.apply(f"{VOLUME}/disk-1")
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following("disk-1") as (server, informer, heard):
         server.delete(f"{VOLUME}/disk-1")
         answer = parse_volume(json.dumps(server.apply(f"{VOLUME}/disk-1")).encode())
         informer.put(answer)
@@ -183,10 +153,7 @@ async def test_informer_3_a_late_deletion_does_not_take_the_new_object() -> None
 
 @on_virtual_time
 async def test_informer_4_each_state_is_told_once() -> None:
-    server = SmallServer()
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following() as (server, informer, heard):
         informer.put(parse_volume(json.dumps(server.apply(f"{VOLUME}/disk-1")).encode()))
         await settle()
         server.break_watches()
@@ -242,10 +209,7 @@ async def test_informer_7_one_broken_object_hides_no_other() -> None:
 
 @on_virtual_time
 async def test_informer_8_a_broken_watch_goes_on_from_its_revision() -> None:
-    server = SmallServer()
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following() as (server, _, heard):
         server.apply(f"{VOLUME}/disk-1")
         await settle()
         server.break_watches()
@@ -259,10 +223,7 @@ async def test_informer_8_a_broken_watch_goes_on_from_its_revision() -> None:
 
 @on_virtual_time
 async def test_informer_8_an_expired_watch_lists_anew() -> None:
-    server = SmallServer()
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following() as (server, informer, heard):
         server.lines.append(
             b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"old"}}'
         )
@@ -312,10 +273,7 @@ async def test_informer_8_a_server_that_ends_each_watch_at_once_is_not_stormed()
 
 @on_virtual_time
 async def test_informer_8_a_dead_connection_is_given_up() -> None:
-    server = SmallServer()
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following() as (server, _, heard):
         server._follow = _silence  # type: ignore[method-assign, assignment]
         server.break_watches()
         await settle()
@@ -372,10 +330,7 @@ async def test_informer_10_idle_is_silent() -> None:
 
 @on_virtual_time
 async def test_bookmarks_move_the_revision() -> None:
-    server = SmallServer()
-    informer, _ = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following() as (server, informer, _):
         server.revision = 500
         server.send_bookmark(VOLUME)
         await settle()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.kube.informers import VOLUME, informer_of, running, running_any, settle
+from tests.kube.informers import VOLUME, following, informer_of, running, settle
 from tests.kube.small_server import SmallServer, ok, refusal
 from tests.virtual_time import on_virtual_time
 
@@ -25,15 +25,8 @@ MOST_REQUESTS = 400  # of an informer in a minute, while every watch ends at onc
 
 @on_virtual_time
 async def test_informer_1_a_server_that_is_behind_is_listed_anew_and_believed() -> None:
-    server = SmallServer(revision=100)
-    server.apply(f"{VOLUME}/disk-1")
-    server.apply(f"{VOLUME}/disk-2")
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
-        server.objects.clear()
-        server.history.clear()
-        server.revision = 40
+    async with following("disk-1", "disk-2", revision=100) as (server, informer, heard):
+        server.go_back_to(40)
         server.apply(f"{VOLUME}/disk-1", {"metadata": {"uid": "uid-101"}})
         server.break_watches()  # the next one is answered with 504
         await settle()
@@ -48,11 +41,7 @@ async def test_informer_1_a_server_that_is_behind_is_listed_anew_and_believed() 
 @pytest.mark.parametrize("sign", ["event", "bookmark"])
 @on_virtual_time
 async def test_informer_1_a_watch_that_goes_back_lists_anew(sign: str) -> None:
-    server = SmallServer(revision=100)
-    server.apply(f"{VOLUME}/disk-1")
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following("disk-1", revision=100) as (server, informer, heard):
         server.objects.clear()
         server.history[0].collection = "before the backup"
         server.revision = 40
@@ -126,11 +115,7 @@ def text_404(_: Request) -> Answer:
 @pytest.mark.parametrize("watch_ends", [False, True], ids=["list", "watch"])
 @on_virtual_time
 async def test_informer_11_a_404_empties_nothing(watch_ends: bool) -> None:
-    server = SmallServer()
-    server.apply(f"{VOLUME}/disk-1")
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following("disk-1") as (server, _, heard):
         server.before += [text_404, lambda _: refusal(404, "NotFound", "the server could not find the resource")] * 3
         if not watch_ends:
             server.compact()
@@ -190,7 +175,7 @@ async def test_informer_11_a_custom_kind_that_never_was_is_empty_and_looked_for(
     server = SmallServer()
     server.before += [lambda _: refusal(404, "NotFound", "the server could not find the requested resource")] * 3
     informer = Informer(Client(server, retries=Retries(attempts=1)), SNAPSHOTS, chance=lambda: 0.99)
-    async with running_any(informer):
+    async with running(informer):
         assert len(informer) == 0
         await asyncio.sleep(119)
         assert len(server.requests) == 2
@@ -232,7 +217,7 @@ async def test_served_1_informer_11_discovery_shows_that_a_definition_is_gone(
     server = SmallServer()
     server.apply(f"{SNAPSHOT}/nightly")
     informer = Informer(Client(server, retries=Retries(attempts=1)), SNAPSHOTS, chance=lambda: 0.0)
-    async with running_any(informer):
+    async with running(informer):
         await settle()
         server.before.append(text_404)
         server.before += [lambda _: text_404(_) if groups is None else ok(groups)]
@@ -266,12 +251,7 @@ NO_LISTS = {  # answers to a list with 200 that are none
 @pytest.mark.parametrize("answer", NO_LISTS.values(), ids=NO_LISTS.keys())
 @on_virtual_time
 async def test_informer_12_what_is_no_list_is_a_failed_one(answer: Answer) -> None:
-    server = SmallServer()
-    server.apply(f"{VOLUME}/disk-1")
-    server.apply(f"{VOLUME}/disk-2")
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following("disk-1", "disk-2") as (server, informer, heard):
         server.before += [lambda _: refusal(410, "Expired", "too old"), lambda _: answer]
         server.break_watches()
         await asyncio.sleep(3)
@@ -283,11 +263,7 @@ async def test_informer_12_what_is_no_list_is_a_failed_one(answer: Answer) -> No
 
 @on_virtual_time
 async def test_informer_12_what_is_really_empty_is_so_for_the_second_list_too() -> None:
-    server = SmallServer()
-    server.apply(f"{VOLUME}/disk-1")
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following("disk-1") as (server, _, heard):
         server.delete(f"{VOLUME}/disk-1")
         server.history.clear()
         server.compact()
@@ -299,11 +275,7 @@ async def test_informer_12_what_is_really_empty_is_so_for_the_second_list_too() 
 
 @on_virtual_time
 async def test_informer_12_an_event_of_another_kind_is_none() -> None:
-    server = SmallServer()
-    server.apply(f"{VOLUME}/disk-1")
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following("disk-1") as (server, _, heard):
         pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "disk-1", "resourceVersion": "9"}}
         server.lines.append(json.dumps({"type": "DELETED", "object": pod}).encode())
         server.break_watches()
@@ -316,10 +288,7 @@ async def test_informer_12_an_event_of_another_kind_is_none() -> None:
 
 @on_virtual_time
 async def test_informer_13_silence_is_death(caplog: pytest.LogCaptureFixture) -> None:
-    server = SmallServer()
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following() as (server, informer, heard):
         server.send_bookmark(VOLUME)
         await settle()
         server.is_silent = True
@@ -339,10 +308,7 @@ async def test_informer_13_silence_is_death(caplog: pytest.LogCaptureFixture) ->
 
 @on_virtual_time
 async def test_informer_14_what_was_read_live_counts() -> None:
-    server = SmallServer()
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following() as (server, informer, heard):
         live = parse_volume(json.dumps(server.apply(f"{VOLUME}/disk-1")).encode())
         informer.correct(live)
         assert heard == ["+disk-1@1"]
@@ -352,12 +318,7 @@ async def test_informer_14_what_was_read_live_counts() -> None:
 
 @on_virtual_time
 async def test_informer_14_a_cache_that_is_wrong_lists_anew() -> None:
-    server = SmallServer()
-    server.apply(f"{VOLUME}/disk-1")
-    server.apply(f"{VOLUME}/disk-2")
-    informer, heard = informer_of(server)
-    async with running(informer):
-        await settle()
+    async with following("disk-1", "disk-2") as (server, informer, heard):
         only_one = {"kind": "List", "metadata": {"resourceVersion": "2"}, "items": [server.objects[f"{VOLUME}/disk-1"]]}
         server.before += [lambda _: refusal(410, "Expired", "too old"), lambda _: ok(only_one)]
         server.break_watches()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.controllers.cluster import Cluster, cluster
+from tests.controllers.cluster import Cluster, claim, cluster, storage_class, volume
 
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
@@ -16,7 +16,6 @@ from pvbinder.metrics.controllers import ControllerSource
 from pvbinder.metrics.families import BY_NAME, FAMILIES
 from pvbinder.metrics.metrics import Metrics
 from pvbinder.metrics.server import ServerSource
-from pvbinder.model.json import Json
 
 
 class Scrape:
@@ -39,33 +38,6 @@ async def scrape(running: Cluster) -> Scrape:
     return Scrape((await metrics.text()).decode())
 
 
-def disk(name: str, **spec: object) -> Json:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "hostPath": {"path": f"/tmp/{name}"},
-            **spec,
-        },
-    }
-
-
-def wanted(name: str, storage_class: str = "") -> Json:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1Gi"}},
-            "storageClassName": storage_class,
-        },
-    }
-
-
 @asynccontextmanager
 async def running(tmp_path: Path) -> AsyncIterator[Cluster]:
     options = ControllerOptions(enable_hostpath_provisioner=True, hostpath_root=str(tmp_path))
@@ -81,7 +53,7 @@ def is_bound(found: Cluster, key: str) -> bool:
 async def test_a_bind_is_seen_in_all_that_it_touches(tmp_path: Path) -> None:
     """MT-1, MT-8."""
     async with running(tmp_path) as found:
-        await found.create(disk("disk-1"), disk("disk-2"), wanted("orders"))
+        await found.create(volume("disk-1"), volume("disk-2"), claim("orders"))
         await found.until(lambda: is_bound(found, "default/orders"))
         await found.settle()
         seen = await scrape(found)
@@ -111,7 +83,7 @@ async def test_provisioning_and_deletion_are_timed(tmp_path: Path) -> None:
         "provisioner": plugin,
     }
     async with running(tmp_path) as found:
-        await found.create(fast, wanted("orders", "fast"))
+        await found.create(fast, claim("orders", storageClassName="fast"))
         await found.until(lambda: is_bound(found, "default/orders"))
         await found.client.delete(CLAIMS, "orders", "default")
         await found.until(lambda: not len(found.of(VOLUMES)))
@@ -127,16 +99,11 @@ async def test_provisioning_and_deletion_are_timed(tmp_path: Path) -> None:
 
 async def test_a_default_class_that_is_filled_in_counts(tmp_path: Path) -> None:
     """MT-6a, MT-6b."""
-    claim = wanted("orders")
-    del claim["spec"]["storageClassName"]
-    default = {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-        "provisioner": "kubernetes.io/host-path",
-    }
+    wanted = claim("orders")
+    del wanted["spec"]["storageClassName"]
+    default = storage_class("fast", "kubernetes.io/host-path", is_default=True)
     async with running(tmp_path) as found:
-        await found.create(claim, default)
+        await found.create(wanted, default)
         await found.until(lambda: is_bound(found, "default/orders"))
         seen = await scrape(found)
 
@@ -146,7 +113,7 @@ async def test_a_default_class_that_is_filled_in_counts(tmp_path: Path) -> None:
 
 async def test_only_what_is_declared_is_shown(tmp_path: Path) -> None:
     async with running(tmp_path) as found:
-        await found.create(disk("disk-1"), wanted("orders"))
+        await found.create(volume("disk-1"), claim("orders"))
         await found.settle()
         seen = await scrape(found)
 
@@ -170,7 +137,7 @@ async def test_only_what_is_declared_is_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("controllers", ["", "persistentvolume-protection-controller"])
 async def test_without_a_binder_there_are_no_counts_of_volumes(tmp_path: Path, controllers: str) -> None:
     async with cluster(ControllerOptions(controllers=controllers)) as found:
-        await found.create(disk("disk-1"))
+        await found.create(volume("disk-1"))
         await found.settle()
         seen = await scrape(found)
 

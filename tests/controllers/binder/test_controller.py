@@ -5,7 +5,17 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from tests.controllers.cluster import ADMIN, DEADLINE_SECONDS, Cluster, claim, cluster, pod, using, volume
+from tests.controllers.cluster import (
+    ADMIN,
+    DEADLINE_SECONDS,
+    Cluster,
+    claim,
+    cluster,
+    pod,
+    storage_class,
+    using,
+    volume,
+)
 
 from pvbinder.controllers.binder_controller import BinderController
 from pvbinder.controllers.manager import Manager
@@ -14,7 +24,6 @@ from pvbinder.controllers.registry import choose_controllers
 from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.kinds import CLAIMS, EVENTS, STORAGE_CLASSES, VOLUMES
 from pvbinder.model import names
-from pvbinder.model.json import Json
 from pvbinder.model.names import BINDER_CONTROLLER
 from pvbinder.model.objects import Claim, Volume
 from pvbinder.rules.events import RECYCLED, UNKNOWN_POLICY
@@ -57,15 +66,14 @@ async def events_about(c: Cluster, reason: str) -> list[str]:
     return [f"{event['type']} {event['message']}" for event in found if event["reason"] == reason]
 
 
-def storage_class(name: str, *, is_default: bool = False, **fields: object) -> Json:
-    annotations = {"storageclass.kubernetes.io/is-default-class": "true"} if is_default else {}
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": name, "annotations": annotations},
-        "provisioner": "csi.example.com",
-        **fields,
-    }
+async def lose_volume(c: Cluster) -> None:
+    """Bind a claim, and take its volume away."""
+    await c.create(volume("disk"), claim("orders"))
+    await until_claim(c, "orders", "Bound")
+    document = (await c.client.get(VOLUMES, "disk")).document()
+    document["metadata"]["finalizers"] = []
+    await c.client.replace(VOLUMES, document)
+    await c.client.delete(VOLUMES, "disk")
 
 
 async def test_binder_2_a_bind_costs_its_four_writes_and_nothing_else() -> None:
@@ -168,12 +176,7 @@ async def test_binder_3_a_volume_that_is_let_go_is_taken_by_the_next() -> None:
 
 async def test_a_claim_whose_volume_is_deleted_is_lost_at_once() -> None:  # B-12, SC-B2
     async with cluster(ONLY) as c:
-        await c.create(volume("disk"), claim("orders"))
-        await until_claim(c, "orders", "Bound")
-        document = (await c.client.get(VOLUMES, "disk")).document()
-        document["metadata"]["finalizers"] = []
-        await c.client.replace(VOLUMES, document)
-        await c.client.delete(VOLUMES, "disk")
+        await lose_volume(c)
 
         await until_claim(c, "orders", "Lost")
 
@@ -265,12 +268,7 @@ async def test_a_claim_bound_elsewhere_lets_its_first_volume_go() -> None:  # SV
 
 async def test_a_lost_claim_is_told_once_and_comes_back() -> None:  # ST-7, SC-B3, SC-U8
     async with cluster(ONLY) as c:
-        await c.create(volume("disk"), claim("orders"))
-        await until_claim(c, "orders", "Bound")
-        document = (await c.client.get(VOLUMES, "disk")).document()
-        document["metadata"]["finalizers"] = []
-        await c.client.replace(VOLUMES, document)
-        await c.client.delete(VOLUMES, "disk")
+        await lose_volume(c)
         lost = await until_claim(c, "orders", "Lost")
         assert lost.status_capacity is None
         for _ in range(2):

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from tests.controllers.binder.test_controller import storage_class
-from tests.controllers.cluster import ADMIN, claim, volume
+from tests.controllers.cluster import ADMIN, claim, storage_class, volume
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.binder_controller import BinderController

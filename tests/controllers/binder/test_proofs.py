@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.controllers.binder.test_controller import binder_of, events_about, storage_class, until_claim, until_volume
+from tests.controllers.binder.test_controller import binder_of, events_about, until_claim, until_volume
 from tests.controllers.binder.test_provisioner import HOST_PATH, operations_done, options, wanting
 from tests.controllers.binder.test_recycler_pods import delete_claim
-from tests.controllers.cluster import Cluster, claim, cluster, volume
+from tests.controllers.cluster import Cluster, claim, cluster, storage_class, volume
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed

@@ -9,11 +9,10 @@ from tests.controllers.binder.test_controller import (
     binder_of,
     claim_in,
     events_about,
-    storage_class,
     until_claim,
     until_volume,
 )
-from tests.controllers.cluster import Cluster, claim, cluster
+from tests.controllers.cluster import Cluster, claim, cluster, storage_class
 
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.errors import ConnectionFailed
