@@ -1,43 +1,47 @@
 # What can be typed here. Each line of a recipe can be typed by hand too; CI calls the same ones.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick check format vectors scenarios apicases bench soak reference lock clean
+.PHONY: help setup dev run test quick check format vectors scenarios apicases bench soak reference lock clean
 
 PY := .venv/bin/python
 UP := .venv/bin/pvbinder up --ephemeral --bare
 JOBS ?= 2
 DIR ?= tests/vectors/data
+COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## prepare .venv/ (the command is then .venv/bin/pvbinder); make setup PYTHON=... chooses the interpreter
+setup: ## prepare .venv/ with what running needs (the command is then .venv/bin/pvbinder); PYTHON=... chooses the interpreter
 	@PYTHON="$(PYTHON)" tools/setup
+
+dev: ## the same with what tests and checks need
+	@PYTHON="$(PYTHON)" tools/setup dev
 
 run: setup ## start a control plane, apply the quick start and watch claims bind; Ctrl-C stops it
 	@.venv/bin/pvbinder up --ephemeral --apply examples/quickstart --watch
 
-test: setup ## all tests (minutes)
+test: dev ## all tests (minutes)
 	$(PY) -m pytest -n $(JOBS)
 
-quick: setup ## the tests that need about a minute of processor together
+quick: dev ## the tests that need about a minute of processor together
 	$(PY) -m pytest -n $(JOBS) -m "not slow and not kubectl and not soak"
 
-check: setup ## formatting, lint, types, layers, then all tests
+check: dev ## formatting, lint, types, layers, then all tests
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) -m pytest -n $(JOBS)
 
-format: setup ## put the code into shape
+format: dev ## put the code into shape
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-vectors: setup ## run every vector file of a directory against the real code: make vectors DIR=path
+vectors: dev ## run every vector file of a directory against the real code: make vectors DIR=path
 	@$(PY) -m tests.vectors $(DIR)
 
-scenarios: setup ## replay the recorded scenarios of volumes, list those that don't pass yet; ONLY='static-*' for some
+scenarios: dev ## replay the recorded scenarios of volumes, list those that don't pass yet; ONLY='static-*' for some
 	@$(UP) --sync-period 2s --enable-hostpath-provisioner -- $(PY) -m tests.conformance scenarios $(if $(ONLY),--only '$(ONLY)')
 ifndef ONLY
 	@echo "with the controllers as a process of their own, stopped and started:"
@@ -50,24 +54,24 @@ ifndef ONLY
 		$(PY) -m tests.conformance scenarios --have no-provisioning --only provision-disabled
 endif
 
-apicases: setup ## replay the recorded HTTP cases and kubectl transcripts, list those that don't pass yet; ONLY='watch-*'
+apicases: dev ## replay the recorded HTTP cases and kubectl transcripts, list those that don't pass yet; ONLY='watch-*'
 	@$(UP) --controllers= -- $(PY) -m tests.conformance http $(if $(ONLY),--only '$(ONLY)')
 	@$(UP) --controllers= -- $(PY) -m tests.conformance kubectl $(if $(ONLY),--only '$(ONLY)')
 
-bench: setup ## measure every figure: one JSON line each
+bench: dev ## measure every figure: one JSON line each
 	@$(PY) -m bench
 
-soak: setup ## hours of random histories, load and attacks (tests/adversary); SECONDS_LONG=3600
+soak: dev ## hours of random histories, load and attacks (tests/adversary); SECONDS_LONG=3600
 	PVBINDER_SOAK_SECONDS=$(or $(SECONDS_LONG),3600) $(PY) -m pytest -m soak
 
-reference: setup ## write the generated pages anew (docs/reference, the README's output)
+reference: dev ## write the generated pages anew (docs/reference, the README's output)
 	$(PY) -m tools.reference
 	$(PY) -m tools.rules
 
-lock: setup ## resolve the dependencies into requirements.lock; UPGRADE=1 takes newer versions
+lock: dev ## resolve the dependencies into requirements.lock and what running needs of it; UPGRADE=1 takes newer versions
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
-	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		$(if $(UPGRADE),--upgrade) --extra fast --group dev pyproject.toml --output-file requirements.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra fast --group dev pyproject.toml --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock --extra fast --group run pyproject.toml --output-file requirements-run.lock
 
 clean: ## remove what setup, run and the tools made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,3 +42,82 @@ def test_an_activated_environment_is_made_anew(tmp_path: Path) -> None:
         [environment / "bin" / "python", "-m", "pip", "--version"], capture_output=True, check=False, timeout=60
     )
     assert pip.returncode == 0, done.stderr
+
+
+STUB = """#!/bin/sh
+case "$2" in
+    *_base_executable,*) echo "{base} 3.12.1" ;;
+    *_base_executable*) echo "{base}" ;;
+    *version_info*) exit {works} ;;
+    *) exit 1 ;;
+esac
+"""
+
+
+def stub(path: Path, base: str, *, works: bool = True) -> str:
+    """A program that answers like an interpreter that is `base`, and makes nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(STUB.format(base=base, works=0 if works else 1))
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose environment is ready, made from the interpreter `/opt/old`."""
+    (tmp_path / "tools").mkdir()
+    shutil.copy(SETUP, tmp_path / "tools")
+    for name in ("requirements.lock", "requirements-run.lock", "pyproject.toml"):
+        (tmp_path / name).touch()
+    stub(tmp_path / ".venv" / "bin" / "python", "/opt/old")
+    stub(tmp_path / ".venv" / "bin" / "pvbinder", "")
+    command = f"cd {tmp_path} && " + 'echo "$(pwd) $(cat requirements-run.lock pyproject.toml tools/setup | cksum)"'
+    made_from = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=60).stdout
+    (tmp_path / ".venv" / "ready-run").write_text(made_from)
+    return tmp_path
+
+
+def set_up(project: Path, python: str = "", *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHON": python}
+    return subprocess.run(
+        [project / "tools" / "setup", *words], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_what_is_ready_is_left_alone(project: Path) -> None:
+    for python in ("", stub(project / "same", "/opt/old")):
+        done = set_up(project, python)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_interpreter_that_is_named_is_taken_though_an_environment_is_there(project: Path) -> None:
+    done = set_up(project, stub(project / "new", "/opt/new"))
+    assert done.stderr.startswith("setting up .venv with ")
+    assert not (project / ".venv" / "ready-run").exists()
+
+
+def test_an_interpreter_that_doesnt_work_is_an_error_though_an_environment_is_there(project: Path) -> None:
+    done = set_up(project, stub(project / "broken", "/opt/broken", works=False))
+    assert done.returncode == 2
+    assert "no Python 3.11 or newer" in done.stderr
+    assert (project / ".venv" / "ready-run").exists()
+
+
+def test_more_than_running_is_added_to_what_is_there(project: Path) -> None:
+    done = set_up(project, "", "dev")
+    assert "packages of requirements.lock" in done.stderr
+    assert "setting up .venv" not in done.stderr
+
+
+def test_a_level_that_there_is_not_is_refused(project: Path) -> None:
+    assert set_up(project, "", "tests").returncode == 2
+
+
+def test_what_running_needs_is_part_of_what_everything_needs() -> None:
+    def pinned(name: str) -> set[str]:
+        text = (SETUP.parents[1] / name).read_text().replace("\\\n", " ")
+        return {re.sub(r" ;.*? --", " --", " ".join(line.split())) for line in text.splitlines()}  # without markers
+
+    run, everything = pinned("requirements-run.lock"), pinned("requirements.lock")
+    assert run <= everything
+    assert len(run) < len(everything) / 2
