@@ -1,7 +1,7 @@
 """``--apply``: manifests that are read by us, and applied by kubectl.
 
-APPLY-1  kubectl gets copies of what we read, in a directory of our own: it meets no pipe that it would wait for, no
-         device and no link, whatever becomes of the files meanwhile. Its words name the files that the user named.
+APPLY-1  kubectl gets copies of what we read, in a directory of our own: it meets no pipe to wait for, no device and no
+         link, even if the files change meanwhile. Its words name the files that the user named.
 APPLY-2  What can't be read is refused before anything starts, as `insight.dump` refuses it.
 """
 

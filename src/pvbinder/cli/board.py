@@ -1,4 +1,4 @@
-"""What the live view shows: the volumes and claims as last seen, why a claim waits, and the changes so far.
+"""The content of the live view: the volumes and claims as last seen, why a claim waits, and the changes so far.
 
 BOARD-1  A change is what a person would call one: something appeared, its phase or its partner changed, it is going,
          it is gone, it says a new reason. Anything else that is written to an object is no change.
@@ -21,7 +21,7 @@ CHANGES_KEPT_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class StoryLine:
-    """One line of the story: when, of what, and what it is now; `status` is a phase or the type of an event."""
+    """One line of the story: its time, its object, and the new state; `status` is a phase or the type of an event."""
 
     at_seconds: float
     subject: str

@@ -1,7 +1,7 @@
 """The command after ``--``: run it with a KUBECONFIG of its own, hand signals on, return what it returns.
 
 CHILD-1  The exit code is the command's; 128 + N if signal N ended it, 127 if there is no such command, 126 if it can't
-         be executed: what a shell returns.
+         be executed: the code that a shell returns.
 CHILD-2  SIGTERM, SIGHUP, SIGINT and SIGQUIT reach the command once. A terminal sends its Ctrl-C to the whole foreground
          group, so to the command too: then nothing is handed on.
 CHILD-3  If this task is cancelled the command gets SIGTERM, and SIGKILL if it stays for longer than `GRACE_SECONDS`.

@@ -36,7 +36,7 @@ from pvbinder.server.wire.http import ListenError
 
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 15.0
-ANONYMOUS: Final = "system:anonymous"  # who comes without credentials
+ANONYMOUS: Final = "system:anonymous"  # a client without credentials
 
 log = logs.get(__name__)
 

@@ -13,11 +13,11 @@ EXIT_INTERRUPTED = 130
 
 
 class WrongUsageError(PvbinderError):
-    """What was asked for can't be done as it was asked: wrong usage or configuration."""
+    """The command can't be carried out as it was given: wrong usage or configuration."""
 
 
 def exit_code_of(error: PvbinderError) -> int:
-    """Return 2 for what the user can put right by asking differently, else 3."""
+    """Return 2 for an error that another command line avoids, else 3."""
     from pvbinder.controllers.flags import OptionError  # only when something went wrong: `--help` must not wait
     from pvbinder.controllers.registry import UnknownControllerError
     from pvbinder.files import UnreadableFileError

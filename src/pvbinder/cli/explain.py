@@ -40,7 +40,7 @@ TEXT_COLUMNS_MAX = 110
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What was read to answer, where, and what there is to say about that."""
+    """The objects that were read for an answer, their source, and notes about it."""
 
     snapshot: Snapshot
     namespace: str

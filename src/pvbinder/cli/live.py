@@ -38,7 +38,7 @@ from pvbinder.model.printable import printable
 from pvbinder.model.resource_versions import revision_number
 from pvbinder.model.resources import EVENTS
 
-TICK_SECONDS = 0.1  # how often the screen follows what has changed meanwhile
+TICK_SECONDS = 0.1  # between two updates of the screen
 CHANGES_SHOWN_MAX = 8
 FOLDED_LINES_MIN = 32  # lines
 ANSWER_COLUMNS_MIN = 24  # so much room the last column has before others are left out
@@ -163,7 +163,7 @@ async def watch_live(client: Client, board: Board, view: BoardView) -> None:
             case Added(event) | Updated(_, event):
                 _show(view, board.see_event(event.claim_key, event.type, event.reason, event.message))
             case Deleted():
-                pass  # events grow old; what they said stays true
+                pass  # events grow old; their message stays true
 
     volumes.add_handler(on_volume)
     claims.add_handler(on_claim)
@@ -192,7 +192,7 @@ class TerminalBoard:
         self._go_on = go_on
         self._may_settle = may_settle
         self._shown: tuple[object, ...] = ()
-        self._told = False  # how to go on: once that is on the screen it stays, whatever changes
+        self._told = False  # the hint how to go on: once it is on the screen it stays
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop", get_renderable=self._render)
 
     def __enter__(self) -> TerminalBoard:
@@ -238,7 +238,7 @@ class TerminalBoard:
 
 
 class Lines:
-    """The board as lines of text, for whatever is no terminal (LIVE-2)."""
+    """The board as lines of text, for an output that is no terminal (LIVE-2)."""
 
     def __init__(self, console: Console, board: Board, *, title: str, go_on: GoOn, may_settle: asyncio.Event) -> None:
         self._console = console
@@ -388,7 +388,7 @@ def _one_line(text: Text) -> Text:
 
 
 def _footer(go_on: Sequence[str], width: int) -> RenderableType:
-    """Show how to go on; a line that is too long has its remark below it, and what still is stays indented."""
+    """Show how to go on; a line that is too long has its remark below it."""
     parts: list[RenderableType] = []
     for line in go_on:
         indent = 2 + len(line) - len(line.lstrip())

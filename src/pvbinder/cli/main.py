@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = run(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # as in `pvbinder … | head`: who reads has seen enough
+    except BrokenPipeError:  # as in `pvbinder … | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
@@ -97,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def explain_failure(error: Exception) -> int:
-    """Say what `error` means to whoever typed the command and return the exit code (MAIN-2)."""
+    """Explain `error` to the user of the command and return the exit code (MAIN-2)."""
     reasons = reasons_in(error)
     if not reasons:
         output.say("".join(traceback.format_exception(error)).rstrip(), is_progress=True)

@@ -1,4 +1,4 @@
-"""What `pvbinder up` and `pvbinder controller` were asked for, once it is known to make sense."""
+"""The options of `pvbinder up` and `pvbinder controller`, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands write: results to stdout, everything else to stderr, nothing in it that could command a terminal.
+"""The output of commands: results to stdout, everything else to stderr, nothing in it that could command a terminal.
 
 OUTPUT-1  Whatever objects, files, servers and other programs say, only printable characters and our own line feeds come
           out (`model.printable`), to a pipe as to a terminal. JSON and YAML keep their meaning.

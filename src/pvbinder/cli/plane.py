@@ -1,7 +1,7 @@
 """The control plane of ``pvbinder up`` as a whole: the embedded server, and the controllers beside it.
 
 PLANE-1  When the context is entered the server answers, the kubeconfig is written, and the controllers have filled
-         their caches: what is applied next is acted on at once.
+         their caches: objects that are applied next are acted on at once.
 PLANE-2  When a part breaks, everything stops and the reason is raised; nothing goes on by half.
 PLANE-3  When it is left, the controllers have stopped before the server does.
 PLANE-4  Bare, nothing appears that nobody made: no node or class, no claims for pods, and nobody plays the scheduler,
@@ -63,7 +63,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
     found = list(read_sources(options.load))  # before there is anything to be left behind
     if options.data_dir is None:
         await asyncio.to_thread(sweep)
-    metrics = Metrics()  # what runs joins in when it does
+    metrics = Metrics()  # the controllers join in when it runs
     server = EmbeddedServer(
         options.data_dir,
         host=options.host,
@@ -110,7 +110,7 @@ def _known_controllers(*, bare: bool) -> tuple[ControllerDeclaration, ...]:
 
 
 def _port(options: UpOptions) -> int:
-    """Return the port to listen on: as asked, else that of last time, else the usual one, else any free one (0)."""
+    """Return the port to listen on: the requested one, else the last one, else the usual one, else any free one (0)."""
     if options.port is not None:
         return options.port
     if options.data_dir is None:

@@ -1,4 +1,4 @@
-"""What `pvbinder explain` is asked about: kinds and names as kubectl takes them, ``pvc orders`` or ``pvc/orders``."""
+"""The objects of `pvbinder explain`: kinds and names as kubectl takes them, ``pvc orders`` or ``pvc/orders``."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Question:
 
     @property
     def noun(self) -> str:
-        """What a person calls its kind."""
+        """The word of a person for its kind."""
         return _NOUNS[self.kind]
 
     @property
     def resource(self) -> Resource:
-        """What an API server calls its kind."""
+        """The resource of its kind at an API server."""
         return RESOURCES[self.kind]
 
     def is_missing(self, snapshot: Snapshot, namespace: str) -> bool:

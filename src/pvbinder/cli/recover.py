@@ -46,9 +46,9 @@ def recover(data_dir: Path | None, output: str) -> int:
 
     Every object is taken in the newest state that can be read: from the damaged file, its log, or the copy from the
     last start or clean stop. It says of each what became of it: current, as it was last acknowledged; older; lost; or,
-    where that can't be known, that it may have changed or been deleted since. What is known to be deleted isn't brought
-    back. Nothing is destroyed: the damaged files are kept beside the new one. On a directory that is sound it does
-    nothing.
+    where that can't be known, that it may have changed or been deleted since. An object that is known to be deleted
+    isn't brought back. Nothing is destroyed: the damaged files are kept beside the new one. On a directory that is
+    sound it does nothing.
 
     Exit code 0: it is proven that nothing is lost; 1: something is older, lost, or can't be proven.
     """

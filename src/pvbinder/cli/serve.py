@@ -70,7 +70,7 @@ async def _main(options: UpOptions) -> int:
             async with control_plane(options) as plane:
                 took_seconds = time.perf_counter() - STARTED
                 stop.is_ready = True
-                gc.freeze()  # what is there by now stays
+                gc.freeze()  # objects made so far stay
                 if options.command:
                     return await _run_command(plane, options)
                 await _stay(plane, options, stop, took_seconds)

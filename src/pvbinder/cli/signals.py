@@ -16,7 +16,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """What became of the wish to stop: `number` is the signal's, 0 if there was none."""
+    """The state of a request to stop: `number` is the signal's, 0 if there was none."""
 
     def __init__(self, task: asyncio.Task[int]) -> None:
         self.wished = asyncio.Event()

@@ -1,6 +1,6 @@
-"""What `pvbinder up` begins with unless it is ``--bare``: one node, and storage classes that make sense on it.
+"""The objects that `pvbinder up` begins with, unless it is ``--bare``: one node, and storage classes for it.
 
-STARTER-1  What is missing is created at each start; what is there stays as it is, however it was changed.
+STARTER-1  What is missing is created at each start; objects that are there stay as they are, also changed ones.
 
 ``local-storage`` is for volumes that are disks of a node, and waits for their first consumer. ``standard`` makes
 directories, and is there only if that is allowed (``--enable-hostpath-provisioner``). Neither is the default class, on

@@ -1,4 +1,4 @@
-"""Who the controllers are to the API server of the same process.
+"""The users of the controllers at the API server of the same process.
 
 USERS-1  A controller is the user that it is in a cluster, with the rights that the default roles give it, and no more.
 

@@ -1,4 +1,4 @@
-"""What somebody could do for a claim that is stuck: ways out that the evidence supports, the cheapest first.
+"""The remedies for a claim that is stuck: ways out that the evidence supports, the cheapest first.
 
 ADVICE-1  All reasons why a volume doesn't fit decide what is said of it: what is advised makes it fit, not just
           fail the next rule.
@@ -41,7 +41,7 @@ _OTHERS_HAVE: Final = frozenset[MisfitReason]({"ClaimedByAnother", "NotAvailable
 def advise(
     claim: Claim, reason: ReasonCode, own: Sequence[Remedy], misses: Misses, snapshot: Snapshot
 ) -> tuple[Remedy, ...]:
-    """Return what would let `claim` go on, at most a handful; `own` is what the finding itself knows."""
+    """Return what would let `claim` go on, at most a handful; `own` are the remedies that the finding itself knows."""
     found: list[Remedy] = []
     for remedy in (*own, *_more(claim, reason, misses, snapshot)):
         if remedy not in found:
@@ -195,7 +195,7 @@ def _free(volume: Volume, claim: Claim) -> Kubectl:
 
 
 def _changed(claim: Claim, misses: Misses) -> Iterator[Remedy]:
-    """What to change so that a volume that nobody has fits: of the volume if that is enough, else of the claim."""
+    """The changes that make an unclaimed volume fit: of the volume if that is enough, else of the claim."""
     too_small = [volume for volume, reasons in misses if {reason.reason for reason in reasons} == {"TooSmall"}]
     if too_small:
         yield _other_claim(claim, max(too_small, key=lambda volume: volume.size), frozenset({"TooSmall"}))
@@ -257,7 +257,7 @@ def _other_mode(claim: Claim, misses: Misses) -> Iterator[Remedy]:
 
 
 def _suit(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
-    """What would make the named volume do: only what failed is changed (ADVICE-1)."""
+    """The changes that make the named volume suitable: only what failed is changed (ADVICE-1)."""
     volume = snapshot.volume(claim.volume_name)
     if volume is None:
         return

@@ -1,4 +1,4 @@
-"""What a bound claim still waits for: to grow, to be modified, and whether pods can use its volume where they are.
+"""The steps that a bound claim still waits for: growing, modification, and a node where its pods can use it.
 
 BOUND-1  A claim is fine only if nothing known keeps a pod from using it: its volume isn't going, a node can reach it,
          and the nodes of its pods are among those.

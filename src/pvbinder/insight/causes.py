@@ -1,4 +1,4 @@
-"""Many claims at once, grouped by what they have in common: one cause, one explanation, one way out.
+"""Many claims at once, grouped by their common cause: one cause, one explanation, one way out.
 
 CAUSES-1  Every claim is in exactly one group; claims are in one group exactly if reason, class and rules are the same.
 CAUSES-2  Those that need somebody come first, the largest group first; then those on their way; those that are fine are
@@ -27,7 +27,7 @@ class Cause(Struct, frozen=True, rename="camel"):
 
     @property
     def shared_advice(self) -> tuple[str, ...]:
-        """What helps all of them."""
+        """The remedies that help all of them."""
         first, *others = self.claims
         return tuple(advice for advice in first.advice if all(advice in other.advice for other in others))
 

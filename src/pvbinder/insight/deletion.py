@@ -15,7 +15,7 @@ from pvbinder.rules import protection
 
 
 def deletion(claim: Claim, snapshot: Snapshot) -> Finding:
-    """Say who keeps `claim`, which is being deleted, by the rules of the protection controller."""
+    """Name the pods that keep the deleted `claim`, by the rules of the protection controller."""
     pods = list(snapshot.pods_of(claim.key))
     decision = protection.decide_claim_finalizer(claim, pods, pods)
     match decision:

@@ -2,8 +2,8 @@
 
 DUMP-1  A file is YAML or JSON, of several documents and lists within lists; ``-`` is standard input.
 DUMP-2  What can't be read is a `DumpError` that names the file, and the line where there is one.
-DUMP-3  YAML can't make objects or run anything. What comes into memory is bounded by what is in the file: its size, its
-        nesting, the number of its values, and what aliases expand to, in nodes and in bytes.
+DUMP-3  YAML can't make objects or run anything. Memory is bounded by the content of the file: its size, its nesting,
+        the number of its values, and what aliases expand to, in nodes and in bytes.
 DUMP-4  Text stays text: times are kept to the last digit, and words and numbers are read as kubectl reads them.
 DUMP-5  Only files are read (`files`): a pipe, a device, a socket, and a link that leads out of a directory are refused.
 
@@ -40,7 +40,7 @@ class DumpError(PvbinderError):
 
 
 class DumpFileError(DumpError):
-    """A file that can't be read at all, whatever is meant by it: it is no file, no YAML, or too large in some way."""
+    """A file that can't be read at all: it is no file, no YAML, or too large in some way."""
 
 
 def read_dumps(paths: Iterable[str]) -> Iterator[Json]:
@@ -73,7 +73,7 @@ def written_at(paths: Iterable[str]) -> datetime | None:
 
 
 def check_dump(path: str) -> None:
-    """Raise `DumpError` if a file in `path` can't be read or isn't YAML or JSON; what is in it is left to others."""
+    """Raise `DumpError` if a file in `path` can't be read or isn't YAML or JSON; its objects aren't checked here."""
     for source, content in read_contents([path]):
         for _ in _documents(source, content):
             pass

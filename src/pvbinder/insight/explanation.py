@@ -1,4 +1,4 @@
-"""What an explanation says, as values: the terminal and ``-o json`` show the same ones.
+"""An explanation, as values: the terminal and ``-o json`` show the same ones.
 
 The JSON form is an interface: `version` grows when a field goes or changes its meaning, not when one is added; a
 `ReasonCode` never changes its meaning.
@@ -45,7 +45,7 @@ ReasonCode = Literal[
     "HeldByFinalizers",
     "ClaimMissing",
     "ClaimIsAnothers",
-    # somebody must act: whoever is next is known to refuse
+    # a person must act: the next controller is known to refuse
     "PodBypassesScheduler",
     "NoVolumeOnAnyNode",
     "NoNodeInTopology",
@@ -158,7 +158,7 @@ class ClaimExplanation(Struct, frozen=True, rename="camel", tag_field="kind", ta
     reason: ReasonCode
     rules: tuple[str, ...]
     summary: str  # one sentence without the claim's name and phase
-    next: str  # what happens next, by itself or not
+    next: str  # the next step, by itself or not
     wants: Wants | None = None
     volume: str = ""  # the one it has, will get or names
     storage_class: ClassNote | None = None

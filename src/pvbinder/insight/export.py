@@ -35,7 +35,7 @@ _LOOKS_LIKE_MORE = re.compile(r"[-+.~=0-9]|(?:[yYnN]|on|off)$", re.IGNORECASE)
 
 
 async def objects_of_cluster(client: Client) -> tuple[list[Json], list[str]]:
-    """Return all objects that the server shows, and what it wouldn't show (EXPORT-4)."""
+    """Return all objects that the server shows, and the kinds that it wouldn't show (EXPORT-4)."""
     found: list[Json] = []
     served = await discover(client)
     refused = [f"{group} doesn't answer" for group in served.missing]

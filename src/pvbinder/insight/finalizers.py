@@ -33,7 +33,7 @@ def what_removes(finalizer: str, view: Claim | Volume, snapshot: Snapshot) -> st
 
 
 def shown_finalizers(view: Claim | Volume, snapshot: Snapshot) -> str:
-    """Name the finalizers of `view`, each with what removes it."""
+    """Name the finalizers of `view`, each with its remover."""
     shown = []
     for finalizer in view.finalizers:
         when = what_removes(finalizer, view, snapshot)

@@ -57,7 +57,7 @@ def as_served(found: Iterable[tuple[str, Json]]) -> tuple[list[Json], list[str]]
 def _served(registry: Registry, document: Json) -> ServedKind | None:
     group, _, version = str(document.get("apiVersion") or "").rpartition("/")
     kind = str(document["kind"])
-    if not version:  # kubectl always writes it; whoever types by hand may forget it
+    if not version:  # kubectl always writes it; a person may forget it
         return next((each for each in registry if each.resource.kind == kind and kind in USED), None)
     return registry.of_kind(group, version, kind)
 

@@ -1,4 +1,4 @@
-"""What whoever is to make a volume is known to refuse: asked before it is said that a claim is on its way.
+"""The refusals of a provisioner that can be foretold: asked before it is said that a claim is on its way.
 
 PROVISIONING-1  A refusal that follows from the objects (a selector, a class without nodes, no room, a source that isn't
                 there) is a reason to act now, whether or not the provisioner has said so yet.
@@ -27,7 +27,7 @@ from pvbinder.rules.plugins import PluginAbilities
 from pvbinder.rules.provisioning import refuse_data_source, refuse_mount_options
 
 PATIENCE_SECONDS: Final = 600.0
-_RETOLD_SECONDS: Final = 15.0  # how often the binder tells that it waits for a provisioner
+_RETOLD_SECONDS: Final = 15.0  # between two events of the binder that it waits for a provisioner
 
 
 def external_refusal(claim: Claim, provisioner: str, rules: tuple[str, ...], snapshot: Snapshot) -> Finding | None:

@@ -79,7 +79,7 @@ async def elsewhere(client: Client, resource: Resource, name: str, namespace: st
         listed = await client.list_all(metadata_of(resource), field_selector=f"metadata.name={name}")
         found = [item.key for item in listed]
     except ApiFailure:
-        pass  # whoever may not look there isn't told
+        pass  # a user without that right isn't told
     try:
         await client.get(metadata_of(NAMESPACES), namespace)
     except ApiFailure as failure:

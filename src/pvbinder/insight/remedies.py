@@ -1,4 +1,4 @@
-"""What somebody can do, as values: each says itself in a sentence, and can be carried out by a program.
+"""The remedies that a person can carry out, as values: each has its sentence, and a program can carry it out.
 
 REMEDY-1  A remedy holds all that is needed to carry it out; the tests do that with each, and the claim then binds.
 REMEDY-2  `Kubectl` is a command that can be typed as it is shown, whatever is in names and values.

@@ -1,4 +1,4 @@
-"""What the scheduler would say, asked of its own rules (`rules.scheduling`) with the objects of a snapshot.
+"""The scheduler's decision, by its own rules (`rules.scheduling`) from the objects of a snapshot.
 
 FORESIGHT-1  A node can't have a claim's storage exactly if the scheduler's rules say so: there is no second opinion.
 FORESIGHT-2  Nothing is foretold of nodes that aren't known (SNAPSHOT-3).

@@ -89,7 +89,7 @@ class Attachment(Struct, frozen=True):
 
 
 class Snapshot(World):
-    """Volumes, claims and what decides about them."""
+    """Volumes, claims and the objects that decide about them."""
 
     def __init__(
         self,

@@ -112,7 +112,7 @@ def _claims(stateful_set: StatefulSet, snapshot: Snapshot) -> Iterator[tuple[Cla
 
 
 def _differences(claim: Claim, template: Json, advice: list[str], ordinal: int) -> Iterator[str]:
-    """What the template says by now and the claim doesn't (SETS-2)."""
+    """The fields of the template that have changed since the claim was made (SETS-2)."""
     spec = template.get("spec") or {}
     wanted = _size(spec)
     if wanted is not None and wanted > claim.request:

@@ -36,7 +36,7 @@ HOSTNAME = "kubernetes.io/hostname"
 
 
 def provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -> Finding:
-    """Say who makes a volume for `claim`, or why nobody will."""
+    """Name the provisioner of `claim`, or the reason why there is none."""
     match action.by:
         case CannotProvision():
             return _no_provisioner(claim, action, action.by, snapshot)
@@ -69,7 +69,7 @@ def provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -> Finding
         case _:
             assert_never(action.by)
     failure = latest_event(claim, snapshot, {"ProvisioningFailed", "ProvisioningSucceeded"})
-    if failure is not None and failure.reason == "ProvisioningFailed":  # what was said counts before what we foretell
+    if failure is not None and failure.reason == "ProvisioningFailed":  # an event counts before a foretold refusal
         rules, remedies = (refused.rules, refused.remedies) if refused is not None else (going.rules, ())
         summary = f"no volume fits it and provisioning one failed: {failure.message}"
         then = "it is tried again and again, with growing pauses"
@@ -266,7 +266,7 @@ def failing(claim: Claim, action: Fail, snapshot: Snapshot) -> Finding:
 
 
 def taken(claim: Claim, action: Wait | Fail, snapshot: Snapshot) -> Finding:
-    """Say who has the volume that `claim` names."""
+    """Name the claim that has the volume that `claim` names."""
     volume = snapshot.volume(claim.volume_name)
     assert volume is not None
     return _named(claim, "NamedVolumeTaken", (action.rule,), f"is {holder_of(volume, claim)}")

@@ -42,7 +42,7 @@ _GETS_IT = "it gets it"
 
 
 def explain_volume(volume: Volume, snapshot: Snapshot) -> VolumeExplanation:
-    """Say what `volume` is, whose, and what happens next (VOLUMES-1)."""
+    """Describe `volume`, its owner, and the next step (VOLUMES-1)."""
     if volume.is_deleting:
         return _going(volume, snapshot)
     if volume.phase == "Bound" and volume.claim_key is not None and not _could_see(volume.claim_key, snapshot):

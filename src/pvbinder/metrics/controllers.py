@@ -1,4 +1,4 @@
-"""What the controllers of a manager did and have before them, and their line to the server.
+"""The past and pending work of a manager's controllers, and their line to the server.
 
 MT-2 to MT-8, EV-6, EX-13; volumes and claims are counted in `objects`.
 """

@@ -1,7 +1,7 @@
 """Where metrics and health are asked for: a page of the embedded server, or a small listener of its own.
 
 ENDPOINT-1  The listener answers GET and HEAD of ``/metrics``, ``/healthz``, ``/livez``, ``/readyz``; nothing else.
-ENDPOINT-2  It listens on this machine only unless told otherwise: it asks nobody who they are.
+ENDPOINT-2  It listens on this machine only unless told otherwise: it has no authentication.
 """
 
 from __future__ import annotations

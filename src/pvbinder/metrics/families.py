@@ -41,7 +41,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was measured, for one combination of labels."""
+    """A measured value, for one combination of labels."""
 
     family: Family
     labels: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What the embedded server did: requests, watches, commits."""
+"""The metrics of the embedded server: requests, watches, commits."""
 
 from __future__ import annotations
 

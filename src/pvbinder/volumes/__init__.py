@@ -1,4 +1,4 @@
-"""In-tree volume plugins: what can create, delete or scrub the storage behind a volume.
+"""In-tree volume plugins: they create, delete or scrub the storage behind a volume.
 
 Promise: a plugin never talks to the API server.
 

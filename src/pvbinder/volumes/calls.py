@@ -1,9 +1,9 @@
 """Calls to plugins: blocking work of other people's code, kept away from everything else.
 
 CALLS-1  A call has a thread to itself while it runs, which doesn't keep the process alive.
-CALLS-2  It always comes back with an outcome: what a plugin raises, or answers instead of an outcome, becomes `Failed`;
-         so does no answer within `timeout_seconds`.
-CALLS-3  One call for one volume and operation at a time: whoever asks again while the first one still runs gets its
+CALLS-2  It always comes back with an outcome: an exception of a plugin, or an answer that is no outcome, becomes
+         `Failed`; so does no answer within `timeout_seconds`.
+CALLS-3  One call for one volume and operation at a time: a second caller, while the first call still runs, gets its
          answer. So a plugin that was too slow is not set on the same storage twice.
 CALLS-4  A plugin has at most `most_at_once` calls; further ones wait for their turn, within the same time. Plugins
          don't wait for each other, so one that hangs costs only itself.
@@ -43,7 +43,7 @@ from pvbinder.volumes.plugin import (
 )
 
 PluginOperation: TypeAlias = Literal["volume_provision", "volume_delete", "volume_recycle"]  # as MT-7 calls them
-CallKey: TypeAlias = tuple[str, PluginOperation, str]  # the plugin, what it does, and to which volume
+CallKey: TypeAlias = tuple[str, PluginOperation, str]  # the plugin, its operation, and the volume
 Observer: TypeAlias = Callable[[str, PluginOperation, bool, float], None]  # plugin, operation, success, seconds
 
 SUCCESSES = (Provisioned, Deleted, Recycled, RunPod)
@@ -128,7 +128,7 @@ class PluginCalls:
                 return _no_outcome(plugin, outcome)
 
     def statistics(self) -> CallStatistics:
-        """What runs now."""
+        """The calls that run now."""
         return CallStatistics(Counter(plugin for plugin, _, _ in self._running), dict(self._late))
 
     # ------------------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ class PluginCalls:
             return Failed(f"volume plugin {plugin} can't be called: {error}")
 
     def _tell(self, key: CallKey, running: _Running, *, success: bool, seconds: float) -> None:
-        """Let the observer know how a call ended, once; what it's waited for a turn doesn't count."""
+        """Let the observer know how a call ended, once; the time before its turn doesn't count."""
         if self._observe is not None and not running.is_observed:
             running.is_observed = True
             plugin, operation, _ = key
@@ -239,7 +239,7 @@ class _Threads(Executor):
 
 
 def _outcome_of(work: Callable[[], Any]) -> object:
-    """Run `work` in the thread; whatever it raises is its outcome, even a wish to end the process (CALLS-2)."""
+    """Run `work` in the thread; any exception is its outcome, even a wish to end the process (CALLS-2)."""
     try:
         return work()
     except BaseException as error:  # noqa: BLE001  (the boundary to other people's code)

@@ -4,8 +4,8 @@ CATALOGUE-1  A lookup runs no code of a plugin: who it is and what it can do was
 CATALOGUE-2  A plugin without a usable identity, or with the name of another, is left out and its reason is in
              `refused`; the rest are there.
 
-A `Catalogue` is the `Plugins` that the rules ask (`rules.plugins`): they say *which* plugin, `deleter(name)` and its
-siblings give it to whoever carries that out.
+A `Catalogue` is the `Plugins` that the rules ask (`rules.plugins`): they say *which* plugin; `deleter(name)` and its
+siblings give the plugin itself to the controller.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Catalogue:
     # -- what carrying out needs ---------------------------------------------------------------------------------
 
     def identity(self, name: str) -> Identity:
-        """Return who the plugin called `name` is."""
+        """Return the identity of the plugin called `name`."""
         return self._entry(name).identity
 
     def provisioner(self, name: str) -> Provisioner:
@@ -113,7 +113,7 @@ def _able(ability: T | None, name: str, verb: str) -> T:
 
 
 def _entry(plugin: VolumePlugin) -> _Entry:
-    """Read who `plugin` is and what it can, or raise `PluginError` (CATALOGUE-2)."""
+    """Read the identity and abilities of `plugin`, or raise `PluginError` (CATALOGUE-2)."""
     shown = type(plugin).__qualname__
     try:
         identity: object = plugin.identity

@@ -6,7 +6,7 @@ DIRECTORIES-2  On the way to a root that the operator chose, a link is followed 
                and the directory that it is in belong to root or to us, and no group or other may write there. The root
                itself is never a link.
 
-``/tmp`` is what the system says it is, a link too (as on macOS): only root can change that.
+``/tmp`` may be a link of the system (as on macOS): only root can change that.
 
 Blocking: call it in a thread.
 """
@@ -31,7 +31,7 @@ class LinkRefusedError(PvbinderError):
 
 
 def steps_of(path: str) -> list[str]:
-    """Return the names that `path` consists of, without those that lead nowhere."""
+    """Return the names in `path`, without empty ones and ``.``."""
     return [step for step in path.split("/") if step not in ("", ".")]
 
 
@@ -43,7 +43,7 @@ def open_step(directory: int, name: str) -> int:
 def open_root(path: str, *, chosen: bool = False, make_mode: int | None = None) -> int:
     """Open the absolute `path`, link by no link; `chosen` is a root that the operator named (DIRECTORIES-2).
 
-    With `make_mode`, what is missing is made with that mode. Raises `LinkRefusedError` or `OSError`.
+    With `make_mode`, missing directories are made with that mode. Raises `LinkRefusedError` or `OSError`.
     """
     steps = steps_of(path)
     if not path.startswith("/") or ".." in steps:
@@ -79,7 +79,7 @@ def open_root(path: str, *, chosen: bool = False, make_mode: int | None = None) 
 def open_below(directory: int, steps: list[str], shown: str) -> int:
     """Open the directory that `steps` lead to from `directory`, which stays open (DIRECTORIES-1).
 
-    Raises `LinkRefusedError` or `OSError`; `shown` is what `directory` is called.
+    Raises `LinkRefusedError` or `OSError`; `shown` is the name of `directory` in messages.
     """
     opened = os.dup(directory)
     try:

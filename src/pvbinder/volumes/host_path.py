@@ -48,7 +48,7 @@ _DIRECTORIES: Final = uuid.UUID(
 
 @dataclass(frozen=True, slots=True)
 class HostPathSettings:
-    """What the flags say about hostPath."""
+    """The flags about hostPath."""
 
     provisioning: bool = False  # --enable-hostpath-provisioner
     root: str | None = None  # --hostpath-root
@@ -77,7 +77,7 @@ class HostPathPlugin:
         return Provisioned({"hostPath": {"path": path}}, annotations={CREATED_BY: CREATED_BY_US})
 
     def delete(self, volume: Volume) -> DeleteOutcome:
-        """Remove the directory of a volume, whatever is in it (9.3)."""
+        """Remove the directory of a volume with all its content (9.3)."""
         path = (volume.host_path.path or "") if volume.host_path is not None else ""
         root = self._root_of(path)
         if root is None:

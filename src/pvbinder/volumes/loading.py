@@ -1,4 +1,4 @@
-"""The plugins of a process: the in-tree ones, and those that other packages bring under `ENTRY_POINTS`.
+"""The plugins of a process: the in-tree ones, and those of other packages under `ENTRY_POINTS`.
 
 LOADING-1  A package's plugin that can't be imported or made, or that takes longer than `timeout_seconds` over it, is
            left out: it's logged, and counted in the catalogue's `refused`. The others are there.
@@ -43,7 +43,7 @@ def load_catalogue(
     installed: Iterable[EntryPoint] | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Catalogue:
-    """Return the catalogue of `in_tree` and of what is installed beside us (LOADING-1); it may block for that long."""
+    """Return the catalogue of `in_tree` and of the installed plugins (LOADING-1); it may block for that long."""
     found = list(installed) if installed is not None else list(entry_points(group=ENTRY_POINTS))
     plugins: list[VolumePlugin] = list(in_tree)
     refused: list[PluginError] = []

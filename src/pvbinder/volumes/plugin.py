@@ -1,12 +1,12 @@
-"""What a volume plugin is: something that can make, delete or scrub the storage behind a volume.
+"""The contract of a volume plugin: something that can make, delete or scrub the storage behind a volume.
 
 A plugin has an identity, and an ability for each of the one-method protocols that it satisfies: `Provisioner`,
 `Deleter`, `Recycler`. It's found under the entry points ``pvbinder.volume_plugins`` (`volumes.loading`).
 
 PLUGIN-1  The identity is data, read once when the plugin is loaded. Its methods are called in a thread, one call at a
           time for each volume, never in the event loop: they may block (`volumes.calls`).
-PLUGIN-2  A plugin never talks to the API server. What it wants done there it describes: the `source` of a volume, a
-          recycler's pod.
+PLUGIN-2  A plugin never talks to the API server. It describes the work that it wants done there: the `source` of a
+          volume, a recycler's pod.
 PLUGIN-3  A method says how it ended with one of the outcomes below; each says when it's safe to return it. An
           exception, an answer that is none of them and no answer at all count as `Failed`.
 PLUGIN-4  Every method may be called again for the same volume, also after a success that we could not save and after a
@@ -34,7 +34,7 @@ class PluginError(PvbinderError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a plugin is and which volumes are its own (9.3)."""
+    """The name of a plugin, and the volumes that are its own (9.3)."""
 
     name: str  # as in a class's `provisioner`: "example.com/archive"
     sources: frozenset[str]  # the fields of a volume's spec that hold its storage: {"hostPath"}
@@ -44,7 +44,7 @@ class Identity:
 
 
 class VolumePlugin(Protocol):
-    """Any plugin; what it can do is said by the protocols below."""
+    """Any plugin; its abilities are the protocols below."""
 
     @property
     def identity(self) -> Identity:
@@ -72,7 +72,7 @@ class Provisioned:
     source: Json  # the part of a volume's spec that says where it is: {"nfs": {"server": …, "path": …}}
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    capacity: Quantity | None = None  # None: what the claim asks for
+    capacity: Quantity | None = None  # None: the size that the claim asks for
     access_modes: tuple[str, ...] = ("ReadWriteOnce",)  # of a volume whose claim asks for none
     node_affinity: Json | None = None
     volume_name: str | None = None  # None: the name in the request
@@ -102,8 +102,8 @@ class Provisioned:
 class Failed:
     """It was not done, `reason` tells the user why, and it will be tried again.
 
-    From `provision` it means: nothing is left behind, or whatever is left is found again by the next attempt for the
-    same `volume_name`. From `delete`: the storage, or a part of it, may still be there. From `recycle`: the data may.
+    From `provision` it means: nothing is left behind, or the next attempt for the same `volume_name` finds it again.
+    From `delete`: the storage, or a part of it, may still be there. From `recycle`: the data may.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""The pod that empties a volume: its template, what becomes of it for one volume, how long it may run (RY-7 to RY-13).
+"""The pod that empties a volume: its template, the pod for one volume, and its time limit (RY-7 to RY-13).
 
 RECYCLER-1  Every run has its own copy of the template; none is ever changed. (The reference shares one for each plugin,
             so that two runs at once can get in each other's way.)
@@ -40,7 +40,7 @@ class RecyclerSettings:
     template: Json | None = None
 
     def deadline_seconds(self, volume: Volume) -> int:
-        """Return how long the recycler of `volume` may run (RY-12); a started GiB doesn't count."""
+        """Return the time that the recycler of `volume` may run (RY-12); a started GiB doesn't count."""
         whole_gib = max(volume.size.nano, 0) // _GIB_NANO
         return max(self.minimum_seconds, whole_gib * self.increment_seconds)
 

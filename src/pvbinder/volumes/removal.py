@@ -4,8 +4,8 @@ REMOVAL-1  Nothing outside of the root is removed, whatever symbolic links there
            every step is made relative to an open directory (``dir_fd``) and follows no link.
 REMOVAL-2  A path with a symbolic link anywhere in it, the root and the end included, is refused and nothing is touched:
            what it leads to may be anybody's, and would not be what the path says (`volumes.directories`).
-REMOVAL-3  What is not there is removed already: no error. Whatever can't be removed is an error, after which the rest
-           of the tree may be there or not; calling it again goes on.
+REMOVAL-3  What is not there is removed already: no error. A file that can't be removed is an error, after which the
+           rest of the tree may be there or not; calling it again goes on.
 REMOVAL-4  A tree may be deeper than paths may be long or files may be open: neither recursion nor descriptors grow
            with its depth.
 REMOVAL-5  What is mounted at or below the path is left alone; that is an error. On Linux, where the kernel tells which
