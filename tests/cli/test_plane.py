@@ -15,7 +15,7 @@ from pvbinder.cli.plane import control_plane
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.client import Client
-from pvbinder.kube.kinds import NODES, STORAGE_CLASSES
+from pvbinder.kube.kinds import NODES, PODS, STORAGE_CLASSES
 from pvbinder.model.errors import PvbinderError
 
 DEADLINE_SECONDS = 30
@@ -112,3 +112,15 @@ async def test_without_roles_everybody_may_do_everything_if_that_is_asked_for(tm
         trusting = ssl.create_default_context(cafile=str(tmp_path / "data" / "pki" / "ca.crt"))
         async with session.get(f"{plane.url}/api/v1/nodes", ssl=trusting) as answer:
             assert answer.status == 200
+
+
+@pytest.mark.parametrize(("controllers", "account"), [("*", "default"), ("*,-serviceaccount", None), ("", None)])
+async def test_plane_6_pods_run_as_accounts_where_somebody_makes_them(
+    tmp_path: Path, controllers: str, account: str | None
+) -> None:
+    asked = options(tmp_path / "data", bare=True, controllers=controllers)
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(asked) as plane:
+        client = Client(plane.transport)
+        metadata = {"name": "p", "namespace": "default"}
+        pod = await client.create(PODS, {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+        assert pod.document()["spec"].get("serviceAccountName") == account

@@ -40,7 +40,7 @@ def test_kubectl_describes_how_much_of_a_quota_is_used(tmp_path: Path) -> None:
     with running(tmp_path / "data", ["--bare"]) as plane:
         environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig)}
         kubectl("apply", "-f", "-")
-        for name, amount in (("requests.storage", "3Gi"), ("persistentvolumeclaims", "1"), ("configmaps", "0")):
+        for name, amount in (("requests.storage", "3Gi"), ("persistentvolumeclaims", "1"), ("configmaps", "1")):
             path = "{.status.used." + name.replace(".", "\\.") + "}"
             kubectl("wait", "quota/storage", f"--for=jsonpath={path}={amount}", "--timeout=30s")
         lines = [line.split() for line in kubectl("describe", "quota", "storage").splitlines()]

@@ -46,7 +46,7 @@ class Judged:
 async def small_cluster(options: ControllerOptions = WITH_HOST_PATHS) -> AsyncGenerator[Cluster]:
     """What `up` starts: every controller, under its own name, and one node."""
     refusals: list[str] = []
-    async with EmbeddedServer(listen=False) as server, asyncio.TaskGroup() as group:
+    async with EmbeddedServer(listen=False, service_accounts=True) as server, asyncio.TaskGroup() as group:
 
         def line_as(name: str) -> Judged:
             return Judged(InProcessTransport(server.dispatcher, user_of(name)), refusals)

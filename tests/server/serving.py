@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from pvbinder.server.api.admission import SERVICE_ACCOUNT_PLUGIN
 from pvbinder.server.api.dispatch import Dispatcher
 from pvbinder.server.api.health import Health
 from pvbinder.server.api.rest.api import Api
@@ -136,6 +137,7 @@ async def serving(
     secret: bytes = b"k" * 32,
     real_clock: Callable[[], float] = time.time,
     health: Health | None = None,
+    service_accounts: bool = False,
 ) -> AsyncGenerator[Serving]:
     """A server with the namespaces ``shop`` and ``default``; certificates, made by others, go by the real clock."""
     clock = Clock()
@@ -143,7 +145,8 @@ async def serving(
         objects = StoredObjects(store, Registry(), clock)
         tokens = ServiceAccountTokens(objects, secret)
         posts = {("serviceaccounts", "token"): tokens.request}
-        api = Api(objects, Rbac(objects) if rbac else AlwaysAllow(), posts=posts)
+        disabled = frozenset() if service_accounts else frozenset({SERVICE_ACCOUNT_PLUGIN})
+        api = Api(objects, Rbac(objects) if rbac else AlwaysAllow(), posts, disabled)
         authenticator = Authenticator(static_tokens or {}, (tokens.judge,), real_clock)
         server = Serving(store, api, Dispatcher(api, authenticator, health=health), clock, tokens)
         for name in ("default", "shop"):

@@ -7,6 +7,7 @@ PLANE-3  When it is left, the controllers have stopped before the server does.
 PLANE-4  Bare, nothing appears that nobody made: no node or class, no claims for pods, and nobody plays the scheduler,
          the kubelet or the StatefulSet controller, unless ``--controllers`` names them.
 PLANE-5  What is loaded is there before the controllers start: they see it whole.
+PLANE-6  Pods run as service accounts where the controller runs that makes them (serviceaccount), as on a cluster.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ from pvbinder.cli.starter import create_starter_objects
 from pvbinder.cli.users import KUBELET, bind_kubelet, user_of
 from pvbinder.controllers.context import Credentials
 from pvbinder.controllers.manager import Manager
-from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, with_small_cluster
+from pvbinder.controllers.registry import (
+    CONTROLLERS,
+    SERVICE_ACCOUNTS,
+    ControllerDeclaration,
+    choose_controllers,
+    with_small_cluster,
+)
 from pvbinder.insight.dump import read_sources
 from pvbinder.kube.client import Client
 from pvbinder.kube.discovery import discover
@@ -63,6 +70,8 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
     found = list(read_sources(options.load))  # before there is anything to be left behind
     if options.data_dir is None:
         await asyncio.to_thread(sweep)
+    known = _known_controllers(bare=options.bare)
+    chosen = choose_controllers(options.controllers.controllers, known)
     metrics = Metrics()  # the controllers join in when it runs
     server = EmbeddedServer(
         options.data_dir,
@@ -72,6 +81,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         authorization=options.authorization_mode,
         load=found if options.load else None,
         pages={METRICS_PATH: partial(metrics_page, metrics)},
+        service_accounts=SERVICE_ACCOUNTS in {one.name for one in chosen},
     )
     del found  # it is large, and this frame stays until the end
     async with server:
@@ -84,7 +94,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         manager = Manager(
             InProcessTransport(server.dispatcher, READER),
             options.controllers,
-            known=_known_controllers(bare=options.bare),
+            known=known,
             transport_as=lambda name: InProcessTransport(server.dispatcher, user_of(name)),
             served=tuple(served.resource for served in (await discover(client)).kinds),
             credentials=Credentials(server.identity.authority.read_text()),

@@ -23,6 +23,7 @@ from typing import Literal
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import EVENTS, SERVICE_ACCOUNTS
 from pvbinder.model.resources import NAMESPACES as NAMESPACE_RESOURCE
+from pvbinder.server.api.admission import SERVICE_ACCOUNT_PLUGIN
 from pvbinder.server.api.bootstrap.fresh_objects import FreshObjects
 from pvbinder.server.api.bootstrap.policy import bring_about_policy
 from pvbinder.server.api.discovery import Discovery
@@ -61,7 +62,8 @@ class EmbeddedServer:
 
     Without a `data_dir` it is ephemeral: it writes to a temporary directory, as durably as otherwise, which is gone at
     the end. `listen` False leaves out the socket and its certificates. `load` gives objects to begin with, each with
-    the name of its source (`server.api.loading`), `pages` what is shown at paths of the caller's own.
+    the name of its source (`server.api.loading`), `pages` what is shown at paths of the caller's own. With
+    `service_accounts` pods run as accounts, which somebody has to make (`server.api.admission.service_accounts`).
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class EmbeddedServer:
         timeouts: Timeouts | None = None,
         history_changes: int = 100_000,
         load: Iterable[tuple[str, Json]] | None = None,
+        service_accounts: bool = False,
         pages: Mapping[str, NonResourcePath] | None = None,
     ) -> None:
         self._asked_dir = data_dir
@@ -87,6 +90,7 @@ class EmbeddedServer:
         self._timeouts = timeouts
         self._history_changes = history_changes
         self._load = load
+        self._service_accounts = service_accounts
         self._pages = pages
         self._stack = AsyncExitStack()
         self._ready = False
@@ -107,6 +111,7 @@ class EmbeddedServer:
                 objects,
                 Rbac(objects) if self._authorization == "RBAC" else AlwaysAllow(),
                 posts={(SERVICE_ACCOUNTS.qualified, "token"): account_tokens.request},
+                disabled_plugins=frozenset() if self._service_accounts else frozenset({SERVICE_ACCOUNT_PLUGIN}),
             )
             stack.callback(self.api.aside.close)
             tokens_known = dict(self._tokens)

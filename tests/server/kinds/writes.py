@@ -16,6 +16,7 @@ from pvbinder.server.requests import UserInfo
 
 NOW = "2026-01-31T12:00:00Z"
 LATER = "2026-01-31T13:00:00Z"
+OFF = frozenset({admission.SERVICE_ACCOUNT_PLUGIN})  # tests/server/api/admission/test_service_accounts.py has it on
 ANA = UserInfo("ana")
 
 
@@ -75,7 +76,9 @@ def create(kind: ServedKind, obj: Json, objects: Objects | None = None) -> tuple
     if kind.resource.namespaced:
         obj["metadata"].setdefault("namespace", "ns")
     obj["metadata"] |= {"uid": "u-1", "creationTimestamp": NOW}
-    on = admission.AdmissionAttributes(kind, obj["metadata"].get("namespace", ""), obj["metadata"].get("name", ""), ANA)
+    on = admission.AdmissionAttributes(
+        kind, obj["metadata"].get("namespace", ""), obj["metadata"].get("name", ""), ANA, disabled=OFF
+    )
     kind.complete(obj)
     admission.admit(objects, on, obj)
     kind.prepare_create(obj, NOW)
@@ -106,7 +109,7 @@ def update(
     changed = merged(old, patch)
     before = copy.deepcopy(old)
     metadata = old["metadata"]
-    on = admission.AdmissionAttributes(kind, metadata.get("namespace", ""), metadata["name"], ANA, subresource)
+    on = admission.AdmissionAttributes(kind, metadata.get("namespace", ""), metadata["name"], ANA, subresource, OFF)
     kind.complete(changed)
     admission.admit(objects, on, changed, old)
     sub = kind.subresource(subresource) if subresource else None

@@ -40,6 +40,7 @@ def test_admission_1_plugins_run_in_the_references_order() -> None:
     reference = [
         "NamespaceLifecycle",
         "LimitRanger",
+        "ServiceAccount",
         "TaintNodesByCondition",
         "Priority",
         "DefaultTolerationSeconds",

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.server.kinds.writes import ANA, LATER, NOW, Objects
+from tests.server.kinds.writes import ANA, LATER, NOW, OFF, Objects
 from tests.server.strategies import objects_of
 
 from pvbinder.server.api import admission
@@ -40,7 +40,7 @@ def decoded(kind: ServedKind, obj: Json) -> Json:
 def created(kind: ServedKind, obj: Json) -> tuple[Json, list[Any]]:
     """Create an object as far as it goes; admission may refuse it."""
     kind.complete(obj)
-    on = admission.AdmissionAttributes(kind, obj["metadata"].get("namespace", ""), "a", ANA)
+    on = admission.AdmissionAttributes(kind, obj["metadata"].get("namespace", ""), "a", ANA, disabled=OFF)
     try:
         admission.admit(Objects(), on, obj)
         kind.prepare_create(obj, NOW)

@@ -15,6 +15,7 @@ from pvbinder.server.api.admission.nodes import TAINT_NODES_BY_CONDITION
 from pvbinder.server.api.admission.plugin import AdmissionAttributes, AdmissionFunction, Plugin, Reader
 from pvbinder.server.api.admission.pods import DEFAULT_TOLERATION_SECONDS, PRIORITY
 from pvbinder.server.api.admission.quotas import RESOURCE_QUOTA
+from pvbinder.server.api.admission.service_accounts import SERVICE_ACCOUNT
 from pvbinder.server.api.admission.services import SERVICE_ADDRESSES
 from pvbinder.server.api.admission.storage import (
     DEFAULT_STORAGE_CLASS,
@@ -26,6 +27,7 @@ from pvbinder.server.objects.kind import Json
 PLUGINS: tuple[Plugin, ...] = (
     NAMESPACE_LIFECYCLE,
     LIMIT_RANGER,
+    SERVICE_ACCOUNT,
     TAINT_NODES_BY_CONDITION,
     PRIORITY,
     DEFAULT_TOLERATION_SECONDS,
@@ -44,7 +46,7 @@ def admit(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None =
 
     `old` is None for a create. Raises ApiError if a plugin refuses the write.
     """
-    for step in _steps(on.resource.group, on.resource.plural, old is None, bool(on.subresource))[0]:
+    for step in _steps(on.resource.group, on.resource.plural, old is None, bool(on.subresource), on.disabled)[0]:
         step(reader, on, new, old)
 
 
@@ -56,7 +58,7 @@ async def prepare(reader: Reader, on: AdmissionAttributes) -> None:
 
 def validate(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None = None) -> None:
     """Run the plugins that check the final object, after validation (GW-3); raises ApiError to refuse it."""
-    for step in _steps(on.resource.group, on.resource.plural, old is None, bool(on.subresource))[1]:
+    for step in _steps(on.resource.group, on.resource.plural, old is None, bool(on.subresource), on.disabled)[1]:
         step(reader, on, new, old)
 
 
@@ -67,7 +69,7 @@ def admit_delete(reader: Reader, on: AdmissionAttributes) -> None:
 
 @lru_cache(1024)
 def _steps(
-    group: str, plural: str, is_create: bool, is_subresource: bool
+    group: str, plural: str, is_create: bool, is_subresource: bool, disabled: frozenset[str]
 ) -> tuple[tuple[AdmissionFunction, ...], tuple[AdmissionFunction, ...]]:
     concerned = [
         plugin
@@ -75,6 +77,7 @@ def _steps(
         if (plugin.resources is None or any((r.group, r.plural) == (group, plural) for r in plugin.resources))
         and (plugin.on_create if is_create else plugin.on_update)
         and (plugin.on_subresources or not is_subresource)
+        and plugin.name not in disabled
     ]
     return (
         tuple(plugin.admits for plugin in concerned if plugin.admits is not None),

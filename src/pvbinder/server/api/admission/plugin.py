@@ -50,6 +50,7 @@ class AdmissionAttributes(Struct, frozen=True):
     name: str  # may be empty for a create with a generateName that has not been filled in
     user: UserInfo
     subresource: str = ""
+    disabled: frozenset[str] = frozenset()  # plugins that this server leaves out
 
     @property
     def resource(self) -> Resource:

@@ -1,15 +1,9 @@
-"""The fields of an object's metadata that the server sets: its namespace, a name, and what an update can't change."""
+"""The fields of an object's metadata that the server sets: its namespace, and what an update can't change."""
 
 from __future__ import annotations
 
-import random
-
 from pvbinder.server.errors import bad_request
 from pvbinder.server.objects.kind import Json
-
-GENERATED_SUFFIX_CHARACTERS = 5
-GENERATED_BASE_CHARACTERS_MAX = 58
-_GENERATED_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def put_in_namespace(obj: Json, namespace: str) -> None:
@@ -22,12 +16,6 @@ def put_in_namespace(obj: Json, namespace: str) -> None:
         metadata["namespace"] = namespace
     else:
         metadata.pop("namespace", None)
-
-
-def generate_name(base: str) -> str:
-    """Return a random name that begins with `base` (GW-1)."""
-    suffix = "".join(random.choices(_GENERATED_LETTERS, k=GENERATED_SUFFIX_CHARACTERS))  # noqa: S311  (a name, not a secret)
-    return base[:GENERATED_BASE_CHARACTERS_MAX] + suffix
 
 
 def keep_what_is_fixed(metadata: Json, before: Json) -> None:

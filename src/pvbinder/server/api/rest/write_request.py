@@ -2,7 +2,7 @@
 
 WRITING-1  No other write comes between reading the stored object and handing the new one to the store. For light work
            there is no wait on the way; heavy work is done aside (ASIDE-2), and if the object was written meanwhile, the
-           request begins anew (`Overtaken`).
+           request begins anew (`Overtaken`). Before that, a new pod may wait for its account (POD_ACCOUNTS-1).
 WRITING-2  An answer is given only when the write is durable.
 WRITING-3  An update that changes nothing is not written (GW-6); a dry run writes nothing and answers as if it had.
 WRITING-4  A write is refused because of what is there only when that is durable: whoever reads next sees it, too.
@@ -26,7 +26,7 @@ from pvbinder.server.api import admission
 from pvbinder.server.api.aside import is_heavy
 from pvbinder.server.api.negotiation import Form, negotiate
 from pvbinder.server.api.rest.api import Api
-from pvbinder.server.api.rest.object_meta import generate_name, keep_what_is_fixed, put_in_namespace
+from pvbinder.server.api.rest.object_meta import keep_what_is_fixed, put_in_namespace
 from pvbinder.server.api.rest.options import (
     OptionsKind,
     WriteOptions,
@@ -47,6 +47,7 @@ from pvbinder.server.errors import (
 )
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.identity.authorization import permit
+from pvbinder.server.kinds.parts.generated_names import generate_name
 from pvbinder.server.kinds.storage import Storage, encode, encode_object, encoder_of, plural_as_kind, room_for
 from pvbinder.server.kinds.validation.metadata import (
     validate_metadata_create,
@@ -264,7 +265,8 @@ class WriteRequest:
         self._drop_repeated_owners(obj, is_sent=True)
         await self.aside(lambda: self._fill_in(obj, None, None, record=record))
         name, namespace = metadata.get("name", ""), metadata.get("namespace")
-        on = admission.AdmissionAttributes(base, namespace or "", name, self.user)
+        on = admission.AdmissionAttributes(base, namespace or "", name, self.user, disabled=self.api.disabled_plugins)
+        await admission.wait_for_default_account(self.api.objects, on, obj)
         await admission.prepare(self.api.objects, on)
         admission.admit(self.api.objects, on, obj)
         self._drop_repeated_owners(obj, is_sent=False)
@@ -415,7 +417,9 @@ class WriteRequest:
 
     def _admission(self, before: Json, sub: Subresource | None) -> admission.AdmissionAttributes:
         base, namespace = self.storage.base, before.get("namespace", "")
-        return admission.AdmissionAttributes(base, namespace, before["name"], self.user, sub.name if sub else "")
+        return admission.AdmissionAttributes(
+            base, namespace, before["name"], self.user, sub.name if sub else "", self.api.disabled_plugins
+        )
 
     def _check_revision(self, stored: Stored, name: str, metadata: Json) -> None:
         """Raise ApiError if the revision that was sent isn't that of the stored object (GW-4, GW-5)."""
