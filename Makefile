@@ -47,7 +47,7 @@ ifndef ONLY
 	@echo "with the controllers as a process of their own, stopped and started:"
 	@$(UP) --controllers=namespace,garbagecollector -- $(PY) -m tests.conformance processes --only 'restart-*'
 	@echo "with a scheduler:"
-	@$(UP) --sync-period 2s --enable-hostpath-provisioner --controllers='*,-ephemeral-volume,scheduler' -- \
+	@$(UP) --sync-period 2s --enable-hostpath-provisioner --controllers='*,-ephemeral-volume,-serviceaccount,scheduler' -- \
 		$(PY) -m tests.conformance scenarios --have scheduler --only '*-real-scheduler-*'
 	@echo "with provisioning switched off:"
 	@$(UP) --sync-period 2s --enable-dynamic-provisioning=false -- \

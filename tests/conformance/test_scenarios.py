@@ -17,7 +17,7 @@ RUNS = {  # what is special about a run: (flags of the control plane, what is re
         ["scenarios", "--have", "no-provisioning", "--only", "provision-disabled"],
     ),
     "with a scheduler": (
-        [*RESYNC, "--enable-hostpath-provisioner", "--controllers", "*,-ephemeral-volume,scheduler"],
+        [*RESYNC, "--enable-hostpath-provisioner", "--controllers", "*,-ephemeral-volume,-serviceaccount,scheduler"],
         ["scenarios", "--have", "scheduler", "--only", "*-real-scheduler-*"],
     ),
     "the controllers are stopped and started": (

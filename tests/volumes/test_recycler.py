@@ -21,7 +21,7 @@ from pvbinder.volumes.recycler import (
 SOURCE = {"hostPath": {"path": "/tmp/x"}}
 
 
-def test_the_default_pod_is_the_references() -> None:
+def test_the_default_pod_is_the_references_and_gets_no_token() -> None:
     """RY-7, RY-12, RY-13."""
     assert recycler_pod(volume("disk-1"), RunPod(default_template(), SOURCE, 60)) == {
         "apiVersion": "v1",
@@ -30,6 +30,7 @@ def test_the_default_pod_is_the_references() -> None:
         "spec": {
             "activeDeadlineSeconds": 60,
             "restartPolicy": "Never",
+            "automountServiceAccountToken": False,  # ours
             "volumes": [{"name": "vol", "hostPath": {"path": "/tmp/x"}}],
             "containers": [
                 {

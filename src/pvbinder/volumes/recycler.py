@@ -86,6 +86,7 @@ def recycler_pod(volume: Volume, run: RunPod) -> Json:
     metadata["namespace"] = metadata.get("namespace") or NAMESPACE
     spec = pod["spec"]
     spec["activeDeadlineSeconds"] = run.deadline_seconds
+    spec.setdefault("automountServiceAccountToken", False)  # who scrubs a volume has no business with the API server
     spec["volumes"][0] = {"name": spec["volumes"][0].get("name"), **copy.deepcopy(run.source)}
     return pod
 

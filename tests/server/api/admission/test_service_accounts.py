@@ -231,6 +231,13 @@ async def test_pod_accounts_5_an_account_may_keep_its_pods_from_other_secrets(
             assert answer.message == f'pods "p" is forbidden: {why}'
 
 
+async def test_pod_accounts_6_a_pod_that_is_played_by_hand_gets_no_volume(tmp_path: Any) -> None:
+    async with serving(tmp_path, service_accounts=True) as server:
+        await account(server)
+        spec = (await make(server, schedulerName="by-hand")).body["spec"]
+        assert (spec["serviceAccountName"], spec.get("volumes")) == ("default", None)
+
+
 async def test_where_it_is_switched_off_pods_have_no_account(tmp_path: Any) -> None:
     async with serving(tmp_path) as server:
         pod = (await make(server)).body

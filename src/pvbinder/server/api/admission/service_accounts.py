@@ -8,6 +8,7 @@ POD_ACCOUNTS-3  A pod without ``imagePullSecrets`` gets those of its account.
 POD_ACCOUNTS-4  A mirror pod stays as it is, and names neither account nor secrets.
 POD_ACCOUNTS-5  An account that says so (``kubernetes.io/enforce-mountable-secrets``) lets its pods use no secrets but
                 its own.
+POD_ACCOUNTS-6  A pod with another scheduler is played by hand: it gets no volume that nobody could fill (a departure).
 
 Switched off where nobody makes the accounts ``default`` (`EmbeddedServer`).
 """
@@ -28,6 +29,7 @@ NAME: Final = "ServiceAccount"
 DEFAULT: Final = "default"
 MOUNT_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME_PREFIX: Final = "kube-api-access-"
+SCHEDULER: Final = "default-scheduler"
 TOKEN_SECONDS: Final = 3607
 ATTEMPTS_MAX: Final = 10
 ATTEMPT_SECONDS: Final = 0.15
@@ -69,7 +71,7 @@ def give_account(reader: Reader, on: AdmissionAttributes, new: Json, _old: Json 
     name = spec.get("serviceAccountName") or DEFAULT
     spec["serviceAccountName"] = spec["serviceAccount"] = name
     account = _find_account(reader, on, name)
-    if _wants_token(account, spec):
+    if _wants_token(account, spec) and spec.get("schedulerName", SCHEDULER) == SCHEDULER:  # POD_ACCOUNTS-6
         _mount_token(spec)
     secrets = account.get("imagePullSecrets") or []
     if not spec.get("imagePullSecrets") and secrets:
