@@ -133,6 +133,12 @@ def _jobs(context: ControllerContext) -> Controller:
     return Jobs(context)
 
 
+def _cron_jobs(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.workloads.cron_jobs import CronJobs
+
+    return CronJobs(context)
+
+
 def _finished_jobs(context: ControllerContext) -> Controller:
     from pvbinder.controllers.workloads.finished_jobs import FinishedJobs
 
@@ -243,6 +249,7 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
         "replicaset-controller", "replicaset-controller", _replica_sets, alias="replicaset", on_by_default=False
     ),
     ControllerDeclaration("job-controller", "job-controller", _jobs, alias="job", on_by_default=False),
+    ControllerDeclaration("cronjob-controller", "cronjob-controller", _cron_jobs, alias="cronjob", on_by_default=False),
     ControllerDeclaration(
         "ttl-after-finished-controller",
         "ttl-after-finished-controller",
@@ -271,6 +278,7 @@ WORKLOADS: Final = frozenset(
         "deployment-controller",
         "replicaset-controller",
         "job-controller",
+        "cronjob-controller",
         "ttl-after-finished-controller",
     }
 )
