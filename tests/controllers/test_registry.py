@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, UnknownControllerError, choose_controllers
+from pvbinder.controllers.registry import (
+    CONTROLLERS,
+    ControllerDeclaration,
+    UnknownControllerError,
+    beside_a_cluster,
+    choose_controllers,
+)
 
 
 def declared(name: str, alias: str = "", *, on: bool = True) -> ControllerDeclaration:
@@ -64,3 +72,15 @@ def test_choice_1_names_and_aliases_are_the_references(name: str, alias: str) ->
     assert declaration.on_by_default
     if alias:
         assert choose_controllers(alias) == (declaration,)
+
+
+def test_control_5_beside_a_cluster_only_the_controllers_of_volumes_start_by_themselves() -> None:
+    stranger = replace(CONTROLLERS[0], name="stranger-controller", on_by_default=True)
+    assert [one.name for one in beside_a_cluster((*CONTROLLERS, stranger)) if one.on_by_default] == [
+        "persistentvolume-binder-controller",
+        "persistentvolumeclaim-protection-controller",
+        "persistentvolume-protection-controller",
+        "volumeattributesclass-protection-controller",
+        "ephemeral-volume-controller",
+        "persistentvolume-expander-controller",
+    ]

@@ -284,15 +284,15 @@ WORKLOADS: Final = frozenset(
 )
 SMALL: Final = WORKLOADS | {"scheduler", "kubelet"}  # the controllers that make a cluster out of nothing
 
-# one that runs has its own
-OF_A_CLUSTER: Final = frozenset(
+# the controllers of persistent volumes; a cluster that runs has all the others
+OF_VOLUMES: Final = frozenset(
     {
-        "namespace-controller",
-        "garbage-collector-controller",
-        "resourcequota-controller",
-        "clusterrole-aggregation-controller",
-        "serviceaccount-controller",
-        "root-ca-certificate-publisher-controller",
+        names.BINDER_CONTROLLER,
+        "persistentvolumeclaim-protection-controller",
+        "persistentvolume-protection-controller",
+        "volumeattributesclass-protection-controller",
+        "ephemeral-volume-controller",
+        "persistentvolume-expander-controller",
     }
 )
 
@@ -305,8 +305,11 @@ def with_small_cluster(
 
 
 def beside_a_cluster(known: Iterable[ControllerDeclaration] = CONTROLLERS) -> tuple[ControllerDeclaration, ...]:
-    """Return the declarations with only those of persistent volumes on by default: a cluster has all the others."""
-    return tuple(replace(one, on_by_default=one.name not in SMALL | OF_A_CLUSTER) for one in known)
+    """Return the declarations with only those of persistent volumes on by default (CONTROL-5).
+
+    They are named one by one: a controller that is new here never starts beside a cluster by itself.
+    """
+    return tuple(replace(one, on_by_default=one.name in OF_VOLUMES) for one in known)
 
 
 def choose_controllers(
