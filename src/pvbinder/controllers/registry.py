@@ -127,6 +127,12 @@ def _deployments(context: ControllerContext) -> Controller:
     return Deployments(context)
 
 
+def _daemon_sets(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.workloads.daemon_sets import DaemonSets
+
+    return DaemonSets(context)
+
+
 def _jobs(context: ControllerContext) -> Controller:
     from pvbinder.controllers.workloads.jobs import Jobs
 
@@ -248,6 +254,9 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
     ControllerDeclaration(
         "replicaset-controller", "replicaset-controller", _replica_sets, alias="replicaset", on_by_default=False
     ),
+    ControllerDeclaration(
+        "daemonset-controller", "daemon-set-controller", _daemon_sets, alias="daemonset", on_by_default=False
+    ),
     ControllerDeclaration("job-controller", "job-controller", _jobs, alias="job", on_by_default=False),
     ControllerDeclaration("cronjob-controller", "cronjob-controller", _cron_jobs, alias="cronjob", on_by_default=False),
     ControllerDeclaration(
@@ -277,6 +286,7 @@ WORKLOADS: Final = frozenset(
         "statefulset-controller",
         "deployment-controller",
         "replicaset-controller",
+        "daemonset-controller",
         "job-controller",
         "cronjob-controller",
         "ttl-after-finished-controller",
