@@ -200,3 +200,46 @@ async def test_a_remark_stands_below_its_command_where_both_are_too_long() -> No
 
     command = frame.index("    kubectl delete pvc orders-database")
     assert frame[command + 1] == "    # and see disk-1 become Released"
+
+
+async def test_live_4_who_is_in_trouble_is_shown_first() -> None:
+    clock = Clock()
+    board, on = Board(clock), console(terminal=True, width=80, height=24)
+    with view_for(on, board, title="t", go_on=go_on, may_settle=settled_event()) as view:
+        view.show(board.see_claim(claim("waits", "Pending", resourceVersion="1")))
+        view.show(board.see_volume(volume("over", "Released", claim="gone", resourceVersion="2")))
+        for number in range(30):
+            view.show(
+                board.see_claim(claim(f"orders-{number}", "Bound", bound_to="d", resourceVersion=str(number + 9)))
+            )
+            view.show(board.see_volume(volume(f"disk-{number}", "Bound", resourceVersion=str(number + 9))))
+        clock.seconds = SETTLED_SECONDS
+        view.show(None)
+        frame = last_frame(on)
+
+    claims = [line for line in frame if "shop/" in line and "●" in line]
+    assert "shop/waits" in next(
+        line for line in claims if "● Pending" in line or ("● Bound" in line and "shop/o" in line)
+    )
+    assert any("over" in line and "Released" in line for line in frame)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 20), (80, 50)])
+async def test_live_6_what_is_to_be_copied_is_never_broken(width: int, height: int) -> None:
+    command = f"export KUBECONFIG=/var/folders/{'z' * 60}/T/pvbinder-x1y2z3/kubeconfig"
+    clock = Clock()
+    board, on = Board(clock), console(terminal=True, width=width, height=height)
+    may_settle = settled_event()
+    with view_for(
+        on, board, title="t", go_on=lambda _: ["", f"  {command}", "  kubectl get pv"], may_settle=may_settle
+    ) as view:
+        for number in range(30):
+            view.show(board.see_claim(claim(f"orders-{number}", "Pending", resourceVersion=str(number))))
+        clock.seconds = SETTLED_SECONDS
+        view.show(None)
+        frame = last_frame(on)
+
+    assert written(on).count(f"{command}\n") == 1, "in one piece: the terminal wraps it"
+    assert any("kubectl get pv" in line for line in frame)
+    rows_above = len(command) // width + 1
+    assert len([line for line in frame if line != command]) + rows_above <= height

@@ -3,10 +3,12 @@
 LIVE-1  On a terminal: tables that stay on the screen and follow every change until the end.
 LIVE-2  Elsewhere (a pipe, CI): one line a change, and the tables once each time that things have settled.
 LIVE-3  Nothing that an object or event contains can move the cursor, colour the text or begin a new line.
-LIVE-4  However many objects there are, the view fits a screen of 20 lines or more: the latest to change are shown, the
-        rest is counted, and how to go on is never cut off.
+LIVE-4  However many objects there are, the view fits a screen of 20 lines or more: those in trouble are shown first,
+        then the latest to change, the rest is counted, and how to go on is never cut off.
 LIVE-5  On a narrow screen whole columns are left out, those that tell least first, so that names, statuses and answers
         can be read.
+LIVE-6  A line that is to be copied and is wider than the screen is never broken: it stands above the view, where the
+        terminal wraps it.
 """
 
 from __future__ import annotations
@@ -65,6 +67,7 @@ STATUS_COLUMN = 4
 LEFT_OUT = (2, 3, 1)  # on a narrow screen, in this order
 GAP_COLUMNS = 3  # between columns
 REMARK = "    # "
+INDENT_COLUMNS = 4  # of a line that says how to go on, at most
 T = TypeVar("T", Volume, Claim)
 
 
@@ -193,6 +196,7 @@ class TerminalBoard:
         self._may_settle = may_settle
         self._shown: tuple[object, ...] = ()
         self._told = False  # the hint how to go on: once it is on the screen it stays
+        self._above: list[str] = []  # lines that stand above the view, because they are wider than the screen (LIVE-6)
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop", get_renderable=self._render)
 
     def __enter__(self) -> TerminalBoard:
@@ -207,31 +211,49 @@ class TerminalBoard:
         """Draw anew, at most once a tick, and only if something differs."""
         if change is not None:
             return  # many changes come at once: the next tick draws them together
-        self._told = self._told or (self._may_settle.is_set() and self._board.has_settled())
+        if not self._told and self._may_settle.is_set() and self._board.has_settled():
+            self._told = True
+            self._tell_above()
         state = (self._board.changed_at_seconds, len(self._board.changes), self._told, self._console.size)
         if state != self._shown:
             self._shown = state
             self._live.refresh()
 
+    def _tell_above(self) -> None:
+        """Write what is too wide for the view above it, once and whole (LIVE-6)."""
+        width = self._console.width
+        lines = [printable(line).strip() for line in self._go_on(self._board)]
+        self._above = [line for line in lines if REMARK not in line and cell_len(line) + INDENT_COLUMNS > width]
+        if self._above:
+            self._live.refresh()  # first the view makes room
+        for line in self._above:
+            self._console.print(Text(line), soft_wrap=True)
+
     def _render(self) -> RenderableType:
         board = self._board
         width = self._console.width
-        title = Padding(Text(printable(self._title), style="bold"), (1, 0, 1, 2), expand=False)
+        is_low = self._console.height < FOLDED_LINES_MIN
+        height = self._console.height - sum(cell_len(line) // width + 1 for line in self._above)
+        title = Padding(Text(printable(self._title), style="bold"), (0 if is_low else 1, 0, 1, 2), expand=False)
         footer = (
-            _footer([printable(line) for line in self._go_on(self._board)], width)
+            _footer(self._footer_lines(is_low=is_low), width)
             if self._told
             else Text("  … waiting until nothing changes any more", style="dim")
         )
         rows = self._console.height // 2
         while True:  # the most rows with which all of it fits (LIVE-4)
-            is_low = self._console.height < FOLDED_LINES_MIN
             parts = [title, *tables(board, rows, width, in_one_line=is_low), Text()]
-            free = self._console.height - self._height(*parts, footer) - 2
+            free = height - self._height(*parts, footer) - 2
             if free >= 0 or rows == 1:
                 break
             rows -= 1
         changes = list(board.changes)[-min(free, CHANGES_SHOWN_MAX) :] if free > 0 else []
         return Group(*parts, *(_one_line(_change_line(change, width)) for change in changes), Text(), footer)
+
+    def _footer_lines(self, *, is_low: bool) -> list[str]:
+        """How to go on, without what stands above the view, and without empty lines where there is little room."""
+        lines = [printable(line) for line in self._go_on(self._board)]
+        return [line for line in lines if line.strip() not in self._above and (line.strip() or not is_low)]
 
     def _height(self, *parts: RenderableType) -> int:
         return len(self._console.render_lines(Group(*parts), pad=False))
@@ -285,14 +307,14 @@ def view_for(
 
 def tables(board: Board, rows: int, width: int, *, in_one_line: bool = False) -> list[RenderableType]:
     """Return the tables of volumes and of claims with at most `rows` rows each, `width` wide (LIVE-4, LIVE-5)."""
-    shown, rest = _latest(board.volumes, rows)
+    shown, rest = _chosen(board.volumes, rows)
     volumes = []
     for volume in shown:
         size = str(volume.capacity) if volume.capacity is not None else "-"
         partner = volume.claim_key or ""
         status, _ = volume_story(volume)
         volumes.append((volume.name, size, short_modes(volume.access_modes), volume.storage_class, status, partner))
-    shown_claims, other_claims = _latest(board.claims, rows)
+    shown_claims, other_claims = _chosen(board.claims, rows)
     claims = []
     for claim in shown_claims:
         answer = claim.volume_name if claim.phase == "Bound" else board.reasons.get(claim.key, "")
@@ -308,13 +330,20 @@ def tables(board: Board, rows: int, width: int, *, in_one_line: bool = False) ->
     return parts
 
 
-def _latest(objects: dict[str, T], rows: int) -> tuple[list[T], list[T]]:
-    """Split into those to show, by name, and the others."""
+def _chosen(objects: dict[str, T], rows: int) -> tuple[list[T], list[T]]:
+    """Split into those to show, by name, and the others; where not all fit, those in trouble come first (LIVE-4)."""
     everything = sorted(objects.values(), key=lambda view: view.key)
     if len(everything) <= rows:
         return everything, []
     latest = sorted(everything, key=lambda view: revision_number(view.resource_version) or 0, reverse=True)
-    return sorted(latest[:rows], key=lambda view: view.key), latest[rows:]
+    latest.sort(key=lambda view: not _is_in_trouble(view))
+    return sorted(latest[:rows], key=lambda view: (not _is_in_trouble(view), view.key)), latest[rows:]
+
+
+def _is_in_trouble(view: Volume | Claim) -> bool:
+    if isinstance(view, Claim):
+        return view.is_deleting or view.phase != "Bound"
+    return view.is_deleting or view.phase in ("Failed", "Released")
 
 
 def _rest(what: str, phases: Counter[str]) -> Text:

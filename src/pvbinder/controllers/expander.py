@@ -115,6 +115,7 @@ class ExpandController:
             return
         volume = await self._volume_of(claim)
         decision = decide_expansion(claim, volume, self._migrations)
+        log.debug("expansion decided", pvc=key, pv=volume.name, decision=type(decision).__name__)
         match decision:
             case NotBoundToEachOther(problem=problem):
                 raise ExpansionFailed(problem)

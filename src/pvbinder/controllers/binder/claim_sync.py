@@ -94,6 +94,7 @@ class ClaimSync:
                 raise _wrapped("persistent Volume Controller can't anneal migration annotations", error) from error
             action = decide_claim(claim, self._caches, self._settings)
         self.decisions[type(action).__name__, action.rule] += 1
+        log.debug("claim decided", pvc=claim.key, decision=type(action).__name__, rule=action.rule)
         match action:
             case Bind(volume=volume, reason=reason):
                 await self._bind(claim, volume, reason)

@@ -103,6 +103,7 @@ class VolumeSync:
         """Do what `volume` needs next, unless a claim is binding it; raise what the queue should retry."""
         action = decide_volume(volume, self._caches, self._settings)
         self.decisions[type(action).__name__, action.rule] += 1
+        log.debug("volume decided", pv=volume.name, decision=type(action).__name__, rule=action.rule)
         if isinstance(action, SetPhase) and action.phase == volume.phase:
             return  # the most frequent outcome by far
         with self._pairs.for_volume(volume.key) as held:

@@ -17,6 +17,7 @@ Not promised: fairness between pods, priorities, preemption. Everything belongs 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ from pvbinder.rules.scheduling import (
     ChooseAgain,
     LeaveAlone,
     Place,
+    PodDecision,
     Unschedulable,
     WaitForClaims,
     decide_pod,
@@ -82,6 +84,20 @@ class _Waiting:
 
     message: str
     waits_for: frozenset[str]
+
+
+def _shown(decision: PodDecision) -> dict[str, str]:
+    """What a log line says of `decision`."""
+    match decision:
+        case Place(fit=fit):
+            volumes = ",".join(pairing.volume for pairing in fit.pairings)
+            return {"decision": "Place", "node": fit.node, **({"pv": volumes} if volumes else {})}
+        case Unschedulable(message=message):
+            return {"decision": "Unschedulable", "reason": message}
+        case LeaveAlone():
+            return {"decision": "LeaveAlone"}
+        case _:
+            assert_never(decision)
 
 
 class Scheduler:
@@ -228,6 +244,8 @@ class Scheduler:
 
     async def _choose(self, pod: Pod) -> AssumedPod | None:
         decision = decide_pod(pod, list(self._caches.nodes), self._caches, self._scheduler_name)
+        if log.is_enabled_for(logging.DEBUG):
+            log.debug("pod decided", pod=pod.key, **_shown(decision))
         match decision:
             case Place(fit=fit):
                 self._waiting.pop(pod.key, None)
