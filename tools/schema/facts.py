@@ -106,20 +106,27 @@ Probe.successThreshold Probe.timeoutSeconds *.minReadySeconds *.nodePort *.healt
 ScaleSpec.replicas *.numberAvailable *.numberUnavailable *.updatedNumberScheduled *.availableReplicas
 *.readyReplicas *.fullyLabeledReplicas *.unavailableReplicas *.updatedReplicas DeploymentStatus.replicas
 StatefulSetStatus.currentReplicas HorizontalPodAutoscalerStatus.currentReplicas JobStatus.active JobStatus.failed
-JobStatus.succeeded ExactDeviceRequest.count DeviceSubRequest.count DeviceRequest.count
+JobStatus.succeeded ExactDeviceRequest.count DeviceSubRequest.count DeviceRequest.count ServiceBackendPort.number
 """
 POINTER_INTS = "HorizontalPodAutoscalerStatus.observedGeneration"
 
-# Optional integers and booleans that are written even when zero.
+# Optional fields that are written even when empty.
 ALWAYS_WRITTEN = """
-StatefulSetOrdinals.start FlowSchemaSpec.matchingPrecedence QueuingConfiguration.queues QueuingConfiguration.handSize
-QueuingConfiguration.queueLengthLimit PriorityClass.value PodDisruptionBudgetStatus.disruptionsAllowed
-PodDisruptionBudgetStatus.currentHealthy PodDisruptionBudgetStatus.desiredHealthy
+StatefulSetSpec.serviceName StatefulSetStatus.availableReplicas TokenRequestSpec.audiences TokenRequestStatus.token
+HorizontalPodAutoscalerStatus.currentMetrics ContainerImage.names core_v1.Event.reportingComponent core_v1.Event.reportingInstance
+NodeRuntimeHandler.name ProjectedVolumeSource.sources ResourcePolicyRule.namespaces RoleRef.apiGroup resource_v1.AllocatedDeviceStatus.conditions
+resource_v1.DeviceClaim.requests CSINodeDriver.topologyKeys PodFailurePolicyOnPodConditionsPattern.status StatefulSetOrdinals.start
+FlowSchemaSpec.matchingPrecedence QueuingConfiguration.queues QueuingConfiguration.handSize QueuingConfiguration.queueLengthLimit PriorityClass.value
+PodDisruptionBudgetStatus.disruptionsAllowed PodDisruptionBudgetStatus.currentHealthy PodDisruptionBudgetStatus.desiredHealthy
 PodDisruptionBudgetStatus.expectedPods
 """
 
 # Required fields that the reference leaves out when empty.
-LEFT_OUT_WHEN_EMPTY = "ClientIPConfig.timeoutSeconds"
+LEFT_OUT_WHEN_EMPTY = """
+ValidatingAdmissionPolicyBindingSpec.policyName ValidatingAdmissionPolicyBindingSpec.validationActions TokenReviewSpec.token
+ContainerRestartRule.action ContainerRestartRuleOnExitCodes.operator ImageVolumeStatus.imageRef PodCertificateProjection.keyType
+PodCertificateProjection.signerName ParentReference.name ParentReference.resource CounterSet.counters DeviceCounterConsumption.counters
+"""
 
 # Optional booleans that are pointers.
 POINTER_BOOLS = """
@@ -138,26 +145,22 @@ NodeRuntimeHandlerFeatures.recursiveReadOnlyMounts NodeRuntimeHandlerFeatures.us
 # Optional strings that are pointers: "" is not the same as unset.
 POINTER_STRINGS = """
 PersistentVolumeClaimSpec.storageClassName *.volumeAttributesClassName *.volumeMode *.currentVolumeAttributesClassName
-TypedLocalObjectReference.apiGroup TypedObjectReference.apiGroup TypedObjectReference.namespace
-HostPathVolumeSource.type LocalVolumeSource.fsType AzureDiskVolumeSource.cachingMode AzureDiskVolumeSource.fsType
-AzureDiskVolumeSource.kind *.secretNamespace CSIVolumeSource.fsType *.initiatorName *.endpointsNamespace
-*.preemptionPolicy *.runtimeClassName *.hostnameOverride EndpointAddress.nodeName *.appProtocol
-Container.restartPolicy EphemeralContainer.restartPolicy *.localhostProfile *.procMount *.fsGroupChangePolicy
-*.seLinuxChangePolicy *.supplementalGroupsPolicy *.mountPropagation *.recursiveReadOnly *.gmsaCredentialSpec
-*.gmsaCredentialSpecName *.runAsUserName PodDNSConfigOption.value *.holderIdentity LeaseSpec.strategy
-LeaseSpec.preferredHolder StorageClass.reclaimPolicy *.volumeBindingMode *.fsGroupPolicy
-VolumeAttachmentSource.persistentVolumeName *.ingressClassName *.pathType *.failurePolicy *.matchPolicy
-*.reinvocationPolicy *.parameterNotFoundAction *.scope *.timeZone *.completionMode *.managedBy
-*.podReplacementPolicy GRPCAction.service *.resourceClaimName *.resourceClaimTemplateName Preconditions.uid
-Preconditions.resourceVersion *.propagationPolicy Endpoint.hostname Endpoint.nodeName Endpoint.zone
-discovery_v1.EndpointPort.name discovery_v1.EndpointPort.protocol *.ipFamilyPolicy *.internalTrafficPolicy
-*.loadBalancerClass *.trafficDistribution *.ipMode PortStatus.error IngressPortStatus.error
-IngressClassParametersReference.apiGroup IngressClassParametersReference.namespace WebhookClientConfig.url
-ServiceReference.path *.succeededIndexes *.failedIndexes PodFailurePolicyOnExitCodesRequirement.containerName
-*.unhealthyPodEvictionPolicy *.stopSignal *.nodeAffinityPolicy *.nodeTaintsPolicy *.deprecationWarning
-*.x-kubernetes-list-type *.x-kubernetes-map-type Validation.reason ClusterTrustBundleProjection.name
-ClusterTrustBundleProjection.signerName NetworkPolicyPort.protocol *.labelSelectorPath VolumeMount.mountPropagation
-JSONSchemaProps.$ref PodSchedulingGroup.podGroupName ValidationRule.reason
+TypedLocalObjectReference.apiGroup TypedObjectReference.apiGroup TypedObjectReference.namespace HostPathVolumeSource.type LocalVolumeSource.fsType
+AzureDiskVolumeSource.cachingMode AzureDiskVolumeSource.fsType AzureDiskVolumeSource.kind *.secretNamespace CSIVolumeSource.fsType *.initiatorName
+*.endpointsNamespace *.preemptionPolicy *.runtimeClassName *.hostnameOverride EndpointAddress.nodeName *.appProtocol Container.restartPolicy
+EphemeralContainer.restartPolicy *.localhostProfile *.procMount *.fsGroupChangePolicy *.seLinuxChangePolicy *.supplementalGroupsPolicy
+*.mountPropagation *.recursiveReadOnly *.gmsaCredentialSpec *.gmsaCredentialSpecName *.runAsUserName PodDNSConfigOption.value *.holderIdentity
+LeaseSpec.strategy LeaseSpec.preferredHolder StorageClass.reclaimPolicy *.volumeBindingMode *.fsGroupPolicy
+VolumeAttachmentSource.persistentVolumeName *.ingressClassName *.pathType *.failurePolicy *.matchPolicy *.reinvocationPolicy *.parameterNotFoundAction
+*.scope *.timeZone *.completionMode *.managedBy *.podReplacementPolicy GRPCAction.service *.resourceClaimName *.resourceClaimTemplateName
+Preconditions.uid Preconditions.resourceVersion *.propagationPolicy Endpoint.hostname Endpoint.nodeName Endpoint.zone discovery_v1.EndpointPort.name
+discovery_v1.EndpointPort.protocol *.ipFamilyPolicy *.internalTrafficPolicy *.loadBalancerClass *.trafficDistribution *.ipMode PortStatus.error
+IngressPortStatus.error IngressClassParametersReference.apiGroup IngressClassParametersReference.namespace WebhookClientConfig.url
+ServiceReference.path *.succeededIndexes *.failedIndexes PodFailurePolicyOnExitCodesRequirement.containerName ResourceHealth.message *.shareID
+resource_v1.Device.nodeName ResourceSliceSpec.nodeName *.extendedResourceName DeviceConstraint.distinctAttribute DeviceConstraint.matchAttribute
+NodeAllocatableResourceMapping.capacityKey *.unhealthyPodEvictionPolicy *.stopSignal *.nodeAffinityPolicy *.nodeTaintsPolicy *.deprecationWarning
+*.x-kubernetes-list-type *.x-kubernetes-map-type Validation.reason ClusterTrustBundleProjection.name ClusterTrustBundleProjection.signerName
+NetworkPolicyPort.protocol *.labelSelectorPath VolumeMount.mountPropagation JSONSchemaProps.$ref PodSchedulingGroup.podGroupName ValidationRule.reason
 HPAScalingRules.selectPolicy DeviceAttribute.string DeviceAttribute.version
 """
 

@@ -300,6 +300,8 @@ def zero_of(known: Facts, model: Model, name: str, kind: str, required: bool) ->
         return "drop"
     if known.says("LEFT_OUT_WHEN_EMPTY", model, name):
         return "drop"
+    if known.says("ALWAYS_WRITTEN", model, name):
+        return "write"
     if kind.startswith("#") or kind in ("quantity", "intorstring"):
         if required:
             return "pointer" if known.says("POINTER_STRUCTS", model, name) else "write"
@@ -312,8 +314,6 @@ def zero_of(known: Facts, model: Model, name: str, kind: str, required: bool) ->
         return "write"
     if kind.startswith(("[]", "{}")):
         return "drop"
-    if known.says("ALWAYS_WRITTEN", model, name):
-        return "write"
     if kind in ("int32", "int64"):
         return (
             "drop"

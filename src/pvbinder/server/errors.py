@@ -74,6 +74,12 @@ def too_long(path: str, maximum: int) -> FieldError:
     return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {maximum} bytes")
 
 
+def too_many(path: str, found: int, maximum: int) -> FieldError:
+    """Return the error of a list that has more than `maximum` items (GW-11)."""
+    items = "item" if maximum == 1 else "items"
+    return FieldError("FieldValueTooMany", path, f"Too many: {found}: must have at most {maximum} {items}")
+
+
 def shown(value: object) -> str:
     """A value as the reference prints it inside a message."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

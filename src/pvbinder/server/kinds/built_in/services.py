@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from pvbinder.model.resources import SERVICES, Resource
-from pvbinder.server.errors import ApiError, FieldError, invalid, required, shown, unsupported
+from pvbinder.server.errors import ApiError, shown
 from pvbinder.server.kinds.parts.columns import (
     AGE,
     NAME,
@@ -18,38 +19,72 @@ from pvbinder.server.kinds.parts.columns import (
     labels_shown,
 )
 from pvbinder.server.kinds.parts.status import STATUS, keep_status
-from pvbinder.server.kinds.validation.names import check_dns_subdomain
+from pvbinder.server.kinds.validation.addresses import warn_of_cidr, warn_of_ip
+from pvbinder.server.kinds.validation.endpoints import (
+    validate_endpoint_slice,
+    validate_endpoint_slice_update,
+    validate_endpoints,
+    validate_endpoints_update,
+    warn_of_endpoint_slice,
+    warn_of_endpoints,
+)
+from pvbinder.server.kinds.validation.services import (
+    is_reached_from_outside,
+    needs_health_check,
+    validate_service,
+    validate_service_status,
+    validate_service_update,
+)
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind, Subresource, drop_empty
 
 ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", True)
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", True)
 
-_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_AFFINITY_SECONDS = 10800
+_TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
 _SHOWN = 3  # addresses or ports in a cell
-_ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 
 
 def default_service(obj: Json) -> None:
     """Fill in type, ports and policies."""
     spec = obj.setdefault("spec", {})
-    drop_empty(spec, "ports", "selector", "clusterIP", "externalIPs", "loadBalancerSourceRanges", "externalName")
-    defaults: Json = {"type": "ClusterIP", "sessionAffinity": "None"}
-    if spec.get("type", "ClusterIP") != "ExternalName":
-        defaults["internalTrafficPolicy"] = "Cluster"
-    if spec.get("type") in ("NodePort", "LoadBalancer"):
-        defaults["externalTrafficPolicy"] = "Cluster"
-    if spec.get("type") == "LoadBalancer":
-        defaults["allocateLoadBalancerNodePorts"] = True
-    for field, value in defaults.items():
-        if not spec.get(field) and not (field in spec and value is True):
-            spec[field] = value
+    drop_empty(
+        spec, "ports", "selector", "clusterIP", "clusterIPs", "externalIPs", "loadBalancerSourceRanges",
+        "externalName", "ipFamilies", "externalTrafficPolicy", "type", "sessionAffinity",
+    )  # fmt: skip
+    kind = spec.setdefault("type", "ClusterIP")
+    affinity = spec.setdefault("sessionAffinity", "None")
+    if affinity == "None":
+        spec.pop("sessionAffinityConfig", None)
+    elif affinity == "ClientIP":
+        config = spec.get("sessionAffinityConfig")
+        if ((config or {}).get("clientIP") or {}).get("timeoutSeconds") is None:
+            spec["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": _AFFINITY_SECONDS}}
+    if kind in ("ClusterIP", "LoadBalancer", "NodePort") and spec.get("internalTrafficPolicy") is None:
+        spec["internalTrafficPolicy"] = "Cluster"
+    if is_reached_from_outside(spec):
+        spec.setdefault("externalTrafficPolicy", "Cluster")
+    if kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is None:
+        spec["allocateLoadBalancerNodePorts"] = True
     for port in spec.get("ports") or ():
         drop_empty(port, "name", "protocol", "targetPort", "nodePort")
         port.setdefault("protocol", "TCP")
         if "port" in port:
             port.setdefault("targetPort", port["port"])
-    obj.setdefault("status", {}).setdefault("loadBalancer", {})
+    status = obj.setdefault("status", {})
+    balancer = status.setdefault("loadBalancer", {})
+    if kind == "LoadBalancer":
+        for entry in balancer.get("ingress") or ():
+            if entry.get("ip") and entry.get("ipMode") is None:
+                entry["ipMode"] = "VIP"
+
+
+def default_endpoints(obj: Json) -> None:
+    """Fill in the protocols of ports."""
+    for subset in obj.get("subsets") or ():
+        for port in subset.get("ports") or ():
+            if not port.get("protocol"):
+                port["protocol"] = "TCP"
 
 
 def prepare_new_service(obj: Json, _now: str) -> None:
@@ -57,38 +92,94 @@ def prepare_new_service(obj: Json, _now: str) -> None:
     obj["status"] = {"loadBalancer": {}}
 
 
-def validate_service(obj: Json) -> list[FieldError]:
-    """Check type and ports."""
-    spec = obj["spec"]
-    errors: list[FieldError] = []
-    kind = spec.get("type")
-    if kind not in _TYPES:
-        errors.append(unsupported("spec.type", kind, _TYPES))
-    ports = spec.get("ports") or []
-    if not ports and kind != "ExternalName" and spec.get("clusterIP") != "None":
-        errors.append(required("spec.ports"))
-    if kind == "ExternalName":
-        name = spec.get("externalName", "").rstrip(".")
-        errors += (invalid("spec.externalName", name, reason) for reason in check_dns_subdomain(name))
-    for index, port in enumerate(ports):
-        path = f"spec.ports[{index}]"
-        if len(ports) > 1 and not port.get("name"):
-            errors.append(required(f"{path}.name"))
-        if not 1 <= port.get("port", 0) <= 65535:
-            errors.append(invalid(f"{path}.port", port.get("port", 0), "must be between 1 and 65535, inclusive"))
-        if port.get("protocol") not in _PROTOCOLS:
-            errors.append(unsupported(f"{path}.protocol", port.get("protocol"), _PROTOCOLS))
-    return errors
+def prepare_service(new: Json, old: Json, now: str) -> None:
+    """Keep the status; drop what doesn't go with another type, if the writer has left it as it was."""
+    keep_status(new, old, now)
+    spec, before = new["spec"], old["spec"]
+    for field, needed in _OF_TYPES.items():
+        if needed(before) and not needed(spec) and spec.get(field) == before.get(field):
+            spec.pop(field, None)
+    for field in ("ipFamilies", "ipFamilyPolicy") if _has_address(before) and not _has_address(spec) else ():
+        if spec.get(field) == before.get(field):
+            spec.pop(field, None)
+    if _has_address(before) and not _has_address(spec):
+        known = [(before.get("clusterIP"), before.get("clusterIPs"))]
+        if (spec.get("clusterIP"), spec.get("clusterIPs")) in known:
+            spec.pop("clusterIP", None)
+            spec.pop("clusterIPs", None)
+    if _has_node_ports(before) and not _has_node_ports(spec):
+        ports, kept = spec.get("ports") or [], before.get("ports") or []
+        if [port.get("nodePort") for port in ports] == [port.get("nodePort") for port in kept]:
+            for port in ports:
+                port.pop("nodePort", None)
+    if spec.get("type") != "LoadBalancer":
+        new["status"] = {**(new.get("status") or {}), "loadBalancer": {}}
 
 
-def validate_service_update(new: Json, old: Json) -> list[FieldError]:
-    """Check a changed service; its address stays as long as it has one."""
-    errors = validate_service(new)
-    before = old["spec"].get("clusterIP")
-    if before and new["spec"].get("type") != "ExternalName" and new["spec"].get("clusterIP") != before:
-        why = "may not change once set"
-        errors.append(invalid("spec.clusterIPs[0]", [new["spec"].get("clusterIP", "")], why))
-    return errors
+def _has_address(spec: Json) -> bool:
+    return spec.get("type") != "ExternalName"
+
+
+def _has_node_ports(spec: Json) -> bool:
+    return spec.get("type") in ("LoadBalancer", "NodePort")
+
+
+def _is_balanced(spec: Json) -> bool:
+    return spec.get("type") == "LoadBalancer"
+
+
+_OF_TYPES: Mapping[str, Callable[[Json], bool]] = {  # which field goes with which services
+    "healthCheckNodePort": needs_health_check,
+    "allocateLoadBalancerNodePorts": _is_balanced,
+    "loadBalancerClass": _is_balanced,
+    "externalTrafficPolicy": is_reached_from_outside,
+}
+
+
+def warn_of_service(new: Json, _old: Json | None) -> list[str]:
+    """Warn of what is deprecated, and of fields that count for nothing."""
+    spec, found = new["spec"], []
+    if _TOPOLOGY_HINTS in (new["metadata"].get("annotations") or {}):
+        mode = "service.kubernetes.io/topology-mode"
+        found.append(f"annotation {_TOPOLOGY_HINTS} is deprecated, please use {mode} instead")
+    headless = spec.get("type") == "ClusterIP" and spec.get("clusterIP") == "None"
+    if spec.get("clusterIP", "") not in ("", "None"):
+        for index, address in enumerate(spec.get("clusterIPs") or ()):
+            found += warn_of_ip(f"spec.clusterIPs[{index}]", address)
+    outside = spec.get("externalIPs") or []
+    if headless:
+        if spec.get("loadBalancerIP"):
+            found.append("spec.loadBalancerIP is ignored for headless services")
+        if outside:
+            found.append("spec.externalIPs is ignored for headless services")
+        if spec.get("sessionAffinity") != "None":
+            found.append("spec.SessionAffinity is ignored for headless services")
+    for index, address in enumerate(outside):
+        found += warn_of_ip(f"spec.externalIPs[{index}]", address)
+    if outside and not headless and spec.get("type") != "ExternalName":
+        found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+    if spec.get("loadBalancerIP"):
+        found += warn_of_ip("spec.loadBalancerIP", spec["loadBalancerIP"])
+    for index, network in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        found += warn_of_cidr(f"spec.loadBalancerSourceRanges[{index}]", network)
+    if spec.get("type") == "ExternalName" and outside:
+        found.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
+    if spec.get("type") != "ExternalName" and spec.get("externalName"):
+        found.append('spec.externalName is ignored when spec.type is not "ExternalName"')
+    if spec.get("trafficDistribution") == "PreferClose":
+        found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+    return found
+
+
+def warn_of_service_status(new: Json, _old: Json | None) -> list[str]:
+    """Warn of addresses of load balancers that nobody should write so."""
+    entries = ((new.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    return [
+        warning
+        for index, entry in enumerate(entries)
+        if entry.get("ip")
+        for warning in warn_of_ip(f"status.loadBalancer.ingress[{index}]", entry["ip"])
+    ]
 
 
 def default_endpoint_slice(obj: Json) -> None:
@@ -100,22 +191,6 @@ def default_endpoint_slice(obj: Json) -> None:
             port["name"] = ""
         if port.get("protocol") is None:
             port["protocol"] = "TCP"
-
-
-def validate_endpoint_slice(obj: Json) -> list[FieldError]:
-    """Check the type of addresses."""
-    kind = obj.get("addressType", "")
-    if not kind:
-        return [required("addressType")]
-    return [] if kind in _ADDRESS_TYPES else [unsupported("addressType", kind, _ADDRESS_TYPES)]
-
-
-def validate_endpoint_slice_update(new: Json, old: Json) -> list[FieldError]:
-    """Check a changed slice; the type of its addresses stays."""
-    errors = validate_endpoint_slice(new)
-    if new.get("addressType") != old.get("addressType"):
-        errors.append(invalid("addressType", new.get("addressType"), "field is immutable"))
-    return errors
 
 
 def _external_cell(obj: Json, _now: datetime) -> object:
@@ -206,7 +281,8 @@ SERVICE = ServedKind(
     put_creates=True,
     default=default_service,
     prepare_create=prepare_new_service,
-    prepare_update=keep_status,
+    prepare_update=prepare_service,
+    warnings=warn_of_service,
     validate_create=validate_service,
     validate_update=validate_service_update,
     subresources=(
@@ -217,7 +293,7 @@ SERVICE = ServedKind(
             reach=refuse_to_proxy,
             has_path=True,
         ),
-        STATUS,
+        replace(STATUS, validate_update=validate_service_status, warnings=warn_of_service_status),
     ),
     columns=(
         NAME,
@@ -240,7 +316,12 @@ ENDPOINT = ServedKind(
     singular="endpoints",
     schema="io.k8s.api.core.v1.Endpoints",
     short_names=("ep",),
+    deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
     put_creates=True,
+    default=default_endpoints,
+    validate_create=validate_endpoints,
+    validate_update=validate_endpoints_update,
+    warnings=warn_of_endpoints,
     delete_returns_object=False,
     metadata_checks=("change", "whole"),
     columns=(NAME, Column("Endpoints", _endpoints_cell, description="Addresses and ports."), AGE),
@@ -252,6 +333,7 @@ ENDPOINT_SLICE = ServedKind(
     schema="io.k8s.api.discovery.v1.EndpointSlice",
     delete_returns_object=False,
     default=default_endpoint_slice,
+    warnings=warn_of_endpoint_slice,
     validate_create=validate_endpoint_slice,
     validate_update=validate_endpoint_slice_update,
     metadata_checks=("whole",),

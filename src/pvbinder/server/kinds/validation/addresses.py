@@ -19,6 +19,7 @@ IpNetwork: TypeAlias = IPv4Network | IPv6Network
 _NO_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _NO_NETWORK = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 _DOTTED = re.compile(r"[0-9]+(\.[0-9]+){3}$", re.ASCII)
+_LINK_LOCAL_MULTICAST = (IPv4Network("224.0.0.0/24"), IPv6Network("ff02::/16"))
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 
 
@@ -78,6 +79,25 @@ def validate_legacy_cidr(path: str, text: str, before: Collection[str] = ()) -> 
     if text in before:
         return []
     return [invalid(path, text, reason) for reason in _check_network(text)]
+
+
+def validate_endpoint_ip(path: str, text: str) -> list[FieldError]:
+    """Check that an address can be that of an endpoint: traffic gets there from elsewhere."""
+    address = parse_address(text)
+    if address is None:
+        return [invalid(path, text, "must be a valid IP address")]
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    address = mapped or address
+    reasons = []
+    if address.is_unspecified:
+        reasons.append(f"may not be unspecified ({text})")
+    if address.is_loopback:
+        reasons.append("may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    if address.is_link_local and not address.is_multicast:
+        reasons.append("may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    if any(address in network for network in _LINK_LOCAL_MULTICAST if network.version == address.version):
+        reasons.append("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+    return [invalid(path, text, reason) for reason in reasons]
 
 
 def validate_cidr(path: str, text: str) -> list[FieldError]:
