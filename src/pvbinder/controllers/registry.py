@@ -151,6 +151,12 @@ def _finished_jobs(context: ControllerContext) -> Controller:
     return FinishedJobs(context)
 
 
+def _disruption_budgets(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.workloads.disruption_budgets import DisruptionBudgets
+
+    return DisruptionBudgets(context)
+
+
 def _pod_garbage(context: ControllerContext) -> Controller:
     from pvbinder.controllers.nodes.pod_garbage import PodGarbageCollector
 
@@ -267,6 +273,9 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
         on_by_default=False,
     ),
     ControllerDeclaration(
+        "disruption-controller", "disruption-controller", _disruption_budgets, alias="disruption", on_by_default=False
+    ),
+    ControllerDeclaration(
         "pod-garbage-collector-controller",
         "pod-garbage-collector",
         _pod_garbage,
@@ -287,6 +296,7 @@ WORKLOADS: Final = frozenset(
         "deployment-controller",
         "replicaset-controller",
         "daemonset-controller",
+        "disruption-controller",
         "job-controller",
         "cronjob-controller",
         "ttl-after-finished-controller",
