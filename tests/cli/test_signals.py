@@ -26,6 +26,21 @@ async def test_signals_1_who_is_ready_hears_of_it(number: signal.Signals) -> Non
     assert stop.number == number
 
 
+async def test_signals_3_a_terminal_that_is_closed_is_a_wish_unless_it_is_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        task = asyncio.current_task()
+        assert task is not None
+        with listening(task) as stop:
+            stop.is_ready = True
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0)
+        assert not stop.number
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 async def test_signals_1_who_is_not_ready_is_cancelled() -> None:
     async def main() -> int:
         task = asyncio.current_task()

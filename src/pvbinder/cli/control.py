@@ -4,7 +4,7 @@ CONTROL-1  An API server that can't be reached, or isn't ready, is tried again u
            time; so is one that goes away later (INFORMER-8). Health is answered meanwhile: alive, and not ready.
 CONTROL-2  A server that doesn't know us at the start is an error that ends it: to try again would not help. One that
            knows us and won't let us is tried again: roles are made as long as a cluster comes up.
-CONTROL-3  SIGINT and SIGTERM end it cleanly, whether or not the server could be reached. Exit code 0.
+CONTROL-3  SIGINT, SIGTERM and SIGHUP end it cleanly, whether or not the server could be reached. Exit code 0.
 CONTROL-4  Nothing is written but by the controllers, and they ask for nothing that only our own server has.
 CONTROL-5  Only the controllers of persistent volumes are on by default: a cluster has all others of its own.
 """

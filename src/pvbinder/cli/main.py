@@ -67,12 +67,17 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code (MAIN-3)."""
-    code = run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run_and_flush(sys.argv[1:] if arguments is None else arguments))
+
+
+def run_and_flush(arguments: Sequence[str]) -> int:
+    """Run the command line, see that all it wrote is out, and return its exit code."""
+    code = run(arguments)
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # as in `pvbinder … | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
+    return code
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -83,8 +88,7 @@ def run(arguments: Sequence[str]) -> int:
         output.say(error.format_message())
         return 0
     except click.UsageError as error:
-        where = f"see {error.ctx.command_path} --help" if error.ctx else "see pvbinder --help"
-        return complain(error.format_message(), where, EXIT_USAGE)
+        return complain(error.format_message(), f"see {_path_of(error, arguments)} --help", EXIT_USAGE)
     except click.ClickException as error:
         return complain(error.format_message(), None, EXIT_USAGE)
     except (click.Abort, KeyboardInterrupt):
@@ -94,6 +98,12 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the boundary of the process
         return explain_failure(error)
     return result if isinstance(result, int) else 0
+
+
+def _path_of(error: click.UsageError, arguments: Sequence[str]) -> str:
+    """Whose help says what is right: click forgets the sub-command where an option has no value."""
+    path = error.ctx.command_path if error.ctx else "pvbinder"
+    return f"pvbinder {arguments[0]}" if path == "pvbinder" and arguments and arguments[0] in COMMANDS else path
 
 
 def explain_failure(error: Exception) -> int:

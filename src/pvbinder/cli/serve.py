@@ -1,7 +1,7 @@
 """``pvbinder up`` from start to stop: ready banner, live view or command, and a clean end.
 
-SERVE-1  SIGINT and SIGTERM end it cleanly: the listener closes, the controllers stop, the store is closed. Exit code 0
-         once it was ready, 128 + N before that. A second signal ends it at once.
+SERVE-1  SIGINT, SIGTERM, SIGHUP end it cleanly: the listener closes, the controllers stop, the store is closed. Exit
+         code 0 once it was ready, 128 + N before that. A second signal ends it at once.
 SERVE-2  With a command stdout is the command's alone; we say nothing, unless something needs somebody or ``-v`` asks.
 SERVE-3  Everything that belongs to an ephemeral start is gone when it ends, whichever way it does; after a ``kill -9``,
          when the next one starts.

@@ -21,9 +21,12 @@ import yaml
 
 from pvbinder.controllers.flags import HOW_WRITTEN, Flag, OptionError, Value, flag_named, options_from
 from pvbinder.controllers.options import ControllerOptions
+from pvbinder.controllers.registry import UnknownControllerError, choose_controllers
 from pvbinder.files import UnreadableFileError, read_file
+from pvbinder.volumes.recycler import RecyclerTemplateError, read_template
 
 FILE_BYTES_MAX: Final = 1 << 20  # bytes
+_TEMPLATES: Final = frozenset({"pv_recycler_pod_template_filepath_nfs", "pv_recycler_pod_template_filepath_hostpath"})
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -53,9 +56,24 @@ def read_configuration(path: Path) -> dict[str, Value]:
             if flag.option in values:
                 raise OptionError(f"{flag.name} is there twice")
             values[flag.option] = flag.parse(_text(flag, value_node))
+            _check(flag, values[flag.option])
         except OptionError as error:
             raise OptionError(f"{where}: {error.message.removeprefix('--')}", hint=error.hint) from error
     return values
+
+
+def _check(flag: Flag, value: Value) -> None:
+    """Raise `OptionError` for what would be found wrong only when it is used: then nobody knows the line any more."""
+    if flag.option == "controllers":
+        try:
+            choose_controllers(str(value))
+        except UnknownControllerError as error:
+            raise OptionError(f"{flag.name}: {error.message}", hint=error.hint) from error
+    elif flag.option in _TEMPLATES and value:
+        try:
+            read_template(str(value))
+        except RecyclerTemplateError as error:
+            raise OptionError(f"{flag.name}: {error.message}", hint=error.hint) from error
 
 
 def _compose(path: Path) -> yaml.Node | None:

@@ -8,6 +8,7 @@ CHOICE-3  An unknown name is refused, with the known ones.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -348,8 +349,9 @@ def choose_controllers(
         name = names.get(word.removeprefix("-"))
         if name is None:
             listed = ", ".join(f"{d.name} ({d.alias})" if d.alias else d.name for d in declarations)
-            raise UnknownControllerError(
-                f"there is no controller {word.removeprefix('-')!r}", hint=f"there are {listed}"
-            )
+            wrong = word.removeprefix("-")
+            near = difflib.get_close_matches(wrong.lower(), names, n=1)
+            meant = f": did you mean {near[0]}?" if near else ""
+            raise UnknownControllerError(f"there is no controller {wrong!r}{meant}", hint=f"there are {listed}")
         said.setdefault(name, not word.startswith("-"))
     return tuple(d for d in declarations if said.get(d.name, has_star and d.on_by_default))

@@ -77,6 +77,11 @@ def load(
         return load_kubeconfig([path], context, must_exist=True)
     if named := environment.get("KUBECONFIG", ""):
         paths = [Path(name) for name in named.split(os.pathsep) if name]
+        if not any(each.exists() for each in paths):
+            raise ConfigError(
+                f"there is no kubeconfig: KUBECONFIG names {named}, which doesn't exist",
+                hint="name another with --kubeconfig; `pvbinder up` writes one and prints its path",
+            )
         return load_kubeconfig(paths, context, must_exist=False)
     default = Path(environment.get("HOME") or Path.home()) / ".kube" / "config"
     if default.exists() or context is not None:
