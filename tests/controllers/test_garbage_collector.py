@@ -11,7 +11,7 @@ from pvbinder.controllers.garbage_collector import GarbageCollector
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.client import Kind
 from pvbinder.kube.informer import Informer
-from pvbinder.kube.kinds import CLAIMS, NODES, PODS, Metadata, metadata_of
+from pvbinder.kube.kinds import CLAIMS, EVENTS, NODES, PODS, Metadata, metadata_of
 from pvbinder.model.json import Json
 from pvbinder.model.ownership import FOREGROUND
 from pvbinder.model.resources import CONFIG_MAPS, LEASES, SECRETS, Resource
@@ -311,3 +311,23 @@ async def settle(c: Cluster) -> None:
 def about(c: Cluster, name: str) -> int:
     """How many requests the collector made about an object."""
     return sum(request.path.endswith(f"/{name}") for request in c.line.seen)
+
+
+@pytest.mark.parametrize("kind", [CONFIG, metadata_of(NODES.resource)], ids=["in a namespace", "cluster-wide"])
+async def test_garbage_9_an_owner_in_another_namespace_is_told(kind: Kind[Metadata]) -> None:
+    async with cluster(ONLY) as c:
+        await c.create(namespace("other"))
+        owner = await make(c, "owner", namespace="other")
+        own = {"metadata": {"name": "dependent", "ownerReferences": [reference(CONFIG, owner)]}}
+        if kind.resource.namespaced:
+            own["metadata"]["namespace"] = "default"
+        dependent = await c.client.create(kind, own)
+        await c.until(lambda: len(c.of(EVENTS)) == 1)
+
+        [event] = [one.document() for one in c.of(EVENTS)]
+        where = "default" if kind.resource.namespaced else ""
+        named = f"[v1/ConfigMap, namespace: {where}, name: owner, uid: {owner.uid}]"
+        assert (event["type"], event["reason"]) == ("Warning", "OwnerRefInvalidNamespace")
+        assert event["message"] == f'ownerRef {named} does not exist in namespace "{where}"'
+        assert event["involvedObject"]["uid"] == dependent.uid
+        assert event["source"]["component"] == "garbage-collector-controller"

@@ -41,6 +41,7 @@ class UpOptions:
     apply: tuple[Path, ...] = ()
     watch: bool = False
     command: tuple[str, ...] = ()
+    default_class: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,11 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         transport = InProcessTransport(server.dispatcher, ADMIN)
         client = Client(transport)
         if not options.bare:
-            await create_starter_objects(client, host_path=options.controllers.enable_hostpath_provisioner)
+            await create_starter_objects(
+                client,
+                host_path=options.controllers.enable_hostpath_provisioner,
+                default_class=options.default_class,
+            )
         kubeconfig = options.kubeconfig or server.data_dir / KUBECONFIG
         manager = Manager(
             InProcessTransport(server.dispatcher, READER),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -88,6 +89,12 @@ class CommandAfterDashes(WithControllerFlags):
     "scheduler, no kubelet, no claims for pods.",
 )
 @click.option(
+    "--default-class",
+    is_flag=True,
+    help="Make the class standard the default, so that claims without a class are provisioned: with directories, as "
+    "with --enable-hostpath-provisioner.",
+)
+@click.option(
     "--load",
     "load_paths",
     type=click.Path(exists=True, allow_dash=True),
@@ -118,6 +125,7 @@ def up(
     token_auth_file: Path | None,
     authorization_mode: AuthorizationMode,
     bare: bool,
+    default_class: bool,
     load_paths: tuple[str, ...],
     apply_paths: tuple[Path, ...],
     watch: bool,
@@ -137,17 +145,23 @@ def up(
     command: tuple[str, ...] = ctx.meta.get("command", ())
     if ephemeral and data_dir is not None:
         raise WrongUsageError("--ephemeral and --data-dir contradict each other", hint="leave out one of them")
+    if bare and default_class:
+        raise WrongUsageError("--bare begins without classes, --default-class with one", hint="leave out one of them")
     if command and watch:
         raise WrongUsageError("--watch shows a live view: it can't be combined with a command")
     if kubeconfig is not None:
         check_kubeconfig_is_ours(kubeconfig)
+    controllers = read_options(given(flags), config)
+    if default_class:
+        controllers = replace(controllers, enable_hostpath_provisioner=True)
     options = UpOptions(
         data_dir=None if ephemeral else (data_dir or default_data_dir()).expanduser().absolute(),
         host=host,
         port=port,
         kubeconfig=kubeconfig.absolute() if kubeconfig is not None else None,
-        controllers=read_options(given(flags), config),
+        controllers=controllers,
         bare=bare,
+        default_class=default_class,
         verbosity=verbosity,
         log_format=log_format,
         token_auth_file=token_auth_file.absolute() if token_auth_file is not None else None,

@@ -14,6 +14,7 @@ GARBAGE-7  An owner is absent only by two witnesses: a read that is denied by na
            cache of its kind, which is filled and doesn't know it; where nobody keeps such a cache, a list (PROOF-1).
 GARBAGE-8  The finalizers of an owner (``orphan``, ``foregroundDeletion``) go only after all kinds have been listed
            live: a dependent that the caches missed would be deleted later, or be late.
+GARBAGE-9  An owner reference into another namespace is told (``OwnerRefInvalidNamespace``) before the object goes.
 
 Everything belongs to the loop's thread.
 """
@@ -31,6 +32,7 @@ from pvbinder.controllers.context import ControllerContext
 from pvbinder.kube.client import Kind, KubernetesObject
 from pvbinder.kube.discovery import Discovered, discover
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.events import Subject
 from pvbinder.kube.evidence import read_whole_list
 from pvbinder.kube.informer import Change, Deleted, Informer
 from pvbinder.kube.kinds import Metadata, only_metadata_of
@@ -54,6 +56,7 @@ from pvbinder.rules.garbage import (
 )
 
 CONCURRENT_SYNCS_MAX: Final = 20  # --concurrent-gc-syncs
+EVENT_SOURCE: Final = "garbage-collector-controller"
 DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
 IGNORED: Final = frozenset({("", "events"), ("events.k8s.io", "events")})
 ABSENT_OWNERS_KEPT_MAX: Final = 500  # owners, as the reference
@@ -92,6 +95,7 @@ class GarbageCollector:
 
     def __init__(self, context: ControllerContext) -> None:
         self._client = context.client
+        self._recorder = context.recorder(EVENT_SOURCE)
         self._shared = context.informers
         self._also_kept = context.also_kept
         self._informers: dict[Resource, Informer[KubernetesObject]] = {}
@@ -328,6 +332,7 @@ class GarbageCollector:
         owners: list[tuple[Owner, OwnerState]] = []
         if not obj.is_deleting:
             owners = [(owner, await self._state_of(_Known(known.resource, obj), owner)) for owner in obj.owners]
+            self._tell_elsewhere(known.resource, live, owners)
         if any(state == "unknown" for _, state in owners):
             self._unresolved.add(uid)
         else:
@@ -354,6 +359,20 @@ class GarbageCollector:
                 await self._patch(kind, live, finalizer_removal(live.document(), finalizer))
             case _:
                 assert_never(action)
+
+    def _tell_elsewhere(self, resource: Resource, obj: Metadata, owners: Iterable[tuple[Owner, OwnerState]]) -> None:
+        """Say of an owner that isn't where it counts, that it is in another namespace (GARBAGE-9)."""
+        for owner, state in owners:
+            if state not in ("absent", "unknown"):
+                continue
+            served = self._discovered.find(owner.group, owner.kind)
+            informer = self._informers.get(served.resource) if served is not None else None
+            if served is None or not served.resource.namespaced or informer is None:
+                continue
+            if any(one.uid == owner.uid and one.namespace != obj.namespace for one in informer):
+                named = f"{owner.api_version}/{owner.kind}, namespace: {obj.namespace}, name: {owner.name}"
+                message = f'ownerRef [{named}, uid: {owner.uid}] does not exist in namespace "{obj.namespace}"'
+                self._recorder.event(Subject.of(resource, obj), "Warning", "OwnerRefInvalidNamespace", message)
 
     async def _delete(self, kind: Kind[Metadata], obj: Metadata, action: Delete) -> None:
         if action.unblock:

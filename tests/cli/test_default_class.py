@@ -1,0 +1,58 @@
+"""A default class for who asks for one (STARTER-2)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.cli.test_plane import options
+
+from pvbinder.cli.errors import WrongUsageError
+from pvbinder.cli.plane import control_plane
+from pvbinder.cli.up import up
+from pvbinder.controllers.options import ControllerOptions
+from pvbinder.kube.client import Client
+from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES
+
+IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
+CLAIM = {
+    "metadata": {"name": "data", "namespace": "default"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+
+
+async def test_starter_2_a_claim_without_a_class_binds(tmp_path: Path) -> None:
+    allowed = ControllerOptions(enable_hostpath_provisioner=True, hostpath_root=str(tmp_path / "volumes"))
+    asked = replace(options(tmp_path / "data"), controllers=allowed, default_class=True)
+    async with asyncio.timeout(20), control_plane(asked) as plane:
+        client = Client(plane.transport)
+        await client.create(CLAIMS, CLAIM)
+        while (await client.get(CLAIMS, "data", "default")).phase != "Bound":
+            await asyncio.sleep(0)
+        assert (await client.get(CLAIMS, "data", "default")).document()["spec"]["storageClassName"] == "standard"
+
+    plain = replace(options(tmp_path / "other"), controllers=allowed)
+    async with asyncio.timeout(20), control_plane(plain) as plane:
+        found = await Client(plane.transport).get(STORAGE_CLASSES, "standard")
+        assert IS_DEFAULT not in found.annotations
+
+
+async def test_starter_2_who_has_said_no_is_not_overruled(tmp_path: Path) -> None:
+    allowed = ControllerOptions(enable_hostpath_provisioner=True, hostpath_root=str(tmp_path / "volumes"))
+    asked = replace(options(tmp_path / "data"), controllers=allowed, default_class=True)
+    async with asyncio.timeout(20), control_plane(asked) as plane:
+        change = {"metadata": {"annotations": {IS_DEFAULT: "false"}}}
+        await Client(plane.transport).patch(STORAGE_CLASSES, "standard", "", change, patch_type="merge")
+    async with asyncio.timeout(20), control_plane(asked) as plane:
+        found = await Client(plane.transport).get(STORAGE_CLASSES, "standard")
+        assert found.annotations[IS_DEFAULT] == "false"
+
+
+def test_bare_and_a_default_class_contradict_each_other() -> None:
+    with pytest.raises(WrongUsageError, match="--default-class"):
+        CliRunner().invoke(
+            up, ["--ephemeral", "--bare", "--default-class"], standalone_mode=False, catch_exceptions=False
+        )
