@@ -81,6 +81,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         authorization=options.authorization_mode,
         load=found if options.load else None,
         pages={METRICS_PATH: partial(metrics_page, metrics)},
+        bare=options.bare,
         service_accounts=SERVICE_ACCOUNTS in {one.name for one in chosen},
     )
     del found  # it is large, and this frame stays until the end

@@ -14,6 +14,7 @@ EMBEDDED-4  What it is given to load is there before anything else is; what an e
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -25,6 +26,7 @@ from pvbinder.model.resources import EVENTS, SERVICE_ACCOUNTS
 from pvbinder.model.resources import NAMESPACES as NAMESPACE_RESOURCE
 from pvbinder.server.api.admission import SERVICE_ACCOUNT_PLUGIN
 from pvbinder.server.api.bootstrap.fresh_objects import FreshObjects
+from pvbinder.server.api.bootstrap.furniture import Address, bring_about_furniture
 from pvbinder.server.api.bootstrap.policy import bring_about_policy
 from pvbinder.server.api.discovery import Discovery
 from pvbinder.server.api.dispatch import Dispatcher, NonResourcePath
@@ -50,6 +52,8 @@ from pvbinder.server.store import Store, WriteFailed
 from pvbinder.server.wire.http import Listener
 from pvbinder.server.wire.messages import Timeouts
 
+log = logging.getLogger(__name__)
+
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -64,6 +68,8 @@ class EmbeddedServer:
     the end. `listen` False leaves out the socket and its certificates. `load` gives objects to begin with, each with
     the name of its source (`server.api.loading`), `pages` what is shown at paths of the caller's own. With
     `service_accounts` pods run as accounts, which somebody has to make (`server.api.admission.service_accounts`).
+    Unless `bare`, it has the service ``kubernetes`` and all else that a fresh Kubernetes has
+    (`server.api.bootstrap.furniture`).
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class EmbeddedServer:
         history_changes: int = 100_000,
         load: Iterable[tuple[str, Json]] | None = None,
         service_accounts: bool = False,
+        bare: bool = True,
         pages: Mapping[str, NonResourcePath] | None = None,
     ) -> None:
         self._asked_dir = data_dir
@@ -91,6 +98,7 @@ class EmbeddedServer:
         self._history_changes = history_changes
         self._load = load
         self._service_accounts = service_accounts
+        self._bare = bare
         self._pages = pages
         self._stack = AsyncExitStack()
         self._ready = False
@@ -151,6 +159,8 @@ class EmbeddedServer:
                 )
             # the listener's connections are waited for at the end: first end the watches that they carry
             stack.callback(self.store.end_watches)
+            if self._listen and not self._bare:
+                await self._furnish()
             self._stack = stack.pop_all()
         return self
 
@@ -191,6 +201,16 @@ class EmbeddedServer:
             await fresh.settle()
         except WriteFailed as error:
             raise BootstrapError(f"can't create what an empty Kubernetes has: {error.message}") from error
+
+    async def _furnish(self) -> None:
+        """Create what else a fresh Kubernetes has (FURNITURE-1)."""
+        fresh = FreshObjects(self.api.objects)
+        address = Address(self._host, self.port, self.identity.authority.read_text())
+        bring_about_furniture(self.api.objects, fresh, address)
+        try:
+            await fresh.settle()
+        except WriteFailed as error:  # the server does without
+            log.warning("not all that a fresh Kubernetes has could be written err=%r", error.message)
 
     def _why_not_writable(self) -> str | None:
         return self.store.why_not_writable
