@@ -4,6 +4,7 @@
     pvbinder up --ephemeral --bare --controllers=namespace,garbagecollector \\
         -- python -m tests.conformance processes [--only GLOB] [-q]
     pvbinder up --ephemeral --bare --controllers= -- python -m tests.conformance http|kubectl [--only GLOB] [-q]
+    pvbinder up --ephemeral --bare -- python -m tests.conformance controllers [--only GLOB] [-q]
 
 `scenarios` are played with the controllers in the process of `pvbinder up`, `processes` are the same with them in one
 of their own, `pvbinder controller`: only then they can be stopped and started, which some scenarios ask for.
@@ -27,6 +28,7 @@ PROGRAMS = {
     "scenarios": [HERE / "volumes" / "replay.py"],
     "processes": [HERE / "volumes" / "replay.py"],
     "http": [HERE / "apiserver" / "replay_http.py", HERE / "apiserver" / "cases"],
+    "controllers": [HERE / "apiserver" / "replay_http.py", HERE / "apiserver" / "controllers" / "cases"],
     "kubectl": [HERE / "apiserver" / "replay_kubectl.py", HERE / "apiserver" / "kubectl"],
 }
 

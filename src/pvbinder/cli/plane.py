@@ -102,7 +102,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
             known=known,
             transport_as=lambda name: InProcessTransport(server.dispatcher, user_of(name)),
             served=tuple(served.resource for served in (await discover(client)).kinds),
-            credentials=Credentials(server.identity.authority.read_text()),
+            credentials=Credentials(server.identity.authority.read_text(), server.secret_tokens.make),
         )
         if KUBELET in manager.controllers:
             await bind_kubelet(client)

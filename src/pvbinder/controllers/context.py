@@ -16,6 +16,7 @@ from pvbinder.kube.events import EventRecorder
 from pvbinder.kube.informer import Informer
 from pvbinder.kube.informers import Informers
 from pvbinder.kube.queue import QueueStatistics
+from pvbinder.model.json import Json
 from pvbinder.model.resources import Resource
 
 
@@ -38,9 +39,13 @@ class HasQueues(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The secrets of the API server that no request tells: the certificate that it is trusted by, in PEM."""
+    """Possessions of the API server's operator, which no request gives.
+
+    `root_certificate` is what the server is trusted by, in PEM; `token_of` makes the token of an account for a secret.
+    """
 
     root_certificate: str
+    token_of: Callable[[Json, Json], str]
 
 
 @dataclass(slots=True)

@@ -110,6 +110,13 @@ def _root_certificates(context: ControllerContext) -> Controller:
     return RootCertificates(context, context.credentials)
 
 
+def _token_secrets(context: ControllerContext) -> Controller:
+    from pvbinder.controllers.accounts.token_secrets import TokenSecrets
+
+    assert context.credentials is not None, "it is declared to need them"
+    return TokenSecrets(context, context.credentials)
+
+
 def _stateful_sets(context: ControllerContext) -> Controller:
     from pvbinder.controllers.stateful_sets import StatefulSets
 
@@ -240,6 +247,13 @@ CONTROLLERS: Final[tuple[ControllerDeclaration, ...]] = (
     ),
     ControllerDeclaration(
         SERVICE_ACCOUNTS, user="service-account-controller", make=_default_accounts, alias="serviceaccount"
+    ),
+    ControllerDeclaration(
+        "serviceaccount-token-controller",
+        user="system:kube-controller-manager",
+        make=_token_secrets,
+        alias="serviceaccount-token",
+        needs_credentials=True,
     ),
     ControllerDeclaration(
         "root-ca-certificate-publisher-controller",

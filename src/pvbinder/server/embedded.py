@@ -42,6 +42,7 @@ from pvbinder.server.identity.authentication import MASTERS, Authenticator
 from pvbinder.server.identity.authorization import AlwaysAllow
 from pvbinder.server.identity.authorization.rbac import Rbac
 from pvbinder.server.identity.certificates import ADMIN, Identity
+from pvbinder.server.identity.secret_tokens import SecretTokens
 from pvbinder.server.identity.service_account_tokens import ServiceAccountTokens, load_or_make_secret
 from pvbinder.server.kinds.built_in.quotas import PRIORITY_CLASSES, system_priority_classes
 from pvbinder.server.kinds.registry import Registry
@@ -115,6 +116,7 @@ class EmbeddedServer:
             registry = Registry()
             objects = StoredObjects(self.store, registry)
             account_tokens = ServiceAccountTokens(objects, load_or_make_secret(self.data_dir))
+            self.secret_tokens = SecretTokens(account_tokens)
             self.api = Api(
                 objects,
                 Rbac(objects) if self._authorization == "RBAC" else AlwaysAllow(),
@@ -128,7 +130,7 @@ class EmbeddedServer:
                 tokens_known[self.identity.admin_token] = UserInfo(ADMIN, groups=(MASTERS,))
             self.dispatcher = Dispatcher(
                 self.api,
-                Authenticator(tokens_known, (account_tokens.judge,)),
+                Authenticator(tokens_known, (account_tokens.judge, self.secret_tokens.judge)),
                 health=Health({}, {"storage": self._why_not_writable, "poststarthook/bootstrap": self._why_not_ready}),
                 documents=(Discovery(registry), OpenApi(registry)),
                 pages=self._pages,

@@ -14,7 +14,7 @@ from pvbinder.kube.kinds import NAMESPACES, Metadata
 from pvbinder.model.json import Json
 
 ONLY = ControllerOptions(controllers="serviceaccount,root-ca-cert-publisher")
-TRUSTED = Credentials("-----BEGIN CERTIFICATE-----\n")
+TRUSTED = Credentials("-----BEGIN CERTIFICATE-----\n", lambda account, secret: "a token")
 GIVEN = {"the account": (ACCOUNTS, "default"), "the certificate": (MAPS, NAME)}
 ALL = {"default", "kube-node-lease", "kube-public", "kube-system"}
 

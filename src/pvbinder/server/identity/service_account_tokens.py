@@ -127,7 +127,7 @@ class ServiceAccountTokens:
 
     def judge(self, token: str, audiences: Sequence[str] = API_AUDIENCES) -> TokenOwner | TokenRefused | None:
         """Return whose token it is for any of `audiences`, or why it isn't good; None if this server didn't make it."""
-        claims = self._verified(token)
+        claims = self.verified(token)
         if claims is None or claims.get("iss") != ISSUER:
             return None
         made_for: list[str] = claims["aud"]
@@ -228,10 +228,13 @@ class ServiceAccountTokens:
             "nbf": now,
             "sub": f"{SERVICE_ACCOUNT}{metadata['namespace']}:{metadata['name']}",
         }
-        token = _signer().encode(encode(claims), self.secret, _ALGORITHM)
-        return token, datetime.fromtimestamp(now + seconds, UTC)
+        return self.sign(claims), datetime.fromtimestamp(now + seconds, UTC)
 
-    def _verified(self, token: str) -> Json | None:
+    def sign(self, claims: Json) -> str:
+        """Return a token that says `claims`."""
+        return _signer().encode(encode(claims), self.secret, _ALGORITHM)
+
+    def verified(self, token: str) -> Json | None:
         """Return the claims of a token with our signature (TOKENS-2)."""
         if len(token) > TOKEN_BYTES_MAX or not token.isascii() or not token.startswith(_BEGINNING):
             return None
