@@ -26,7 +26,7 @@ from pvbinder.model.resources import EVENTS, SERVICE_ACCOUNTS
 from pvbinder.model.resources import NAMESPACES as NAMESPACE_RESOURCE
 from pvbinder.server.api.admission import SERVICE_ACCOUNT_PLUGIN
 from pvbinder.server.api.bootstrap.fresh_objects import FreshObjects
-from pvbinder.server.api.bootstrap.furniture import Address, bring_about_furniture
+from pvbinder.server.api.bootstrap.furniture import Reachable, bring_about_furniture
 from pvbinder.server.api.bootstrap.policy import bring_about_policy
 from pvbinder.server.api.discovery import Discovery
 from pvbinder.server.api.dispatch import Dispatcher, NonResourcePath
@@ -207,7 +207,7 @@ class EmbeddedServer:
     async def _furnish(self) -> None:
         """Create what else a fresh Kubernetes has (FURNITURE-1)."""
         fresh = FreshObjects(self.api.objects)
-        address = Address(self._host, self.port, self.identity.authority.read_text())
+        address = Reachable(self._host, self.port, self.identity.authority.read_text())
         bring_about_furniture(self.api.objects, fresh, address)
         try:
             await fresh.settle()

@@ -11,7 +11,7 @@ import yaml
 from tests.server.serving import ADMIN
 
 from pvbinder.server.api.bootstrap.fresh_objects import FreshObjects
-from pvbinder.server.api.bootstrap.furniture import Address, bring_about_furniture
+from pvbinder.server.api.bootstrap.furniture import Reachable, bring_about_furniture
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.requests import ApiRequest
 from tools import bootstrap
@@ -109,7 +109,7 @@ async def test_furniture_2_endpoints_are_there_where_they_can_be(tmp_path: Path,
     async with EmbeddedServer(tmp_path, listen=False) as server:
         for port in (6443, 7443):
             fresh = FreshObjects(server.api.objects)
-            bring_about_furniture(server.api.objects, fresh, Address(host, port, "PEM"))
+            bring_about_furniture(server.api.objects, fresh, Reachable(host, port, "PEM"))
             await fresh.settle()
             endpoints = await listed(server, "v1", "endpoints")
             slices = await listed(server, "discovery.k8s.io/v1", "endpointslices")

@@ -33,7 +33,7 @@ IP_ADDRESSES: Final = Resource(*_NETWORKING, "IPAddress", "ipaddresses", False)
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class Reachable:
     """Where the server listens, and the certificate by which it knows its clients."""
 
     host: str
@@ -50,7 +50,7 @@ class Address:
         return not (found.is_loopback or found.is_unspecified or found.is_link_local or found.is_multicast)
 
 
-def bring_about_furniture(objects: StoredObjects, fresh: FreshObjects, address: Address) -> None:
+def bring_about_furniture(objects: StoredObjects, fresh: FreshObjects, address: Reachable) -> None:
     """Create what is missing, and let the service lead to where the server listens now."""
     now = objects.now()
     for obj in _read():
@@ -70,7 +70,7 @@ def bring_about_furniture(objects: StoredObjects, fresh: FreshObjects, address: 
         fresh.add(CONFIG_MAPS, {"metadata": {"name": name, "namespace": SYSTEM}, "data": data})
 
 
-def _bring_about_service(objects: StoredObjects, fresh: FreshObjects, address: Address) -> None:
+def _bring_about_service(objects: StoredObjects, fresh: FreshObjects, address: Reachable) -> None:
     for resource, wanted in (
         (SERVICES, _service(address)),
         (ENDPOINTS, _endpoints(address) if address.can_be_an_endpoint else None),
@@ -92,7 +92,7 @@ def _bring_about_service(objects: StoredObjects, fresh: FreshObjects, address: A
             fresh.replace(resource, mended)
 
 
-def _service(address: Address) -> Json:
+def _service(address: Reachable) -> Json:
     labels = {"component": "apiserver", "provider": "kubernetes"}
     port = {"name": "https", "protocol": "TCP", "port": _PORT, "targetPort": address.port}
     return {
@@ -111,7 +111,7 @@ def _service(address: Address) -> Json:
     }
 
 
-def _endpoints(address: Address) -> Json:
+def _endpoints(address: Reachable) -> Json:
     labels = {"endpointslice.kubernetes.io/skip-mirror": "true"}
     port = {"name": "https", "port": address.port, "protocol": "TCP"}
     return {
@@ -120,7 +120,7 @@ def _endpoints(address: Address) -> Json:
     }
 
 
-def _endpoint_slice(address: Address) -> Json:
+def _endpoint_slice(address: Reachable) -> Json:
     family = "IPv6" if ":" in address.host else "IPv4"
     return {
         "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"kubernetes.io/service-name": NAME}},
