@@ -1,4 +1,4 @@
-"""What a driver of our own is served with: its methods on a unix socket.
+"""The server of a driver of our own: its methods on a unix socket.
 
 SERVING-1  A handler that raises `CallFailed` answers with that code and text. Whatever else it raises is a defect: the
            log has it, and the caller gets Internal without a word of it.

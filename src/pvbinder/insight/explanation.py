@@ -129,7 +129,7 @@ class NodeNote(Struct, frozen=True, rename="camel"):
 
 
 class EventNote(Struct, frozen=True, rename="camel"):
-    """What was last said about the claim by whom it concerns."""
+    """The last event about the claim, and its reporter."""
 
     type: str
     reason: str
@@ -139,7 +139,7 @@ class EventNote(Struct, frozen=True, rename="camel"):
 
 
 class Wants(Struct, frozen=True, rename="camel"):
-    """What the claim asks for; `storage_class` of None is no class at all, ``""`` is none on purpose."""
+    """The request of the claim; `storage_class` of None is no class at all, ``""`` is none on purpose."""
 
     storage: str
     access_modes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Who put a finalizer there, and when it is taken away: for objects that are being deleted and stay."""
+"""The owner of a finalizer, and the condition of its removal: for objects that are being deleted and stay."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _could_see(key: ClaimKey, snapshot: Snapshot) -> bool:
 
 
 def _answer(volume: Volume, snapshot: Snapshot) -> LiveClaim | None:
-    """What the server would say of its claim: what the snapshot has."""
+    """Return the server's answer about its claim, as the snapshot has it."""
     if volume.claim_ref is None or not volume.claim_ref.uid:
         return None
     return LiveClaim(snapshot.claim(volume.claim_ref.key))

@@ -93,7 +93,7 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class RecorderStatistics:
-    """What became of the events so far."""
+    """The outcomes of the events so far."""
 
     queued: int
     created: int
@@ -182,7 +182,7 @@ class EventRecorder:
         await self._queue.join()
 
     def statistics(self) -> RecorderStatistics:
-        """What became of the events so far."""
+        """The outcomes of the events so far."""
         return RecorderStatistics(
             queued=self._queue.qsize(),
             created=self._created,

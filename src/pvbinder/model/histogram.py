@@ -29,7 +29,7 @@ REQUEST_BOUNDS: Final = (
 
 
 class Durations(Struct, frozen=True):
-    """What was counted: `buckets[i]` took at most `bounds[i]` seconds, more than the bound before (not cumulative).
+    """Counted durations: `buckets[i]` took at most `bounds[i]` seconds, more than the bound before (not cumulative).
 
     What took longer than the last bound is in `count` only.
     """

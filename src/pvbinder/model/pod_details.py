@@ -1,4 +1,4 @@
-"""What workloads' controllers read of a pod beside `model.objects.Pod`, from the same JSON."""
+"""The fields of a pod that workloads' controllers read beside `model.objects.Pod`, from the same JSON."""
 
 from __future__ import annotations
 

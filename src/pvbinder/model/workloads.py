@@ -44,7 +44,7 @@ class Workload(View, frozen=True, kw_only=True):
 
     @property
     def controller(self) -> OwnerReference | None:
-        """Who controls it."""
+        """Its controlling owner."""
         return controller_of(self.owner_references)
 
     @property

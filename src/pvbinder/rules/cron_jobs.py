@@ -1,4 +1,4 @@
-"""What a CronJob needs next: a job when it is due, its list of active jobs, and which finished jobs go.
+"""The next steps of a CronJob: a job when it is due, the list of active jobs, and the finished jobs that go.
 
 CRON-1  A job is made once for each time that is due: its name says the minute. Of missed times only the last counts,
         and none that is older than ``startingDeadlineSeconds``.
@@ -29,7 +29,7 @@ CronNote = tuple[Literal["Normal", "Warning"], str, str]  # type, reason and mes
 
 
 class CronPlan(Struct, frozen=True):
-    """What is to be done, in this order."""
+    """The steps to take, in this order."""
 
     status: Json  # before a job is made
     notes: tuple[CronNote, ...] = ()

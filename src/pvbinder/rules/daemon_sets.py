@@ -36,7 +36,7 @@ _NETWORK: Final = ("node.kubernetes.io/network-unavailable", "NoSchedule")
 
 
 class DaemonPlan(Struct, frozen=True):
-    """What is to be done: pods for these nodes, these pods end; `failed` are those of them that were over."""
+    """The steps to take: pods for these nodes, these pods end; `failed` are those of them that were over."""
 
     create: tuple[str, ...] = ()
     delete: tuple[Pod, ...] = ()

@@ -1,4 +1,4 @@
-"""What a Job needs next: pods to make or end, what is counted, and when it is over.
+"""The next steps of a Job: pods to make or end, what is counted, and when it is over.
 
 JOBS-COUNT   A pod that is over is counted once: first its uid is noted in the status, then its finalizer is taken, then
              the number grows and the uid goes. Whoever stops in between goes on from what the status says.
@@ -33,7 +33,7 @@ JobNote = tuple[Literal["Normal", "Warning"], str, str]  # type, reason and mess
 
 
 class JobPlan(Struct, frozen=True):
-    """What is to be done: in this order, the status first."""
+    """The steps to take: in this order, the status first."""
 
     status: Json
     untrack: tuple[Pod, ...] = ()  # counted: their finalizer goes

@@ -1,4 +1,4 @@
-"""What the state of a node means for its pods: taints by condition, eviction by taint, pods that nobody will end.
+"""The effects of a node's state on its pods: taints by condition, eviction by taint, pods that nobody will end.
 
 NODES-1  A node that isn't Ready has the taint ``not-ready``, one that nothing is known of ``unreachable``, both
          NoSchedule and NoExecute; pressure and cordons have NoSchedule taints. Other taints are nobody's business here.

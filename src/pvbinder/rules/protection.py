@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class AddReason(Reason):
-    """What lacks its finalizer."""
+    """An object that lacks its finalizer."""
 
     CLAIM = "PC-12"
     VOLUME = "PP-3"
@@ -38,7 +38,7 @@ class AddFinalizer(Struct, ByReason, frozen=True):
 
 
 class RemoveReason(Reason):
-    """What nothing needs any more."""
+    """An object that nothing needs any more."""
 
     CLAIM = "PC-11"
     VOLUME = "PP-2"
@@ -53,7 +53,7 @@ class RemoveFinalizer(Struct, ByReason, frozen=True):
 
 
 class KeepReason(Reason):
-    """What keeps an object that is being deleted."""
+    """The finding about an object that is being deleted."""
 
     POD_NEEDS_CLAIM = "PC-11"
     VOLUME_IS_BOUND = "PP-2"
@@ -68,7 +68,7 @@ class KeepFinalizer(Struct, ByReason, frozen=True):
 
 
 class AskPodsReason(Reason):
-    """What would follow if no pod used the claim."""
+    """The step that would follow if no pod used the claim."""
 
     CLAIM_MAY_GO = "PC-15"
     CLAIM_IS_UNUSED = "PC-18"

@@ -95,7 +95,7 @@ def decide_provisioning(claim: Claim, world: World, settings: Settings) -> Provi
 
 
 class RefusalReason(Reason):
-    """What of a claim or a class a plugin can't do."""
+    """The parts of a claim or a class that a plugin can't provide."""
 
     DATA_SOURCE = "PR-7"
     MOUNT_OPTIONS = "PR-10"

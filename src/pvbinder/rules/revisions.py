@@ -23,7 +23,7 @@ LIMIT_DEFAULT: Final = 10
 
 
 class Recorded(Struct, frozen=True):
-    """What a revision is made of."""
+    """The parts of a revision."""
 
     resource: Resource  # of the workload
     name: str

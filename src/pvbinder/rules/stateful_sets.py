@@ -139,7 +139,7 @@ def is_available_for(stateful_set: StatefulSet, pod: Pod, now: datetime | None) 
 
 
 class _View(Struct, frozen=True):
-    """What a decision looks at beside the set's pods."""
+    """The facts for a decision beside the set's pods."""
 
     stateful_set: StatefulSet
     claims: Claims

@@ -42,7 +42,7 @@ class AnnealVolume(Struct, frozen=True):
 
 
 class AskReason(Reason):
-    """What the cache can't promise of the claim that a volume refers to."""
+    """The reasons to ask the API server about a volume's claim: the cache can't be sure."""
 
     CLAIM_UNKNOWN = "SV-3"
     CLAIM_IS_ANOTHER = "SV-4"  # of the same name, with another uid

@@ -1,4 +1,4 @@
-"""What the API server answers when it says no: Status errors and the field errors inside them.
+"""The refusals of the API server: Status errors and the field errors inside them.
 
 Texts and formats are the reference's (GW-9 to GW-11).
 """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class UserInfo:
-    """Who asks, as authentication found out."""
+    """The user of a request, as authentication found."""
 
     name: str
     uid: str = ""

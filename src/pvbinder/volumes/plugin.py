@@ -48,7 +48,7 @@ class VolumePlugin(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """Who it is; read once (PLUGIN-1)."""
+        """Its identity; read once (PLUGIN-1)."""
         ...
 
 

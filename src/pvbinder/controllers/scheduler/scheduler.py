@@ -87,7 +87,7 @@ class _Waiting:
 
 
 def _shown(decision: PodDecision) -> dict[str, str]:
-    """What a log line says of `decision`."""
+    """Return the fields of a log line about `decision`."""
     match decision:
         case Place(fit=fit):
             volumes = ",".join(pairing.volume for pairing in fit.pairings)

@@ -167,5 +167,5 @@ class DaemonSets:
 
 
 def _matters(node: Node) -> tuple[object, ...]:
-    """What of a node may change whether it gets a pod."""
+    """The fields of a node that may change whether it gets a pod."""
     return (node.labels, state_of(node))

@@ -109,7 +109,7 @@ class DisruptionBudgets:
             self._queue.add_after(key, seconds)
 
     def _find_scale(self, namespace: str, controller: OwnerReference) -> tuple[str, int] | None:
-        """What a pod's controller wants: a deployment's number counts for its replica sets."""
+        """The pods that a pod's controller wants: a deployment's number counts for its replica sets."""
         key = f"{namespace}/{controller.name}"
         found: Workload | StatefulSet | None = None
         match controller.kind:

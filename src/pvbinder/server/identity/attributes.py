@@ -1,4 +1,4 @@
-"""What a request asks for, read off its method and path alone: the verb and the thing it is about.
+"""The attributes of a request, read off its method and path alone: the verb and the thing it is about.
 
 Authorisation and routing both work from this, so that the allowed request is the one that is carried out.
 """

@@ -1,4 +1,4 @@
-"""What the objects of a kind in a namespace amount to together, kept up by the store's history.
+"""The totals of a kind's objects in a namespace, kept current by the store's history.
 
 TOTALS-1  A total is what counting all objects now would give, writes under way included.
 TOTALS-2  It costs as much as what has changed since it was last asked for. Only the first time, and when the history
@@ -26,7 +26,7 @@ OBJECTS_PER_TURN: Final = 500  # about 10 ms
 
 
 class Measure(Hashable, Protocol):
-    """What one object counts for; equal ones give equal amounts for an object."""
+    """The measure of one object; equal ones give equal amounts for an object."""
 
     def __call__(self, obj: Json, /) -> Amounts:
         """Return the amounts of `obj`, which isn't changed."""

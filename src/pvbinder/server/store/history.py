@@ -36,7 +36,7 @@ class StoredChange(Struct, gc=False):
 
     @property
     def after(self) -> Stored | None:
-        """What is at the key after the write."""
+        """The object at the key after the write."""
         return None if self.deleted else self.now
 
 

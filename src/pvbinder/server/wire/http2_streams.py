@@ -38,7 +38,7 @@ log = logs.get(__name__)
 
 
 class Carries(Protocol):
-    """What a stream needs of its connection."""
+    """The parts of a connection that its streams need."""
 
     def screen(self, request: ApiRequest) -> ApiResponse | None:
         """Refuse a request by its head."""

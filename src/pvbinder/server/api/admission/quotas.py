@@ -29,7 +29,7 @@ _COUNTED_BY_WHAT_THEY_SAY = (PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES)
 
 @dataclass(frozen=True, slots=True)
 class _Usage:
-    """What an object counts for in quotas with these scopes."""
+    """Return the amounts of an object that quotas with these scopes count."""
 
     resource: Resource
     scopes: bytes  # the part of the spec that chooses objects, as JSON

@@ -1,4 +1,4 @@
-"""What every handler works with: the stored objects, who may do what, and where heavy work is done."""
+"""The parts that every handler works with: the stored objects, the authoriser, and the threads for heavy work."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class WriteRequest:
 
     @property
     def manager(self) -> str:
-        """Who gets to own the fields: the ``fieldManager``, else the first word of the client's User-Agent."""
+        """The field manager of the write: the ``fieldManager``, else the first word of the client's User-Agent."""
         return self.options.field_manager or self.request.headers.get("user-agent", "").partition("/")[0][:128]
 
     # ---------------------------------------------------------------- what came in, what is there, what goes out

@@ -1,4 +1,4 @@
-"""Who may do what: the seam that authorisers fit into, and those that need no rules.
+"""Authorisation: the interface of authorisers, and the ones that need no rules.
 
 An authoriser is asked with the same `Attributes` that routing goes by. `system:masters` may do everything and is never
 asked about (as in the reference, so that nobody can lock themselves out).

@@ -1,4 +1,4 @@
-"""What an autoscaler aims at and what it sees, as ``kubectl get`` shows it."""
+"""The targets of an autoscaler and its measurements, as ``kubectl get`` shows them."""
 
 from __future__ import annotations
 

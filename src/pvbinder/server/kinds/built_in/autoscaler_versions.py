@@ -33,7 +33,7 @@ ANNOTATIONS: Final = (METRICS, CURRENT_METRICS, CONDITIONS, BEHAVIOR)
 
 
 class _Rename(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
-    """What the structs of the annotations have in common."""
+    """The fields that the structs of the annotations share."""
 
 
 class _Reference(msgspec.Struct, rename="camel", kw_only=True):

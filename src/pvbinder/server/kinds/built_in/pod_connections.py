@@ -1,4 +1,4 @@
-"""What leads into a pod's containers: attach, exec, log, port-forward and proxy.
+"""The connections into a pod's containers: attach, exec, log, port-forward and proxy.
 
 CONNECTIONS-1  This server runs no containers: who wants to talk to one is told so (503).
 CONNECTIONS-2  The log of a container that there is is empty, not an error: programs that collect logs go on.

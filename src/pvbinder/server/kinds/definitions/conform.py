@@ -73,7 +73,7 @@ def _pruned_object(value: Members | Json, structure: Structure, path: str, note:
 
 
 def _header(key: str, value: Any, known: Structure | None, place: str, note: Note) -> Any:
-    """What an embedded object says of itself (CONFORM-2); ConversionError when it is of a wrong type."""
+    """Return the header of an embedded object (CONFORM-2); ConversionError when it is of a wrong type."""
     if key != "metadata":
         if not isinstance(value, str):
             raise ConversionError(str(invalid(place, plain(value), "must be a string")))

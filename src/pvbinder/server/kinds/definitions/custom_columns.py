@@ -41,7 +41,7 @@ def _column(declared: Json, count: int) -> Column:
 
 
 def _cell(text: str, type_: str, count: int) -> Callable[[Json, datetime], object]:
-    """What one of `count` columns shows; nothing where the path finds nothing, or something of another type.
+    """Return the cell of one of `count` columns; nothing where the path finds nothing, or something of another type.
 
     A row has its bounds, which columns share; a text that goes beyond ends with dots.
     """

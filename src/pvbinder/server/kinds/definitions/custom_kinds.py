@@ -104,7 +104,7 @@ def _kind(spec: Json, version: Json, schema: CustomSchema, stored_as: Resource |
 
 
 def _deprecation(spec: Json, version: Json) -> str:
-    """What requests for a deprecated version are warned of."""
+    """Return the warning of requests for a deprecated version."""
     if not version.get("deprecated"):
         return ""
     if version.get("deprecationWarning") is not None:

@@ -1,4 +1,4 @@
-"""What the schema room must know of a custom kind: types to merge by, a way to conform objects, what to publish."""
+"""The schema of a custom kind: types to merge by, a way to conform objects, and its published form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a definition must fulfil, rule by rule in the reference's order and words.
+"""The rules of a definition, one by one in the reference's order and words.
 
 DEFINITION-1  What was there before stays allowed: an update isn't refused for a flaw that the stored definition has
               already, where the reference says so (`Leniency`).
@@ -41,7 +41,7 @@ _SEE: Final = "see https://github.com/kubernetes/enhancements/pull/1111"
 
 @dataclass(frozen=True, slots=True)
 class Leniency:
-    """What an update needn't fulfil, as the stored definition doesn't either (DEFINITION-1)."""
+    """The rules that an update needn't keep, as the stored definition breaks them, too (DEFINITION-1)."""
 
     same_schemas: frozenset[str] = frozenset()  # versions whose rules may cost what they cost
     too_many_fields: frozenset[str] = frozenset()  # versions, "" for all together

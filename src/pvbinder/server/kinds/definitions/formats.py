@@ -135,7 +135,7 @@ def _all_signs(text: str) -> bool:
 
 
 def _is_uri(value: str) -> bool:
-    """What Go's ``url.ParseRequestURI`` takes: an absolute path, or a scheme and something behind it."""
+    """Tell whether Go's ``url.ParseRequestURI`` takes it: an absolute path, or a scheme and something behind it."""
     if not value or any(ord(letter) < 0x20 or letter == "\x7f" for letter in value):
         return False
     if value.startswith("/"):

@@ -38,7 +38,7 @@ _NOT_CHECKED: Final = (
 
 @dataclass(slots=True)
 class Verdict:
-    """What is wrong with an object, and what it is warned of."""
+    """The errors of an object, and the warnings."""
 
     errors: list[FieldError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -24,7 +24,7 @@ class UsedNames:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What a definition was given of the names that it asks for; `reason` and `message` as its condition has them."""
+    """The names given to a definition, of those that it asks for; `reason` and `message` as its condition has them."""
 
     accepted: Json
     reason: str

@@ -98,7 +98,7 @@ def _check_factor(factor: float, value: float, path: str, name: str) -> FieldErr
 
 
 def _is_whole(value: float) -> bool:
-    """What counts as whole in the reference: nearly so, too."""
+    """Tell whether the reference takes the number as whole: nearly whole ones, too."""
     if math.isnan(value) or math.isinf(value) or abs(value) > 2**53 - 1:
         return False
     whole = math.trunc(value)

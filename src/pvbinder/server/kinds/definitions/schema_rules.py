@@ -1,4 +1,4 @@
-"""What may stand in a schema, place by place, in the reference's words and order.
+"""The rules of a schema, place by place, in the reference's words and order.
 
 SCHEMA-1  A schema that breaks a rule is refused with each place and each rule; rules in CEL are compiled only where
           nothing else is wrong at or below their place.

@@ -1,4 +1,4 @@
-"""What makes a schema structural, in the reference's words: shape stands apart from what is said about values.
+"""The rules of structural schemas, in the reference's words: shape stands apart from rules about values.
 
 STRUCTURAL-1  Everything a value may be is said outside of allOf, anyOf, oneOf and not; these may only narrow it, and
               only what is said outside of them.

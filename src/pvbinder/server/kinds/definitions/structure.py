@@ -54,7 +54,7 @@ class Structure:
         return bool(self.all_of or self.any_of or self.one_of or self.forbidden is not None)
 
     def field(self, name: str) -> Structure | None:
-        """What the value of a field or key is."""
+        """Return the structure of the value of a field or key."""
         known = self.properties.get(name)
         return self.additional if known is None else known
 

@@ -52,7 +52,7 @@ class Steps:
 
 @dataclass(slots=True)
 class Outcome:
-    """What is wrong with a value, and how many rules it met on the way."""
+    """The errors of a value, and the number of rules that were checked."""
 
     errors: list[FieldError] = field(default_factory=list)
     matches: int = 0

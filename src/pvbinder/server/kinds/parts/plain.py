@@ -28,7 +28,7 @@ from pvbinder.server.objects.kind import (
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """What is special about a plain kind."""
+    """The parts in which a plain kind differs from others."""
 
     schema_package: str
     group: str

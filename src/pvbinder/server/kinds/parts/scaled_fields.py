@@ -1,4 +1,4 @@
-"""Who owns the number of replicas, as managed fields of a Scale and of the object that it scales.
+"""The owners of the number of replicas, as managed fields of a Scale and of the object that it scales.
 
 SCALED-1  A Scale has the entries of those who own the object's replicas, each with ``spec.replicas`` alone.
 SCALED-2  What happens to them comes back: who still owns ``spec.replicas`` of the Scale keeps the object's replicas,
@@ -46,7 +46,7 @@ def bring_back(metadata: Json, of_scale: Any, replicas_path: Sequence[str], api_
 
 
 def _identity(entry: Entry) -> tuple[str, str, str]:
-    """What makes an entry of the Scale the same as one of the object, whose versions differ."""
+    """Return the key by which entries of the Scale and of the object, whose versions differ, are the same."""
     return entry.manager.name, entry.manager.operation, entry.manager.subresource
 
 

@@ -1,4 +1,4 @@
-"""What Endpoints and EndpointSlices may name: addresses that a client can reach, ports and hints.
+"""The rules of Endpoints and EndpointSlices: addresses that a client can reach, ports and hints.
 
 Endpoints that an update leaves as they are aren't looked at again: older servers took more.
 """

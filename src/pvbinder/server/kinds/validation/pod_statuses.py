@@ -1,4 +1,4 @@
-"""What a status of a pod may say, also of its containers.
+"""The rules of a pod's status, also about its containers.
 
 Rules: docs/rules/apiserver.md#6-core-helpers
 """

@@ -1,4 +1,4 @@
-"""What a service may ask for: which fields go with which type, ports, addresses, and how its traffic is routed.
+"""The rules of a service: which fields go with which type, ports, addresses, and how its traffic is routed.
 
 Rules: the reference's own, in its order: an update is compared with what was there, then looked at as a whole.
 """

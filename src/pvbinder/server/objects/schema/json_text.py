@@ -94,7 +94,7 @@ class NumberTooLargeError(JsonTextError):
 
 
 def kind_of(value: object) -> str:
-    """What Go calls the kind of a JSON value."""
+    """Return Go's name for the kind of a JSON value."""
     if isinstance(value, dict | Members):
         return "object"
     return {bool: "bool", str: "string", list: "array"}.get(type(value), "number")

@@ -82,7 +82,7 @@ class ObjectType(msgspec.Struct, frozen=True, rename={"fields": "f", "map_type":
 
 
 class Custom(Protocol):
-    """What a kind that isn't built in does itself: its rules are richer than types."""
+    """The work that a custom kind does itself: its rules are richer than types."""
 
     is_costly: bool  # whether to check even a small object may take long
 
