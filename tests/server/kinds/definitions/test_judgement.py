@@ -54,6 +54,8 @@ def test_judgement_1_metadata_is_part_of_what_is_judged() -> None:
 class NoRule:
     """Rules of which every object breaks one."""
 
+    is_costly = False
+
     def judge(self, new: Json, old: Json | None, same: Correlation | None) -> tuple[list[FieldError], list[str]]:
         return [invalid("a", new["a"], "no rule at all")], []
 

@@ -8,6 +8,7 @@ from pvbinder.model.resources import Resource
 from pvbinder.server.errors import FieldError, entity_too_large
 from pvbinder.server.kinds.definitions.conform import HEADER, DefaultsTooLargeError, fill_in_defaults, pruned
 from pvbinder.server.kinds.definitions.correlation import Correlation
+from pvbinder.server.kinds.definitions.rules import SchemaRules, has_rules
 from pvbinder.server.kinds.definitions.structure import Structure, branches, read_structure
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.objects.schema.decode import forget_schema
@@ -19,6 +20,11 @@ LIST_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
 
 class Rules(Protocol):
     """The rules in CEL of a schema."""
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether a small object may take long to try."""
+        ...
 
     def judge(self, new: Json, old: Json | None, same: Correlation | None) -> tuple[list[FieldError], list[str]]:
         """Say which rules an object breaks, and which it would if it had changed."""
@@ -43,9 +49,11 @@ class CustomSchema:
         self._list_kind = list_kind
         self._schema: Json = schema if isinstance(schema, dict) else {"x-kubernetes-preserve-unknown-fields": True}
         self.structure: Structure = read_structure(self._schema)
-        self.rules: Rules | None = None
+        self.rules: Rules | None = SchemaRules(self._schema) if has_rules(self._schema) else None
         self._types = self._make_types()
-        self.is_costly = branches(self.structure, LIGHT_BRANCHES_MAX) > LIGHT_BRANCHES_MAX
+        self.is_costly = branches(self.structure, LIGHT_BRANCHES_MAX) > LIGHT_BRANCHES_MAX or (
+            self.rules is not None and self.rules.is_costly
+        )
 
     def conform(self, value: Any, note: Any) -> Json:
         """The object without what the schema doesn't know; kind, version and metadata are not its business."""

@@ -10,10 +10,10 @@ from pvbinder.server.kinds.definitions.definition_rules import (
     check_definition_status,
     check_definition_update,
 )
-from pvbinder.server.kinds.definitions.formats import unknown_formats
 from pvbinder.server.kinds.definitions.internal_definition import internal_spec
 from pvbinder.server.kinds.parts.columns import NAME, field_cell
 from pvbinder.server.kinds.parts.status import keep_status
+from pvbinder.server.kinds.validation.text_formats import unknown_formats
 from pvbinder.server.objects.kind import Column, Json, ServedKind, Subresource
 
 DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)

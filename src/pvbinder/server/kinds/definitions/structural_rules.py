@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from pvbinder.server.errors import FieldError, forbidden, invalid, required
-from pvbinder.server.kinds.definitions.patterns import why_no_pattern
+from pvbinder.server.kinds.validation.patterns import why_no_pattern
 from pvbinder.server.objects.kind import Json
 
 Level = Literal["at the root", "for specified array items", "for specified object fields"]

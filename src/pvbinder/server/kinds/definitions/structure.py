@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pvbinder.server.kinds.definitions.formats import known_format
+from pvbinder.server.kinds.validation.text_formats import known_format
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.objects.schema.json_text import plain
 

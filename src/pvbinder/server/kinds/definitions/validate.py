@@ -22,10 +22,10 @@ from typing import Any, Final
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.errors import FieldError, invalid, required, shown, too_long, unsupported
 from pvbinder.server.kinds.definitions.correlation import Correlation
-from pvbinder.server.kinds.definitions.formats import follows, known_format
 from pvbinder.server.kinds.definitions.numbers import check_number
-from pvbinder.server.kinds.definitions.patterns import TooLongToMatch, matches
 from pvbinder.server.kinds.definitions.structure import Structure
+from pvbinder.server.kinds.validation.patterns import TooLongToMatch, matches
+from pvbinder.server.kinds.validation.text_formats import follows, known_format
 from pvbinder.server.objects.kind import Json
 
 STEPS_MAX: Final = 1_000_000  # about two microseconds each

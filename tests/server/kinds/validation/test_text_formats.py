@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from pvbinder.server.kinds.definitions.formats import follows, unknown_formats
 from pvbinder.server.kinds.definitions.numbers import check_number, go_number
+from pvbinder.server.kinds.validation.text_formats import follows, unknown_formats
 
 PROCESSOR_SECONDS_MAX = 5.0
 FORMS: dict[str, tuple[list[str], list[str]]] = {

@@ -50,6 +50,22 @@ def matches(pattern: str, text: str) -> bool:
     return compiled.search(encoded) is not None
 
 
+def find_all(pattern: str, text: str, most: int = -1) -> list[str]:
+    """The parts of a text that match, the leftmost first and at most so many; a pattern that is none finds nothing."""
+    compiled = _compiled(pattern)
+    if isinstance(compiled, str):
+        return []
+    encoded = text.encode("utf-8", "replace")
+    if compiled.programsize * len(encoded) > STEPS_MAX:
+        raise TooLongToMatch(pattern)
+    found: list[str] = []
+    for match in compiled.finditer(encoded):
+        if most >= 0 and len(found) >= most:
+            break
+        found.append(encoded[match.start() : match.end()].decode("utf-8", "replace"))
+    return found
+
+
 @lru_cache(maxsize=_PATTERNS_KEPT_MAX)
 def _compiled(pattern: str) -> Any:
     """The pattern compiled, or why it can't be."""

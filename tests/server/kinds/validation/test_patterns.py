@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.server.serving import serving
 
 from pvbinder.server.kinds.definitions.json_path import JsonPathError, read_json_path
-from pvbinder.server.kinds.definitions.patterns import STEPS_MAX, TooLongToMatch, matches, why_no_pattern
 from pvbinder.server.kinds.definitions.structural_rules import check_structural
 from pvbinder.server.kinds.definitions.structure import read_structure
 from pvbinder.server.kinds.definitions.validate import check_value
+from pvbinder.server.kinds.validation.patterns import STEPS_MAX, TooLongToMatch, matches, why_no_pattern
 
 PROCESSOR_SECONDS_MAX = 5.0  # what `re` needs for any of these is more than a lifetime
 
