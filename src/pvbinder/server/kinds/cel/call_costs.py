@@ -6,7 +6,7 @@ import math
 from typing import Any, Final
 
 from pvbinder.server.kinds.cel.functions.formats import Format
-from pvbinder.server.kinds.cel.functions.network import Address, Network
+from pvbinder.server.kinds.cel.functions.network import InternetAddress, Network
 from pvbinder.server.kinds.cel.functions.quantities import Amount
 from pvbinder.server.kinds.cel.functions.urls import Url
 from pvbinder.server.kinds.cel.functions.versions import Version
@@ -15,7 +15,7 @@ from pvbinder.server.kinds.cel.values import size_of
 TRAVERSAL: Final = 0.1  # for each letter of a text that is read once
 PATTERN: Final = 0.25  # for each letter of a pattern
 _LIST: Final = 10
-_ONE_SIZE: Final = (Amount, Address, Network, Format, Url, Version)
+_ONE_SIZE: Final = (Amount, InternetAddress, Network, Format, Url, Version)
 _WHOLE_LIST: Final = frozenset({"isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"})
 _READ_ONCE: Final = frozenset(
     {

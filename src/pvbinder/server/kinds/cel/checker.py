@@ -19,8 +19,8 @@ from pvbinder.server.kinds.cel.nodes import (
     Literal,
     MapOf,
     Message,
-    Node,
     Select,
+    Term,
     children,
     qualified_name,
 )
@@ -47,7 +47,7 @@ from pvbinder.server.kinds.cel.types import (
 from pvbinder.server.kinds.cel.values import Uint
 
 
-def check(source: str, node: Node, variables: Mapping[str, Type], library: Library) -> None:
+def check(source: str, node: Term, variables: Mapping[str, Type], library: Library) -> None:
     """Give each node its type; CompileError when something doesn't fit (CHECKER-1)."""
     checker = _Checker(variables, library)
     checker.check(node)
@@ -64,13 +64,13 @@ class _Checker:
         self._bindings = Bindings()
         self._opened = 0
 
-    def settle(self, node: Node) -> None:
+    def settle(self, node: Term) -> None:
         """Put what has been found out in the place of types that were open."""
         node.type = self._bindings.substitute(node.type, to_dyn=True)
         for child in children(node):
             self.settle(child)
 
-    def check(self, node: Node) -> Type:
+    def check(self, node: Term) -> Type:
         """Find out the type of a node and of what is in it."""
         match node:
             case Literal():
@@ -120,7 +120,7 @@ class _Checker:
         found = self._field(node.at, node.operand, node.name)
         return BOOL if node.tests else self._bindings.substitute(found)
 
-    def _field(self, at: int, operand: Node, name: str, *, optional: bool = False) -> Type:
+    def _field(self, at: int, operand: Term, name: str, *, optional: bool = False) -> Type:
         target, is_optional = unwrapped(self._bindings.substitute(self.check(operand)))
         result = ERROR
         if target.kind == "map":
@@ -227,7 +227,7 @@ class _Checker:
             return map_of(self._fresh(), self._fresh())
         return map_of(key, value)
 
-    def _unwrap(self, node: Node, type_: Type) -> Type:
+    def _unwrap(self, node: Term, type_: Type) -> Type:
         inner, is_optional = unwrapped(type_)
         if not is_optional and inner.kind != "dyn":
             self._tell(node.at, f"expected type '{optional_of(inner)}' but found '{inner}'")
@@ -273,7 +273,7 @@ class _Checker:
         )
         return ERROR, ERROR
 
-    def _require(self, node: Node, type_: Type) -> None:
+    def _require(self, node: Term, type_: Type) -> None:
         if not self._bindings.assign((type_,), (node.type,)):
             self._tell(node.at, f"expected type '{type_}' but found '{node.type}'")
 

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeAlias
 from pvbinder.server.kinds.cel.errors import CelError
 from pvbinder.server.kinds.cel.types import Type
 from pvbinder.server.kinds.cel.values import (
-    Duration,
     Fields,
     Optional,
+    TimeSpan,
     Timestamp,
     TypeValue,
     Uint,
@@ -33,7 +33,7 @@ _GUARDS: Final[dict[str, Callable[[Any], bool]]] = {
     "string": lambda value: isinstance(value, str),
     "bytes": lambda value: isinstance(value, bytes),
     "null": lambda value: value is None,
-    "duration": lambda value: isinstance(value, Duration),
+    "duration": lambda value: isinstance(value, TimeSpan),
     "timestamp": lambda value: isinstance(value, Timestamp),
     "list": lambda value: isinstance(value, list),
     "map": lambda value: isinstance(value, dict) and not isinstance(value, Fields),

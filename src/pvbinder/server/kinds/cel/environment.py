@@ -14,7 +14,7 @@ from pvbinder.server.kinds.cel.errors import CelError, InstantiationError
 from pvbinder.server.kinds.cel.estimate import Sizes, estimate
 from pvbinder.server.kinds.cel.functions import library
 from pvbinder.server.kinds.cel.literals import check_literals
-from pvbinder.server.kinds.cel.nodes import Ident, Node, children
+from pvbinder.server.kinds.cel.nodes import Ident, Term, children
 from pvbinder.server.kinds.cel.parser import parse, too_deep
 from pvbinder.server.kinds.cel.program import Program
 from pvbinder.server.kinds.cel.types import (
@@ -87,7 +87,7 @@ def compile_expression(source: str, variables: Mapping[str, Type], sizes: Sizes)
         raise too_deep(source) from None
 
 
-def _names(node: Node) -> list[str]:
+def _names(node: Term) -> list[str]:
     found = [node.name.removeprefix(".")] if isinstance(node, Ident) else []
     for child in children(node):
         found += _names(child)

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from pvbinder.server.kinds.cel.call_estimates import CallEstimate, Part, estimate_call
 from pvbinder.server.kinds.cel.macros import GATHERED
-from pvbinder.server.kinds.cel.nodes import Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select
+from pvbinder.server.kinds.cel.nodes import Call, Fold, Ident, ListOf, Literal, MapOf, Select, Term
 from pvbinder.server.kinds.cel.ranges import ONE, UNKNOWN, Range
 from pvbinder.server.kinds.cel.types import is_scalar
 
@@ -37,7 +37,7 @@ class _Local:
     entry: _Entry | None
 
 
-def estimate(node: Node, sizes: Sizes) -> Range:
+def estimate(node: Term, sizes: Sizes) -> Range:
     """Return the least and the most that a checked expression may cost."""
     return _Estimator(sizes).cost(node)
 
@@ -50,7 +50,7 @@ class _Estimator:
         self._entries: dict[int, _Entry] = {}
         self._locals: dict[str, list[_Local]] = {}
 
-    def cost(self, node: Node) -> Range:
+    def cost(self, node: Term) -> Range:
         """Return what a node and what is in it cost."""
         match node:
             case Ident():
@@ -85,12 +85,12 @@ class _Estimator:
         self._paths[id(node)] = (*self._path(node.operand), node.name)
         return total
 
-    def _path(self, node: Node) -> tuple[str, ...]:
+    def _path(self, node: Term) -> tuple[str, ...]:
         if isinstance(node, Ident) and (local := self._local(node.name)) is not None:
             return local.path
         return self._paths.get(id(node), ())
 
-    def _part(self, node: Node) -> Part:
+    def _part(self, node: Term) -> Part:
         path = self._path(node)
         if path and path[0] in (GATHERED, "__result__"):
             path = ()
@@ -143,7 +143,7 @@ class _Estimator:
         found = estimate_call(node.function, overload, target, args)
         return CallEstimate(sum(costs, found.cost), found.size)
 
-    def _join_entries(self, node: Node, one: Node, other: Node) -> None:
+    def _join_entries(self, node: Term, one: Term, other: Term) -> None:
         left, right = self._entry(one), self._entry(other)
         if left is not None and right is not None:
             self._entries[id(node)] = _Entry(left.is_list, left.key.union(right.key), left.value.union(right.value))
@@ -209,20 +209,20 @@ class _Estimator:
     def _push(self, name: str, local: _Local) -> None:
         self._locals.setdefault(name, []).append(local)
 
-    def _copy(self, node: Node, other: Node) -> None:
+    def _copy(self, node: Term, other: Term) -> None:
         size, entry = self._size(other), self._entry(other)
         if size is not None:
             self._sizes[id(node)] = size
         if entry is not None:
             self._entries[id(node)] = entry
 
-    def _entry(self, node: Node) -> _Entry | None:
+    def _entry(self, node: Term) -> _Entry | None:
         found = self._entries.get(id(node))
         if found is None and isinstance(node, Ident) and (local := self._local(node.name)) is not None:
             return local.entry
         return found
 
-    def _size(self, node: Node) -> Range | None:
+    def _size(self, node: Term) -> Range | None:
         found = self._sizes.get(id(node))
         if found is not None:
             return found
@@ -246,7 +246,7 @@ def _is_bind(node: Fold) -> bool:
     return over_nothing and isinstance(node.condition, Literal) and node.gathered != "__result__"
 
 
-def _written_size(node: Node) -> int | None:
+def _written_size(node: Term) -> int | None:
     if isinstance(node, Literal):
         return len(node.value) if isinstance(node.value, str | bytes) else 1
     if isinstance(node, ListOf):

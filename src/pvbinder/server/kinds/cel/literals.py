@@ -7,21 +7,21 @@ from typing import Final
 
 from pvbinder.server.kinds.cel.errors import CelError, CompileError, Issue
 from pvbinder.server.kinds.cel.functions.times import read_duration, read_timestamp, timestamp_of_seconds
-from pvbinder.server.kinds.cel.nodes import Call, ListOf, Literal, MapOf, Node, children
+from pvbinder.server.kinds.cel.nodes import Call, ListOf, Literal, MapOf, Term, children
 from pvbinder.server.kinds.cel.types import Type, is_optional
 from pvbinder.server.kinds.validation.patterns import why_no_pattern
 
 _EXEMPT: Final = "format"
 
 
-def check_literals(source: str, node: Node) -> None:
+def check_literals(source: str, node: Term) -> None:
     """Raise CompileError when something that is written out can't be what it is meant to be."""
     issues = [*_walk(node), *_mixed(node, exempt=False)]
     if issues:
         raise CompileError(source, issues)
 
 
-def _walk(node: Node) -> Iterator[Issue]:
+def _walk(node: Term) -> Iterator[Issue]:
     if isinstance(node, Call):
         args = node.args
         check = _CHECKS.get(node.function)
@@ -34,7 +34,7 @@ def _walk(node: Node) -> Iterator[Issue]:
         yield from _walk(child)
 
 
-def _mixed(node: Node, *, exempt: bool) -> Iterator[Issue]:
+def _mixed(node: Term, *, exempt: bool) -> Iterator[Issue]:
     """Lists and maps whose elements are of several types, but for what ``format`` is given."""
     if isinstance(node, Call) and node.function == _EXEMPT:
         exempt = True
@@ -47,7 +47,7 @@ def _mixed(node: Node, *, exempt: bool) -> Iterator[Issue]:
         yield from _mixed(child, exempt=exempt)
 
 
-def _differing(elements: list[tuple[Node, bool]]) -> Iterator[Issue]:
+def _differing(elements: list[tuple[Term, bool]]) -> Iterator[Issue]:
     first: Type | None = None
     for each, optional in elements:
         type_ = each.type.params[0] if optional and is_optional(each.type) else each.type

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.kinds.cel.nodes import Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select
+from pvbinder.server.kinds.cel.nodes import Call, Fold, Ident, ListOf, Literal, MapOf, Select, Term
 
 GATHERED: Final = "@result"
 _ANY_TARGET: Final = "sortBy can only be applied to a list, identifier, comprehension, call or select expression"
@@ -21,10 +21,10 @@ class MacroError(PvbinderError):
         self.at = at
 
 
-Expansion: TypeAlias = Callable[[Node, list[Node], int], Node]
+Rewriting: TypeAlias = Callable[[Term, list[Term], int], Term]
 
 
-def expand(name: str, target: Node | None, args: list[Node], at: int) -> Node | None:
+def expand(name: str, target: Term | None, args: list[Term], at: int) -> Term | None:
     """Return what a call stands for; None if it is no macro."""
     if target is None:
         return _has(args, at) if name == "has" and len(args) == 1 else None
@@ -32,14 +32,14 @@ def expand(name: str, target: Node | None, args: list[Node], at: int) -> Node | 
     return None if macro is None else macro(target, args, at)
 
 
-def _has(args: list[Node], at: int) -> Node:
+def _has(args: list[Term], at: int) -> Term:
     asked = args[0]
     if isinstance(asked, Select):
         return Select(at, asked.operand, asked.name, tests=True)
     raise MacroError(asked.at, "invalid argument to has() macro")
 
 
-def _variable(node: Node, why: str = "argument must be a simple name") -> str:
+def _variable(node: Term, why: str = "argument must be a simple name") -> str:
     if not isinstance(node, Ident):
         raise MacroError(node.at, why)
     if node.name in (GATHERED, "__result__"):
@@ -48,8 +48,8 @@ def _variable(node: Node, why: str = "argument must be a simple name") -> str:
 
 
 def _loop(
-    target: Node, variables: tuple[str, str], start: Node, condition: Node, step: Node, result: Node, at: int
-) -> Node:
+    target: Term, variables: tuple[str, str], start: Term, condition: Term, step: Term, result: Term, at: int
+) -> Term:
     return Fold(at, target, variables[0], variables[1], GATHERED, start, condition, step, result)
 
 
@@ -57,7 +57,7 @@ def _gathered(at: int) -> Ident:
     return Ident(at, GATHERED)
 
 
-def _variables(args: list[Node], count: int) -> tuple[str, str]:
+def _variables(args: list[Term], count: int) -> tuple[str, str]:
     if count == 1:
         return _variable(args[0]), ""
     first, second = _variable(args[0]), _variable(args[1])
@@ -66,8 +66,8 @@ def _variables(args: list[Node], count: int) -> tuple[str, str]:
     return first, second
 
 
-def _all(count: int) -> Expansion:
-    def expansion(target: Node, args: list[Node], at: int) -> Node:
+def _all(count: int) -> Rewriting:
+    def expansion(target: Term, args: list[Term], at: int) -> Term:
         goes_on = Call(at, "@not_strictly_false", None, [_gathered(at)])
         step = Call(at, "_&&_", None, [_gathered(at), args[count]])
         return _loop(target, _variables(args, count), Literal(at, True), goes_on, step, _gathered(at), at)
@@ -75,8 +75,8 @@ def _all(count: int) -> Expansion:
     return expansion
 
 
-def _exists(count: int) -> Expansion:
-    def expansion(target: Node, args: list[Node], at: int) -> Node:
+def _exists(count: int) -> Rewriting:
+    def expansion(target: Term, args: list[Term], at: int) -> Term:
         goes_on = Call(at, "@not_strictly_false", None, [Call(at, "!_", None, [_gathered(at)])])
         step = Call(at, "_||_", None, [_gathered(at), args[count]])
         return _loop(target, _variables(args, count), Literal(at, False), goes_on, step, _gathered(at), at)
@@ -84,8 +84,8 @@ def _exists(count: int) -> Expansion:
     return expansion
 
 
-def _exists_one(count: int) -> Expansion:
-    def expansion(target: Node, args: list[Node], at: int) -> Node:
+def _exists_one(count: int) -> Rewriting:
+    def expansion(target: Term, args: list[Term], at: int) -> Term:
         more = Call(at, "_+_", None, [_gathered(at), Literal(at, 1)])
         step = Call(at, "_?_:_", None, [args[count], more, _gathered(at)])
         result = Call(at, "_==_", None, [_gathered(at), Literal(at, 1)])
@@ -94,48 +94,48 @@ def _exists_one(count: int) -> Expansion:
     return expansion
 
 
-def _collect(target: Node, variables: tuple[str, str], element: Node, wanted: Node | None, at: int) -> Node:
-    step: Node = Call(at, "_+_", None, [_gathered(at), ListOf(at, [element])])
+def _collect(target: Term, variables: tuple[str, str], element: Term, wanted: Term | None, at: int) -> Term:
+    step: Term = Call(at, "_+_", None, [_gathered(at), ListOf(at, [element])])
     if wanted is not None:
         step = Call(at, "_?_:_", None, [wanted, step, _gathered(at)])
     return _loop(target, variables, ListOf(at, []), Literal(at, True), step, _gathered(at), at)
 
 
-def _map(target: Node, args: list[Node], at: int) -> Node:
+def _map(target: Term, args: list[Term], at: int) -> Term:
     variable = _variable(args[0], "argument is not an identifier")
     return _collect(target, (variable, ""), args[-1], args[1] if len(args) == 3 else None, at)
 
 
-def _filter(target: Node, args: list[Node], at: int) -> Node:
+def _filter(target: Term, args: list[Term], at: int) -> Term:
     variable = _variable(args[0], "argument is not an identifier")
     return _collect(target, (variable, ""), args[0], args[1], at)
 
 
-def _transform_list(target: Node, args: list[Node], at: int) -> Node:
+def _transform_list(target: Term, args: list[Term], at: int) -> Term:
     return _collect(target, _variables(args, 2), args[-1], args[2] if len(args) == 4 else None, at)
 
 
-def _transform_map(target: Node, args: list[Node], at: int) -> Node:
+def _transform_map(target: Term, args: list[Term], at: int) -> Term:
     return _insert(target, args, [_gathered(at), copy.deepcopy(args[0]), args[-1]], at)
 
 
-def _transform_entry(target: Node, args: list[Node], at: int) -> Node:
+def _transform_entry(target: Term, args: list[Term], at: int) -> Term:
     return _insert(target, args, [_gathered(at), args[-1]], at)
 
 
-def _insert(target: Node, args: list[Node], inserted: list[Node], at: int) -> Node:
-    step: Node = Call(at, "cel.@mapInsert", None, inserted)
+def _insert(target: Term, args: list[Term], inserted: list[Term], at: int) -> Term:
+    step: Term = Call(at, "cel.@mapInsert", None, inserted)
     if len(args) == 4:
         step = Call(at, "_?_:_", None, [args[2], step, _gathered(at)])
     return _loop(target, _variables(args, 2), MapOf(at, []), Literal(at, True), step, _gathered(at), at)
 
 
-def _bind(name: str, value: Node, result: Node, at: int) -> Node:
+def _bind(name: str, value: Term, result: Term, at: int) -> Term:
     """Give a value a name inside an expression: a loop over nothing."""
     return Fold(at, ListOf(at, []), "#unused", "", name, value, Literal(at, False), Ident(at, name), result)
 
 
-def _opt_map(target: Node, args: list[Node], at: int, *, flat: bool = False) -> Node:
+def _opt_map(target: Term, args: list[Term], at: int, *, flat: bool = False) -> Term:
     what = "optFlatMap" if flat else "optMap"
     if not isinstance(args[0], Ident):
         raise MacroError(args[0].at, f"{what}() variable name must be a simple identifier")
@@ -144,11 +144,11 @@ def _opt_map(target: Node, args: list[Node], at: int, *, flat: bool = False) -> 
     return Call(at, "_?_:_", None, [Call(at, "hasValue", target, []), found, Call(at, "optional.none", None, [])])
 
 
-def _opt_flat_map(target: Node, args: list[Node], at: int) -> Node:
+def _opt_flat_map(target: Term, args: list[Term], at: int) -> Term:
     return _opt_map(target, args, at, flat=True)
 
 
-def _sort_by(target: Node, args: list[Node], at: int) -> Node:
+def _sort_by(target: Term, args: list[Term], at: int) -> Term:
     if not isinstance(target, ListOf | Select | Ident | Fold | Call):
         raise MacroError(target.at, _ANY_TARGET)
     name = "@__sortBy_input__"
@@ -156,7 +156,7 @@ def _sort_by(target: Node, args: list[Node], at: int) -> Node:
     return _bind(name, target, Call(at, "@sortByAssociatedKeys", Ident(at, name), [keys]), at)
 
 
-_MACROS: Final[dict[tuple[str, int], Expansion]] = {
+_MACROS: Final[dict[tuple[str, int], Rewriting]] = {
     ("all", 2): _all(1),
     ("all", 3): _all(2),
     ("exists", 2): _exists(1),

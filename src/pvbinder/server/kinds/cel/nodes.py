@@ -33,7 +33,7 @@ class Ident(_Place):
 class Select(_Place):
     """A field; `tests` asks only whether it is there; `names`: what it is the dotted name of, if that is so."""
 
-    operand: Node
+    operand: Term
     name: str
     tests: bool = False
     names: str = field(default="", kw_only=True)
@@ -44,8 +44,8 @@ class Call(_Place):
     """A call of a function, of a target's function, or an operator."""
 
     function: str
-    target: Node | None
-    args: list[Node]
+    target: Term | None
+    args: list[Term]
     overloads: list[str] = field(default_factory=list, kw_only=True)
 
 
@@ -53,7 +53,7 @@ class Call(_Place):
 class ListOf(_Place):
     """A list that is written out; `optional` are the places of elements that may be missing."""
 
-    elements: list[Node]
+    elements: list[Term]
     optional: frozenset[int] = frozenset()
 
 
@@ -61,7 +61,7 @@ class ListOf(_Place):
 class MapOf(_Place):
     """A map that is written out: key, value, and whether the entry may be missing."""
 
-    entries: list[tuple[Node, Node, bool]]
+    entries: list[tuple[Term, Term, bool]]
 
 
 @dataclass(slots=True, eq=False)
@@ -75,20 +75,20 @@ class Message(_Place):
 class Fold(_Place):
     """A loop, which macros make: over a range, with what is gathered in a variable of its own."""
 
-    range: Node
+    range: Term
     variable: str
     second: str  # "" where there is one variable
     gathered: str
-    start: Node
-    condition: Node
-    step: Node
-    result: Node
+    start: Term
+    condition: Term
+    step: Term
+    result: Term
 
 
-Node: TypeAlias = Literal | Ident | Select | Call | ListOf | MapOf | Message | Fold
+Term: TypeAlias = Literal | Ident | Select | Call | ListOf | MapOf | Message | Fold
 
 
-def qualified_name(node: Node) -> str:
+def qualified_name(node: Term) -> str:
     """Return the dotted name that a node may be; "" if it can't be one."""
     if isinstance(node, Ident):
         return node.name
@@ -98,7 +98,7 @@ def qualified_name(node: Node) -> str:
     return ""
 
 
-def children(node: Node) -> list[Node]:
+def children(node: Term) -> list[Term]:
     """The nodes right inside a node."""
     match node:
         case Select():

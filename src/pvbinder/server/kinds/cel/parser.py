@@ -11,7 +11,7 @@ from typing import Final
 from pvbinder.server.kinds.cel.errors import CompileError, Issue
 from pvbinder.server.kinds.cel.lexer import KEYWORDS, Word, read_words
 from pvbinder.server.kinds.cel.macros import MacroError, expand
-from pvbinder.server.kinds.cel.nodes import Call, Ident, ListOf, Literal, MapOf, Message, Node, Select, children
+from pvbinder.server.kinds.cel.nodes import Call, Ident, ListOf, Literal, MapOf, Message, Select, Term, children
 from pvbinder.server.kinds.cel.values import INT_MAX, INT_MIN
 
 DEPTH_MAX: Final = 250
@@ -23,7 +23,7 @@ _LITERALS: Final = {"true": True, "false": False, "null": None}
 _RELATIONS: Final = frozenset({"<", "<=", ">=", ">", "==", "!=", "in"})
 
 
-def parse(source: str) -> Node:
+def parse(source: str) -> Term:
     """Read an expression; CompileError when it is none."""
     if len(source) > LETTERS_MAX:
         why = f"expression code point size exceeds limit: size: {len(source)}, limit {LETTERS_MAX}"
@@ -49,7 +49,7 @@ def too_deep(source: str) -> CompileError:
     return CompileError(source, [Issue(0, f"expression recursion limit exceeded: {DEPTH_MAX}")])
 
 
-def _is_deep(node: Node) -> bool:
+def _is_deep(node: Term) -> bool:
     level = [node]
     for _ in range(DEPTH_MAX):
         level = [child for each in level for child in children(each)]
@@ -73,7 +73,7 @@ class _Parser:
     def _word(self) -> Word:
         return self._words[self._next]
 
-    def whole(self) -> Node:
+    def whole(self) -> Term:
         """The whole expression."""
         node = self._conditional()
         if self._word.kind != "end":
@@ -101,7 +101,7 @@ class _Parser:
         self._issues.append(Issue(self._word.at, f"Syntax error: {message}"))
         return _StopError()
 
-    def _conditional(self) -> Node:
+    def _conditional(self) -> Term:
         self._depth += 1
         if self._depth > DEPTH_MAX:
             self._issues.append(Issue(0, f"expression recursion limit exceeded: {DEPTH_MAX}"))
@@ -116,23 +116,23 @@ class _Parser:
         self._depth -= 1
         return node
 
-    def _either(self) -> Node:
+    def _either(self) -> Term:
         return self._chain("||", "_||_", self._both)
 
-    def _both(self) -> Node:
+    def _both(self) -> Term:
         return self._chain("&&", "_&&_", self._relation)
 
-    def _chain(self, sign: str, function: str, inner: object) -> Node:
+    def _chain(self, sign: str, function: str, inner: object) -> Term:
         """A chain of and, or of or, as a tree that is as flat as can be."""
         assert callable(inner)
-        terms: list[Node] = [inner()]
+        terms: list[Term] = [inner()]
         places: list[int] = []
         while self._is(sign):
             places.append(self._take().at)
             terms.append(inner())
         return _balanced(function, terms, places, 0, len(places) - 1) if places else terms[0]
 
-    def _relation(self) -> Node:
+    def _relation(self) -> Term:
         node = self._sum()
         while self._is(*_RELATIONS):
             word = self._take()
@@ -140,21 +140,21 @@ class _Parser:
             node = Call(word.at, function, None, [node, self._sum()])
         return node
 
-    def _sum(self) -> Node:
+    def _sum(self) -> Term:
         node = self._product()
         while self._is("+", "-"):
             word = self._take()
             node = Call(word.at, f"_{word.text}_", None, [node, self._product()])
         return node
 
-    def _product(self) -> Node:
+    def _product(self) -> Term:
         node = self._unary()
         while self._is("*", "/", "%"):
             word = self._take()
             node = Call(word.at, f"_{word.text}_", None, [node, self._unary()])
         return node
 
-    def _unary(self) -> Node:
+    def _unary(self) -> Term:
         if self._is("!", "-"):
             sign = self._word.text
             first = self._take()
@@ -170,13 +170,13 @@ class _Parser:
             return Call(first.at, "!_" if sign == "!" else "-_", None, [inner])
         return self._member(self._primary())
 
-    def _negative(self, at: int) -> Node:
+    def _negative(self, at: int) -> Term:
         word = self._take()
         if word.kind == "int" and -word.value < INT_MIN:
             self._issues.append(Issue(at, "invalid int literal"))
         return Literal(at, -word.value)
 
-    def _member(self, node: Node) -> Node:
+    def _member(self, node: Term) -> Term:
         while True:
             if self._is("."):
                 dot = self._take()
@@ -206,7 +206,7 @@ class _Parser:
             else:
                 return node
 
-    def _message(self, name: Ident | Select) -> Node:
+    def _message(self, name: Ident | Select) -> Term:
         from pvbinder.server.kinds.cel.nodes import qualified_name
 
         at = self._take().at
@@ -226,9 +226,9 @@ class _Parser:
         self._expect("}", "{'}', ','}")
         return Message(at, qualified_name(name))
 
-    def _call(self, name: str, target: Node | None) -> Node:
+    def _call(self, name: str, target: Term | None) -> Term:
         at = self._take().at
-        args: list[Node] = []
+        args: list[Term] = []
         if not self._is(")"):
             args.append(self._conditional())
             while self._is(","):
@@ -242,7 +242,7 @@ class _Parser:
             return Literal(at, None)
         return expanded if expanded is not None else Call(at, name, target, args)
 
-    def _primary(self) -> Node:
+    def _primary(self) -> Term:
         word = self._word
         if word.kind in ("double", "uint", "string", "bytes"):
             self._take()
@@ -275,16 +275,16 @@ class _Parser:
             return self._map()
         raise self._stop(f"mismatched input '{word.text}' expecting {_START}")
 
-    def _name(self, word: Word, prefix: str) -> Node:
+    def _name(self, word: Word, prefix: str) -> Term:
         if word.text in KEYWORDS:
             self._issues.append(Issue(word.at, f"reserved identifier: {word.text}"))
         if self._is("("):
             return self._call(prefix + word.text, None)
         return Ident(word.at, prefix + word.text)
 
-    def _list(self) -> Node:
+    def _list(self) -> Term:
         at = self._take().at
-        elements: list[Node] = []
+        elements: list[Term] = []
         optional: set[int] = set()
         while not self._is("]"):
             if self._is("?"):
@@ -297,9 +297,9 @@ class _Parser:
         self._expect("]", "{']', ','}")
         return ListOf(at, elements, frozenset(optional))
 
-    def _map(self) -> Node:
+    def _map(self) -> Term:
         at = self._take().at
-        entries: list[tuple[Node, Node, bool]] = []
+        entries: list[tuple[Term, Term, bool]] = []
         while not self._is("}"):
             is_optional = bool(self._is("?") and self._take())
             key = self._conditional()
@@ -312,7 +312,7 @@ class _Parser:
         return MapOf(at, entries)
 
 
-def _balanced(function: str, terms: list[Node], places: list[int], low: int, high: int) -> Node:
+def _balanced(function: str, terms: list[Term], places: list[int], low: int, high: int) -> Term:
     middle = (low + high + 1) // 2
     left = terms[middle] if middle == low else _balanced(function, terms, places, low, middle - 1)
     right = terms[middle + 1] if middle == high else _balanced(function, terms, places, middle + 1, high)

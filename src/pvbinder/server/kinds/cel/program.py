@@ -16,7 +16,7 @@ from pvbinder.server.kinds.cel.errors import CelError, CostExceededError
 from pvbinder.server.kinds.cel.functions.operators import index, optional_index
 from pvbinder.server.kinds.cel.lexer import KEYWORDS
 from pvbinder.server.kinds.cel.macros import GATHERED
-from pvbinder.server.kinds.cel.nodes import Call, Fold, Ident, ListOf, Literal, MapOf, Message, Node, Select
+from pvbinder.server.kinds.cel.nodes import Call, Fold, Ident, ListOf, Literal, MapOf, Message, Select, Term
 from pvbinder.server.kinds.cel.values import NONE, Fields, Optional, TypeValue, type_name
 from pvbinder.server.kinds.validation.patterns import why_no_pattern
 
@@ -52,7 +52,7 @@ Step: TypeAlias = Callable[[Meter, Scope], Any]
 class Program:
     """An expression that can be evaluated."""
 
-    def __init__(self, node: Node, library: Library, types: Mapping[str, TypeValue]) -> None:
+    def __init__(self, node: Term, library: Library, types: Mapping[str, TypeValue]) -> None:
         self._step = _Builder(library, types).build(node)
 
     def run(self, variables: Scope, limit: int) -> tuple[Any, int]:
@@ -79,7 +79,7 @@ class _Builder:
         self._library = library
         self._types = types
 
-    def build(self, node: Node) -> Step:
+    def build(self, node: Term) -> Step:
         """Make a function of a node."""
         match node:
             case Literal():
@@ -109,7 +109,7 @@ class _Builder:
             return _charged(lambda meter, scope: _has(operand(meter, scope), name))
         return _charged(self._place(node))
 
-    def _place(self, node: Node) -> Step:
+    def _place(self, node: Term) -> Step:
         """A variable and the way into it, without the cost that it has as a value."""
         match node:
             case Select(names="", tests=False):
@@ -125,11 +125,11 @@ class _Builder:
             case _:
                 return self.build(node)
 
-    def _operand(self, node: Node) -> Step:
+    def _operand(self, node: Term) -> Step:
         """What something is looked up in: what isn't a place costs as if it were made one."""
         return self._place(node) if _is_place(node) else _charged(self.build(node))
 
-    def _key(self, node: Node) -> Step:
+    def _key(self, node: Term) -> Step:
         return self._place(node) if _is_place(node) else self.build(node)
 
     def _call(self, node: Call) -> Step:
@@ -356,14 +356,14 @@ def _alternative(one: Step, other: Step, *, whole: bool) -> Step:
     return step
 
 
-def _is_place(node: Node) -> bool:
+def _is_place(node: Term) -> bool:
     """Whether the reference takes a node for a place: a variable, a way into one, or a choice."""
     if isinstance(node, Ident | Select):
         return not (node.names and node.type.kind == "type")
     return isinstance(node, Call) and node.function in ("_[_]", "_[?_]", "_?._", "_?_:_")
 
 
-def _is_constant(node: Node) -> bool:
+def _is_constant(node: Term) -> bool:
     """Whether the value of a node is known before anything runs: it costs nothing, then."""
     match node:
         case Literal():
@@ -382,7 +382,7 @@ def _is_constant(node: Node) -> bool:
             return False
 
 
-def _folded(node: Node, step: Step) -> Step:
+def _folded(node: Term, step: Step) -> Step:
     """The value of a node that is known before; CompileError's reason where there is none (ENVIRONMENT-1)."""
     if not _is_constant(node):
         return step

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal[
+TypeKind: TypeAlias = Literal[
     "bool", "int", "uint", "double", "string", "bytes", "null", "duration", "timestamp", "dyn", "error", "list", "map",
     "type", "param", "object", "opaque",
 ]  # fmt: skip
@@ -16,7 +16,7 @@ Kind: TypeAlias = Literal[
 class Type:
     """A type. `name` tells objects, opaque types and parameters apart; `fields` are those of an object."""
 
-    kind: Kind
+    kind: TypeKind
     name: str = ""
     params: tuple[Type, ...] = ()
     fields: Mapping[str, Type] = field(default_factory=dict, repr=False)

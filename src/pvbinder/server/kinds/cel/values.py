@@ -23,7 +23,7 @@ class Uint(int):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Duration:
+class TimeSpan:
     """A length of time."""
 
     nanoseconds: int
@@ -67,7 +67,7 @@ class Fields(dict[str, Any]):
         self.raw = raw
 
 
-class Keyed(list[Any]):
+class KeyedList(list[Any]):
     """A list whose items are told apart by keys, or are a set: equal in any order."""
 
     __slots__ = ("keys",)
@@ -94,7 +94,7 @@ def equal(one: Any, other: Any) -> bool:
     if is_number(one) and is_number(other):
         return bool(one == other)
     if isinstance(one, list) and isinstance(other, list):
-        if isinstance(one, Keyed):
+        if isinstance(one, KeyedList):
             return _equal_in_any_order(one, other)
         return len(one) == len(other) and all(map(equal, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
@@ -108,7 +108,7 @@ def equal(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def _equal_in_any_order(one: Keyed, other: list[Any]) -> bool:
+def _equal_in_any_order(one: KeyedList, other: list[Any]) -> bool:
     if len(one) != len(other):
         return False
     known = {one.identity(item): item for item in other}
@@ -121,7 +121,7 @@ def compare(one: Any, other: Any) -> int:
         if (isinstance(one, float) and math.isnan(one)) or (isinstance(other, float) and math.isnan(other)):
             raise CelError("NaN values cannot be ordered")
         return int(one > other) - int(one < other)
-    if type(one) is type(other) and isinstance(one, str | bytes | bool | Duration | Timestamp):
+    if type(one) is type(other) and isinstance(one, str | bytes | bool | TimeSpan | Timestamp):
         left, right = (one.encode(), other.encode()) if isinstance(one, str) else (one, other)
         return int(left > right) - int(left < right)
     raise CelError("no such overload")
@@ -162,7 +162,7 @@ def type_name(value: Any) -> str:
             return "list"
         case dict():
             return "map"
-        case Duration():
+        case TimeSpan():
             return "google.protobuf.Duration"
         case Timestamp():
             return "google.protobuf.Timestamp"

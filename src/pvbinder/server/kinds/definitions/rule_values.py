@@ -9,7 +9,7 @@ from typing import Any, Final
 from pvbinder.server.kinds.cel.errors import CelError
 from pvbinder.server.kinds.cel.functions.times import read_duration, read_timestamp
 from pvbinder.server.kinds.cel.types import Type
-from pvbinder.server.kinds.cel.values import Fields, Keyed
+from pvbinder.server.kinds.cel.values import Fields, KeyedList
 from pvbinder.server.kinds.definitions.rule_types import escaped, with_header
 from pvbinder.server.objects.kind import Json
 
@@ -90,9 +90,9 @@ def _list(value: list[Any], schema: Json) -> Any:
     match schema.get("x-kubernetes-list-type"):
         case "map":
             keys = schema.get("x-kubernetes-list-map-keys") or ()
-            return Keyed(made, tuple(escaped(key) or key for key in keys))
+            return KeyedList(made, tuple(escaped(key) or key for key in keys))
         case "set":
-            return Keyed(made, None)
+            return KeyedList(made, None)
         case _:
             return made
 

@@ -50,6 +50,11 @@ def _check_uri(text: str) -> Iterable[str]:
     return () if found is not None else (why,)
 
 
+def _check_prefix_1035(text: str) -> tuple[str, ...]:
+    """A prefix may end in a dash, which what follows makes a part of the name."""
+    return check_dns_label_1035(f"{text[:-2]}a" if len(text) > 1 and text.endswith("-") else text)
+
+
 _FORMATS: Final[dict[str, Format]] = {
     "dns1123Label": Format("DNS1123Label", check_dns_label, 30),
     "dns1123Subdomain": Format("DNS1123Subdomain", check_dns_subdomain, 60),
@@ -59,9 +64,7 @@ _FORMATS: Final[dict[str, Format]] = {
     "dns1123SubdomainPrefix": Format(
         "DNS1123SubdomainPrefix", lambda text: check_object_name("subdomain", text, prefix=True), 60
     ),
-    "dns1035LabelPrefix": Format(
-        "DNS1035LabelPrefix", lambda text: check_object_name("label-1035", text, prefix=True), 30
-    ),
+    "dns1035LabelPrefix": Format("DNS1035LabelPrefix", _check_prefix_1035, 30),
     "labelValue": Format("LabelValue", check_label_value, 40),
     "uri": Format("URI", _check_uri, 1103),
     "uuid": Format("uuid", _simple("uuid", "does not match the UUID format"), 88),

@@ -20,13 +20,13 @@ from pvbinder.server.kinds.cel.types import (
     list_of,
     param,
 )
-from pvbinder.server.kinds.cel.values import Duration, Uint, checked_int, checked_uint, compare, equal, type_name
+from pvbinder.server.kinds.cel.values import TimeSpan, Uint, checked_int, checked_uint, compare, equal, type_name
 
 ELEMENTS_MAX: Final = 1_000_000  # that one call makes
 _T: Final = param("T")
 _LIST: Final = list_of(_T)
 _NAMES: Final = {"duration": "google.protobuf.Duration", "timestamp": "google.protobuf.Timestamp"}
-_ZEROS: Final[dict[str, Any]] = {"int": 0, "uint": Uint(0), "double": 0.0, "duration": Duration(0)}
+_ZEROS: Final[dict[str, Any]] = {"int": 0, "uint": Uint(0), "double": 0.0, "duration": TimeSpan(0)}
 
 
 def declare(library: Library) -> None:

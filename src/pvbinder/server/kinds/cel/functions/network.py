@@ -16,7 +16,7 @@ CIDR: Final = Type("opaque", "net.CIDR")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class InternetAddress:
     """An address."""
 
     value: ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -74,7 +74,7 @@ def declare(library: Library) -> None:
         "containsCIDR", "cidr_contains_cidr_string", (CIDR, STRING), BOOL, lambda one, text: _holds(one, _network(text))
     )
     add("containsCIDR", "cidr_contains_cidr", (CIDR, CIDR), BOOL, _holds)
-    add("ip", "cidr_ip", (CIDR,), IP, lambda network: Address(network.value))
+    add("ip", "cidr_ip", (CIDR,), IP, lambda network: InternetAddress(network.value))
     add("prefixLength", "cidr_prefix_length", (CIDR,), INT, lambda network: network.bits)
     add("masked", "cidr_masked", (CIDR,), CIDR, _masked)
 
@@ -87,7 +87,7 @@ def _reads(read: Any, text: str) -> bool:
     return True
 
 
-def _address(text: str) -> Address:
+def _address(text: str) -> InternetAddress:
     bare = text.partition("%")[0]
     try:
         value = ipaddress.ip_address(bare)
@@ -99,7 +99,7 @@ def _address(text: str) -> Address:
         raise CelError(f'IP address "{text}" with zone value is not allowed')
     if isinstance(value, ipaddress.IPv6Address) and value.ipv4_mapped is not None:
         raise CelError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
-    return Address(value)
+    return InternetAddress(value)
 
 
 def _why(text: str) -> str:
@@ -171,7 +171,7 @@ def _network(text: str) -> Network:
     return Network(value, int(bits))
 
 
-def _contains(network: Network, address: Address) -> bool:
+def _contains(network: Network, address: InternetAddress) -> bool:
     if network.value.version != address.value.version:
         return False
     shift = network.value.max_prefixlen - network.bits
@@ -179,14 +179,14 @@ def _contains(network: Network, address: Address) -> bool:
 
 
 def _holds(network: Network, other: Network) -> bool:
-    return network.bits <= other.bits and _contains(network, Address(other.value))
+    return network.bits <= other.bits and _contains(network, InternetAddress(other.value))
 
 
 def _masked(network: Network) -> Network:
     return Network(type(network.value)(network.masked()), network.bits)
 
 
-def _is_local_multicast(address: Address) -> bool:
+def _is_local_multicast(address: InternetAddress) -> bool:
     value = int(address.value)
     return (
         value >> 8 == 0xE00000
@@ -195,7 +195,7 @@ def _is_local_multicast(address: Address) -> bool:
     )
 
 
-def _is_global(address: Address) -> bool:
+def _is_global(address: InternetAddress) -> bool:
     value = address.value
     if value.version == 4 and str(value) in ("0.0.0.0", "255.255.255.255"):  # noqa: S104  (asked about, not bound)
         return False

@@ -26,10 +26,10 @@ from pvbinder.server.kinds.cel.types import (
 )
 from pvbinder.server.kinds.cel.values import (
     NONE,
-    Duration,
     Fields,
-    Keyed,
+    KeyedList,
     Optional,
+    TimeSpan,
     Timestamp,
     Uint,
     checked_int,
@@ -108,13 +108,13 @@ def _declare_times(library: Library) -> None:
     def later(one: Any, other: Any) -> Any:
         return checked_timestamp(one.nanoseconds + other.nanoseconds, one.offset)
 
-    def longer(one: Duration, other: Duration) -> Duration:
+    def longer(one: TimeSpan, other: TimeSpan) -> TimeSpan:
         return checked_duration(one.nanoseconds + other.nanoseconds)
 
-    def between(one: Any, other: Any) -> Duration:
+    def between(one: Any, other: Any) -> TimeSpan:
         return checked_duration(one.nanoseconds - other.nanoseconds)
 
-    def earlier(one: Timestamp, other: Duration) -> Timestamp:
+    def earlier(one: Timestamp, other: TimeSpan) -> Timestamp:
         return checked_timestamp(one.nanoseconds - other.nanoseconds, one.offset)
 
     library.add("_+_", "add_duration_duration", (DURATION, DURATION), DURATION, longer)
@@ -179,7 +179,7 @@ def _ratio(one: float, other: float) -> float:
 
 def _add_lists(one: list[Any], other: list[Any]) -> list[Any]:
     """Join two lists; where items are told apart by keys, a later one takes the place of its equal."""
-    if not isinstance(one, Keyed):
+    if not isinstance(one, KeyedList):
         return [*one, *other]
     places = {one.identity(item): at for at, item in enumerate(one)}
     joined = list(one)
@@ -190,7 +190,7 @@ def _add_lists(one: list[Any], other: list[Any]) -> list[Any]:
         else:
             places[identity] = len(joined)
             joined.append(item)
-    return Keyed(joined, one.keys)
+    return KeyedList(joined, one.keys)
 
 
 def _in_list(value: Any, among: list[Any]) -> bool:

@@ -8,7 +8,7 @@ from pvbinder.server.kinds.cel.declarations import Library
 from pvbinder.server.kinds.cel.errors import CelError
 from pvbinder.server.kinds.cel.functions.times import ZERO_TIME
 from pvbinder.server.kinds.cel.types import BOOL, list_of, optional_of, param
-from pvbinder.server.kinds.cel.values import NONE, Duration, Optional, Timestamp
+from pvbinder.server.kinds.cel.values import NONE, Optional, TimeSpan, Timestamp
 
 _V: Final = param("V")
 _OPTIONAL: Final = optional_of(_V)
@@ -31,7 +31,7 @@ def declare(library: Library) -> None:
 
 def _of_non_zero(value: Any) -> Optional:
     empty = value in (None, "", b"", 0, False) if not isinstance(value, list | dict) else not value
-    if isinstance(value, Duration):
+    if isinstance(value, TimeSpan):
         empty = not value.nanoseconds
     if isinstance(value, Timestamp):
         empty = value.nanoseconds == ZERO_TIME

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pvbinder.server.kinds.cel.errors import CelError
 from pvbinder.server.kinds.cel.functions import conversions
 from pvbinder.server.kinds.cel.functions.times import duration_text, timestamp_text
-from pvbinder.server.kinds.cel.values import Duration, Timestamp, TypeValue, type_name
+from pvbinder.server.kinds.cel.values import TimeSpan, Timestamp, TypeValue, type_name
 
 _CLAUSE: Final = re.compile(r"%(?:%|(?:\.(\d+))?([a-zA-Z]?))")
 _PRECISION: Final = 6
@@ -103,7 +103,7 @@ def shown(value: Any) -> str:
             return str(int(value))
         case float():
             return conversions.double_text(value)
-        case Duration():
+        case TimeSpan():
             return duration_text(value)
         case Timestamp():
             return timestamp_text(value)
@@ -130,7 +130,7 @@ def _inside(value: Any) -> str:
             return f'b"{value.decode(errors="replace")}"'
         case float() if math.isfinite(value):
             return f"{value:.{_PRECISION}f}"
-        case Duration():
+        case TimeSpan():
             return f'duration("{duration_text(value)}")'
         case Timestamp():
             return f'timestamp("{timestamp_text(value)}")'

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from pvbinder.server.kinds.cel.declarations import Library
 from pvbinder.server.kinds.cel.errors import CelError
 from pvbinder.server.kinds.cel.types import DURATION, INT, STRING, TIMESTAMP
-from pvbinder.server.kinds.cel.values import INT_MAX, INT_MIN, Duration, Timestamp
+from pvbinder.server.kinds.cel.values import INT_MAX, INT_MIN, TimeSpan, Timestamp
 
 _SECOND: Final = 10**9
 _UNITS: Final = {
@@ -68,7 +68,7 @@ def _reader(part: Callable[[datetime], int]) -> Callable[..., int]:
     return read
 
 
-def _whole_units(unit: int) -> Callable[[Duration], int]:
+def _whole_units(unit: int) -> Callable[[TimeSpan], int]:
     return lambda value: _towards_zero(value.nanoseconds, unit)
 
 
@@ -87,11 +87,11 @@ def _zone(name: str) -> tzinfo:
         raise CelError(f"unknown time zone {name}") from None
 
 
-def checked_duration(nanoseconds: int) -> Duration:
+def checked_duration(nanoseconds: int) -> TimeSpan:
     """Return a length of time if 64 bits hold its nanoseconds."""
     if not INT_MIN <= nanoseconds <= INT_MAX:
         raise CelError("integer overflow")
-    return Duration(nanoseconds)
+    return TimeSpan(nanoseconds)
 
 
 def checked_timestamp(nanoseconds: int, offset: int = 0) -> Timestamp:
@@ -106,11 +106,11 @@ def timestamp_of_seconds(seconds: int) -> Timestamp:
     return checked_timestamp(seconds * _SECOND)
 
 
-def read_duration(text: str) -> Duration:
+def read_duration(text: str) -> TimeSpan:
     """Read a length of time as Go writes it: ``1h30m``, ``-1.5s``, ``0``."""
     body = text[1:] if text[:1] in ("+", "-") else text
     if body == "0":
-        return Duration(0)
+        return TimeSpan(0)
     total, at = 0, 0
     while at < len(body):
         part = _PART.match(body, at)
@@ -121,7 +121,7 @@ def read_duration(text: str) -> Duration:
         at = part.end()
     if not body or at < len(body) or total > INT_MAX:
         raise CelError("type conversion error from 'string' to 'google.protobuf.Duration'")
-    return Duration(-total if text[0] == "-" else total)
+    return TimeSpan(-total if text[0] == "-" else total)
 
 
 def read_timestamp(text: str) -> Timestamp:
@@ -139,7 +139,7 @@ def read_timestamp(text: str) -> Timestamp:
     return checked_timestamp(seconds * _SECOND + int((found[7] or "0")[:9].ljust(9, "0")), offset)
 
 
-def duration_text(value: Duration) -> str:
+def duration_text(value: TimeSpan) -> str:
     """A length of time as its conversion to a text shows it: in seconds."""
     sign = "-" if value.nanoseconds < 0 else ""
     seconds, rest = divmod(abs(value.nanoseconds), _SECOND)
