@@ -24,11 +24,14 @@ from pvbinder.server.kinds.parts.columns import (
 )
 from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
+from pvbinder.server.kinds.validation.pod_warnings import warner_of_template
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind
 
 JOBS = Resource("batch", "v1", "Job", "jobs", True)
 CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", True)
 
+_TRACKED_COMPLETIONS = 100_000
+_TRACKED_PODS = 10_000
 _RESTARTS = ("OnFailure", "Never")
 _LABELS = ("batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name")
 _CONCURRENCY = ("Allow", "Forbid", "Replace")
@@ -179,7 +182,28 @@ def _selector_cell(obj: Json, _now: datetime) -> object:
     return selector_shown((((obj.get("spec") or {}).get("jobTemplate") or {}).get("spec") or {}).get("selector"))
 
 
+def _warn_of_indexes(spec: Json, path: str) -> list[str]:
+    if spec.get("completionMode") != "Indexed":
+        return []
+    if (spec.get("completions") or 0) <= _TRACKED_COMPLETIONS or (spec.get("parallelism") or 0) <= _TRACKED_PODS:
+        return []
+    return [
+        (
+            f"{path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than "
+            "10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+        )
+    ]
+
+
+def _warn_of_schedule(new: Json, old: Json | None) -> list[str]:
+    if old is None or "TZ" not in new["spec"].get("schedule", ""):
+        return []
+    where = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"
+    return [f"cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see {where} for more details"]
+
+
 JOB = ServedKind(
+    warnings=warner_of_template("spec", "template", before=lambda job: _warn_of_indexes(job["spec"], "spec")),
     resource=JOBS,
     singular="job",
     schema="io.k8s.api.batch.v1.Job",
@@ -210,6 +234,14 @@ JOB = ServedKind(
 )
 
 CRON_JOB = ServedKind(
+    warnings=warner_of_template(
+        "spec",
+        "jobTemplate",
+        "spec",
+        "template",
+        before=lambda job: _warn_of_indexes(job["spec"]["jobTemplate"].get("spec") or {}, "spec.jobTemplate.spec"),
+        also=_warn_of_schedule,
+    ),
     resource=CRON_JOBS,
     singular="cronjob",
     schema="io.k8s.api.batch.v1.CronJob",

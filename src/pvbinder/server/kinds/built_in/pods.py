@@ -27,6 +27,7 @@ from pvbinder.server.kinds.validation.pod_statuses import (
     validate_pod_status,
     warn_of_pod_status,
 )
+from pvbinder.server.kinds.validation.pod_warnings import warn_of_new_pod
 from pvbinder.server.objects.kind import METADATA_FIELDS, FieldReader, Json, ServedKind, Subresource, drop_empty
 
 BINDING = Resource("", "v1", "Binding", "bindings", True)
@@ -336,6 +337,7 @@ POD = ServedKind(
     prepare_update=prepare_pod,
     validate_create=validate_pod,
     validate_update=validate_pod_update,
+    warnings=lambda new, old: warn_of_new_pod(new) if old is None else [],
     metadata_checks=("change", "whole"),
     subresources=(
         BIND,

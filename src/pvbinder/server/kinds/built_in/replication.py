@@ -7,6 +7,7 @@ from datetime import datetime
 from pvbinder.server.kinds.built_in.pod_templates import container_columns, default_template
 from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell, labels_shown
 from pvbinder.server.kinds.parts.plain import Plain, fill_in
+from pvbinder.server.kinds.validation.pod_warnings import warner_of_template
 from pvbinder.server.objects.kind import Column, Json
 
 _CONTAINERS = ("spec", "template", "spec", "containers")
@@ -54,6 +55,7 @@ REPLICATION_KINDS = tuple(
             has_scale=True,
             counts=("spec",),
             default=default_replication_controller,
+            warnings=warner_of_template("spec", "template"),
             columns=(
                 NAME,
                 Column("Desired", field_cell("spec", "replicas", default=0), "integer"),
@@ -73,6 +75,7 @@ REPLICATION_KINDS = tuple(
             returns_object=True,
             counts=("template",),
             default=default_pod_template,
+            warnings=warner_of_template("template", names_pods=False),
             columns=(
                 NAME,
                 *(

@@ -13,6 +13,7 @@ from pvbinder.server.kinds.parts.columns import AGE, NAME, count_cell, field_cel
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_config_key
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind, drop_empty
+from pvbinder.server.objects.schema.json_text import JsonTextError, Members, kind_of, parse
 
 _DATA_BYTES_MAX = 1024 * 1024
 _IMMUTABLE_WHEN_SET = "field is immutable when `immutable` is set"
@@ -22,6 +23,8 @@ _REQUIRED_KEYS = {
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
 }
+_DOCKER = ("kubernetes.io/dockercfg", "kubernetes.io/dockerconfigjson")
+_REDACTED = "<secret contents redacted>"
 _ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
 
 
@@ -50,14 +53,28 @@ def validate_secret(secret: Json) -> list[FieldError]:
         errors.append(too_long("data", _DATA_BYTES_MAX))
     kind = secret.get("type", "")
     for key in _REQUIRED_KEYS.get(kind, ()):
-        if key not in data:
+        if key not in data or (kind == "kubernetes.io/ssh-auth" and not data[key]):
             errors.append(required(f"data[{key}]"))
+        elif kind in _DOCKER:
+            errors += _validate_docker(data[key], f"data[{key}]")
     if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
         errors += [required("data[username]"), required("data[password]")]
     annotations = secret["metadata"].get("annotations") or {}
     if kind == "kubernetes.io/service-account-token" and not annotations.get(_ACCOUNT_ANNOTATION):
         errors.append(required(f"metadata.annotations[{_ACCOUNT_ANNOTATION}]"))
     return errors
+
+
+def _validate_docker(value: str, path: str) -> list[FieldError]:
+    """Check that the data of a registry is a JSON object; it isn't shown."""
+    try:
+        parsed = parse(base64.b64decode(value))
+    except JsonTextError as error:
+        return [invalid(path, _REDACTED, error.message)]
+    if parsed is None or isinstance(parsed, dict | Members):
+        return []
+    why = f"json: cannot unmarshal {kind_of(parsed)} into Go value of type map[string]interface {{}}"
+    return [invalid(path, _REDACTED, why)]
 
 
 def validate_secret_update(new: Json, old: Json) -> list[FieldError]:

@@ -22,6 +22,7 @@ from pvbinder.server.kinds.parts.scale import scale_of
 from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
 from pvbinder.server.kinds.validation.claim_specs import complete_claim_spec
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
+from pvbinder.server.kinds.validation.pod_warnings import warn_of_claim_spec, warner_of_template
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind
 
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
@@ -217,7 +218,24 @@ def _selector_cell(obj: Json, _now: datetime) -> object:
 
 _READY = Column("Ready", _ready_cell, description="How many pods are ready, of how many.")
 
+
+def warn_of_claims(new: Json, old: Json | None) -> list[str]:
+    """Warn of what templates of claims ask for, and of a history that is never cut."""
+    spec = new["spec"]
+    part = "" if old is None else ".Spec"
+    found = [
+        warning
+        for index, claim in enumerate(spec.get("volumeClaimTemplates") or ())
+        for warning in warn_of_claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}]{part}")
+    ]
+    if (spec.get("revisionHistoryLimit") or 0) < 0:
+        why = "a negative value retains all historical revisions; a value >= 0 is recommended"
+        found.append(f"spec.revisionHistoryLimit: {why}")
+    return found
+
+
 DEPLOYMENT = ServedKind(
+    warnings=warner_of_template("spec", "template"),
     resource=DEPLOYMENTS,
     singular="deployment",
     schema="io.k8s.api.apps.v1.Deployment",
@@ -244,6 +262,7 @@ DEPLOYMENT = ServedKind(
 )
 
 REPLICA_SET = ServedKind(
+    warnings=warner_of_template("spec", "template"),
     resource=REPLICA_SETS,
     singular="replicaset",
     schema="io.k8s.api.apps.v1.ReplicaSet",
@@ -266,6 +285,7 @@ REPLICA_SET = ServedKind(
 )
 
 STATEFUL_SET = ServedKind(
+    warnings=warner_of_template("spec", "template", names_pods=False, also=warn_of_claims),
     resource=STATEFUL_SETS,
     singular="statefulset",
     schema="io.k8s.api.apps.v1.StatefulSet",
@@ -292,6 +312,7 @@ def _start_daemon_set(obj: Json, _now: str) -> None:
 
 
 DAEMON_SET = ServedKind(
+    warnings=warner_of_template("spec", "template", names_pods=False),
     resource=DAEMON_SETS,
     singular="daemonset",
     schema="io.k8s.api.apps.v1.DaemonSet",
