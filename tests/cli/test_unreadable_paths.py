@@ -60,6 +60,7 @@ def test_a_path_that_leads_to_no_file_is_refused(
     assert_one_clear_error(code, shown.out, shown.err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", AT_START.values(), ids=AT_START.keys())
 def test_a_pipe_is_refused_by_a_process_that_starts(tmp_path: Path, command: list[str]) -> None:
     if "--apply" in command and shutil.which("kubectl") is None:
@@ -69,6 +70,7 @@ def test_a_pipe_is_refused_by_a_process_that_starts(tmp_path: Path, command: lis
     assert_one_clear_error(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--load", "--apply"])
 @pytest.mark.parametrize("what", ["a pipe", "a link out", "a bomb"])
 def test_a_directory_with_what_is_no_manifest_is_refused(tmp_path: Path, flag: str, what: str) -> None:
@@ -101,6 +103,7 @@ def test_a_bomb_is_refused_wherever_yaml_is_read(tmp_path: Path, capsys: pytest.
             assert str(bomb) in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_the_shell_hands_over_is_read(tmp_path: Path) -> None:
     dump = (
         '{"kind": "List", "items": [{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a"}}]}'

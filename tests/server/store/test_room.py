@@ -83,6 +83,7 @@ def test_room_2_neither_a_stop_nor_a_kill_gives_the_room_of_the_log_back(disk: P
         assert log.read_bytes()[:32].strip(b"\0") == b"", "and there is nothing in it that could be read again"
 
 
+@pytest.mark.slow
 async def test_store_6_many_deletions_at_once_are_stored_on_a_full_disk_and_what_grows_after_them_is_refused(
     disk: Path,
 ) -> None:
