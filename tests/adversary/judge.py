@@ -90,6 +90,13 @@ class Judge:
                 return await self._claim_alive(before, "is there and its volume is deleted")
             case "statefulset-controller":
                 return await self._pod_wanted(before)
+            case "pod-garbage-collector" if before["spec"].get("nodeName"):
+                node = await self._read(f"/api/v1/nodes/{before['spec']['nodeName']}")
+                return ["the node of the pod is there"] if node is not None else []
+            case "node-controller":
+                node = await self._read(f"/api/v1/nodes/{before['spec']['nodeName']}")
+                taints = (node or {}).get("spec", {}).get("taints") or []
+                return [] if any(taint["effect"] == "NoExecute" for taint in taints) else ["nothing ends the pod"]
             case "kubelet" if not before["metadata"].get("deletionTimestamp"):
                 return ["nobody deleted the pod"]
         return []

@@ -13,7 +13,7 @@ from tests.controllers.cluster import claim, namespace, pod, using, volume
 
 from pvbinder.controllers.kubelet import create_node
 from pvbinder.kube.client import Kind
-from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, NAMESPACES, PODS, VOLUMES, Metadata
+from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, NAMESPACES, NODES, PODS, VOLUMES, Metadata
 from pvbinder.model.json import Json
 
 EPHEMERAL: Final[Json] = {
@@ -173,6 +173,26 @@ async def a_pod_goes(w: World) -> None:
     await w.until(lambda: w.of(PODS)["default/stays"].phase == "Running")
 
 
+async def pods_on_two_nodes(w: World) -> None:
+    await two_nodes(w)
+    await w.make(pod("stays", node="node-2"), pod("goes", node="node-1"))
+
+
+async def a_node_goes(w: World) -> None:
+    await w.until(lambda: len(w.of(PODS)) == 2)
+    await w.client.delete(NODES, "node-1")
+    await w.until(lambda: w.of(PODS).keys() == ["default/stays"])
+    await w.stays(lambda: "default/stays" in w.of(PODS))
+
+
+async def a_node_is_tainted(w: World) -> None:
+    await w.until(lambda: len(w.of(PODS)) == 2)
+    taints = {"spec": {"taints": [{"key": "broken", "effect": "NoExecute"}]}}
+    await w.client.patch(NODES, "node-1", "", taints, patch_type="merge")
+    await w.until(lambda: w.of(PODS).keys() == ["default/stays"])
+    await w.stays(lambda: "default/stays" in w.of(PODS))
+
+
 def stateful_set(replicas: int) -> Json:
     template = {
         "metadata": {"labels": {"app": "db"}},
@@ -286,6 +306,8 @@ TALES: Final[Mapping[str, Tale]] = {
         its_claim_comes_and_goes,
         ("pods", "persistentvolumeclaims"),
     ),
+    "a node is gone": Tale("podgc", pods_on_two_nodes, a_node_goes, ("nodes", "pods")),
+    "a taint evicts": Tale("taint-eviction-controller,kubelet", pods_on_two_nodes, a_node_is_tainted, ("nodes",)),
     "a pod is removed": Tale("kubelet", pods_on_a_node, a_pod_goes, ("pods", "nodes")),
     "a stateful set shrinks": Tale(
         f"statefulset,kubelet,persistentvolume-binder,garbagecollector,{PROTECTION}",
