@@ -188,6 +188,27 @@ def test_every_module_says_what_it_is(path: Path) -> None:
     assert path.read_text() == "" or ast.get_docstring(ast.parse(path.read_text()))
 
 
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    text = (TOP / "docs" / "architecture.md").read_text()
+    package = TOP / "src" / "pvbinder"
+    floors = ("", "api", "api/rest", "kinds", "objects")
+    places = (TOP, package, *(package / "server" / floor for floor in floors))
+    named = set(re.findall(r"`([\w/]+(?:\.py|/))`", text))
+    assert not [name for name in named if not any((place / name).exists() for place in places)]
+
+
+TOURS = ("cli", "controllers", "insight", "kube", "metrics", "model", "rules", "volumes")
+
+
+@pytest.mark.parametrize("room", TOURS)
+def test_the_tour_of_a_room_names_what_is_in_it(room: str) -> None:
+    """A stranger reads it first: name each module of the room in the docstring of its ``__init__.py``."""
+    here = TOP / "src" / "pvbinder" / room
+    tour = ast.get_docstring(ast.parse((here / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in here.glob("*.py")} | {path.parent.name for path in here.glob("*/__init__.py")}
+    assert not modules - {"__init__"} - set(re.findall(r"`(\w+)`", tour)), f"name them in {room}/__init__.py"
+
+
 def test_no_file_has_more_than_500_lines() -> None:
     """At 500 lines there is a second idea in it: give it a file of its own."""
     tools = [path for part in ("tools", "bench") for path in (TOP / part).rglob("*.py")]

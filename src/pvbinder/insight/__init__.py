@@ -1,4 +1,12 @@
-"""explain, plan, audit, simulate: the rules without the writes.
+"""explain: the rules without the writes.
 
-Promise: never writes unless asked to, and then shows the difference first.
+Promise: never writes. An answer is the decision that the controllers make, put into words: what is said here and
+what is done there can't differ.
+
+- Objects: `snapshot` (as the rules want to see them), `reading` (from a server), `dump` and `manifests` (from files).
+- Answers, as values (`explanation`): `claims`, with `unbound`, `bound`, `deletion` and `loss` for the states of a
+  claim; `volumes`, `pods`, `stateful_sets`; `causes` for many at once. `scheduling` and `provisioning` ask whoever is
+  next.
+- Why, and what helps: `evidence`, `volume_groups`, `finalizers`, `wording`, `instants`, `advice`, `remedies`.
+- Answers, as text: `report`, `report_others`. `rulebook` has the text of each rule. `export` writes a dump.
 """

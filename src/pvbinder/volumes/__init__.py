@@ -6,5 +6,6 @@ Promise: a plugin never talks to the API server.
 - `catalogue`: the plugins of a process, as decisions see them and as those who carry out decisions use them.
 - `calls`: the one way to call a plugin, which keeps it from hurting others.
 - `loading`: the in-tree plugins, and those that other packages bring.
-- `host_path`, `nfs`: the in-tree plugins; `removal` and `recycler` are what they need.
+- `host_path`, `nfs`: the in-tree plugins; `removal` (over `directories`) and `recycler` are what they
+  need.
 """
