@@ -206,7 +206,8 @@ def test_the_tour_of_a_room_names_what_is_in_it(room: str) -> None:
     here = TOP / "src" / "pvbinder" / room
     tour = ast.get_docstring(ast.parse((here / "__init__.py").read_text())) or ""
     modules = {path.stem for path in here.glob("*.py")} | {path.parent.name for path in here.glob("*/__init__.py")}
-    assert not modules - {"__init__"} - set(re.findall(r"`(\w+)`", tour)), f"name them in {room}/__init__.py"
+    unnamed = sorted(modules - {"__init__"} - set(re.findall(r"`(\w+)`", tour)))
+    assert not unnamed, f"say in the docstring of {room}/__init__.py, in a word or two, what these are for: {unnamed}"
 
 
 def test_no_file_has_more_than_500_lines() -> None:
