@@ -14,7 +14,8 @@ says what to do, with its reason (`reasons`). Who carries it out, or puts it int
 - A pod and its node: `scheduling`, `pod_lifecycle`, `pod_status`, `expected_runs`, `ephemeral`, `node_troubles`.
 - Workloads: `deployments` (with `deployment_scaling` and `deployment_status`), `replica_sets`, `stateful_sets`,
   `daemon_sets`, `jobs` (with `job_indexes`), `cron_jobs` (with `schedules`), and what they share: `adoption`,
-  `pod_templates`, `revisions`, `disruption_budgets` (which evictions are refused). `garbage` has what goes with its owner.
+  `pod_templates`, `revisions`. `disruption_budgets` says which evictions are refused, `garbage` what goes with its
+  owner.
 - What server and controllers must agree on: `quotas`, `pod_amounts`, and the default class in `classes`.
 - For all: `world` (what a decision may look at), `settings`, `plugins`, `events` (what users are told), `reasons`.
 """
