@@ -2,7 +2,8 @@
 
 Promise: an answer first, then the evidence, then the way out. Results go to stdout, all else to stderr.
 
-- `entry` is the script; `main` has the commands, and the boundary at which an error becomes words and an exit code (`errors`).
+- `entry` is the script. `main` has the commands, and the boundary at which an error becomes words and an exit code
+  (`errors`).
 - ``up``: `up` (what it accepts), `serve` (from start to stop), `plane` (server and controllers put together),
   `starter`, `apply`, `child`, `live` with `board`. ``controller``: `controller`, `control`, `controller_flags`.
 - ``explain``: `explain`, `questions`. ``export`` and ``recover``: one module each.
