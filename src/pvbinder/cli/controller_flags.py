@@ -77,6 +77,14 @@ class WithControllerFlags(click.Command):
             formatter.write_dl(ours)
         with formatter.section("Flags of the controllers, as kube-controller-manager has them"):
             formatter.write_dl(controllers)
+        with formatter.section("Controllers, by the names and the short names that --controllers knows"):
+            formatter.write_dl(_controller_names())
+
+
+def _controller_names() -> list[tuple[str, str]]:
+    from pvbinder.controllers.registry import CONTROLLERS  # only when help is asked for
+
+    return [(each.name, each.alias or "-") for each in CONTROLLERS]
 
 
 def _option(flag: Flag) -> Callable[[_Decorated], _Decorated]:
