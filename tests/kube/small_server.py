@@ -150,6 +150,9 @@ class SmallServer:
 
     def _list(self, path: str, request: Request) -> Answer:
         found = [self.objects[key] for key in sorted(self.objects) if key.rsplit("/", 1)[0] == path]
+        asked = int(request.query.get("resourceVersion") or 0)
+        if asked > self.revision:
+            return too_large(asked, self.revision)
         start, revision = 0, self.revision
         self._snapshots.setdefault((path, revision), found)
         if token := request.query.get("continue"):
@@ -175,8 +178,6 @@ class SmallServer:
         revision = int(request.query["resourceVersion"])
         if revision < self.compacted:
             raise ApiFailure(410, "Expired", "too old resource version")
-        if revision > self.revision:
-            raise ApiFailure.from_answer(too_large(revision, self.revision))
         self.watching += 1
         lines = self._follow(request.path, revision, int(request.query.get("timeoutSeconds", "3600")))
         try:

@@ -228,10 +228,23 @@ class Client:
             query = query | {"continue": body.metadata.continue_}
 
     async def peek(
-        self, kind: Kind[T], namespace: str = "", *, label_selector: str = "", field_selector: str = ""
+        self,
+        kind: Kind[T],
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        not_older_than: str = "",
     ) -> Page[T]:
-        """Read the beginning of a list, live: whether there is anything, and of which revision the server is."""
-        body = await self._list(kind, namespace, _selection(label_selector, field_selector) | {"limit": "1"})
+        """Read the beginning of a list: whether there is anything, and of which revision the server is.
+
+        It is read live, or, with `not_older_than`, from a server that has reached that revision: one that hasn't
+        refuses (`is_revision_too_large`).
+        """
+        query = _selection(label_selector, field_selector) | {"limit": "1"}
+        if not_older_than:
+            query |= {"resourceVersion": not_older_than, "resourceVersionMatch": "NotOlderThan"}
+        body = await self._list(kind, namespace, query)
         items, unreadable = _parse_all(kind, (body.items or [])[:1])
         return Page(items, body.metadata.resource_version, unreadable)
 

@@ -26,6 +26,8 @@ INFORMER-12 A list is checked: one of another kind, without revision or cut off 
             the cache, or suddenly empty, is believed only if a second list says the same.
 INFORMER-13 A watch without a line for 2.5 minutes, not even a bookmark, is dead: it goes on from its revision.
 INFORMER-14 A live read counts: `correct(object)` takes the object in, and a cache that should have had it lists anew.
+INFORMER-15 A watch that ended before its time may be followed by one of a server that a backup was restored to. Such a
+            watch is open and silent, so the server is asked first whether it has reached our revision.
 
 Not promised: that every state is seen, nor any order between two objects; nor that an object put in by hand matches
 the informer's selectors. Handlers must be quick, must not wait and must not raise: they enqueue a key. Nobody changes
@@ -61,6 +63,7 @@ ChangeHandler: TypeAlias = Callable[[Change[T]], None]
 
 SHORTEST_WATCH_SECONDS = 300  # then twice as long at most, at random, so that watches don't end together
 SILENCE_SECONDS = 150.0  # servers send a bookmark a minute: two are missing by then
+EARLY_SECONDS = 5.0  # a watch that ends so much before its time was interrupted
 GRACE_SECONDS = 30.0  # how long after its time the server may still end a watch before we do
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
@@ -109,6 +112,7 @@ class Informer(Generic[T]):
         self._history_began_anew = False  # true only while a list is taken in
         self._must_list = True
         self._was_served = False
+        self._was_interrupted = False  # the last watch ended before its time: the server may be another one by now
         self._had_bookmark = False
         self._wake = asyncio.Event()  # ends a pause
         self._deadline: asyncio.Timeout | None = None  # of the watch that is open
@@ -213,6 +217,8 @@ class Informer(Generic[T]):
             problem: PvbinderError | None = None
             listed_now = self._must_list
             try:
+                if self._was_interrupted and not self._must_list:
+                    await self._check_history()
                 if self._must_list:
                     await self._list()
                 await self._watch()
@@ -354,14 +360,25 @@ class Informer(Generic[T]):
         if second.items or second.unreadable or number(second.resource_version) < 0:
             raise ApiFailure(200, "", f"the list of {self.kind.resource.qualified} was empty, and the next one isn't")
 
-    async def _peek(self) -> Page[T]:
+    async def _check_history(self) -> None:
+        """See that the server has reached our revision: else a watch would be open and silent (INFORMER-15)."""
+        page = await self._peek(not_older_than=self._resource_version)
+        if number(page.resource_version) < self._highest:
+            self._must_list = True
+
+    async def _peek(self, not_older_than: str = "") -> Page[T]:
         return await self._client.peek(
-            self.kind, self._namespace, label_selector=self._label_selector, field_selector=self._field_selector
+            self.kind,
+            self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            not_older_than=not_older_than,
         )
 
     async def _watch(self) -> None:
         """Follow the changes from where we are until the server ends the watch."""
         self._counts.watches += 1
+        self._was_interrupted = True  # until it ends in its time
         loop = asyncio.get_running_loop()
         started = heard = loop.time()
         timeout_seconds = int(SHORTEST_WATCH_SECONDS * (1 + self._chance()))
@@ -390,8 +407,10 @@ class Informer(Generic[T]):
                 raise ConnectionFailed("nothing comes in the watch: the connection is dead") from None
         finally:
             self._deadline = None
-            if loop.time() - started >= HEALTHY_WATCH_SECONDS:
+            lived_seconds = loop.time() - started
+            if lived_seconds >= HEALTHY_WATCH_SECONDS:
                 self._progress = True
+            self._was_interrupted = lived_seconds < timeout_seconds - EARLY_SECONDS
 
     def _take_event(self, event: WatchEvent[T]) -> None:
         if event.resource_version:
