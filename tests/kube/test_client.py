@@ -9,11 +9,12 @@ import pytest
 from tests.kube.small_server import SmallServer, lost_connection, no_connection, ok, refusal
 from tests.virtual_time import on_virtual_time
 
-from pvbinder.kube.client import Client, Retries, read_line
+from pvbinder.kube.client import Client, Retries
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
 from pvbinder.kube.lines import CutLine
 from pvbinder.kube.transport import Request
+from pvbinder.kube.watch_lines import read_line
 
 VOLUME = "/api/v1/persistentvolumes"
 CLAIM = "/api/v1/namespaces/shop/persistentvolumeclaims"

@@ -24,18 +24,24 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Literal
 
 import msgspec
 
-from pvbinder.kube import documents, lines
+from pvbinder.kube import documents
 from pvbinder.kube.answers import check_is_object
 from pvbinder.kube.documents import ForeignDocument
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
-from pvbinder.kube.lines import CutLine, event_of
 from pvbinder.kube.retries import Retries as Retries
 from pvbinder.kube.transport import Answer, Request, Transport
-from pvbinder.model.errors import PvbinderError
+from pvbinder.kube.views import UNREADABLE as UNREADABLE
+from pvbinder.kube.views import Kind as Kind
+from pvbinder.kube.views import KubernetesObject as KubernetesObject
+from pvbinder.kube.views import Page as Page
+from pvbinder.kube.views import T, unreadable
+from pvbinder.kube.views import Unreadable as Unreadable
+from pvbinder.kube.views import WatchEvent as WatchEvent
+from pvbinder.kube.watch_lines import events_in
 from pvbinder.model.histogram import Durations, Histogram
 from pvbinder.model.json import Json, encode
 from pvbinder.model.resources import Resource
@@ -49,82 +55,7 @@ PATCH_CONTENT_TYPES: Mapping[PatchType, str] = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
-JSON_ONLY = "application/json"
-ONE_AS_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-LIST_AS_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 PAGE_OBJECTS_MAX = 500
-UNREADABLE = (msgspec.MsgspecError, ValueError, PvbinderError)  # the errors of parsing a document
-
-
-class KubernetesObject(Protocol):
-    """The parts of a view that requests need: its key, its revision, and the object's own JSON."""
-
-    @property
-    def key(self) -> str: ...  # "namespace/name" or "name"
-    @property
-    def name(self) -> str: ...
-    @property
-    def namespace(self) -> str: ...
-    @property
-    def uid(self) -> str: ...
-    @property
-    def resource_version(self) -> str: ...
-    @property
-    def raw(self) -> bytes: ...
-
-
-T = TypeVar("T", bound=KubernetesObject)
-
-
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
-    """A kind of object that we read: how it is addressed and how its JSON becomes a view.
-
-    With `only_metadata` the server is asked for the metadata only, and sends the whole object if it can't leave the
-    rest out.
-    """
-
-    resource: Resource
-    parse: Callable[[bytes], T]
-    only_metadata: bool = False
-
-    @property
-    def accept_one(self) -> str:
-        """The ``Accept`` header for one object, or a watch."""
-        return ONE_AS_METADATA if self.only_metadata else JSON_ONLY
-
-    @property
-    def accept_list(self) -> str:
-        """The ``Accept`` header for a list."""
-        return LIST_AS_METADATA if self.only_metadata else JSON_ONLY
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """An object that makes no view of its kind, and why."""
-
-    key: str
-    resource_version: str
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """A page of a list; `resource_version` is that of the whole list."""
-
-    items: tuple[T, ...]
-    resource_version: str
-    unreadable: tuple[Unreadable, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class WatchEvent(Generic[T]):
-    """A line of a watch; a bookmark has no object, and one that can't be parsed is `unreadable`."""
-
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-    resource_version: str
-    object: T | None = None
-    unreadable: Unreadable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +78,6 @@ class ClientStatistics:
     def writes(self) -> int:
         """Requests that ask for a change."""
         return sum(count for (verb, _), count in self.requests.items() if verb not in ("get", "list", "watch"))
-
-
-class _WatchLine(msgspec.Struct):
-    type: str
-    object: msgspec.Raw
-
-
-_line_decoder = msgspec.json.Decoder(_WatchLine)
 
 
 @dataclass(slots=True)
@@ -349,7 +272,7 @@ class Client:
         try:
             async with self._transport.watch(request) as lines:
                 counts.statuses[200] += 1
-                events = _events(kind, lines)
+                events = events_in(kind, lines)
                 try:
                     yield events
                 finally:
@@ -447,64 +370,5 @@ def _parse_all(kind: Kind[T], found: list[msgspec.Raw]) -> tuple[tuple[T, ...], 
         try:
             views.append(kind.parse(raw))
         except UNREADABLE as error:
-            broken.append(_unreadable(raw, error))
+            broken.append(unreadable(raw, error))
     return tuple(views), tuple(broken)
-
-
-def _unreadable(document: bytes, error: Exception) -> Unreadable:
-    metadata = documents.read_metadata(document)
-    key = f"{metadata.namespace}/{metadata.name}" if metadata.namespace else metadata.name
-    return Unreadable(key, metadata.resource_version, str(error))
-
-
-async def _events(kind: Kind[T], stream: AsyncIterator[bytes]) -> AsyncGenerator[WatchEvent[T]]:
-    async for line in stream:
-        event = read_line(kind, line)
-        if event is not None:
-            yield event
-
-
-def read_line(kind: Kind[T], line: bytes) -> WatchEvent[T] | None:
-    """Read one line of a watch; None for an empty line or a type that we don't know.
-
-    Raises `ApiFailure` for an ERROR line, `ConnectionFailed` for a line that is no watch event at all.
-    """
-    if isinstance(line, CutLine):
-        return _cut_event(kind, line)
-    if not line.strip():
-        return None
-    try:
-        frame = _line_decoder.decode(line)
-    except UNREADABLE as error:
-        raise ConnectionFailed(
-            f"the watch of {kind.resource.qualified} sent a line that is no event: {error}"
-        ) from error
-    document = bytes(frame.object)
-    if frame.type != "ERROR":
-        try:
-            documents.check_object(kind.resource, document, as_metadata=kind.only_metadata)
-        except ForeignDocument as error:
-            raise ConnectionFailed(f"the watch of {kind.resource.qualified}: {error.message}") from error
-    match frame.type:
-        case "ADDED" | "MODIFIED" | "DELETED" as change:
-            try:
-                view = kind.parse(document)
-            except UNREADABLE as error:
-                broken = _unreadable(document, error)
-                return WatchEvent(change, broken.resource_version, unreadable=broken)
-            return WatchEvent(change, view.resource_version, view)
-        case "BOOKMARK":
-            return WatchEvent("BOOKMARK", documents.read_metadata(document).resource_version)
-        case "ERROR":
-            raise ApiFailure.from_status(documents.code_of(document), document)
-        case _:
-            return None
-
-
-def _cut_event(kind: Kind[T], line: CutLine) -> WatchEvent[T]:
-    """Return the event that the beginning of a too long line tells (CLIENT-6)."""
-    event = event_of(line)
-    if event is None:
-        raise ConnectionFailed(f"the watch of {kind.resource.qualified} sent a long line that is no event of an object")
-    broken = Unreadable(event.key, event.resource_version, f"it is larger than {lines.LINE_BYTES_MAX} bytes")
-    return WatchEvent(event.type, event.resource_version, unreadable=broken)

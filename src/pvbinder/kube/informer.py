@@ -53,9 +53,10 @@ from pvbinder.kube.history import Follower, History
 from pvbinder.kube.index import Index as Index
 from pvbinder.kube.informer_statistics import Counts
 from pvbinder.kube.informer_statistics import InformerStatistics as InformerStatistics
+from pvbinder.kube.revisions import number as number
+from pvbinder.kube.revisions import revision_of as revision_of
 from pvbinder.kube.served import is_served_nowhere
 from pvbinder.model.errors import PvbinderError
-from pvbinder.model.resource_versions import revision_number
 from pvbinder.model.resources import is_built_in
 
 T = TypeVar("T", bound=KubernetesObject)
@@ -489,14 +490,3 @@ class Informer(Generic[T]):
             object=broken.key,
             err=broken.problem,
         )
-
-
-def revision_of(view: KubernetesObject) -> int:
-    """The revision of an object as a number (B-10)."""
-    return number(view.resource_version)
-
-
-def number(resource_version: str) -> int:
-    """A resource version as a number; one that is none counts as the oldest, so that anything numbered replaces it."""
-    known = revision_number(resource_version)
-    return -1 if known is None else known
