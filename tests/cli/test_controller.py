@@ -93,7 +93,7 @@ def free_port() -> int:
 def with_user(kubeconfig: Path, user: dict[str, str], copy: Path) -> Path:
     """Write a copy of `kubeconfig` with other credentials."""
     config = yaml.safe_load(kubeconfig.read_text())
-    config["users"][0]["user"] = user
+    config["users"] = [{"name": "kubernetes-admin", "user": user}]
     copy.write_text(yaml.safe_dump(config))
     return copy
 

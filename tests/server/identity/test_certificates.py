@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import ssl
 import stat
@@ -202,7 +203,13 @@ def test_a_kubeconfig_holds_everything_or_a_token(tmp_path: Path) -> None:
     identity = Identity.load_or_make(tmp_path / "pki")
     config = yaml.safe_load(kubeconfig(identity, "https://127.0.0.1:6443"))
     assert config["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:6443"
-    assert config["users"][0]["user"] == {"token": identity.admin_token}
+    users = {user["name"]: user["user"] for user in config["users"]}
+    contexts = {context["name"]: context["context"]["user"] for context in config["contexts"]}
+    assert users[contexts[config["current-context"]]] == {"token": identity.admin_token}
+    by_certificate = config["users"][0]["user"]  # where clients look that want one
+    assert by_certificate is users[contexts["pvbinder-certificate"]]
+    for field, name in (("client-certificate-data", "admin.crt"), ("client-key-data", "admin.key")):
+        assert base64.b64decode(by_certificate[field]) == identity.path(name).read_bytes()
     assert config["current-context"] == config["contexts"][0]["name"]
     with_token = yaml.safe_load(kubeconfig(identity, "https://127.0.0.1:6443", token='a"b'))
     assert with_token["users"][0]["user"] == {"token": 'a"b'}

@@ -39,6 +39,7 @@ from pvbinder.server.identity.authentication import MASTERS
 from pvbinder.server.identity.tls import server_context
 from pvbinder.server.store.database import DataDirectoryError
 
+BY_CERTIFICATE = "pvbinder-certificate"  # a context and a user of the kubeconfig
 ADMIN = "kubernetes-admin"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
@@ -188,8 +189,26 @@ class Identity:
 
 
 def kubeconfig(identity: Identity, url: str, token: str | None = None) -> str:
-    """Return the text of a kubeconfig for the server at `url`: the administrator's token in it, or `token`."""
+    """Return the text of a kubeconfig for the server at `url`: the administrator's token in it, or `token`.
+
+    The administrator's offers a certificate, too, to who asks for that user: a client that shows one can't be anybody
+    else on the same connection, so the current user shows none.
+    """
     credentials = f"token: {json.dumps(token or identity.admin_token)}"
+    first_user = first_context = ""
+    if token is None:
+        first_user = f"""
+- name: {BY_CERTIFICATE}
+  user:
+    client-certificate-data: {_encoded(identity.path("admin.crt"))}
+    client-key-data: {_encoded(identity.path("admin.key"))}
+    {credentials}"""
+        first_context = f"""
+- name: {BY_CERTIFICATE}
+  context:
+    cluster: {CONTEXT}
+    user: {BY_CERTIFICATE}
+    namespace: default"""
     return f"""\
 apiVersion: v1
 kind: Config
@@ -198,7 +217,7 @@ clusters:
   cluster:
     server: {url}
     certificate-authority-data: {_encoded(identity.authority)}
-users:
+users:{first_user}
 - name: {ADMIN}
   user:
     {credentials}
@@ -207,7 +226,7 @@ contexts:
   context:
     cluster: {CONTEXT}
     user: {ADMIN}
-    namespace: default
+    namespace: default{first_context}
 current-context: {CONTEXT}
 preferences: {{}}
 """
