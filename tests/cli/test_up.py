@@ -280,6 +280,10 @@ def test_starter_1_a_node_and_a_class_unless_bare(tmp_path: Path) -> None:
     with running(tmp_path / "data") as plane:
         assert names(request(plane.kubeconfig, "/api/v1/nodes")) == {"local"}
         assert names(request(plane.kubeconfig, "/apis/storage.k8s.io/v1/storageclasses")) == {"local-storage"}
+        definitions = request(plane.kubeconfig, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+        assert names(definitions) == {
+            f"volumesnapshot{plural}.snapshot.storage.k8s.io" for plural in ("s", "classes", "contents")
+        }
     with running(tmp_path / "bare", ["--bare"]) as plane:
         assert names(request(plane.kubeconfig, "/api/v1/nodes")) == set()
         assert names(request(plane.kubeconfig, "/apis/storage.k8s.io/v1/storageclasses")) == set()

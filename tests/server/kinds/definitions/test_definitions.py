@@ -13,6 +13,7 @@ import pytest
 from tests.server.watchdog import Watchdog, watchdog  # noqa: F401  (a fixture)
 
 from pvbinder.server.embedded import EmbeddedServer
+from pvbinder.server.kinds.built_in.snapshots import DEFINITIONS as SNAPSHOT_DEFINITIONS
 from pvbinder.server.kinds.definitions.definition import DEFINITIONS as RESOURCE
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
@@ -109,11 +110,11 @@ class Plane:
             while (await self.send("GET", path)).status != 404:
                 await asyncio.sleep(0)
 
-    async def established(self) -> Json:
+    async def established(self, name: str = NAME) -> Json:
         """Wait until the definition says that its kind is served."""
         async with asyncio.timeout(5):
             while True:
-                definition: Json = await self.ask("GET", f"{DEFINITIONS}/{NAME}")
+                definition: Json = await self.ask("GET", f"{DEFINITIONS}/{name}")
                 for condition in definition["status"]["conditions"] or ():
                     if condition["type"] == "Established":
                         return definition
@@ -230,6 +231,27 @@ async def test_establisher_5_a_kind_of_kubernetes_own_is_never_served_by_a_defin
     await plane.send("DELETE", f"{DEFINITIONS}/{name}")
     await plane.until_gone(f"{DEFINITIONS}/{name}")
     assert (await plane.ask("GET", own))["items"] == before["items"]
+
+
+async def test_a_kind_that_is_served_without_a_definition_is_served_again_after_one(plane: Plane) -> None:
+    snapshots = "/apis/snapshot.storage.k8s.io/v1/namespaces/default/volumesnapshots"
+    snapshot = {"metadata": {"name": "a"}, "spec": {"source": {"persistentVolumeClaimName": "data"}}}
+    assert (await plane.send("POST", snapshots, snapshot)).status == 201
+    for definition in SNAPSHOT_DEFINITIONS:
+        official = copy.deepcopy(definition)
+        official["spec"]["versions"][0]["additionalPrinterColumns"] = []
+        assert (await plane.send("POST", DEFINITIONS, official)).status == 201
+        await plane.established(official["metadata"]["name"])
+    assert (await plane.send("GET", f"{snapshots}/a")).status == 200
+    assert (await plane.send("POST", snapshots, {**snapshot, "metadata": {"name": "b"}})).status == 201
+    for definition in SNAPSHOT_DEFINITIONS:
+        name = definition["metadata"]["name"]
+        assert (await plane.send("DELETE", f"{DEFINITIONS}/{name}")).status == 200
+        await plane.until_gone(f"{DEFINITIONS}/{name}")
+    assert (await plane.ask("GET", snapshots))["items"] == []  # they went with their definition
+    assert (await plane.send("POST", snapshots, snapshot)).status == 201
+    refused = await plane.send("POST", snapshots, {"metadata": {"name": "c"}, "spec": {"source": {}}})
+    assert refused.status == 422
 
 
 async def test_establisher_6_a_large_definition_does_not_hold_up_the_loop(watchdog: Watchdog) -> None:  # noqa: F811

@@ -1,7 +1,9 @@
 """The kinds of ``snapshot.storage.k8s.io/v1``: snapshots of volumes, their contents and classes.
 
 A real cluster gets them from definitions that come with its snapshot controller; here they are always served, made from
-such definitions in the way in which all custom kinds are made. Nothing takes snapshots: a CSI driver's sidecars may.
+such definitions in the way in which all custom kinds are made; `pvbinder up` begins with them stored, too, so that they
+are listed. Who brings others, or takes them away, changes nothing for long: without a definition, these hold. Nothing
+takes snapshots: a CSI driver's sidecars may.
 """
 
 from __future__ import annotations
@@ -83,6 +85,8 @@ _REFERENCE: Json = {
     ),
     "x-kubernetes-map-type": "atomic",
 }
+_APPROVAL = "api-approved.kubernetes.io"  # which definitions of a group of Kubernetes' own must have
+_APPROVED_IN = "https://github.com/kubernetes-csi/external-snapshotter/pull/814"
 _AGE = ("Age", "date", ".metadata.creationTimestamp")
 
 
@@ -107,7 +111,7 @@ def _definition(
         "subresources": {"status": {}} if has_status else {},
     }
     spec = {"group": GROUP, "names": names, "scope": scope, "versions": [version]}
-    return {"metadata": {"name": f"{plural}.{GROUP}"}, "spec": spec}
+    return {"metadata": {"name": f"{plural}.{GROUP}", "annotations": {_APPROVAL: _APPROVED_IN}}, "spec": spec}
 
 
 DEFINITIONS: tuple[Json, ...] = (
