@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,11 @@ def test_what_running_needs_is_part_of_what_everything_needs() -> None:
     run, everything = pinned("requirements-run.lock"), pinned("requirements.lock")
     assert run <= everything
     assert len(run) < len(everything) / 2
+
+
+def test_every_dependency_is_in_what_running_needs() -> None:
+    top = SETUP.parents[1]
+    project = tomllib.loads((top / "pyproject.toml").read_text())["project"]
+    wanted = {re.split(r"[<>=! ;]", each)[0] for each in project["dependencies"]}
+    pinned = {line.partition("==")[0] for line in (top / "requirements-run.lock").read_text().splitlines()}
+    assert wanted <= pinned, "make lock writes it anew"

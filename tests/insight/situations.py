@@ -52,6 +52,13 @@ WAITING = {
         ("without spec.nodeName", "reserve volume local-1"),
         cured=True,
     ),
+    "the same, and there is no disk": Situation(
+        (claim(), BY_HAND, node(), pod(on="n1")),
+        "PodBypassesScheduler",
+        ("spec.nodeName n1", "nor is there a volume that fits"),
+        ("on node n1, claimRef shop/orders",),
+        cured=True,
+    ),
     "the same from a template": Situation(
         (
             claim(),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pvbinder.insight.dump import DumpError, DumpFileError, check_dump, read_dumps
@@ -253,3 +255,92 @@ def test_dump_5_a_pipe_of_the_shell_is_read() -> None:
         assert list(read_dumps([f"/dev/fd/{reading}"])) == [POD]
     finally:
         os.close(reading)
+
+
+ODD_TEXTS = [
+    "4583889e-244f-4d05-9a4c-1b9f0e3f4b7a",
+    "12e03",
+    "1e-9",
+    "0x1f",
+    "0o17",
+    "010",
+    "1_000",
+    "1:20",
+    "2026-01-01",
+    "~",
+    "null",
+    "yes",
+    "No",
+    "on",
+    "=",
+    "<<",
+    ".inf",
+    ".5",
+    "+1",
+    "-",
+    "#",
+    "!x",
+    "*a",
+    "&a",
+    "2026-01-01T00:00:00Z",
+    "'",
+    '"',
+    "%",
+    "@",
+    "`",
+    "{}",
+    "[]",
+    "?",
+    "|",
+    ">",
+    "\\n",
+    "a:",
+    "[a",
+    "a,b",
+    ",",
+]
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=24) | st.sampled_from(
+    [*ODD_TEXTS, "", " a", "a ", "- a", "a: b", "? a", "a\nb", "a\n\nb\n", "\n"]
+)
+
+
+@pytest.mark.kubectl
+@pytest.mark.slow
+def test_dump_4_what_kubectl_writes_we_read(tmp_path: Path) -> None:
+    """Texts of all kinds, written as YAML by kubectl itself, come back as they were."""
+    texts = sorted(set(_examples(TEXTS | HEXADECIMAL, 1500)))
+    objects: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": f"c{number}",
+                "uid": str(uuid.UUID(int=number << 96 | 0x4583889E244F)),
+                "annotations": {"a": text},
+            },
+            "data": {"text": text, "more": f"{text} {text}"},
+        }
+        for number, text in enumerate(texts)
+    ]
+    (tmp_path / "in.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    command = ["kubectl", "annotate", "--local", "-f", str(tmp_path / "in.json"), "-o", "yaml", "b=c"]
+    written = subprocess.run(
+        command, capture_output=True, check=True, timeout=120, env={**os.environ, "KUBECONFIG": ""}
+    )
+    (tmp_path / "out.yaml").write_bytes(written.stdout)
+    found = list(read_dumps([str(tmp_path / "out.yaml")]))
+    assert [each["data"] for each in found] == [each["data"] for each in objects]
+    assert [each["metadata"]["uid"] for each in found] == [each["metadata"]["uid"] for each in objects]
+    assert [each["metadata"]["annotations"] for each in found] == [{"a": text, "b": "c"} for text in texts]
+
+
+def _examples(strategy: st.SearchStrategy[str], count: int) -> list[str]:
+    found: list[str] = []
+
+    @settings(max_examples=count, deadline=None)
+    @given(text=strategy)
+    def collect(text: str) -> None:
+        found.append(text)
+
+    collect()
+    return found

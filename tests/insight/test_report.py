@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.insight.builders import DELAYED, UNSCHEDULABLE, WAITED, Document, claim, event, node, pod
 from tests.insight.test_foresight import crowd, explained
 
-from pvbinder.insight.report import claim_report
+from pvbinder.insight.pods import explain_pod
+from pvbinder.insight.report import claim_report, pod_report
+from pvbinder.insight.snapshot import Snapshot
 
 
 def lines_of(*documents: Document) -> list[str]:
@@ -19,6 +21,15 @@ def test_report_1_a_sentence_is_said_once() -> None:
     told = event("FailedScheduling", why)
     text = "\n".join(lines_of(claim(), DELAYED, node(), pod(conditions=[{**UNSCHEDULABLE, "message": why}]), told))
     assert text.count(why) == 1
+
+
+def test_report_1_a_pods_problem_is_told_once() -> None:
+    why = "0/1 nodes are available: no room."
+    documents = (claim(storageClassName="gone"), pod(conditions=[{**UNSCHEDULABLE, "message": why}]))
+    snapshot = Snapshot(documents)
+    waiting = snapshot.pod("shop/web")
+    assert waiting is not None
+    assert pod_report(explain_pod(waiting, snapshot)).count(why) == 1
 
 
 def test_report_1_the_same_event_is_told_once() -> None:

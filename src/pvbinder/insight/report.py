@@ -38,10 +38,11 @@ def pod_lines(explanation: PodExplanation, most_volumes: int | None = VOLUMES_SH
     yield f"pod {explanation.pod} is {explanation.phase}{where}: {explanation.summary}"
     said = explanation.summary + "".join(claim.summary for claim in explanation.claims)
     if explanation.problem and explanation.problem not in said:
-        yield f"  scheduler: {explanation.problem}"
+        yield f"  {'kubelet' if explanation.node else 'scheduler'}: {explanation.problem}"
     for claim in explanation.claims:
         yield ""
-        yield from ("  " + line if line else "" for line in claim_lines(claim, most_volumes))
+        lines = claim_lines(claim, most_volumes, said_before=explanation.problem)
+        yield from ("  " + line if line else "" for line in lines)
 
 
 def only_printable(explanation: E) -> E:
@@ -62,10 +63,11 @@ def _printable_values(value: object) -> object:
             return value
 
 
-def claim_lines(explanation: ClaimExplanation, most_volumes: int | None) -> Iterator[str]:
+def claim_lines(explanation: ClaimExplanation, most_volumes: int | None, *, said_before: str = "") -> Iterator[str]:
     """Yield the lines of a claim."""
     said = explanation.summary
     yield f"{explanation.claim} is {explanation.phase}: {said}   ({', '.join(explanation.rules)})"
+    said += said_before
     yield f"  next: {explanation.next}"
     if explanation.wants is not None:
         yield f"  wants {_wanted(explanation.wants)}"

@@ -13,7 +13,7 @@ from pvbinder.insight.provisioning import (
     silence,
     volumes_on_no_node,
 )
-from pvbinder.insight.remedies import Kubectl, RecreatePod, Remedy, merge
+from pvbinder.insight.remedies import Kubectl, RecreatePod, Remedy, merge, volume_for
 from pvbinder.insight.scheduling import foretold
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.insight.wording import listed, nearest
@@ -188,7 +188,7 @@ def _bypassed(claim: Claim, pods: list[Pod], snapshot: Snapshot) -> Finding:
         "PodBypassesScheduler",
         (*DELAYED, "DB-1"),
         f"it waits for the scheduler to choose a node, and pod {names} has spec.nodeName {pod.node_name} already, "
-        "so that the scheduler never sees it",
+        f"so that the scheduler never sees it{_and_no_storage(claim, pod, snapshot)}",
         *_around_the_scheduler(claim, pod, snapshot),
     )
 
@@ -197,6 +197,10 @@ def _around_the_scheduler(claim: Claim, pod: Pod, snapshot: Snapshot) -> Iterato
     node = snapshot.node(pod.node_name)
     label = node.labels.get(HOSTNAME, pod.node_name) if node is not None else pod.node_name
     owner = next((each for each in pod.owner_references if each.controller), None)
+    volume = choose_for_node(snapshot.volumes, claim, node, settings=snapshot.settings)
+    if volume is None and not _provisions(claim, snapshot):
+        yield volume_for(claim, node=pod.node_name, keeps_uid=True)  # nothing less helps: there is no storage for it
+        return
     yield RecreatePod(
         pod=pod.key,
         without=("spec.nodeName",),
@@ -204,7 +208,6 @@ def _around_the_scheduler(claim: Claim, pod: Pod, snapshot: Snapshot) -> Iterato
         owner=f"{owner.kind} {owner.name}" if owner is not None else "",
         because="the scheduler then picks the node and has the claim bound",
     )
-    volume = choose_for_node(snapshot.volumes, claim, node, settings=snapshot.settings)
     if volume is not None and node is not None:
         reference = {"namespace": claim.namespace, "name": claim.name}
         yield merge("pv", volume, {"spec": {"claimRef": reference}}, f"reserve volume {volume.name} for it")
@@ -214,6 +217,12 @@ def _around_the_scheduler(claim: Claim, pod: Pod, snapshot: Snapshot) -> Iterato
             "select the node yourself",
             ("annotate", "pvc", claim.name, "-n", claim.namespace, f"{SELECTED_NODE}={pod.node_name}"),
         )
+
+
+def _and_no_storage(claim: Claim, pod: Pod, snapshot: Snapshot) -> str:
+    node = snapshot.node(pod.node_name)
+    volume = choose_for_node(snapshot.volumes, claim, node, settings=snapshot.settings)
+    return "" if volume is not None or _provisions(claim, snapshot) else "; nor is there a volume that fits"
 
 
 def _provisions(claim: Claim, snapshot: Snapshot) -> bool:
