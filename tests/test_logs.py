@@ -101,7 +101,7 @@ def test_logs_3_only_what_was_asked_for(verbosity: int, ours: list[str], theirs:
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [line["level"] for line in lines if line["logger"] == "pvbinder.test"] == ours
     assert [line["level"] for line in lines if line["logger"] == "aiohttp.access"] == theirs
-    assert logs.get("pvbinder.test").is_enabled_for(logging.DEBUG) == ("debug" in ours)
+    assert logs.get("pvbinder.test").shows_debug == ("debug" in ours)
 
 
 def test_only_warnings() -> None:

@@ -64,9 +64,10 @@ class Log:
         """Write about a defect, with the traceback of the exception being handled."""
         self._write(logging.ERROR, message, fields, with_traceback=True)
 
-    def is_enabled_for(self, level: int) -> bool:
-        """Tell whether lines of `level` are shown at all; ask before making a costly field."""
-        return self._logger.isEnabledFor(level)
+    @property
+    def shows_debug(self) -> bool:
+        """Whether lines about decisions are shown; ask before making a costly field."""
+        return self._logger.isEnabledFor(logging.DEBUG)
 
     def _write(self, level: int, message: str, fields: dict[str, object], *, with_traceback: bool = False) -> None:
         if self._logger.isEnabledFor(level):

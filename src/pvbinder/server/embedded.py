@@ -14,13 +14,13 @@ EMBEDDED-4  What it is given to load is there before anything else is; what an e
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from pvbinder import logs
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import EVENTS, SERVICE_ACCOUNTS
 from pvbinder.model.resources import NAMESPACES as NAMESPACE_RESOURCE
@@ -53,7 +53,7 @@ from pvbinder.server.store import Store, WriteFailed
 from pvbinder.server.wire.http import Listener
 from pvbinder.server.wire.messages import Timeouts
 
-log = logging.getLogger(__name__)
+log = logs.get(__name__)
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
@@ -212,7 +212,7 @@ class EmbeddedServer:
         try:
             await fresh.settle()
         except WriteFailed as error:  # the server does without
-            log.warning("not all that a fresh Kubernetes has could be written err=%r", error.message)
+            log.warning("not all that a fresh Kubernetes has could be written", err=error.message)
 
     def _why_not_writable(self) -> str | None:
         return self.store.why_not_writable

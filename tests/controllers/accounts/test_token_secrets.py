@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from tests.controllers.cluster import Cluster, cluster
 from tests.virtual_time import on_virtual_time
 
@@ -14,6 +16,7 @@ from pvbinder.controllers.accounts.default_accounts import ACCOUNTS
 from pvbinder.controllers.accounts.token_secrets import NAME_KEY, SECRETS, TYPE, UID_KEY
 from pvbinder.controllers.context import Credentials
 from pvbinder.controllers.options import ControllerOptions
+from pvbinder.kube.transport import Answer, Request
 from pvbinder.model.json import Json
 from pvbinder.server.identity.authentication import TokenOwner, TokenRefused
 from pvbinder.server.identity.secret_tokens import SecretTokens
@@ -86,6 +89,24 @@ async def test_token_secrets_2_a_secret_of_an_account_that_is_another_one_now_go
         await account(c)
         await secret(c, **{UID_KEY: "the one before"})
         assert await look(c) is None
+
+
+@pytest.mark.parametrize("status", [404, 403, 503])
+@on_virtual_time
+async def test_token_secrets_2_a_secret_stays_while_nobody_knows_of_its_account(status: int) -> None:
+    async with with_tokens() as c:
+
+        def no_answer(request: Request) -> Answer | None:
+            is_about = "serviceaccounts" in request.path and request.method == "GET"
+            return Answer(status, b"404 page not found") if is_about else None
+
+        c.line.before = no_answer
+        await secret(c, "lost", of="nobody")
+        await asyncio.sleep(30)
+        assert (await c.client.get(SECRETS, "lost", "default")).name == "lost"
+        c.line.before = lambda _: None
+        await asyncio.sleep(60)
+        assert await look(c, "lost") is None
 
 
 @on_virtual_time

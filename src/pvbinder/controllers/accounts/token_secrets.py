@@ -2,8 +2,7 @@
 
 TOKEN_SECRETS-1  A secret that names an account gets the account's uid, a token, the certificate and the namespace, and
                  gets back what is taken away.
-TOKEN_SECRETS-2  A secret whose account isn't there, or is another one now, is deleted; the account is looked up live,
-                 since no cache is proof.
+TOKEN_SECRETS-2  A secret whose account is proven to be gone, or to be another one now, is deleted; in doubt it stays.
 TOKEN_SECRETS-3  Other secrets are never touched.
 """
 
@@ -11,7 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.accounts.default_accounts import ACCOUNTS
@@ -19,7 +18,9 @@ from pvbinder.controllers.context import ControllerContext, Credentials
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.informer import Change, Deleted
 from pvbinder.kube.kinds import Metadata, metadata_of
+from pvbinder.kube.proof import Gone, Present, Unproven, prove_gone
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 from pvbinder.model.resources import SECRETS as SECRET_RESOURCE
 
@@ -30,6 +31,10 @@ UID_KEY: Final = "kubernetes.io/service-account.uid"
 SECRETS: Final = metadata_of(SECRET_RESOURCE)
 
 log = logs.get(__name__)
+
+
+class AccountUnprovenError(PvbinderError):
+    """Nobody knows whether an account is there; the queue brings the secret back."""
 
 
 class TokenSecrets:
@@ -75,9 +80,8 @@ class TokenSecrets:
         name = account_of(document)
         if name is None:
             return  # TOKEN_SECRETS-3
-        account = await self._find_account(name)
-        wanted_uid = document["metadata"]["annotations"].get(UID_KEY)
-        if account is None or (wanted_uid and wanted_uid != account.uid):
+        account = await self._find_account(name, document["metadata"]["annotations"].get(UID_KEY) or "")
+        if account is None:
             await self._delete(secret)
             return
         filled = self._filled(document, account.document())
@@ -90,18 +94,24 @@ class TokenSecrets:
             if not failure.is_not_found:
                 raise
 
-    async def _find_account(self, key: str) -> Metadata | None:
-        """Return the account, asked for live if the cache hasn't it (TOKEN_SECRETS-2)."""
+    async def _find_account(self, key: str, uid: str) -> Metadata | None:
+        """Return the account, that with `uid` if there is one; None if it is proven to be gone (TOKEN_SECRETS-2)."""
         account = self._accounts.get(key)
-        if account is not None:
+        if account is not None and uid in ("", account.uid):
             return account
         namespace, _, name = key.partition("/")
-        try:
-            return await self._client.get(ACCOUNTS, name, namespace)
-        except ApiFailure as failure:
-            if failure.names_as_not_found(ACCOUNTS.resource, name):
+        proof = await prove_gone(
+            self._client, ACCOUNTS, name, namespace, uid=uid, known_revision=self._accounts.resource_version
+        )
+        match proof:
+            case Present(object=found):
+                return found
+            case Gone():
                 return None
-            raise
+            case Unproven(why=why):
+                raise AccountUnprovenError(f'the secret of account "{key}" is kept: {why}')
+            case _:
+                assert_never(proof)
 
     async def _delete(self, secret: Metadata) -> None:
         try:

@@ -17,7 +17,6 @@ Not promised: fairness between pods, priorities, preemption. Everything belongs 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -244,7 +243,7 @@ class Scheduler:
 
     async def _choose(self, pod: Pod) -> AssumedPod | None:
         decision = decide_pod(pod, list(self._caches.nodes), self._caches, self._scheduler_name)
-        if log.is_enabled_for(logging.DEBUG):
+        if log.shows_debug:
             log.debug("pod decided", pod=pod.key, **_shown(decision))
         match decision:
             case Place(fit=fit):
