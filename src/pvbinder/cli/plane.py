@@ -5,7 +5,7 @@ PLANE-1  When the context is entered the server answers, the kubeconfig is writt
 PLANE-2  When a part breaks, everything stops and the reason is raised; nothing goes on by half.
 PLANE-3  When it is left, the controllers have stopped before the server does.
 PLANE-4  Bare, nothing appears that nobody made: no node or class, no claims for pods, and nobody plays the scheduler,
-         the kubelet or the StatefulSet controller, unless ``--controllers`` names them.
+         the kubelet or a controller of workloads and nodes, unless ``--controllers`` names them.
 PLANE-5  What is loaded is there before the controllers start: they see it whole.
 PLANE-6  Pods run as service accounts where the controller runs that makes them (serviceaccount), as on a cluster.
 """
