@@ -124,6 +124,7 @@ _ROWS = (
         "APIService",
         "apiservices",
         has_status=True,
+        name_rule="path-segment",  # that of the core group ends in a dot: "v1."
         keeps_metadata=True,
         categories=("api-extensions",),
         columns=(
