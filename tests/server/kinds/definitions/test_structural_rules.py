@@ -58,6 +58,11 @@ FINE = {
     "any fields at the root": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
     "a list with keys": of_spec(type="array", items=ITEM, **LIST_OF_KEYS),
     "a default of the right type": of_spec(type="object", default={"a": "x"}, properties={"a": TEXT}),
+    "a default whose metadata has more than there is": of_spec(
+        type="object",
+        default={"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "more": 1}},
+        **{"x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True},
+    ),
     "no default is null": of_spec(type="string", default=None),
     "narrowed by what is there": of_spec(type="object", properties={"a": TEXT}, anyOf=[{"required": ["a"]}]),
 }
@@ -200,6 +205,21 @@ BROKEN: dict[str, tuple[Any, list[str]]] = {
     "a default with more than there is": (
         of_spec(type="object", default={"z": 1}, properties={"a": TEXT}),
         ['SPEC.default: Invalid value: {"z":1}: must not have unknown fields'],
+    ),
+    "what is said not to be kept": (
+        {"x-kubernetes-preserve-unknown-fields": False},
+        ["ROOT.x-kubernetes-preserve-unknown-fields: Invalid value: false: must be true or undefined"],
+    ),
+    "a default of an object inside whose metadata is wrong": (
+        of_spec(
+            type="object",
+            default={"apiVersion": "v1", "kind": "Pod", "metadata": 42},
+            **{"x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True},
+        ),
+        [
+            ("SPEC.default.metadata: Invalid value: 42: json: cannot unmarshal number into Go value of type "
+            "v1.ObjectMeta"),
+        ],
     ),
     "a default that makes metadata invalid": (
         of_spec(

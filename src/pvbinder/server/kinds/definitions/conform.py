@@ -85,7 +85,7 @@ def _header(key: str, value: Any, known: Structure | None, place: str, note: Not
         raise ConversionError(str(invalid(place, plain(value), error.message))) from error
     for text in conversion.strict_errors:
         what, inner = text.split('"')[:2]
-        note(what.split()[0], f"{place}.{inner}")
+        note("unknown in metadata" if what.startswith("unknown") else what.split()[0], f"{place}.{inner}")
     if known is not None and isinstance(metadata, dict):
         return {name: inner for name, inner in metadata.items() if inner is not None}
     return metadata

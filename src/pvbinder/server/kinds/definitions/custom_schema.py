@@ -60,7 +60,7 @@ class CustomSchema:
         unknown: list[str] = []
 
         def note_sorted(what: str, path: str) -> None:
-            if what == "unknown":
+            if what.startswith("unknown"):
                 unknown.append(path)
             else:
                 note(what, path)

@@ -73,7 +73,8 @@ def _check_default(
             if not _is_pruned(default, structure):
                 yield invalid(path, default, "must not have unknown fields")
         except ConversionError as error:
-            yield FieldError("FieldValueInvalid", path, error.message.partition(": ")[2])
+            place, _, body = error.message.partition(": ")
+            yield FieldError("FieldValueInvalid", f"{path}.{place}", body)
             return
         errors = [_placed(error, path) for error in check_embedded(default, structure)]
         if errors:
@@ -92,9 +93,10 @@ def _placed(error: FieldError, path: str) -> FieldError:
 
 
 def _is_pruned(default: Any, structure: Structure) -> bool:
+    """Whether the schema knows all of a default; what metadata doesn't know is dropped when an object is stored."""
     dropped: list[str] = []
-    pruned(copy.deepcopy(default), structure, "", lambda what, where: dropped.append(f"{what} {where}"))
-    return not dropped
+    pruned(copy.deepcopy(default), structure, "", lambda what, _where: dropped.append(what))
+    return "unknown" not in dropped
 
 
 def _wrong_metadata(obj: Any, root: Json) -> str:

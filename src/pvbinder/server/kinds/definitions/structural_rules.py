@@ -52,6 +52,8 @@ def why_unreadable(schema: Any) -> str:
                 return f"OpenAPIV3Schema '{name}' is not supported"
         if isinstance(place.get("items"), list) and place["items"]:
             return "OpenAPIV3Schema 'items' must be a schema, but is an array"
+        if place.get("x-kubernetes-preserve-unknown-fields") is False:
+            return "internal error: 'x-kubernetes-preserve-unknown-fields' must be true or undefined"
     return ""
 
 
