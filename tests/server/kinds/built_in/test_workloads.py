@@ -147,13 +147,14 @@ def test_the_pods_of_a_workload_stay_the_same() -> None:
 
 
 def test_containers_of_a_stateful_set_mount_what_its_claims_bring() -> None:
-    """Neither these mounts nor anything else of the pod spec is checked before pods are made, as in the reference."""
+    """The volumes of claims are there when the pod spec is checked, as in the reference."""
     mounts = [{"name": "data", "mountPath": "/data"}]
     template = {
         "metadata": {"labels": {"app": "a"}},
         "spec": {"containers": [{"name": "c", "image": "i", "volumeMounts": mounts}]},
     }
-    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    resources = {"requests": {"storage": "1Gi"}}
+    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": resources}}
     assert refusals(STATEFUL_SET, workload(template=template, volumeClaimTemplates=[claim])) == []
     assert refusals(DEPLOYMENT, workload(template=template)) == [
         'spec.template.spec.containers[0].volumeMounts[0].name: Not found: "data"'

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.errors import FieldError, invalid, required, unsupported
@@ -24,7 +26,9 @@ from pvbinder.server.kinds.parts.columns import (
 )
 from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
+from pvbinder.server.kinds.validation.numbers import validate_not_negative
 from pvbinder.server.kinds.validation.pod_warnings import warner_of_template
+from pvbinder.server.kinds.validation.selectors import validate_label_selector
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind
 
 JOBS = Resource("batch", "v1", "Job", "jobs", True)
@@ -32,7 +36,20 @@ CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", True)
 
 _TRACKED_COMPLETIONS = 100_000
 _TRACKED_PODS = 10_000
+CRON_JOB_NAME_CHARACTERS_MAX = 52
 _RESTARTS = ("OnFailure", "Never")
+_POLICIES = ("Always", "OnFailure", "Never")
+_MODES = ("NonIndexed", "Indexed")
+_COUNTS = (
+    "parallelism",
+    "completions",
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "ttlSecondsAfterFinished",
+    "backoffLimitPerIndex",
+    "maxFailedIndexes",
+)
+_IS_ZONE_PART = re.compile(r"[A-Za-z.\-_0-9+]{1,14}").fullmatch
 _LABELS = ("batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name")
 _CONCURRENCY = ("Allow", "Forbid", "Replace")
 _JOB_FIXED = ("completions", "selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "successPolicy")
@@ -74,16 +91,45 @@ def prepare_new_job(obj: Json, _now: str) -> None:
 
 
 def validate_job(obj: Json) -> list[FieldError]:
-    """Check numbers and template."""
+    """Check numbers, template and selector."""
     spec = obj["spec"]
-    errors = [
-        invalid(f"spec.{field}", spec[field], "must be greater than or equal to 0")
-        for field in ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
-        if spec.get(field) is not None and spec[field] < 0
-    ]
-    if spec.get("selector") is None:
+    errors = _validate_job_spec(spec, "spec")
+    selector = spec.get("selector")
+    if selector is None:
         errors.append(required("spec.selector"))
-    return errors + validate_template(spec["template"], "spec.template", _RESTARTS)
+    return errors + validate_label_selector(selector, "spec.selector")
+
+
+def _validate_job_spec(spec: Json, path: str) -> list[FieldError]:
+    """Check what a job and the template of one have in common."""
+    errors = validate_not_negative(spec, path, *_COUNTS)
+    mode, failed, limit = spec.get("completionMode"), spec.get("maxFailedIndexes"), spec.get("backoffLimitPerIndex")
+    if failed is not None and limit is None:
+        errors.append(required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
+    if mode not in (None, *_MODES):
+        errors.append(unsupported(f"{path}.completionMode", mode, _MODES))
+    completions = spec.get("completions")
+    if mode == "Indexed":
+        if completions is None:
+            errors.append(required(f"{path}.completions", "when completion mode is Indexed"))
+        elif failed is not None and failed > completions:
+            errors.append(invalid(f"{path}.maxFailedIndexes", failed, "must be less than or equal to completions"))
+    elif mode in (None, "NonIndexed"):
+        errors += (
+            invalid(f"{path}.{field}", spec[field], "requires indexed completion mode")
+            for field in ("backoffLimitPerIndex", "maxFailedIndexes")
+            if spec.get(field) is not None
+        )
+    template: Json = spec.get("template") or {}
+    errors += validate_template(template, f"{path}.template", _POLICIES)
+    policy, where = (template.get("spec") or {}).get("restartPolicy") or "", f"{path}.template.spec.restartPolicy"
+    if policy in ("", "Always"):
+        errors.append(required(where, 'valid values: "OnFailure", "Never"'))
+    elif policy not in _RESTARTS:
+        errors.append(unsupported(where, policy, _RESTARTS))
+    elif policy != "Never" and spec.get("podFailurePolicy") is not None:
+        errors.append(invalid(where, policy, 'only "Never" is supported when podFailurePolicy is specified'))
+    return errors
 
 
 def validate_job_update(new: Json, old: Json) -> list[FieldError]:
@@ -119,24 +165,67 @@ def default_cron_job(obj: Json) -> None:
 
 
 def validate_cron_job(obj: Json) -> list[FieldError]:
-    """Check schedule, policy and template."""
-    spec = obj["spec"]
+    """Check a new cron job, whose jobs get longer names."""
+    errors = _validate_cron_job(obj["spec"], {})
+    name: str = obj["metadata"].get("name", "")
+    if len(name) > CRON_JOB_NAME_CHARACTERS_MAX:
+        why = f"must be no more than {CRON_JOB_NAME_CHARACTERS_MAX} characters"
+        errors.append(invalid("metadata.name", name, why))
+    return errors
+
+
+def validate_cron_job_update(new: Json, old: Json) -> list[FieldError]:
+    """Check a changed cron job."""
+    return _validate_cron_job(new["spec"], old["spec"])
+
+
+def _validate_cron_job(spec: Json, before: Json) -> list[FieldError]:
     errors: list[FieldError] = []
-    schedule = spec.get("schedule", "")
+    schedule, zone = spec.get("schedule", ""), spec.get("timeZone")
     if not schedule:
         errors.append(required("spec.schedule"))
-    elif not schedule.startswith("@") and len(schedule.split()) != 5:
-        why = f"expected exactly 5 fields, found {len(schedule.split())}: {schedule.split()}".replace("'", "")
-        errors.append(invalid("spec.schedule", schedule, why))
+    else:
+        fields = schedule.split()
+        if "TZ=" not in schedule and not schedule.startswith("@") and len(fields) != 5:
+            why = f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
+            errors.append(invalid("spec.schedule", schedule, why))
+        if "TZ" in schedule:
+            if "TZ" not in before.get("schedule", ""):
+                why = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+                errors.append(invalid("spec.schedule", schedule, why))
+            elif zone is not None:
+                why = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
+                errors.append(invalid("spec.schedule", schedule, why))
+    errors += validate_not_negative(spec, "spec", "startingDeadlineSeconds")
+    if zone is not None and zone != before.get("timeZone"):
+        errors += _validate_zone(zone)
     if (policy := spec.get("concurrencyPolicy")) not in _CONCURRENCY:
         errors.append(unsupported("spec.concurrencyPolicy", policy, _CONCURRENCY))
-    job: Json = spec["jobTemplate"].get("spec") or {}
-    return errors + validate_template(job.get("template") or {}, "spec.jobTemplate.spec.template", _RESTARTS)
+    errors += _validate_job_spec(spec["jobTemplate"].get("spec") or {}, "spec.jobTemplate.spec")
+    return errors + validate_not_negative(spec, "spec", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
 
 
-def validate_cron_job_update(new: Json, _old: Json) -> list[FieldError]:
-    """Check a changed cron job like a new one."""
-    return validate_cron_job(new)
+def _validate_zone(zone: str) -> list[FieldError]:
+    path = "spec.timeZone"
+    if not zone:
+        return [invalid(path, zone, "timeZone must be nil or non-empty string")]
+    parts = zone.split("/")
+    if any(part in (".", "..") or part.startswith("-") or not _IS_ZONE_PART(part) for part in parts):
+        return [invalid(path, zone, f"unknown time zone {zone}")]
+    if zone.lower() == "local":
+        why = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        errors = [invalid(path, zone, why)]
+        return errors if zone == "Local" else [*errors, invalid(path, zone, f"unknown time zone {zone}")]
+    return [] if _is_zone(zone) else [invalid(path, zone, f"unknown time zone {zone}")]
+
+
+def _is_zone(zone: str) -> bool:
+    """Tell whether there is such a time zone; without the names of any here, each is believed."""
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return not available_timezones()
+    return True
 
 
 def _status_cell(job: Json, _now: datetime) -> object:

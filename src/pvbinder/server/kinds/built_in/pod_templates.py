@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-import msgspec
-
-from pvbinder.model.selectors import LabelSelector
-from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
+from pvbinder.server.errors import FieldError, unsupported
 from pvbinder.server.kinds.built_in.pod_defaults import default_pod_spec
 from pvbinder.server.kinds.parts.columns import field_cell, joined, selector_shown
 from pvbinder.server.kinds.validation.metadata import validate_annotations, validate_labels
 from pvbinder.server.kinds.validation.pod_specs import validate_pod_spec
-from pvbinder.server.kinds.validation.selectors import validate_label_selector
 from pvbinder.server.objects.kind import Column, Json, drop_empty
 
 
@@ -35,49 +31,6 @@ def validate_template(template: Json, path: str, restart_policies: tuple[str, ..
     if policy in ("Always", "OnFailure", "Never") and policy not in restart_policies:
         errors.append(unsupported(f"{path}.spec.restartPolicy", policy, restart_policies))
     return errors
-
-
-def validate_selected_template(spec: Json, restart_policies: tuple[str, ...] = ("Always",)) -> list[FieldError]:
-    """Check selector and template of a workload: it must select the pods that it makes."""
-    errors = _validate_selector(spec, "deployment")
-    return errors + validate_template(spec.get("template") or {}, "spec.template", restart_policies)
-
-
-def validate_template_with_claims(spec: Json) -> list[FieldError]:
-    """Check selector and template of a stateful set, whose containers may mount what its templates of claims bring.
-
-    As in the reference the pod spec is otherwise left to be checked when pods are made of it.
-    """
-    errors = _validate_selector(spec, "statefulset")
-    template: Json = spec.get("template") or {}
-    metadata: Json = template.get("metadata") or {}
-    errors += validate_labels(metadata.get("labels"), "spec.template.labels")
-    errors += validate_annotations(metadata.get("annotations"), "spec.template.annotations")
-    pod: Json = template.get("spec") or {}
-    if pod.get("restartPolicy") != "Always":
-        errors.append(unsupported("spec.template.spec.restartPolicy", pod.get("restartPolicy", ""), ("Always",)))
-    if pod.get("activeDeadlineSeconds") is not None:
-        why = "activeDeadlineSeconds in StatefulSet is not Supported"
-        errors.append(forbidden("spec.template.spec.activeDeadlineSeconds", why))
-    return errors
-
-
-def _validate_selector(spec: Json, kind: str) -> list[FieldError]:
-    selector = spec.get("selector")
-    if selector is None:
-        return [required("spec.selector")]
-    errors = validate_label_selector(selector, "spec.selector")
-    labels: Json = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        errors.append(invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
-    elif not errors and not _selects(selector, labels):
-        why = "`selector` does not match template `labels`"
-        errors.append(invalid("spec.template.metadata.labels", labels, why))
-    return errors
-
-
-def _selects(selector: Json, labels: Json) -> bool:
-    return msgspec.convert(selector, LabelSelector).matches(labels)
 
 
 def _containers(obj: Json, path: tuple[str, ...]) -> list[Json]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pvbinder.server.kinds.built_in.pod_templates import container_columns, default_template
+from pvbinder.server.errors import FieldError
+from pvbinder.server.kinds.built_in.pod_templates import container_columns, default_template, validate_template
+from pvbinder.server.kinds.built_in.workload_rules import validate_replica_set_status, validate_replication_controller
 from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell, labels_shown
 from pvbinder.server.kinds.parts.plain import Plain, fill_in
 from pvbinder.server.kinds.validation.pod_warnings import warner_of_template
@@ -32,6 +34,11 @@ def default_pod_template(obj: Json) -> None:
     default_template(obj.setdefault("template", {}))
 
 
+def validate_pod_template(obj: Json) -> list[FieldError]:
+    """Check the template of a pod."""
+    return validate_template(obj["template"], "template", ("Always", "Never", "OnFailure"))
+
+
 def _selector_cell(obj: Json, _now: datetime) -> object:
     return labels_shown((obj.get("spec") or {}).get("selector"))
 
@@ -55,6 +62,9 @@ REPLICATION_KINDS = tuple(
             has_scale=True,
             counts=("spec",),
             default=default_replication_controller,
+            validate_create=validate_replication_controller,
+            validate_update=lambda new, _old: validate_replication_controller(new),
+            validate_status=validate_replica_set_status,
             warnings=warner_of_template("spec", "template"),
             columns=(
                 NAME,
@@ -75,6 +85,8 @@ REPLICATION_KINDS = tuple(
             returns_object=True,
             counts=("template",),
             default=default_pod_template,
+            validate_create=validate_pod_template,
+            validate_update=lambda new, _old: validate_pod_template(new),
             warnings=warner_of_template("template", names_pods=False),
             columns=(
                 NAME,

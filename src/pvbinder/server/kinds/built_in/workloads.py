@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pvbinder.model.resources import Resource
-from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
+from pvbinder.server.errors import FieldError, invalid, required
 from pvbinder.server.kinds.built_in.pod_templates import (
     CURRENT,
     DESIRED,
@@ -14,14 +14,25 @@ from pvbinder.server.kinds.built_in.pod_templates import (
     SELECTOR,
     container_columns,
     default_template,
-    validate_selected_template,
-    validate_template_with_claims,
+)
+from pvbinder.server.kinds.built_in.workload_rules import (
+    update_of,
+    validate_daemon_set,
+    validate_daemon_set_status,
+    validate_deployment,
+    validate_deployment_status,
+    validate_replica_set,
+    validate_replica_set_status,
+    validate_stateful_set,
+    validate_stateful_set_status,
+    validate_stateful_set_update,
 )
 from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, field_cell, labels_shown, selector_text
 from pvbinder.server.kinds.parts.scale import scale_of
 from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
 from pvbinder.server.kinds.validation.claim_specs import complete_claim_spec
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
+from pvbinder.server.kinds.validation.numbers import NEGATIVE
 from pvbinder.server.kinds.validation.pod_warnings import warn_of_claim_spec, warner_of_template
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind
 
@@ -32,22 +43,6 @@ DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", True)
 CONTROLLER_REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerrevisions", True)
 
 _CONTAINERS = ("spec", "template", "spec", "containers")
-_STATEFUL_SET_CHANGES = (
-    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
-)
-_STATEFUL_SET_FREE = frozenset(
-    {
-        "replicas",
-        "ordinals",
-        "template",
-        "updateStrategy",
-        "revisionHistoryLimit",
-        "persistentVolumeClaimRetentionPolicy",
-        "minReadySeconds",
-    }
-)
-_RETENTION = ("Delete", "Retain")
 
 
 def _set(obj: Json, **values: object) -> None:
@@ -112,73 +107,28 @@ def default_stateful_set(obj: Json) -> None:
     _set(obj.setdefault("status", {}), replicas=0, availableReplicas=0)
 
 
-def validate_replicated(obj: Json) -> list[FieldError]:
-    """Check numbers, selector and template."""
-    return _validate_numbers(obj["spec"]) + validate_selected_template(obj["spec"])
-
-
-def validate_replicated_update(new: Json, old: Json) -> list[FieldError]:
-    """Check a changed workload; which pods belong to it can't change."""
-    if new["spec"] == old["spec"]:
-        return []
-    errors = validate_replicated(new)
-    if new["spec"].get("selector") != old["spec"].get("selector"):
-        errors.append(invalid("spec.selector", new["spec"].get("selector"), IMMUTABLE))
-    return errors
-
-
-def validate_stateful_set(obj: Json) -> list[FieldError]:
-    """Check a stateful set: numbers, selector, template, and its policies."""
-    spec = obj["spec"]
-    errors = _validate_numbers(spec) + validate_template_with_claims(spec)
-    policy = spec.get("podManagementPolicy")
-    if policy not in ("OrderedReady", "Parallel"):
-        why = "must be 'OrderedReady' or 'Parallel'"
-        errors.append(invalid("spec.podManagementPolicy", policy, why))
-    for field, value in spec["persistentVolumeClaimRetentionPolicy"].items():
-        if value not in _RETENTION:
-            errors.append(unsupported(f"spec.persistentVolumeClaimRetentionPolicy.{field}", value, _RETENTION))
-    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
-        if not (claim.get("metadata") or {}).get("name"):
-            errors.append(required(f"spec.volumeClaimTemplates[{index}].metadata.name"))
-    return errors
-
-
-def validate_stateful_set_update(new: Json, old: Json) -> list[FieldError]:
-    """Check a changed stateful set; only some of its fields are free."""
-    spec, before = new["spec"], old["spec"]
-    if spec == before:
-        return []
-    errors = validate_stateful_set(new)
-    fixed = (spec.keys() | before.keys()) - _STATEFUL_SET_FREE
-    if any(spec.get(field) != before.get(field) for field in fixed):
-        errors.append(forbidden("spec", _STATEFUL_SET_CHANGES))
-    return errors
-
-
 def validate_revision(obj: Json) -> list[FieldError]:
-    """Check the number of a controller revision."""
-    return _not_negative(obj, "revision", prefix="")
+    """Check a new controller revision, whose data is an object."""
+    errors = _validate_number(obj)
+    data = obj.get("data")
+    if data is None:
+        errors.append(required("data", "data is mandatory"))
+    elif not isinstance(data, dict):
+        errors.append(required("data", "data must be a valid JSON object"))
+    return errors
 
 
 def validate_revision_update(new: Json, old: Json) -> list[FieldError]:
     """Check a changed revision; what it records can't change."""
-    errors = validate_revision(new)
+    errors = _validate_number(new)
     if new.get("data") != old.get("data"):
         errors.append(invalid("data", new.get("data"), IMMUTABLE))
     return errors
 
 
-def _validate_numbers(spec: Json) -> list[FieldError]:
-    return _not_negative(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
-
-
-def _not_negative(obj: Json, *fields: str, prefix: str = "spec.") -> list[FieldError]:
-    return [
-        invalid(f"{prefix}{field}", obj[field], "must be greater than or equal to 0")
-        for field in fields
-        if obj.get(field) is not None and obj[field] < 0
-    ]
+def _validate_number(obj: Json) -> list[FieldError]:
+    number = obj.get("revision") or 0
+    return [] if number >= 0 else [invalid("revision", number, NEGATIVE)]
 
 
 def _ready_cell(obj: Json, _now: datetime) -> object:
@@ -245,9 +195,12 @@ DEPLOYMENT = ServedKind(
     default=default_deployment,
     prepare_create=start_with_empty_status,
     prepare_update=keep_status,
-    validate_create=validate_replicated,
-    validate_update=validate_replicated_update,
-    subresources=(scale_of(), STATUS),
+    validate_create=validate_deployment,
+    validate_update=update_of(validate_deployment),
+    subresources=(
+        scale_of(),
+        replace(STATUS, validate_update=validate_deployment_status),
+    ),
     columns=(
         NAME,
         _READY,
@@ -272,9 +225,12 @@ REPLICA_SET = ServedKind(
     default=default_replica_set,
     prepare_create=lambda obj, _now: obj.__setitem__("status", {"replicas": 0}),
     prepare_update=keep_status,
-    validate_create=validate_replicated,
-    validate_update=validate_replicated_update,
-    subresources=(scale_of(), STATUS),
+    validate_create=validate_replica_set,
+    validate_update=update_of(validate_replica_set),
+    subresources=(
+        scale_of(),
+        replace(STATUS, validate_update=validate_replica_set_status),
+    ),
     columns=(NAME, DESIRED, CURRENT, READY, AGE, *container_columns(*_CONTAINERS), SELECTOR),
     selectable_fields={
         **METADATA_FIELDS,
@@ -298,7 +254,7 @@ STATEFUL_SET = ServedKind(
     prepare_update=keep_status,
     validate_create=validate_stateful_set,
     validate_update=validate_stateful_set_update,
-    subresources=(scale_of(), STATUS),
+    subresources=(scale_of(), replace(STATUS, validate_update=validate_stateful_set_status)),
     columns=(NAME, _READY, AGE, *container_columns(*_CONTAINERS)),
     generation_at_create=1,
     generation_follows=("spec",),
@@ -322,9 +278,9 @@ DAEMON_SET = ServedKind(
     default=default_daemon_set,
     prepare_create=_start_daemon_set,
     prepare_update=keep_status,
-    validate_create=validate_replicated,
-    validate_update=validate_replicated_update,
-    subresources=(STATUS,),
+    validate_create=validate_daemon_set,
+    validate_update=update_of(validate_daemon_set, selector_first=True),
+    subresources=(replace(STATUS, validate_update=validate_daemon_set_status),),
     columns=(
         NAME,
         _status_number("desiredNumberScheduled"),

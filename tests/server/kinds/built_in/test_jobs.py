@@ -1,0 +1,100 @@
+"""Jobs and cron jobs: what is refused, in the words of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.server.serving import Serving, serving
+
+from pvbinder.server.objects.kind import Json
+
+JOBS = "/apis/batch/v1/namespaces/shop/jobs"
+CRON_JOBS = "/apis/batch/v1/namespaces/shop/cronjobs"
+POD: Json = {"containers": [{"name": "c", "image": "i"}]}
+JOB: Json = {"template": {"spec": {**POD, "restartPolicy": "Never"}}}
+CRON_JOB: Json = {"schedule": "* * * * *", "jobTemplate": {"spec": JOB}}
+LESS = "Invalid value: -1: must be greater than or equal to 0"
+INDEXED = "requires indexed completion mode"
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path) -> AsyncGenerator[Serving]:
+    async with serving(tmp_path) as server:
+        yield server
+
+
+async def refused(server: Serving, path: str, spec: Json, name: str = "a") -> list[str]:
+    reply = await server.send("POST", path, {"metadata": {"name": name}, "spec": spec})
+    causes = (reply.body.get("details") or {}).get("causes") or ()
+    return [f"{cause['field']}: {cause['message']}" for cause in causes]
+
+
+JOB_CASES: list[tuple[Json, list[str]]] = [
+    ({}, []),
+    ({"template": {"spec": POD}}, [
+        'template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"',
+    ]),
+    ({"parallelism": -1, "backoffLimit": -1}, [f"parallelism: {LESS}", f"backoffLimit: {LESS}"]),
+    ({"completionMode": "Other"}, [
+        'completionMode: Unsupported value: "Other": supported values: "NonIndexed", "Indexed"',
+    ]),
+    ({"completionMode": "Indexed", "parallelism": 1}, ["completions: Required value: when completion mode is Indexed"]),
+    ({"backoffLimitPerIndex": 1}, [f"backoffLimitPerIndex: Invalid value: 1: {INDEXED}"]),
+    ({"maxFailedIndexes": 1}, [
+        "backoffLimitPerIndex: Required value: when maxFailedIndexes is specified",
+        f"maxFailedIndexes: Invalid value: 1: {INDEXED}",
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "errors"), JOB_CASES)
+async def test_jobs_and_their_templates_are_refused_alike(server: Serving, change: Json, errors: list[str]) -> None:
+    assert await refused(server, JOBS, {**JOB, **change}) == [f"spec.{error}" for error in errors]
+    template = {**JOB, **change}
+    if "parallelism" not in change and "completions" not in change:
+        template["completions"] = 1
+    spec = {**CRON_JOB, "jobTemplate": {"spec": template}}
+    assert await refused(server, CRON_JOBS, spec) == [f"spec.jobTemplate.spec.{error}" for error in errors]
+
+
+@pytest.mark.parametrize(
+    ("change", "errors"),
+    [
+        ({"schedule": ""}, ["spec.schedule: Required value"]),
+        ({"schedule": "* *"}, ['spec.schedule: Invalid value: "* *": expected exactly 5 fields, found 2: [* *]']),
+        ({"schedule": "TZ=UTC * * * * *"}, [
+            ('spec.schedule: Invalid value: "TZ=UTC * * * * *": '
+            "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"),
+        ]),
+        ({"timeZone": ""}, ['spec.timeZone: Invalid value: "": timeZone must be nil or non-empty string']),
+        ({"timeZone": "Europe/../UTC"}, [
+            'spec.timeZone: Invalid value: "Europe/../UTC": unknown time zone Europe/../UTC',
+        ]),
+        ({"timeZone": "Local"}, [
+            ('spec.timeZone: Invalid value: "Local": '
+            "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"),
+        ]),
+        ({"timeZone": "Etc/UTC"}, []),
+        ({"startingDeadlineSeconds": -1, "failedJobsHistoryLimit": -1}, [
+            f"spec.startingDeadlineSeconds: {LESS}",
+            f"spec.failedJobsHistoryLimit: {LESS}",
+        ]),
+        ({"concurrencyPolicy": "Some"}, [
+            'spec.concurrencyPolicy: Unsupported value: "Some": supported values: "Allow", "Forbid", "Replace"',
+        ]),
+    ],
+)  # fmt: skip
+async def test_cron_jobs_are_refused_in_the_words_of_the_reference(
+    server: Serving, change: Json, errors: list[str]
+) -> None:
+    assert await refused(server, CRON_JOBS, {**CRON_JOB, **change}) == errors
+
+
+async def test_jobs_of_a_cron_job_have_room_for_their_names(server: Serving) -> None:
+    name = "a" * 53
+    why = f'metadata.name: Invalid value: "{name}": must be no more than 52 characters'
+    assert await refused(server, CRON_JOBS, CRON_JOB, name) == [why]
+    assert await refused(server, CRON_JOBS, CRON_JOB, name[1:]) == []
