@@ -10,14 +10,16 @@ from tests.controllers.cluster import Cluster, cluster, fails, volume
 from pvbinder.controllers.kubelet import create_node
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.stateful_sets import STATEFUL_SETS
-from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS
+from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS, metadata_of
 from pvbinder.model.json import Json
+from pvbinder.model.resources import Resource
 from pvbinder.model.stateful_sets import StatefulSet
 
 ALL = ControllerOptions(
     controllers="statefulset,scheduler,kubelet,persistentvolume-binder,garbagecollector,pvc-protection,pv-protection"
 )
 ALONE = ControllerOptions(controllers="statefulset")
+QUOTAS = metadata_of(Resource("", "v1", "ResourceQuota", "resourcequotas", True))
 
 
 def stateful_set(name: str, replicas: int, **spec: object) -> Json:
@@ -224,9 +226,11 @@ async def test_a_new_template_replaces_the_pods_from_the_last_to_the_first() -> 
 
 async def test_what_the_server_refuses_is_told() -> None:
     async with small_cluster(ALONE) as c:
-        bad = stateful_set("db", 1)
-        bad["spec"]["volumeClaimTemplates"][0]["spec"]["resources"] = {}
-        await c.client.create(STATEFUL_SETS, bad)
+        none = {"hard": {"persistentvolumeclaims": "0"}}
+        quota = await c.client.create(QUOTAS, {"metadata": {"name": "none", "namespace": "default"}, "spec": none})
+        document = {**quota.document(), "status": {**none, "used": {"persistentvolumeclaims": "0"}}}
+        await c.client.replace(QUOTAS, document, subresource="status")
+        await c.client.create(STATEFUL_SETS, stateful_set("db", 1))
 
         refused = "create Claim data-db-0 Pod db-0 in StatefulSet db failed error: "
         await c.until(lambda: any(message.startswith(refused) for message in history(c)))
