@@ -1,4 +1,9 @@
-"""The informers that a process shares: one a kind, of one history."""
+"""The informers that a process shares: one a kind, of one history.
+
+`Informers.run` has one task for each informer, and that task has the kind's list and watch. It ends only when `run` is
+cancelled: the manager does so after all controllers have stopped (MANAGER-3). A failure of the server doesn't end it
+(INFORMER-8).
+"""
 
 from __future__ import annotations
 

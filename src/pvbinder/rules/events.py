@@ -1,5 +1,8 @@
 """Everything the binder tells users through events, with the exact texts.
 
+Other controllers have their texts in their own module, where `EventRecorder.event` is called, or as notes in the rules
+of their kind (`jobs`, `cron_jobs`). How an event is written and counted is in `kube.events`.
+
 Rules: docs/rules/binder.md#13-events
 """
 
