@@ -105,6 +105,29 @@ def test_ask_1_one_that_needs_somebody_is_enough_for_the_exit_code(
     assert capsys.readouterr().out.startswith("1 claim: ")
 
 
+def test_ask_3_files_alone_are_a_question_about_all_their_claims(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "-f", dump]) == 1
+    alone = capsys.readouterr().out
+    assert alone.startswith("1 claim: 1 needs somebody\n")
+    assert run(["explain", "-A", "-f", dump]) == 1
+    assert capsys.readouterr().out == alone
+    assert run(["explain", "-f", dump, "-n", "shop"]) == 1
+    assert capsys.readouterr().out == alone
+    assert run(["explain", "-f", dump, "-n", "empty"]) == 0
+    assert capsys.readouterr().out == "there are no claims\n"
+    assert run(["explain", "-f", dump, "--all"]) == 0  # of the namespace default
+    assert capsys.readouterr().out == "there are no claims\n"
+
+
+@pytest.mark.parametrize("words", [["pvc", "-A"], ["claims", "-A"], ["pvc", "--all", "-n", "shop"]])
+def test_the_kind_of_claims_may_stand_beside_all_of_them(
+    words: list[str], dump: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in ``kubectl get pvc -A``."""
+    assert run(["explain", *words, "-f", dump]) == 1
+    assert capsys.readouterr().out.startswith("1 claim: 1 needs somebody\n")
+
+
 def test_a_volume_is_explained(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "pv", "disk-4", "-f", dump]) == 1
     assert capsys.readouterr().out.startswith(
@@ -120,6 +143,7 @@ ASK_2 = {
     "a kind left out": (["orders"], "write: pvbinder explain pvc orders"),
     "another namespace": (["pod", "web"], "there is shop/web: choose with -n"),
     "all and one": (["-A", "pvc", "orders"], "leave out one or the other"),
+    "all of another kind": (["-A", "pods"], "leave out one or the other"),
     "all and a namespace": (["-A", "-n", "shop"], "--all -n shop"),
     "a slash too many": (["pvc", "a", "b/c"], "write pvc NAME NAME"),
 }
@@ -183,7 +207,8 @@ def test_rules_are_printed_for_scripts(capsys: pytest.CaptureFixture[str]) -> No
     {
         "no such rule": (["--rule", "SC-U99"], "there is no rule 'SC-U99'"),
         "a rule and a claim": (["pvc", "orders", "--rule", "SC-U6"], "--rule prints rules and explains no object"),
-        "nothing at all": ([], "names no claim or pod"),
+        "nothing at all": ([], "error: the command line names no claim or pod"),
+        "a kind alone": (["pods"], "write: pvbinder explain pod NAME, or"),
     }.values(),
 )
 def test_a_mistake_about_rules_is_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

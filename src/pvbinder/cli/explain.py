@@ -2,6 +2,7 @@
 
 ASK-1  The exit code is 1 if somebody must act for anything that was asked about, 2 if any of that isn't there.
 ASK-2  What isn't there is said with what may have been meant: another namespace, a name that is nearly the same.
+ASK-3  Files alone are a question about all their claims, or with a namespace about all of that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import click
 from pvbinder.cli.completion import complete_target
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
 from pvbinder.cli.output import note, say, say_json, say_report
-from pvbinder.cli.questions import Question, parse_questions
+from pvbinder.cli.questions import Question, means_claims, parse_questions
 
 if TYPE_CHECKING:
     from pvbinder.insight.causes import Causes
@@ -31,6 +32,7 @@ Examples:
   pvbinder explain pod/web-0 -o json
   pvbinder explain sts web, pvbinder explain pv disk-1
   pvbinder explain -A                         # every claim that isn't bound, by cause
+  pvbinder explain -f manifests.yaml          # the same of the claims in a file
   kubectl get pv,pvc,sc,pods,nodes,events -A -o yaml | pvbinder explain pvc orders -n shop -f -
   pvbinder explain --rule SC-U6
 """
@@ -59,7 +61,8 @@ class _Asked:
     "files",
     multiple=True,
     metavar="DUMP",
-    help="Read objects from this YAML or JSON file (- for stdin) instead of a server; may be given again.",
+    help="Read objects from this YAML or JSON file (- for stdin) instead of a server; may be given again. Without "
+    "a NAME, all claims in it are explained.",
 )
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file to use.")
 @click.option("--context", help="The context of the kubeconfig to use.")
@@ -94,6 +97,10 @@ def explain(
             raise WrongUsageError("--rule prints rules and explains no object: give one or the other")
         (say_json if output == "json" else say)(_rules_shown(rules, output).removesuffix("\n"))
         return 0
+    if (all_namespaces or all_claims) and means_claims(target):
+        target = ()
+    if files and not target and not all_namespaces:
+        all_claims, all_namespaces = True, not all_claims and not namespace
     everything = all_namespaces or all_claims
     targets = () if everything else parse_questions(target)
     if everything and target:

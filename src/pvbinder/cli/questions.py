@@ -109,6 +109,11 @@ class Question:
                 return [each.key for each in snapshot.stateful_sets()]
 
 
+def means_claims(words: tuple[str, ...]) -> bool:
+    """Tell whether `words` are nothing but the kind of claims, as in kubectl's ``get pvc -A``."""
+    return len(words) == 1 and WORDS.get(words[0].lower()) == "pvc"
+
+
 def parse_questions(words: tuple[str, ...]) -> tuple[Question, ...]:
     """Return what `words` ask about, or raise `WrongUsageError`."""
     if len(words) > 1 and "/" not in words[0]:
@@ -118,8 +123,10 @@ def parse_questions(words: tuple[str, ...]) -> tuple[Question, ...]:
     if not targets or any(len(parts) != 2 or not parts[1] for parts in targets):
         if len(words) == 1 and words[0].lower() not in WORDS and "/" not in words[0] and words[0]:
             raise WrongUsageError(f"{words[0]!r} names no claim or pod", hint=f"write: pvbinder explain pvc {words[0]}")
-        hint = "write: pvbinder explain pvc NAME, or pvbinder explain --all for all claims of a namespace"
-        raise WrongUsageError(f"{' '.join(words)!r} names no claim or pod", hint=hint)
+        kind = WORDS.get(words[0].lower(), "pvc") if len(words) == 1 else "pvc"
+        hint = f"write: pvbinder explain {kind} NAME, or pvbinder explain --all for all claims of a namespace"
+        what = repr(" ".join(words)) if words else "the command line"
+        raise WrongUsageError(f"{what} names no claim or pod", hint=hint)
     return tuple(dict.fromkeys(Question(_kind(kind), name) for kind, name in targets))
 
 

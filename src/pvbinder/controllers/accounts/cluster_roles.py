@@ -75,7 +75,7 @@ class ClusterRoleAggregation:
             _ROLES, name, "", {**change, "rules": rules}, patch_type="apply", query=query
         )
         self._roles.put(written)
-        log.info("rules gathered", role=name, rules=len(rules))
+        log.debug("rules gathered", role=name, rules=len(rules))
 
     def _role_changed(self, _change: Change[Metadata]) -> None:
         for role in self._gathering["yes"]:  # AGGREGATION-2

@@ -67,7 +67,7 @@ class DefaultAccounts:
             if not (failure.is_already_exists or is_ending(failure)):
                 raise
         else:
-            log.info("account made", namespace=name, account=DEFAULT)
+            log.debug("account made", namespace=name, account=DEFAULT)
 
     def _namespace_changed(self, change: Change[Metadata]) -> None:
         if not isinstance(change, Deleted):

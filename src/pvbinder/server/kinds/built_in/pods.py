@@ -1,7 +1,7 @@
 """Pod: status rules, what can change, graceful deletion, binding to a node (DE-6).
 
-Its neighbours: `pod_defaults`, `pod_columns`, `validation.pod_specs`. Its account, limits and quotas are admission; what
-runs on a node is the kubelet's (`controllers.kubelet`).
+Its neighbours: `pod_defaults`, `pod_columns`, `validation.pod_specs`. Its account, limits and quotas are admission;
+what runs on a node is the kubelet's (`controllers.kubelet`).
 
 Rules: docs/rules/apiserver.md#6-core-helpers
 """
