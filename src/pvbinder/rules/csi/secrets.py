@@ -1,0 +1,141 @@
+"""Which secrets go with a volume, as a class names them.
+
+A secret that is read is read by whoever makes the call; here are names only.
+
+Rules: docs/rules/provisioner.md#6-secrets
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+from pvbinder.model.errors import PvbinderError
+from pvbinder.rules.csi.parameters import PREFIX
+
+
+class SecretKind(Enum):
+    """What a secret is for; the value is how messages say it, and `new` and `old` are its keys (SE-1)."""
+
+    PROVISIONER = "Provisioner"
+    CONTROLLER_PUBLISH = "ControllerPublish"
+    NODE_STAGE = "NodeStage"
+    NODE_PUBLISH = "NodePublish"
+    CONTROLLER_EXPAND = "ControllerExpand"
+    NODE_EXPAND = "NodeExpand"
+    CONTROLLER_MODIFY = "ControllerModify"
+
+    @property
+    def new(self) -> str:
+        """What both keys begin with."""
+        words = re.sub(r"(?<!^)(?=[A-Z])", "-", self.value).lower()
+        return f"{PREFIX}{words}-secret"
+
+    @property
+    def old(self) -> str | None:
+        """What both keys began with before there was a prefix; None for kinds that are younger."""
+        if self in (SecretKind.CONTROLLER_EXPAND, SecretKind.NODE_EXPAND, SecretKind.CONTROLLER_MODIFY):
+            return None
+        return f"csi{self.value}Secret"
+
+
+class SecretsError(PvbinderError):
+    """The parameters of a class name no secret that there could be."""
+
+
+class SecretReference(Struct, frozen=True):
+    """A secret by name."""
+
+    name: str
+    namespace: str
+
+
+class Subject(Struct, frozen=True):
+    """The names that a template may use (SE-4)."""
+
+    volume: str
+    claim: str = ""
+    namespace: str = ""
+    annotations: Mapping[str, str] = {}
+
+
+_DEFAULT: Final = f"{PREFIX}secret"
+_TOKEN: Final = re.compile(r"\$\{([^}]*)\}|\$(\w+)")
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def reference(kind: SecretKind, parameters: Mapping[str, str], subject: Subject) -> SecretReference | None:
+    """Return the secret of this kind, None if the class names none (SE-1 to SE-5); raise SecretsError."""
+    template = _template(kind, parameters)
+    if template is None:
+        return None
+    name_template, namespace_template = template
+    names = {"pv.name": subject.volume, "pvc.namespace": subject.namespace}
+    namespace = _resolved(namespace_template, names)
+    if len(namespace) > 63 or not _LABEL.fullmatch(namespace):
+        raise SecretsError(_invalid(namespace_template, namespace, "namespace name"))
+    names["pvc.name"] = subject.claim
+    names |= {f"pvc.annotations['{key}']": value for key, value in subject.annotations.items()}
+    name = _resolved(name_template, names)
+    if len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
+        raise SecretsError(_invalid(name_template, name, "secret name"))
+    return SecretReference(name, namespace)
+
+
+def _template(kind: SecretKind, parameters: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the templates of name and namespace (SE-2, SE-3)."""
+    keys = [(f"{kind.new}-name", f"{kind.new}-namespace")]
+    if kind.old is not None:
+        keys.append((f"{kind.old}Name", f"{kind.old}Namespace"))
+    what = "failed to get name and namespace template from params: "
+    found = _pairs(keys, parameters)
+    if not found:
+        what = "failed to get default name and namespace template from params: "
+        found = _pairs([(f"{_DEFAULT}-name", f"{_DEFAULT}-namespace")], parameters)
+        if not found:
+            return None
+    if len(found) > 1:
+        raise SecretsError(f'{what}{kind.value} secrets specified in parameters with both "csi" and "{PREFIX}" keys')
+    name, namespace = found[0]
+    if name is None or namespace is None:
+        raise SecretsError(
+            f"{what}either name and namespace for {kind.value} secrets specified, Both must be specified"
+        )
+    if not name or not namespace:
+        raise SecretsError(
+            f"{what}{kind.value} secrets specified in parameters but value of either namespace or name is empty"
+        )
+    return name, namespace
+
+
+def _pairs(keys: list[tuple[str, str]], parameters: Mapping[str, str]) -> list[tuple[str | None, str | None]]:
+    pairs = [(parameters.get(name), parameters.get(namespace)) for name, namespace in keys]
+    return [pair for pair in pairs if pair != (None, None)]
+
+
+def _resolved(template: str, names: Mapping[str, str]) -> str:
+    unknown: list[str] = []
+
+    def value_of(token: re.Match[str]) -> str:
+        name = token[1] if token[1] is not None else token[2]
+        if name not in names:
+            unknown.append(name)
+            return ""
+        return names[name]
+
+    resolved = _TOKEN.sub(value_of, template)
+    if unknown:
+        shown = " ".join(f'"{name}"' for name in unknown)
+        raise SecretsError(f'error resolving value "{template}": invalid tokens: [{shown}]')
+    return resolved
+
+
+def _invalid(template: str, value: str, what: str) -> str:
+    if template == value:
+        return f'"{value}" is not a valid {what}'
+    return f'"{template}" resolved to "{value}" which is not a valid {what}'
