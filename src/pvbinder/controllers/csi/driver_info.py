@@ -1,0 +1,36 @@
+"""What a driver says about itself when it is asked first (SU-2 to SU-6)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from pvbinder.controllers.csi.messages import abilities
+from pvbinder.csi.driver import Driver
+from pvbinder.csi.wire import csi_pb2 as csi
+from pvbinder.csi.wire import methods
+from pvbinder.model.errors import PvbinderError
+from pvbinder.rules.csi.volumes import Abilities
+
+
+class NamelessDriverError(PvbinderError):
+    """A driver that says no name."""
+
+
+class DriverInfo(Struct, frozen=True):
+    """A driver's name and abilities."""
+
+    name: str
+    abilities: Abilities
+
+
+async def ask_driver(driver: Driver) -> DriverInfo:
+    """Wait for the driver, and ask it (SU-2, SU-3, SU-5); raise CallFailed, ProbeFailed, NamelessDriverError."""
+    await driver.wait_ready()
+    info = await driver.call(methods.GET_PLUGIN_INFO, csi.GetPluginInfoRequest())
+    if not info.name:
+        raise NamelessDriverError("driver name is empty")
+    plugin = await driver.call(methods.GET_PLUGIN_CAPABILITIES, csi.GetPluginCapabilitiesRequest())
+    controller = None
+    if abilities(plugin, None).controller_service:
+        controller = await driver.call(methods.CONTROLLER_GET_CAPABILITIES, csi.ControllerGetCapabilitiesRequest())
+    return DriverInfo(info.name, abilities(plugin, controller))

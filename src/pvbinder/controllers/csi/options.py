@@ -1,0 +1,25 @@
+"""The flags of a sidecar, as values (docs/rules/provisioner.md#9-flags-defaults)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pvbinder.rules.csi.volumes import Naming
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionerOptions:
+    """How volumes are provisioned; names and defaults are the reference's."""
+
+    naming: Naming = field(default_factory=Naming)
+    retry_interval_start_seconds: float = 1.0
+    retry_interval_max_seconds: float = 300.0
+    worker_threads: int = 100
+    timeout_seconds: float = 10.0
+    strict_topology: bool = False
+    immediate_topology: bool = True
+    extra_create_metadata: bool = False
+    default_fstype: str = ""
+    controller_publish_readonly: bool = False
+    prevent_volume_mode_conversion: bool = True
+    namespace: str = "default"  # of what the sidecar writes for itself

@@ -1,0 +1,423 @@
+"""Volumes for claims, through a CSI driver: external-provisioner's half of dynamic provisioning.
+
+CSI_PROVISIONER-1  A volume is asked for only when that is written down where a restart finds it (`intents`), and when a
+                   live read shows the claim as it was decided about: a stale cache makes no volume.
+CSI_PROVISIONER-2  An intent ends in a saved PersistentVolume, in a confirmed delete, or in an answer that says that
+                   there is no volume. While the driver may still be making one, the same request is repeated, claim or
+                   no claim: whoever deletes the claim gets the volume's reclaim policy, not a leak.
+CSI_PROVISIONER-3  A volume that could not be saved is saved later, without asking the driver again; it is never deleted
+                   for that (LB-23).
+CSI_PROVISIONER-4  A volume that isn't what was asked for is deleted again before anything else is tried (CR-2, CR-3).
+CSI_PROVISIONER-5  No secret's content gets into an event, a log line or an intent.
+
+Rules: docs/rules/provisioner.md#2-library-controller
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets as random_numbers
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, assert_never
+
+import msgspec
+from msgspec import Struct
+
+from pvbinder import logs
+from pvbinder.controllers.context import ControllerContext
+from pvbinder.controllers.csi import messages
+from pvbinder.controllers.csi.driver_info import DriverInfo
+from pvbinder.controllers.csi.intents import Intents, IntentTooLargeError
+from pvbinder.controllers.csi.options import ProvisionerOptions
+from pvbinder.controllers.csi.places import Places
+from pvbinder.controllers.csi.preparing import Preparation
+from pvbinder.controllers.csi.secrets import SecretMissingError, read_secret
+from pvbinder.csi.driver import Driver
+from pvbinder.csi.errors import CallFailed
+from pvbinder.csi.wire import csi_pb2 as csi
+from pvbinder.csi.wire import methods
+from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.events import Subject
+from pvbinder.kube.informer import Added, Change, Deleted, Updated
+from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
+from pvbinder.kube.proof import Gone, Present, Unproven, prove_gone
+from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
+from pvbinder.model.errors import PvbinderError
+from pvbinder.model.json import Json
+from pvbinder.model.names import (
+    BETA_STORAGE_PROVISIONER,
+    MIGRATED_TO,
+    STORAGE_PROVISIONER,
+)
+from pvbinder.model.objects import Claim, StorageClass, parse_claim, parse_storage_class
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
+from pvbinder.rules.csi.outcomes import state_after
+from pvbinder.rules.csi.refusals import NotOurs, ProvisioningFailed, State, finished
+from pvbinder.rules.csi.volumes import CreatedVolume, VolumeRequest, created_volume, volume_name
+from pvbinder.rules.provisioning import without_selected_node
+
+CLEANUP_TRIES_MAX: Final = 5
+INFEASIBLE_SECONDS: Final = 300.0  # LB-20
+UNLIMITED: Final = 10**9  # the reference's queue has no bucket here (LB-1)
+
+log = logs.get(__name__)
+
+
+class VolumeIntent(Struct, frozen=True):
+    """A volume that is asked for: all that is needed to ask again, and to save it, when claim and class are gone."""
+
+    claim: msgspec.Raw
+    storage_class: msgspec.Raw
+    request: VolumeRequest
+
+
+class TryAgain(PvbinderError):  # noqa: N818  (the queue brings the claim back)
+    """A claim could not be served; the message is logged, and has been told where it should be."""
+
+
+class CsiProvisioner:
+    """Serves the claims of one driver; `run()` it as a task that somebody owns, with the informers beside it."""
+
+    def __init__(
+        self,
+        context: ControllerContext,
+        driver: Driver,
+        info: DriverInfo,
+        options: ProvisionerOptions,
+        *,
+        identity: str = "",
+        component: str = "",
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        """Make it; `identity` goes into volumes, `component` is the source of its events (both made up if empty)."""
+        self._client = context.client
+        self._driver = driver
+        self._info = info
+        self._options = options
+        self._identity = identity or f"{time.time_ns() // 10**6}-{random_numbers.randbelow(10000)}-{info.name}"
+        self._recorder = context.recorder(component or info.name)
+        self._populators = context.recorder("external-provisioner")
+        self._now = now or (lambda: asyncio.get_running_loop().time())
+        self._claims = context.informers.of(CLAIMS)
+        self._classes = context.informers.of(STORAGE_CLASSES)
+        self._volumes = context.informers.of(VOLUMES)
+        places = Places(context.informers, info.name, uses_topology=info.abilities.topology)
+        self._places = places
+        self._preparation = Preparation(context.client, places, info.name, info.abilities, options)
+        self._claims_by_uid = self._claims.add_index("uid", lambda claim: (claim.uid,))
+        self.intents: Intents[VolumeIntent] = Intents(
+            context.client, options.namespace, info.name, "volumes", VolumeIntent
+        )
+        self._uncertain: set[str] = set()  # claims whose volume the driver may have made
+        self._unsaved: dict[str, Json] = {}  # by the claim's uid: volumes that exist and have no object yet
+        self._infeasible: dict[str, tuple[str, float]] = {}  # the class's uid, and until when
+        self._queue: WorkQueue[str] = WorkQueue(
+            "claims",
+            self._sync,
+            history=context.informers.history,
+            concurrency=options.worker_threads,
+            limits=RateLimits(
+                options.retry_interval_start_seconds, options.retry_interval_max_seconds, UNLIMITED, UNLIMITED
+            ),
+            failure_message="could not provision",
+            key_field="uid",
+        )
+        self.calls = 0
+        self._claims.add_handler(self._claim_changed)
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of the queue."""
+        yield self._queue.statistics()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is to be done, now or after a delay."""
+        await self._queue.wait_idle()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        for wait in (self._claims.wait_synced, self._classes.wait_synced, self._volumes.wait_synced):
+            await wait()
+        await self._places.wait_synced()
+        await self.intents.load()
+        self._uncertain.update(self.intents.keys())
+        for uid in sorted(self._uncertain):
+            self._queue.add(uid)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.intents.run(), name=f"intents of {self._info.name}")
+            group.create_task(self._queue.run(), name=f"claims of {self._info.name}")
+
+    def _claim_changed(self, change: Change[Claim]) -> None:
+        match change:
+            case Added(object=claim) | Updated(object=claim):
+                if claim.uid in self.intents or self._is_wanted(claim):
+                    self._queue.add(claim.uid)  # LB-3
+            case Deleted(object=claim):
+                self._infeasible.pop(claim.uid, None)
+                if claim.uid in self.intents:
+                    self._queue.add(claim.uid)  # what was asked for is seen through (CSI_PROVISIONER-2)
+            case _:
+                assert_never(change)
+
+    def _is_wanted(self, claim: Claim) -> bool:
+        """Whether a volume of our driver is wanted for `claim` (LB-8 to LB-10)."""
+        if claim.volume_name:
+            return False
+        annotations = claim.annotations
+        asked = annotations.get(STORAGE_PROVISIONER) or annotations.get(BETA_STORAGE_PROVISIONER)
+        return self._info.name in (asked, annotations.get(MIGRATED_TO))
+
+    # -- one claim
+
+    async def _sync(self, uid: str) -> None:
+        claim = next(iter(self._claims_by_uid[uid]), None)
+        intent = self.intents.get(uid)
+        if uid in self._unsaved:
+            await self._save(uid, claim)
+        elif claim is not None and self._is_wanted(claim):
+            await self._provision(claim)
+        elif intent is not None:
+            await self._finish(uid, intent, claim)
+
+    async def _provision(self, claim: Claim) -> None:
+        storage_class = self._classes.get(claim.storage_class)
+        if storage_class is None:
+            raise TryAgain(f'storageClass "{claim.storage_class}" not found')  # LB-11
+        self._check_feasible(claim, storage_class)
+        if storage_class.volume_binding_mode == "WaitForFirstConsumer" and not claim.selected_node:
+            return  # LB-12
+        if storage_class.provisioner != self._info.name and self._info.name != claim.annotations.get(MIGRATED_TO):
+            log.warning("class has another provisioner", pvc=claim.key, sc=storage_class.name, rule="LB-15")
+            return
+        if volume_name(self._options.naming, claim.uid) in self._volumes:
+            self._done(claim.uid)  # LB-13
+            return
+        doing = f'External provisioner is provisioning volume for claim "{claim.key}"'
+        self._tell(claim, "Normal", "Provisioning", doing)
+        try:
+            intent = self.intents.get(claim.uid) or await self._intend(claim, storage_class)
+            await self._ask(claim.uid, intent, claim)
+        except NotOurs as other:
+            if other.message:
+                self._populators.event(
+                    Subject.of(PERSISTENT_VOLUME_CLAIMS, claim), "Normal", "Provisioning", other.message
+                )
+        except ProvisioningFailed as failed:
+            await self._failed(claim, storage_class, failed)
+
+    def _check_feasible(self, claim: Claim, storage_class: StorageClass) -> None:
+        """LB-7, LB-21: a claim that the driver called impossible waits, unless its class was made anew."""
+        known = self._infeasible.get(claim.uid)
+        if known is None:
+            return
+        class_uid, until = known
+        if class_uid == storage_class.uid and self._now() < until:
+            raise TryAgain(
+                f"skipping volume provisioning for pvc {claim.uid}, because provisioning previously failed with "
+                "infeasible error"
+            )
+        del self._infeasible[claim.uid]
+
+    async def _intend(self, claim: Claim, storage_class: StorageClass) -> VolumeIntent:
+        """Prepare the request, and write it down (CSI_PROVISIONER-1); raise ProvisioningFailed, or NotOurs."""
+        name = volume_name(self._options.naming, claim.uid)
+        request = await self._preparation.request(claim, storage_class, name)
+        intent = VolumeIntent(msgspec.Raw(claim.raw), msgspec.Raw(storage_class.raw), request)
+        try:
+            await self.intents.record(claim.uid, intent)
+        except IntentTooLargeError as error:
+            raise finished(error.message) from error
+        await self._check_live(claim)
+        return intent
+
+    async def _check_live(self, claim: Claim) -> None:
+        """Raise ProvisioningFailed or TryAgain unless the claim, read live, still wants its volume."""
+        try:
+            live = await self._client.get(CLAIMS, claim.name, claim.namespace)
+        except (ApiFailure, ConnectionFailed) as error:
+            self.intents.settle(claim.uid)
+            raise TryAgain(f"claim {claim.key} could not be read: {error.message}") from error
+        if live.uid != claim.uid or live.volume_name:
+            self.intents.settle(claim.uid)
+            raise TryAgain(f"claim {claim.key} has changed")
+
+    async def _finish(self, uid: str, intent: VolumeIntent, claim: Claim | None) -> None:
+        """See an intent through whose claim is gone, or has its volume already (CSI_PROVISIONER-2)."""
+        if await self._is_saved(intent.request.name):
+            self._done(uid)
+            return
+        if uid not in self._uncertain:
+            self._done(uid)  # nothing was asked for
+            return
+        try:
+            await self._ask(uid, intent, claim)
+        except ProvisioningFailed as failed:
+            if failed.state is State.FINISHED and claim is None and await self._is_gone(intent):
+                self._done(uid)
+                log.info("volume of a deleted claim was never made", volume=intent.request.name, err=failed.message)
+                return
+            raise TryAgain(failed.message) from failed
+
+    async def _is_saved(self, name: str) -> bool:
+        """Whether the volume has its object; raise TryAgain if nobody knows."""
+        if name in self._volumes:
+            return True
+        proof = await prove_gone(self._client, VOLUMES, name, known_revision=self._volumes.resource_version)
+        match proof:
+            case Present():
+                return True
+            case Gone():
+                return False
+            case Unproven(why=why):
+                raise TryAgain(why)
+            case _:
+                assert_never(proof)
+
+    async def _is_gone(self, intent: VolumeIntent) -> bool:
+        claim = parse_claim(bytes(intent.claim))
+        proof = await prove_gone(
+            self._client,
+            CLAIMS,
+            claim.name,
+            claim.namespace,
+            uid=claim.uid,
+            known_revision=self._claims.resource_version,
+        )
+        return isinstance(proof, Gone)
+
+    # -- the driver
+
+    async def _ask(self, uid: str, intent: VolumeIntent, claim: Claim | None) -> None:
+        """Ask the driver, check what comes, and save it; raise ProvisioningFailed or TryAgain."""
+        request = intent.request
+        secrets: dict[str, str] = {}
+        if request.secret is not None:
+            try:
+                secrets = await read_secret(self._client, request.secret)
+            except SecretMissingError as error:
+                raise ProvisioningFailed(error.message, State.NO_CHANGE) from error
+        was_uncertain = uid in self._uncertain
+        self._uncertain.add(uid)  # until an answer says something else
+        self.calls += 1
+        try:
+            answer = await self._driver.call(
+                methods.CREATE_VOLUME,
+                messages.create_volume(request, secrets),
+                timeout_seconds=self._options.timeout_seconds,
+            )
+        except CallFailed as failed:
+            raise self._after(uid, intent, failed, was_uncertain=was_uncertain) from failed
+        made = messages.created(answer.volume)
+        made = await self._checked(intent, made, secrets)
+        self._unsaved[uid] = self._document(intent, made)
+        await self._save(uid, claim)
+
+    def _after(self, uid: str, intent: VolumeIntent, failed: CallFailed, *, was_uncertain: bool) -> ProvisioningFailed:
+        """Return what a failed call means; what the driver may have made stays written down (CSI_PROVISIONER-2)."""
+        claim = parse_claim(bytes(intent.claim))
+        state = state_after(
+            failed.code.value,
+            node_was_selected=bool(claim.selected_node),
+            has_topology=self._info.abilities.topology,
+        )
+        is_certain = state is not State.IN_BACKGROUND and (not was_uncertain or failed.code.value != "Internal")
+        if is_certain:
+            self._uncertain.discard(uid)
+        return ProvisioningFailed(str(failed), state, is_infeasible=failed.code.value == "InvalidArgument")
+
+    async def _checked(self, intent: VolumeIntent, made: CreatedVolume, secrets: dict[str, str]) -> CreatedVolume:
+        """Return what was made, if it is what was asked for; else delete it (CR-2, CR-3)."""
+        request = intent.request
+        if made.capacity_bytes == 0:
+            made = msgspec.structs.replace(made, capacity_bytes=request.required_bytes)
+        if made.capacity_bytes < request.required_bytes:
+            less = f"{made.capacity_bytes} less than requested capacity {request.required_bytes}"
+            problem = f"created volume capacity {less}"
+            raise await self._cleaned_up(request, made, secrets, problem, "Cleanup")
+        if request.content is not None and not made.has_content_source:
+            raise await self._cleaned_up(request, made, secrets, "volume content source missing", "cleanup")
+        return made
+
+    async def _cleaned_up(
+        self, request: VolumeRequest, made: CreatedVolume, secrets: dict[str, str], problem: str, word: str
+    ) -> ProvisioningFailed:
+        message = csi.DeleteVolumeRequest(volume_id=made.volume_id, secrets=secrets)
+        for attempt in range(CLEANUP_TRIES_MAX):
+            try:
+                await self._driver.call(methods.DELETE_VOLUME, message, timeout_seconds=self._options.timeout_seconds)
+                break
+            except CallFailed as failed:
+                if attempt == CLEANUP_TRIES_MAX - 1:
+                    problem += f". {word} of volume {request.name} failed, volume is orphaned: {failed}"
+        return ProvisioningFailed(problem, State.IN_BACKGROUND)
+
+    def _document(self, intent: VolumeIntent, made: CreatedVolume) -> Json:
+        return created_volume(
+            parse_claim(bytes(intent.claim)),
+            parse_storage_class(bytes(intent.storage_class)),
+            intent.request,
+            made,
+            driver=self._info.name,
+            identity=self._identity,
+            publishes_readonly=self._options.controller_publish_readonly,
+        )
+
+    # -- the object
+
+    async def _save(self, uid: str, claim: Claim | None) -> None:
+        """Create the PersistentVolume; what fails is tried again, and the driver isn't asked (CSI_PROVISIONER-3)."""
+        document = self._unsaved[uid]
+        name = document["metadata"]["name"]
+        try:
+            self._volumes.put(await self._client.create(VOLUMES, document))
+        except ApiFailure as failure:
+            if not (failure.is_already_exists and await self._is_ours(document)):
+                raise TryAgain(f"volume {name} could not be saved: {failure.message}") from failure
+        except ConnectionFailed as failed:
+            raise TryAgain(f"volume {name} could not be saved: {failed.message}") from failed
+        self._done(uid)
+        log.info("volume provisioned", pv=name, driver=self._info.name, rule="LB-24")
+        if claim is not None:
+            self._tell(claim, "Normal", "ProvisioningSucceeded", f"Successfully provisioned volume {name}")
+
+    async def _is_ours(self, document: Json) -> bool:
+        """Whether the volume that has the name already is this very one, saved before."""
+        found = await self._client.get(VOLUMES, document["metadata"]["name"])
+        return found.csi is not None and found.csi.volume_handle == document["spec"]["csi"]["volumeHandle"]
+
+    def _done(self, uid: str) -> None:
+        self._unsaved.pop(uid, None)
+        self._uncertain.discard(uid)
+        self.intents.settle(uid)
+
+    # -- failures
+
+    async def _failed(self, claim: Claim, storage_class: StorageClass, failed: ProvisioningFailed) -> None:
+        """Tell the user, and leave the claim in the state that the failure says (LB-19, LB-20, LB-22)."""
+        if failed.is_infeasible:
+            what = "Volume provisioning failed with infeasible error. Retries will be delayed."
+            self._tell(claim, "Warning", "ProvisioningFailed", f"{what} {failed.message}")
+            self._infeasible[claim.uid] = (storage_class.uid, self._now() + INFEASIBLE_SECONDS)
+        else:
+            self._tell(claim, "Warning", "ProvisioningFailed", failed.message)
+        if claim.uid not in self._uncertain:
+            self.intents.settle(claim.uid)
+        if failed.state is State.RESCHEDULE and await self._reschedule(claim):
+            return
+        raise TryAgain(failed.message)
+
+    async def _reschedule(self, claim: Claim) -> bool:
+        """Have the scheduler choose another node; False if there was none to forget, or the write failed."""
+        document = without_selected_node(claim)
+        if document is None:
+            return False
+        try:
+            self._claims.put(await self._client.replace(CLAIMS, document))
+        except (ApiFailure, ConnectionFailed) as error:
+            log.warning("selected node could not be taken back", pvc=claim.key, err=error.message)
+            return False
+        return True
+
+    def _tell(self, claim: Claim, type_: str, reason: str, message: str) -> None:
+        subject = Subject.of(PERSISTENT_VOLUME_CLAIMS, claim)
+        self._recorder.event(subject, "Normal" if type_ == "Normal" else "Warning", reason, message)

@@ -1,0 +1,67 @@
+"""A driver without a socket: it keeps volumes in memory, and does what a test tells it to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from pvbinder.controllers.csi.driver_info import DriverInfo
+from pvbinder.csi.driver import Driver
+from pvbinder.csi.errors import CallFailed, Code
+from pvbinder.csi.wire import csi_pb2 as csi
+from pvbinder.csi.wire import methods
+from pvbinder.csi.wire.methods import Method
+from pvbinder.rules.csi.volumes import Abilities
+
+NAME = "fake.csi.example.com"
+ABILITIES = Abilities(
+    controller_service=True,
+    create_delete_volume=True,
+    create_delete_snapshot=True,
+    clone_volume=True,
+    modify_volume=True,
+)
+INFO = DriverInfo(NAME, ABILITIES)
+
+Behaviour = Callable[[Any], None]
+
+
+class FakeDriver(Driver):
+    """Volumes by name; `before` may raise instead of a call, `after` once it was carried out."""
+
+    def __init__(self) -> None:
+        super().__init__("unix:///nowhere")
+        self.volumes: dict[str, csi.Volume] = {}
+        self.seen: list[tuple[str, Any]] = []
+        self.before: Behaviour = lambda _: None
+        self.after: Behaviour = lambda _: None
+        self.change: Callable[[csi.Volume], None] = lambda _: None
+        self.seconds = 0.0
+
+    def calls(self, method: Method[Any, Any]) -> list[Any]:
+        return [request for name, request in self.seen if name == method.name]
+
+    async def call(self, method: Method[Any, Any], request: Any, *, timeout_seconds: float | None = None) -> Any:
+        self.seen.append((method.name, request))
+        await asyncio.sleep(self.seconds)
+        self.before(request)
+        answer: Any
+        if method is methods.CREATE_VOLUME:
+            answer = self._create(request)
+        elif method is methods.DELETE_VOLUME:
+            self.volumes = {name: one for name, one in self.volumes.items() if one.volume_id != request.volume_id}
+            answer = csi.DeleteVolumeResponse()
+        else:
+            raise CallFailed(Code.UNIMPLEMENTED, method.name)
+        self.after(request)
+        return answer
+
+    def _create(self, request: csi.CreateVolumeRequest) -> csi.CreateVolumeResponse:
+        if request.name not in self.volumes:
+            volume = csi.Volume(volume_id=f"id-of-{request.name}", capacity_bytes=request.capacity_range.required_bytes)
+            if request.HasField("volume_content_source"):
+                volume.content_source.CopyFrom(request.volume_content_source)
+            self.change(volume)
+            self.volumes[request.name] = volume
+        return csi.CreateVolumeResponse(volume=self.volumes[request.name])
