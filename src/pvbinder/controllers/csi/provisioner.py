@@ -59,6 +59,7 @@ from pvbinder.rules.provisioning import without_selected_node
 
 CLEANUP_TRIES_MAX: Final = 5
 INFEASIBLE_SECONDS: Final = 300.0  # LB-20
+INTENTS_SECONDS: Final = 5.0  # between two tries to read what was begun before
 UNLIMITED: Final = 10**9  # the reference's queue has no bucket here (LB-1)
 
 log = logs.get(__name__)
@@ -139,13 +140,22 @@ class CsiProvisioner:
         for wait in (self._claims.wait_synced, self._classes.wait_synced, self._volumes.wait_synced):
             await wait()
         await self._places.wait_synced()
-        await self.intents.load()
+        await self._load_intents()
         self._uncertain.update(self.intents.keys())
         for uid in sorted(self._uncertain):
             self._queue.add(uid)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.intents.run(), name=f"intents of {self._info.name}")
             group.create_task(self._queue.run(), name=f"claims of {self._info.name}")
+
+    async def _load_intents(self) -> None:
+        while True:
+            try:
+                await self.intents.load()
+                return
+            except (ApiFailure, ConnectionFailed) as error:  # nothing is provisioned before it is known what was begun
+                log.warning("intents can't be read", driver=self._info.name, err=error.message)
+                await asyncio.sleep(INTENTS_SECONDS)
 
     def _claim_changed(self, change: Change[Claim]) -> None:
         match change:
