@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from pvbinder.csi.driver import MESSAGE_BYTES_MAX, AddressError, Driver, ProbeFailed, socket_of
-from pvbinder.csi.errors import CallFailed, Code
+from pvbinder.csi.errors import AnswerUnreadable, CallFailed, Code
 from pvbinder.csi.serving import Handlers, SocketTaken, serving
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
@@ -117,6 +117,7 @@ async def test_driver_2_an_answer_of_another_kind_is_internal(tmp_path: Path) ->
         with pytest.raises(CallFailed) as caught:
             await driver.call(methods.PROBE, csi.ProbeRequest())
         assert caught.value.code is Code.INTERNAL
+        assert isinstance(caught.value, AnswerUnreadable)
 
 
 async def test_serving_1_a_defect_is_logged_and_not_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -232,6 +233,7 @@ async def test_driver_5_an_answer_that_is_too_large_fails(tmp_path: Path) -> Non
         with pytest.raises(CallFailed) as caught:
             await driver.call(methods.GET_PLUGIN_INFO, csi.GetPluginInfoRequest())
         assert caught.value.code is Code.RESOURCE_EXHAUSTED
+        assert isinstance(caught.value, AnswerUnreadable)
 
 
 async def test_serving_2_what_has_no_handler_is_unimplemented(tmp_path: Path) -> None:

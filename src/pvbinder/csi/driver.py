@@ -6,7 +6,8 @@ DRIVER-2  However a call fails, it fails with `CallFailed`: a code of gRPC and a
           dies in the middle, or that answers nonsense is one that failed.
 DRIVER-3  What is sent and what comes back never gets into a log: requests have secrets in them.
 DRIVER-4  A driver that isn't there yet is waited for, with a log line now and then; it may go and come back later.
-DRIVER-5  Answers are bounded in size: one of more than 4 MiB fails with ResourceExhausted.
+DRIVER-5  Answers are bounded in size: one of more than 4 MiB fails with ResourceExhausted, and as `AnswerUnreadable`,
+          like one that is nonsense: what was asked for may have been done.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
 from pvbinder import logs
-from pvbinder.csi.errors import CallFailed, Code
+from pvbinder.csi.errors import AnswerUnreadable, CallFailed, Code
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
 from pvbinder.csi.wire.methods import Method
@@ -34,6 +35,7 @@ MESSAGE_BYTES_MAX: Final = 4 << 20  # as gRPC's own default for what is received
 PROBE_SECONDS: Final = 1.0  # between two questions whether the driver is ready (SU-2)
 CONNECT_SECONDS_MAX: Final = 1.0  # between two tries to reach a socket that isn't there
 PATIENCE_SECONDS: Final = 30.0  # until a log line says that we wait
+TOO_LARGE: Final = "eceived message larger than max"
 PATH_BYTES_MAX: Final = 107  # of a unix socket
 
 Observe = Callable[[str, str, float], None]  # path of the method, code in Go's words ("OK"), seconds
@@ -113,7 +115,8 @@ class Driver:
             raise failed from None
         except DecodeError as error:
             code = Code.INTERNAL.value
-            raise CallFailed(Code.INTERNAL, f"the answer to {method.name} is no {method.response.__name__}") from error
+            what = f"the answer to {method.name} is no {method.response.__name__}"
+            raise AnswerUnreadable(Code.INTERNAL, what) from error
         finally:
             self._observe(method.path, code, loop.time() - started)
 
@@ -140,4 +143,7 @@ class Driver:
 def _failed(error: grpc.aio.AioRpcError) -> CallFailed:
     code = error.code()
     known = Code.__members__.get(code.name, Code.UNKNOWN)
-    return CallFailed(known, error.details() or "")
+    details = error.details() or ""
+    if known is Code.RESOURCE_EXHAUSTED and TOO_LARGE in details:  # our own side says so: the call was answered
+        return AnswerUnreadable(known, details)
+    return CallFailed(known, details)

@@ -35,3 +35,7 @@ class CallFailed(PvbinderError):  # noqa: N818  (an answer, not a defect)
         super().__init__(f"rpc error: code = {code.value} desc = {description}")
         self.code = code
         self.description = description
+
+
+class AnswerUnreadable(CallFailed):
+    """An answer that can't be understood, or is too large: what was asked for may have been done."""

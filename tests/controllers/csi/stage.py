@@ -1,25 +1,31 @@
-"""A cluster with the binder and a provisioner for a fake driver."""
+"""A cluster with the binder, and a provisioner and a deleter for a fake driver."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tests.controllers.cluster import Cluster, claim, cluster
 from tests.controllers.csi.fake_driver import INFO, NAME, FakeDriver
 
 from pvbinder.controllers.context import Controller, ControllerContext
+from pvbinder.controllers.csi.deleter import CsiDeleter
 from pvbinder.controllers.csi.driver_info import DriverInfo
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.csi.provisioner import CsiProvisioner
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
-from pvbinder.kube.kinds import CLAIMS, EVENTS
+from pvbinder.kube.kinds import CLAIMS, EVENTS, VOLUMES, metadata_of
 from pvbinder.model.json import Json
+from pvbinder.model.resources import CONFIG_MAPS, SECRETS
 
-OPTIONS = ControllerOptions(controllers="persistentvolume-binder,csi-provisioner,garbage-collector-controller")
+PROTECTION: Final = "persistentvolume-protection-controller"
+CHOSEN: Final = f"persistentvolume-binder,csi-provisioner,csi-deleter,{PROTECTION}"
+CONFIG: Final = metadata_of(CONFIG_MAPS)
+SECRET: Final = metadata_of(SECRETS)
 
 
 @dataclass
@@ -35,10 +41,19 @@ class Stage:
         assert isinstance(found, CsiProvisioner)
         return found
 
-    async def want(self, name: str = "orders", **spec: Any) -> str:
+    async def want(self, name: str = "orders", annotations: Json | None = None, **spec: Any) -> str:
         """Create a claim of the driver's class, and return its uid."""
-        await self.cluster.create(claim(name, storageClassName="fast", **spec))
+        document = claim(name, **{"storageClassName": "fast", **spec})
+        document["metadata"]["annotations"] = annotations or {}
+        await self.cluster.create(document)
         return (await self.cluster.client.get(CLAIMS, name, "default")).uid
+
+    async def give_up(self, name: str = "orders") -> None:
+        """Delete a claim, whatever protects it."""
+        document = (await self.cluster.client.get(CLAIMS, name, "default")).document()
+        document["metadata"]["finalizers"] = []
+        await self.cluster.client.replace(CLAIMS, document)
+        await self.cluster.client.delete(CLAIMS, name, "default")
 
     async def until_bound(self, name: str = "orders") -> None:
         key = f"default/{name}"
@@ -46,9 +61,32 @@ class Stage:
             lambda: key in self.cluster.of(CLAIMS) and self.cluster.of(CLAIMS)[key].phase == "Bound"
         )
 
+    async def until_told(self, text: str, reason: str = "ProvisioningFailed") -> None:
+        """Wait for an event whose message has `text` in it."""
+        await self.cluster.until(lambda: any(text in message for message in self.told(reason)))
+
     def told(self, reason: str) -> list[str]:
         events = [event.document() for event in self.cluster.of(EVENTS)]
         return [one["message"] for one in events if one["reason"] == reason]
+
+    async def written_down(self) -> dict[str, str]:
+        """The intents as the cluster has them."""
+        found: dict[str, str] = {}
+        async for page in self.cluster.client.pages(CONFIG, "default"):
+            for view in page.items:
+                if view.name.startswith("pvbinder-csi-volumes-"):
+                    found |= view.document().get("data") or {}
+        return found
+
+    async def keep_secret(self, name: str = "keys", **content: str) -> None:
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
+        document = {"apiVersion": "v1", "kind": "Secret", "data": data}
+        document["metadata"] = {"name": name, "namespace": "default"}
+        await self.cluster.client.create(SECRET, document)
+
+    def volumes(self) -> set[str]:
+        """The names of the PersistentVolumes."""
+        return {volume.name for volume in self.cluster.of(VOLUMES)}
 
 
 def storage_class(**fields: object) -> Json:
@@ -58,13 +96,24 @@ def storage_class(**fields: object) -> Json:
 
 @asynccontextmanager
 async def stage(
-    driver: FakeDriver | None = None, info: DriverInfo = INFO, options: ProvisionerOptions | None = None
+    driver: FakeDriver | None = None,
+    info: DriverInfo = INFO,
+    options: ProvisionerOptions | None = None,
+    chosen: str = CHOSEN,
 ) -> AsyncGenerator[Stage]:
     fake = driver or FakeDriver()
+    flags = options or ProvisionerOptions()
 
-    def make(context: ControllerContext) -> Controller:
-        return CsiProvisioner(context, fake, info, options or ProvisionerOptions(), identity="1-2-fake", component="us")
+    def provisioner(context: ControllerContext) -> Controller:
+        return CsiProvisioner(context, fake, info, flags, identity="1-2-fake", component="us")
 
-    known = (*CONTROLLERS, ControllerDeclaration("csi-provisioner", user="", make=make))
-    async with cluster(OPTIONS, known) as c:
+    def deleter(context: ControllerContext) -> Controller:
+        return CsiDeleter(context, fake, info, flags, component="us")
+
+    known = (
+        *CONTROLLERS,
+        ControllerDeclaration("csi-provisioner", user="", make=provisioner),
+        ControllerDeclaration("csi-deleter", user="", make=deleter),
+    )
+    async with cluster(ControllerOptions(controllers=chosen), known) as c:
         yield Stage(c, fake)

@@ -90,23 +90,31 @@ def test_each_kind_of_secret_has_its_keys(kind: SecretKind, words: str, old: str
     [
         (
             pair("provisioner-") | {"csiProvisionerSecretName": "a", "csiProvisionerSecretNamespace": "b"},
-            "failed to get name and namespace template from params: Provisioner secrets specified in parameters with "
-            'both "csi" and "csi.storage.k8s.io/" keys',
+            (
+                "failed to get name and namespace template from params: Provisioner secrets specified in parameters "
+                'with both "csi" and "csi.storage.k8s.io/" keys'
+            ),
         ),
         (
             {f"{PREFIX}provisioner-secret-name": "a"},
-            "failed to get name and namespace template from params: either name and namespace for Provisioner secrets "
-            "specified, Both must be specified",
+            (
+                "failed to get name and namespace template from params: either name and namespace for Provisioner "
+                "secrets specified, Both must be specified"
+            ),
         ),
         (
             pair("provisioner-", ""),
-            "failed to get name and namespace template from params: Provisioner secrets specified in parameters but "
-            "value of either namespace or name is empty",
+            (
+                "failed to get name and namespace template from params: Provisioner secrets specified in parameters "
+                "but value of either namespace or name is empty"
+            ),
         ),
         (
             {f"{PREFIX}secret-namespace": "a"},
-            "failed to get default name and namespace template from params: either name and namespace for Provisioner "
-            "secrets specified, Both must be specified",
+            (
+                "failed to get default name and namespace template from params: either name and namespace for "
+                "Provisioner secrets specified, Both must be specified"
+            ),
         ),
         (pair("provisioner-", "${pvc.uid}"), 'error resolving value "${pvc.uid}": invalid tokens: ["pvc.uid"]'),
         (pair("provisioner-", "s", "${pvc.name}"), 'error resolving value "${pvc.name}": invalid tokens: ["pvc.name"]'),

@@ -39,8 +39,10 @@ def test_a_place_is_the_labels_of_a_node() -> None:  # TP-2
         (
             {"b": "2", "a": "1"},
             [ZONE],
-            "topology labels from selected node map[a:1 b:2] does not match topology keys from CSINode "
-            "[topology.example.com/zone]",
+            (
+                "topology labels from selected node map[a:1 b:2] does not match topology keys from CSINode "
+                "[topology.example.com/zone]"
+            ),
         ),
     ],
 )

@@ -137,7 +137,7 @@ class CsiDeleter:
                 assert_never(change)
 
     def _is_ours(self, volume: Volume) -> bool:
-        """LB-26."""
+        """Return whether the volume is our driver's (LB-26)."""
         by, name = volume.provisioned_by, self._info.name
         moved_to = volume.annotations.get(MIGRATED_TO)
         if by is not None:
@@ -155,7 +155,7 @@ class CsiDeleter:
     # -- the finalizer
 
     async def _see_to_finalizer(self, volume: Volume) -> None:
-        """LB-27."""
+        """Add our finalizer to a volume that we are to delete, and take it from one that stays (LB-27)."""
         has = FINALIZER in volume.finalizers
         if volume.reclaim_policy == "Delete" and not has and not volume.is_deleting and volume.phase == "Bound":
             document = volume.document()
@@ -180,7 +180,7 @@ class CsiDeleter:
     # -- the delete
 
     def _is_to_be_deleted(self, volume: Volume) -> bool:
-        """LB-28."""
+        """Return whether the storage is to be deleted, as far as the volume itself says (LB-28)."""
         is_let_go = volume.is_deleting and FINALIZER not in volume.finalizers
         return not is_let_go and volume.phase == "Released" and volume.reclaim_policy == "Delete"
 
@@ -236,7 +236,7 @@ class CsiDeleter:
                 assert_never(proof)
 
     async def _delete_storage(self, volume: Volume) -> None:
-        """DV-1 to DV-5."""
+        """Have the driver delete the volume (DV-1 to DV-5)."""
         if volume.csi is None or not volume.csi.volume_handle:
             raise TryAgain("invalid CSI PV")
         check_abilities(self._info.abilities)
@@ -246,7 +246,7 @@ class CsiDeleter:
         await self._driver.call(methods.DELETE_VOLUME, request, timeout_seconds=self._options.timeout_seconds)
 
     def _check_detached(self, volume: Volume) -> None:
-        """DV-4."""
+        """Raise TryAgain while a node has the volume (DV-4)."""
         for attachment in self._attachments or ():
             spec = _attachments.decode(attachment.raw).spec
             if spec.source.persistent_volume_name == volume.name:

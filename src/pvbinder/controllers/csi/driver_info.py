@@ -1,4 +1,4 @@
-"""What a driver says about itself when it is asked first (SU-2 to SU-6)."""
+"""What a driver says about itself when it is asked first (SU-2, SU-3, SU-5)."""
 
 from __future__ import annotations
 

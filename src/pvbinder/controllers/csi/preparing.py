@@ -1,4 +1,4 @@
-"""What a claim's volume needs to know of the cluster before the driver is asked (CP-1 to CP-19).
+"""What a claim's volume needs to know of the cluster before the driver is asked (CP-3, CP-5 to CP-19).
 
 PREPARING-1  The checks come in the reference's order, and each failure says what the next attempt may assume.
 PREPARING-2  A source that a volume is made from is protected before the driver is asked (DS-6, DS-11).
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.csi.places import Places
 from pvbinder.kube.client import Client
@@ -17,6 +19,7 @@ from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, VOLUMES, Metadata, m
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, StorageClass
 from pvbinder.model.resources import Resource
+from pvbinder.rules.csi.parameters import fstype_of
 from pvbinder.rules.csi.refusals import NotOurs, ProvisioningFailed, State, finished, no_change
 from pvbinder.rules.csi.sources import (
     CLONING_FINALIZER,
@@ -31,9 +34,9 @@ from pvbinder.rules.csi.sources import (
 from pvbinder.rules.csi.topology import NodeGoneError, Requirement, TopologyError
 from pvbinder.rules.csi.volumes import (
     Abilities,
-    Content,
     FromSnapshot,
     FromVolume,
+    VolumeContent,
     VolumeRequest,
     check_abilities,
     request_for,
@@ -67,9 +70,9 @@ class Preparation:
         )
         if claim.selector is not None:
             raise finished("claim Selector is not supported")
-        mutable = await self._mutable_parameters(claim)
+        fstype_of(storage_class.parameters, self._options.default_fstype)
         content = await self._content(claim, source) if source is not None else None
-        return request_for(
+        request = request_for(
             claim,
             storage_class,
             name,
@@ -78,8 +81,9 @@ class Preparation:
             extra_metadata=self._options.extra_create_metadata,
             content=content,
             accessibility=self._accessibility(claim, storage_class),
-            mutable_parameters=mutable,
         )
+        mutable = await self._mutable_parameters(claim)
+        return msgspec.structs.replace(request, mutable_parameters=dict(mutable))
 
     # -- where
 
@@ -118,7 +122,7 @@ class Preparation:
             raise NotOurs("Assuming an external populator will provision the volume")
         return source
 
-    async def _content(self, claim: Claim, source: DataSource) -> Content:
+    async def _content(self, claim: Claim, source: DataSource) -> VolumeContent:
         """Return what the volume's content comes from, protected from now on (CP-14, PREPARING-2)."""
         what = f"error getting handle for DataSource Type {source.kind} by Name {source.name}: "
         try:
@@ -128,7 +132,7 @@ class Preparation:
         except (SourceError, ApiFailure, ConnectionFailed) as error:
             raise no_change(what + error.message) from error
 
-    async def _clone(self, claim: Claim, source: DataSource) -> Content:
+    async def _clone(self, claim: Claim, source: DataSource) -> VolumeContent:
         try:
             found = await self._client.get(CLAIMS, source.name, claim.namespace)
         except (ApiFailure, ConnectionFailed) as error:
@@ -148,7 +152,7 @@ class Preparation:
             await self._client.replace(CLAIMS, document)
         return FromVolume(handle)
 
-    async def _restore(self, claim: Claim, source: DataSource) -> Content:
+    async def _restore(self, claim: Claim, source: DataSource) -> VolumeContent:
         snapshot = await self._snapshot(claim, source)
         name = (snapshot.document().get("status") or {}).get("boundVolumeSnapshotContentName") or ""
         content: Json = {}

@@ -3,8 +3,9 @@
 CSI_PROVISIONER-1  A volume is asked for only when that is written down where a restart finds it (`intents`), and when a
                    live read shows the claim as it was decided about: a stale cache makes no volume.
 CSI_PROVISIONER-2  An intent ends in a saved PersistentVolume, in a confirmed delete, or in an answer that says that
-                   there is no volume. While the driver may still be making one, the same request is repeated, claim or
-                   no claim: whoever deletes the claim gets the volume's reclaim policy, not a leak.
+                   there is no volume. While the driver may have made one, the same request is repeated, claim or no
+                   claim: whoever deletes the claim gets the volume's reclaim policy, not a leak. After an attempt whose
+                   end nobody knows only a driver that refuses the request itself is believed.
 CSI_PROVISIONER-3  A volume that could not be saved is saved later, without asking the driver again; it is never deleted
                    for that (LB-23).
 CSI_PROVISIONER-4  A volume that isn't what was asked for is deleted again before anything else is tried (CR-2, CR-3).
@@ -34,7 +35,7 @@ from pvbinder.controllers.csi.places import Places
 from pvbinder.controllers.csi.preparing import Preparation
 from pvbinder.controllers.csi.secrets import SecretMissingError, read_secret
 from pvbinder.csi.driver import Driver
-from pvbinder.csi.errors import CallFailed
+from pvbinder.csi.errors import AnswerUnreadable, CallFailed, Code
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
@@ -59,6 +60,7 @@ from pvbinder.rules.provisioning import without_selected_node
 
 CLEANUP_TRIES_MAX: Final = 5
 INFEASIBLE_SECONDS: Final = 300.0  # LB-20
+REFUSALS: Final = frozenset({Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED, Code.OUT_OF_RANGE})  # of the request
 INTENTS_SECONDS: Final = 5.0  # between two tries to read what was begun before
 UNLIMITED: Final = 10**9  # the reference's queue has no bucket here (LB-1)
 
@@ -110,7 +112,7 @@ class CsiProvisioner:
         self.intents: Intents[VolumeIntent] = Intents(
             context.client, options.namespace, info.name, "volumes", VolumeIntent
         )
-        self._uncertain: set[str] = set()  # claims whose volume the driver may have made
+        self._unmade: set[str] = set()  # claims with an intent, whose volume the driver has not made for certain
         self._unsaved: dict[str, Json] = {}  # by the claim's uid: volumes that exist and have no object yet
         self._infeasible: dict[str, tuple[str, float]] = {}  # the class's uid, and until when
         self._queue: WorkQueue[str] = WorkQueue(
@@ -141,8 +143,7 @@ class CsiProvisioner:
             await wait()
         await self._places.wait_synced()
         await self._load_intents()
-        self._uncertain.update(self.intents.keys())
-        for uid in sorted(self._uncertain):
+        for uid in sorted(self.intents.keys()):
             self._queue.add(uid)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.intents.run(), name=f"intents of {self._info.name}")
@@ -237,6 +238,7 @@ class CsiProvisioner:
             await self.intents.record(claim.uid, intent)
         except IntentTooLargeError as error:
             raise finished(error.message) from error
+        self._unmade.add(claim.uid)
         await self._check_live(claim)
         return intent
 
@@ -245,28 +247,24 @@ class CsiProvisioner:
         try:
             live = await self._client.get(CLAIMS, claim.name, claim.namespace)
         except (ApiFailure, ConnectionFailed) as error:
-            self.intents.settle(claim.uid)
+            self._done(claim.uid)
             raise TryAgain(f"claim {claim.key} could not be read: {error.message}") from error
         if live.uid != claim.uid or live.volume_name:
-            self.intents.settle(claim.uid)
+            self._done(claim.uid)
             raise TryAgain(f"claim {claim.key} has changed")
 
     async def _finish(self, uid: str, intent: VolumeIntent, claim: Claim | None) -> None:
         """See an intent through whose claim is gone, or has its volume already (CSI_PROVISIONER-2)."""
-        if await self._is_saved(intent.request.name):
+        if uid in self._unmade or await self._is_saved(intent.request.name):
             self._done(uid)
-            return
-        if uid not in self._uncertain:
-            self._done(uid)  # nothing was asked for
             return
         try:
             await self._ask(uid, intent, claim)
         except ProvisioningFailed as failed:
-            if failed.state is State.FINISHED and claim is None and await self._is_gone(intent):
-                self._done(uid)
-                log.info("volume of a deleted claim was never made", volume=intent.request.name, err=failed.message)
-                return
-            raise TryAgain(failed.message) from failed
+            if uid not in self._unmade:
+                raise TryAgain(failed.message) from failed
+            self._done(uid)
+            log.info("volume of a deleted claim was never made", pv=intent.request.name, err=failed.message)
 
     async def _is_saved(self, name: str) -> bool:
         """Whether the volume has its object; raise TryAgain if nobody knows."""
@@ -283,18 +281,6 @@ class CsiProvisioner:
             case _:
                 assert_never(proof)
 
-    async def _is_gone(self, intent: VolumeIntent) -> bool:
-        claim = parse_claim(bytes(intent.claim))
-        proof = await prove_gone(
-            self._client,
-            CLAIMS,
-            claim.name,
-            claim.namespace,
-            uid=claim.uid,
-            known_revision=self._claims.resource_version,
-        )
-        return isinstance(proof, Gone)
-
     # -- the driver
 
     async def _ask(self, uid: str, intent: VolumeIntent, claim: Claim | None) -> None:
@@ -306,8 +292,8 @@ class CsiProvisioner:
                 secrets = await read_secret(self._client, request.secret)
             except SecretMissingError as error:
                 raise ProvisioningFailed(error.message, State.NO_CHANGE) from error
-        was_uncertain = uid in self._uncertain
-        self._uncertain.add(uid)  # until an answer says something else
+        was_unmade = uid in self._unmade
+        self._unmade.discard(uid)  # until an answer says so
         self.calls += 1
         try:
             answer = await self._driver.call(
@@ -316,45 +302,51 @@ class CsiProvisioner:
                 timeout_seconds=self._options.timeout_seconds,
             )
         except CallFailed as failed:
-            raise self._after(uid, intent, failed, was_uncertain=was_uncertain) from failed
-        made = messages.created(answer.volume)
-        made = await self._checked(intent, made, secrets)
+            raise self._after(uid, intent, failed, was_unmade=was_unmade) from failed
+        made = await self._checked(uid, intent, messages.created(answer.volume), secrets)
         self._unsaved[uid] = self._document(intent, made)
         await self._save(uid, claim)
 
-    def _after(self, uid: str, intent: VolumeIntent, failed: CallFailed, *, was_uncertain: bool) -> ProvisioningFailed:
+    def _after(self, uid: str, intent: VolumeIntent, failed: CallFailed, *, was_unmade: bool) -> ProvisioningFailed:
         """Return what a failed call means; what the driver may have made stays written down (CSI_PROVISIONER-2)."""
+        if isinstance(failed, AnswerUnreadable):  # there was one, and it may have been a yes
+            return ProvisioningFailed(str(failed), State.IN_BACKGROUND)
         claim = parse_claim(bytes(intent.claim))
         state = state_after(
             failed.code.value,
             node_was_selected=bool(claim.selected_node),
             has_topology=self._info.abilities.topology,
         )
-        is_certain = state is not State.IN_BACKGROUND and (not was_uncertain or failed.code.value != "Internal")
-        if is_certain:
-            self._uncertain.discard(uid)
-        return ProvisioningFailed(str(failed), state, is_infeasible=failed.code.value == "InvalidArgument")
+        if state is not State.IN_BACKGROUND and (was_unmade or failed.code in REFUSALS):
+            self._unmade.add(uid)
+        return ProvisioningFailed(str(failed), state, is_infeasible=failed.code is Code.INVALID_ARGUMENT)
 
-    async def _checked(self, intent: VolumeIntent, made: CreatedVolume, secrets: dict[str, str]) -> CreatedVolume:
+    async def _checked(
+        self, uid: str, intent: VolumeIntent, made: CreatedVolume, secrets: dict[str, str]
+    ) -> CreatedVolume:
         """Return what was made, if it is what was asked for; else delete it (CR-2, CR-3)."""
         request = intent.request
+        if not made.volume_id:
+            raise ProvisioningFailed("the driver's answer has a volume without an id", State.IN_BACKGROUND)
         if made.capacity_bytes == 0:
             made = msgspec.structs.replace(made, capacity_bytes=request.required_bytes)
         if made.capacity_bytes < request.required_bytes:
             less = f"{made.capacity_bytes} less than requested capacity {request.required_bytes}"
             problem = f"created volume capacity {less}"
-            raise await self._cleaned_up(request, made, secrets, problem, "Cleanup")
+            raise await self._cleaned_up(uid, request, made, secrets, problem, "Cleanup")
         if request.content is not None and not made.has_content_source:
-            raise await self._cleaned_up(request, made, secrets, "volume content source missing", "cleanup")
+            raise await self._cleaned_up(uid, request, made, secrets, "volume content source missing", "cleanup")
         return made
 
     async def _cleaned_up(
-        self, request: VolumeRequest, made: CreatedVolume, secrets: dict[str, str], problem: str, word: str
+        self, uid: str, request: VolumeRequest, made: CreatedVolume, secrets: dict[str, str], problem: str, word: str
     ) -> ProvisioningFailed:
+        """Delete what isn't what was asked for, and return how the attempt ends (CSI_PROVISIONER-4)."""
         message = csi.DeleteVolumeRequest(volume_id=made.volume_id, secrets=secrets)
         for attempt in range(CLEANUP_TRIES_MAX):
             try:
                 await self._driver.call(methods.DELETE_VOLUME, message, timeout_seconds=self._options.timeout_seconds)
+                self._unmade.add(uid)
                 break
             except CallFailed as failed:
                 if attempt == CLEANUP_TRIES_MAX - 1:
@@ -397,7 +389,7 @@ class CsiProvisioner:
 
     def _done(self, uid: str) -> None:
         self._unsaved.pop(uid, None)
-        self._uncertain.discard(uid)
+        self._unmade.discard(uid)
         self.intents.settle(uid)
 
     # -- failures
@@ -410,8 +402,8 @@ class CsiProvisioner:
             self._infeasible[claim.uid] = (storage_class.uid, self._now() + INFEASIBLE_SECONDS)
         else:
             self._tell(claim, "Warning", "ProvisioningFailed", failed.message)
-        if claim.uid not in self._uncertain:
-            self.intents.settle(claim.uid)
+        if claim.uid in self._unmade:
+            self._done(claim.uid)
         if failed.state is State.RESCHEDULE and await self._reschedule(claim):
             return
         raise TryAgain(failed.message)

@@ -70,7 +70,7 @@ class FromVolume(Struct, frozen=True, tag="volume"):
     volume_id: str
 
 
-Content: TypeAlias = FromSnapshot | FromVolume
+VolumeContent: TypeAlias = FromSnapshot | FromVolume
 
 
 class VolumeRequest(Struct, frozen=True):
@@ -81,7 +81,7 @@ class VolumeRequest(Struct, frozen=True):
     capabilities: tuple[Capability, ...]
     parameters: dict[str, str]
     mutable_parameters: dict[str, str] = {}
-    content: Content | None = None
+    content: VolumeContent | None = None
     accessibility: Requirement | None = None
     secret: SecretReference | None = None
 
@@ -132,13 +132,14 @@ def request_for(
     *,
     default_fstype: str = "",
     extra_metadata: bool = False,
-    content: Content | None = None,
+    content: VolumeContent | None = None,
     accessibility: Requirement | None = None,
-    mutable_parameters: Mapping[str, str] | None = None,
 ) -> VolumeRequest:
     """Return what the driver is asked for (CP-11 to CP-18); raise ProvisioningFailed."""
     parameters = storage_class.parameters
     fs_type = fstype_of(parameters, default_fstype)
+    for kind in SecretKind:
+        _secret(kind, claim, storage_class, name)  # a volume whose secrets can't be named is not made first
     wanted = for_driver(parameters)
     if extra_metadata:
         wanted = with_names(wanted, claim=claim.name, namespace=claim.namespace, volume=name)
@@ -153,7 +154,7 @@ def request_for(
             several_writers=abilities.several_writers,
         ),
         parameters=wanted,
-        mutable_parameters=dict(mutable_parameters or {}),
+        mutable_parameters={},
         content=content,
         accessibility=accessibility,
         secret=_secret(SecretKind.PROVISIONER, claim, storage_class, name),
