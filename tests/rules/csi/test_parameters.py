@@ -8,9 +8,9 @@ from pvbinder.rules.csi.capabilities import AccessMode, AccessModesError, capabi
 from pvbinder.rules.csi.outcomes import state_after
 from pvbinder.rules.csi.parameters import FSTYPE, PREFIX, STRIPPED, for_driver, fstype_of, with_names
 from pvbinder.rules.csi.refusals import ProvisioningFailed, State
-from pvbinder.rules.csi.secrets import SecretKind, SecretReference, SecretsError, Subject, reference
+from pvbinder.rules.csi.secrets import SecretKind, SecretReference, SecretsError, TemplateNames, reference
 
-ORDERS = Subject("pvc-1", "orders", "shop", {"team": "blue"})
+ORDERS = TemplateNames("pvc-1", "orders", "shop", {"team": "blue"})
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pvbinder.rules.csi.topology import (
+    Place,
     Requirement,
     SelectedNode,
-    Term,
     TopologyError,
     allowed_terms,
     fnv32,
@@ -22,7 +22,7 @@ from pvbinder.rules.csi.topology import (
 ZONE, RACK = "topology.example.com/zone", "topology.example.com/rack"
 
 
-def at(zone: str, rack: str = "") -> Term:
+def at(zone: str, rack: str = "") -> Place:
     return ((RACK, rack), (ZONE, zone)) if rack else ((ZONE, zone),)
 
 

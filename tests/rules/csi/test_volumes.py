@@ -15,7 +15,7 @@ from pvbinder.rules.csi.secrets import SecretReference
 from pvbinder.rules.csi.volumes import (
     Abilities,
     CreatedVolume,
-    Naming,
+    VolumeNaming,
     check_abilities,
     created_volume,
     request_for,
@@ -44,24 +44,24 @@ def storage_class(**parameters: str) -> StorageClass:
 @pytest.mark.parametrize(
     ("naming", "name"),
     [
-        (Naming(), f"pvc-{UID}"),
-        (Naming("vol", 12), "vol-12345678aaaa"),
-        (Naming("vol", 0), "vol-"),
-        (Naming("vol", 99), "vol-12345678aaaabbbbcccc123456789abc"),
+        (VolumeNaming(), f"pvc-{UID}"),
+        (VolumeNaming("vol", 12), "vol-12345678aaaa"),
+        (VolumeNaming("vol", 0), "vol-"),
+        (VolumeNaming("vol", 99), "vol-12345678aaaabbbbcccc123456789abc"),
     ],
 )
-def test_the_name_of_a_volume(naming: Naming, name: str) -> None:  # CP-10
+def test_the_name_of_a_volume(naming: VolumeNaming, name: str) -> None:  # CP-10
     assert volume_name(naming, UID) == name
 
 
 @pytest.mark.parametrize(
     ("naming", "uid", "message"),
     [
-        (Naming(""), UID, "volume name prefix cannot be of length 0"),
-        (Naming(), "", "corrupted PVC object, it is missing UID"),
+        (VolumeNaming(""), UID, "volume name prefix cannot be of length 0"),
+        (VolumeNaming(), "", "corrupted PVC object, it is missing UID"),
     ],
 )
-def test_a_name_that_cant_be(naming: Naming, uid: str, message: str) -> None:  # CP-10
+def test_a_name_that_cant_be(naming: VolumeNaming, uid: str, message: str) -> None:  # CP-10
     with pytest.raises(ProvisioningFailed) as caught:
         volume_name(naming, uid)
     assert (caught.value.message, caught.value.state) == (message, State.FINISHED)

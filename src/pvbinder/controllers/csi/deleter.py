@@ -40,8 +40,7 @@ from pvbinder.model.names import MIGRATED_TO
 from pvbinder.model.objects import Volume, VolumeName
 from pvbinder.model.resources import PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
 from pvbinder.rules.csi.refusals import ProvisioningFailed
-from pvbinder.rules.csi.secrets import SecretKind, SecretReference, SecretsError, reference
-from pvbinder.rules.csi.secrets import Subject as Names
+from pvbinder.rules.csi.secrets import SecretKind, SecretReference, SecretsError, TemplateNames, reference
 from pvbinder.rules.csi.volumes import DELETION_SECRET, FINALIZER, check_abilities
 from pvbinder.rules.protection import without_finalizer
 from pvbinder.rules.reclaim import lets_go
@@ -52,7 +51,7 @@ UNLIMITED: Final = 10**9
 log = logs.get(__name__)
 
 
-class TryAgain(PvbinderError):  # noqa: N818  (the queue brings the volume back)
+class DeleteLater(PvbinderError):  # noqa: N818  (the queue brings the volume back)
     """A volume could not be dealt with; the message is logged."""
 
 
@@ -173,7 +172,7 @@ class CsiDeleter:
             if failure.is_conflict:
                 raise
             wanted = " ".join(document["metadata"].get("finalizers") or [])
-            raise TryAgain(
+            raise DeleteLater(
                 f"failed to modify finalizers to [{wanted}] on volume {volume.name} err: {failure.message}"
             ) from failure
 
@@ -191,16 +190,16 @@ class CsiDeleter:
                 return
             try:
                 await self._delete_storage(live)
-            except (CallFailed, ProvisioningFailed, TryAgain) as error:
+            except (CallFailed, ProvisioningFailed, DeleteLater) as error:
                 subject = Subject.of(PERSISTENT_VOLUMES, volume)
                 self._recorder.event(subject, "Warning", "VolumeFailedDelete", str(error))
-                raise TryAgain(str(error)) from error
+                raise DeleteLater(str(error)) from error
             log.info("volume deleted", pv=volume.name, driver=self._info.name, rule="LB-29")
             self._deleted[volume.key] = volume.uid
         await self._remove_object(volume)
 
     async def _proven_released(self, volume: Volume) -> Volume | None:
-        """The volume as the server has it, if it is released for certain (CSI_DELETER-1); raise TryAgain in doubt."""
+        """The volume as the server has it, if it is released for certain (CSI_DELETER-1); raise DeleteLater in doubt."""
         try:
             live = await self._client.get(VOLUMES, volume.name)
         except ApiFailure as failure:
@@ -224,21 +223,21 @@ class CsiDeleter:
             case Gone():
                 known = self._claims.get(ref.key)
                 if known is not None and known.uid == ref.uid:
-                    raise TryAgain(f'claim "{ref.key}" of volume "{live.name}" was seen a moment ago')
+                    raise DeleteLater(f'claim "{ref.key}" of volume "{live.name}" was seen a moment ago')
                 return live
             case Present(object=claim):
                 if lets_go(claim, live):
                     return live
-                raise TryAgain(f'volume "{live.name}" is kept: its claim "{ref.key}" is there')
+                raise DeleteLater(f'volume "{live.name}" is kept: its claim "{ref.key}" is there')
             case Unproven(why=why):
-                raise TryAgain(f'volume "{live.name}" is kept, it is not proven that its claim is gone: {why}')
+                raise DeleteLater(f'volume "{live.name}" is kept, it is not proven that its claim is gone: {why}')
             case _:
                 assert_never(proof)
 
     async def _delete_storage(self, volume: Volume) -> None:
         """Have the driver delete the volume (DV-1 to DV-5)."""
         if volume.csi is None or not volume.csi.volume_handle:
-            raise TryAgain("invalid CSI PV")
+            raise DeleteLater("invalid CSI PV")
         check_abilities(self._info.abilities)
         self._check_detached(volume)
         request = csi.DeleteVolumeRequest(volume_id=volume.csi.volume_handle, secrets=await self._secrets(volume))
@@ -246,11 +245,11 @@ class CsiDeleter:
         await self._driver.call(methods.DELETE_VOLUME, request, timeout_seconds=self._options.timeout_seconds)
 
     def _check_detached(self, volume: Volume) -> None:
-        """Raise TryAgain while a node has the volume (DV-4)."""
+        """Raise DeleteLater while a node has the volume (DV-4)."""
         for attachment in self._attachments or ():
             spec = _attachments.decode(attachment.raw).spec
             if spec.source.persistent_volume_name == volume.name:
-                raise TryAgain(f"persistentvolume {volume.name} is still attached to node {spec.node_name}")
+                raise DeleteLater(f"persistentvolume {volume.name} is still attached to node {spec.node_name}")
 
     async def _secrets(self, volume: Volume) -> dict[str, str]:
         """DV-3: a secret that can't be read is logged, and the delete goes on without."""
@@ -269,7 +268,7 @@ class CsiDeleter:
         storage_class, ref = self._classes.get(volume.storage_class), volume.claim_ref
         if storage_class is None or ref is None:
             return None
-        names = Names(volume.name, ref.name or "", ref.namespace or "")
+        names = TemplateNames(volume.name, ref.name or "", ref.namespace or "")
         return reference(SecretKind.PROVISIONER, storage_class.parameters, names)
 
     async def _remove_object(self, volume: Volume) -> None:
@@ -283,4 +282,4 @@ class CsiDeleter:
             if not failure.names_as_not_found(PERSISTENT_VOLUMES, volume.name):
                 raise
         except ConnectionFailed as failed:
-            raise TryAgain(f"volume {volume.name} could not be removed: {failed.message}") from failed
+            raise DeleteLater(f"volume {volume.name} could not be removed: {failed.message}") from failed

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pvbinder.rules.csi.volumes import Naming
+from pvbinder.rules.csi.volumes import VolumeNaming
 
 
 @dataclass(frozen=True, slots=True)
 class ProvisionerOptions:
     """How volumes are provisioned; names and defaults are the reference's."""
 
-    naming: Naming = field(default_factory=Naming)
+    naming: VolumeNaming = field(default_factory=VolumeNaming)
     retry_interval_start_seconds: float = 1.0
     retry_interval_max_seconds: float = 300.0
     worker_threads: int = 100

@@ -15,9 +15,9 @@ from pvbinder.model.objects import Claim, Node, StorageClass
 from pvbinder.model.resources import CSI_NODES
 from pvbinder.rules.csi.topology import (
     NodeGoneError,
+    Place,
     Requirement,
     SelectedNode,
-    Term,
     TopologyError,
     allowed_terms,
     go_list,
@@ -93,7 +93,7 @@ class Places:
             raise NodeGoneError(f'failed to get selected Node {name}: node "{name}" not found')
         return select_node(name, node.labels, keys)
 
-    def _aggregated(self, selected: SelectedNode | None) -> tuple[Term, ...]:
+    def _aggregated(self, selected: SelectedNode | None) -> tuple[Place, ...]:
         """Return the places of all nodes that have the driver's keys (TP-6)."""
         if selected is not None:
             keys = [key for key, _ in selected.term]

@@ -75,7 +75,7 @@ class VolumeIntent(Struct, frozen=True):
     request: VolumeRequest
 
 
-class TryAgain(PvbinderError):  # noqa: N818  (the queue brings the claim back)
+class ProvisionLater(PvbinderError):  # noqa: N818  (the queue brings the claim back)
     """A claim could not be served; the message is logged, and has been told where it should be."""
 
 
@@ -193,7 +193,7 @@ class CsiProvisioner:
     async def _provision(self, claim: Claim) -> None:
         storage_class = self._classes.get(claim.storage_class)
         if storage_class is None:
-            raise TryAgain(f'storageClass "{claim.storage_class}" not found')  # LB-11
+            raise ProvisionLater(f'storageClass "{claim.storage_class}" not found')  # LB-11
         self._check_feasible(claim, storage_class)
         if storage_class.volume_binding_mode == "WaitForFirstConsumer" and not claim.selected_node:
             return  # LB-12
@@ -223,7 +223,7 @@ class CsiProvisioner:
             return
         class_uid, until = known
         if class_uid == storage_class.uid and self._now() < until:
-            raise TryAgain(
+            raise ProvisionLater(
                 f"skipping volume provisioning for pvc {claim.uid}, because provisioning previously failed with "
                 "infeasible error"
             )
@@ -243,15 +243,15 @@ class CsiProvisioner:
         return intent
 
     async def _check_live(self, claim: Claim) -> None:
-        """Raise ProvisioningFailed or TryAgain unless the claim, read live, still wants its volume."""
+        """Raise ProvisioningFailed or ProvisionLater unless the claim, read live, still wants its volume."""
         try:
             live = await self._client.get(CLAIMS, claim.name, claim.namespace)
         except (ApiFailure, ConnectionFailed) as error:
             self._done(claim.uid)
-            raise TryAgain(f"claim {claim.key} could not be read: {error.message}") from error
+            raise ProvisionLater(f"claim {claim.key} could not be read: {error.message}") from error
         if live.uid != claim.uid or live.volume_name:
             self._done(claim.uid)
-            raise TryAgain(f"claim {claim.key} has changed")
+            raise ProvisionLater(f"claim {claim.key} has changed")
 
     async def _finish(self, uid: str, intent: VolumeIntent, claim: Claim | None) -> None:
         """See an intent through whose claim is gone, or has its volume already (CSI_PROVISIONER-2)."""
@@ -262,12 +262,12 @@ class CsiProvisioner:
             await self._ask(uid, intent, claim)
         except ProvisioningFailed as failed:
             if uid not in self._unmade:
-                raise TryAgain(failed.message) from failed
+                raise ProvisionLater(failed.message) from failed
             self._done(uid)
             log.info("volume of a deleted claim was never made", pv=intent.request.name, err=failed.message)
 
     async def _is_saved(self, name: str) -> bool:
-        """Whether the volume has its object; raise TryAgain if nobody knows."""
+        """Whether the volume has its object; raise ProvisionLater if nobody knows."""
         if name in self._volumes:
             return True
         proof = await prove_gone(self._client, VOLUMES, name, known_revision=self._volumes.resource_version)
@@ -277,14 +277,14 @@ class CsiProvisioner:
             case Gone():
                 return False
             case Unproven(why=why):
-                raise TryAgain(why)
+                raise ProvisionLater(why)
             case _:
                 assert_never(proof)
 
     # -- the driver
 
     async def _ask(self, uid: str, intent: VolumeIntent, claim: Claim | None) -> None:
-        """Ask the driver, check what comes, and save it; raise ProvisioningFailed or TryAgain."""
+        """Ask the driver, check what comes, and save it; raise ProvisioningFailed or ProvisionLater."""
         request = intent.request
         secrets: dict[str, str] = {}
         if request.secret is not None:
@@ -374,9 +374,9 @@ class CsiProvisioner:
             self._volumes.put(await self._client.create(VOLUMES, document))
         except ApiFailure as failure:
             if not (failure.is_already_exists and await self._is_ours(document)):
-                raise TryAgain(f"volume {name} could not be saved: {failure.message}") from failure
+                raise ProvisionLater(f"volume {name} could not be saved: {failure.message}") from failure
         except ConnectionFailed as failed:
-            raise TryAgain(f"volume {name} could not be saved: {failed.message}") from failed
+            raise ProvisionLater(f"volume {name} could not be saved: {failed.message}") from failed
         self._done(uid)
         log.info("volume provisioned", pv=name, driver=self._info.name, rule="LB-24")
         if claim is not None:
@@ -406,7 +406,7 @@ class CsiProvisioner:
             self._done(claim.uid)
         if failed.state is State.RESCHEDULE and await self._reschedule(claim):
             return
-        raise TryAgain(failed.message)
+        raise ProvisionLater(failed.message)
 
     async def _reschedule(self, claim: Claim) -> bool:
         """Have the scheduler choose another node; False if there was none to forget, or the write failed."""

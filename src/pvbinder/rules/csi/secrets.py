@@ -54,7 +54,7 @@ class SecretReference(Struct, frozen=True):
     namespace: str
 
 
-class Subject(Struct, frozen=True):
+class TemplateNames(Struct, frozen=True):
     """The names that a template may use (SE-4)."""
 
     volume: str
@@ -69,7 +69,7 @@ _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
-def reference(kind: SecretKind, parameters: Mapping[str, str], subject: Subject) -> SecretReference | None:
+def reference(kind: SecretKind, parameters: Mapping[str, str], subject: TemplateNames) -> SecretReference | None:
     """Return the secret of this kind, None if the class names none (SE-1 to SE-5); raise SecretsError."""
     template = _template(kind, parameters)
     if template is None:

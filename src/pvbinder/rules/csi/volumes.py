@@ -19,7 +19,7 @@ from pvbinder.rules.binding import reference_to
 from pvbinder.rules.csi.capabilities import AccessMode, Capability, capabilities
 from pvbinder.rules.csi.parameters import for_driver, fstype_of, with_names
 from pvbinder.rules.csi.refusals import finished, no_change
-from pvbinder.rules.csi.secrets import SecretKind, SecretReference, SecretsError, Subject, reference
+from pvbinder.rules.csi.secrets import SecretKind, SecretReference, SecretsError, TemplateNames, reference
 from pvbinder.rules.csi.topology import Requirement, node_affinity
 from pvbinder.rules.provisioning import reclaim_policy_of
 
@@ -37,7 +37,7 @@ _SECRET_FIELDS: Final = {
 }
 
 
-class Naming(Struct, frozen=True):
+class VolumeNaming(Struct, frozen=True):
     """How volumes are named (CP-10): `uuid_length` of -1 takes the uid as it is."""
 
     prefix: str = "pvc"
@@ -96,7 +96,7 @@ class CreatedVolume(Struct, frozen=True):
     has_content_source: bool = False
 
 
-def volume_name(naming: Naming, claim_uid: str) -> str:
+def volume_name(naming: VolumeNaming, claim_uid: str) -> str:
     """Return the name of the volume of a claim (CP-10); raise ProvisioningFailed."""
     if not naming.prefix:
         raise finished("volume name prefix cannot be of length 0")
@@ -162,7 +162,7 @@ def request_for(
 
 
 def _secret(kind: SecretKind, claim: Claim, storage_class: StorageClass, name: str) -> SecretReference | None:
-    subject = Subject(name, claim.name, claim.namespace, claim.annotations)
+    subject = TemplateNames(name, claim.name, claim.namespace, claim.annotations)
     try:
         return reference(kind, storage_class.parameters, subject)
     except SecretsError as error:
