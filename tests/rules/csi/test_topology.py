@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pvbinder.rules.csi.topology import (
-    Place,
     Requirement,
+    Segments,
     SelectedNode,
     TopologyError,
     allowed_terms,
@@ -22,7 +22,7 @@ from pvbinder.rules.csi.topology import (
 ZONE, RACK = "topology.example.com/zone", "topology.example.com/rack"
 
 
-def at(zone: str, rack: str = "") -> Place:
+def at(zone: str, rack: str = "") -> Segments:
     return ((RACK, rack), (ZONE, zone)) if rack else ((ZONE, zone),)
 
 

@@ -199,7 +199,7 @@ class CsiDeleter:
         await self._remove_object(volume)
 
     async def _proven_released(self, volume: Volume) -> Volume | None:
-        """The volume as the server has it, if it is released for certain (CSI_DELETER-1); raise DeleteLater in doubt."""
+        """The volume as the server has it, if it is released (CSI_DELETER-1); in doubt raise DeleteLater."""
         try:
             live = await self._client.get(VOLUMES, volume.name)
         except ApiFailure as failure:

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.rules.csi.capabilities import Capability
-from pvbinder.rules.csi.topology import Place, Requirement
+from pvbinder.rules.csi.topology import Requirement, Segments
 from pvbinder.rules.csi.volumes import Abilities, CreatedVolume, FromSnapshot, FromVolume, VolumeRequest
 
 _Rpc = csi.ControllerServiceCapability.RPC
@@ -51,7 +51,7 @@ def requirement(wanted: Requirement) -> csi.TopologyRequirement:
     return csi.TopologyRequirement(requisite=_topologies(wanted.requisite), preferred=_topologies(wanted.preferred))
 
 
-def _topologies(terms: Iterable[Place]) -> list[csi.Topology]:
+def _topologies(terms: Iterable[Segments]) -> list[csi.Topology]:
     return [csi.Topology(segments=dict(term)) for term in terms]
 
 

@@ -15,8 +15,8 @@ from pvbinder.model.objects import Claim, Node, StorageClass
 from pvbinder.model.resources import CSI_NODES
 from pvbinder.rules.csi.topology import (
     NodeGoneError,
-    Place,
     Requirement,
+    Segments,
     SelectedNode,
     TopologyError,
     allowed_terms,
@@ -93,7 +93,7 @@ class Places:
             raise NodeGoneError(f'failed to get selected Node {name}: node "{name}" not found')
         return select_node(name, node.labels, keys)
 
-    def _aggregated(self, selected: SelectedNode | None) -> tuple[Place, ...]:
+    def _aggregated(self, selected: SelectedNode | None) -> tuple[Segments, ...]:
         """Return the places of all nodes that have the driver's keys (TP-6)."""
         if selected is not None:
             keys = [key for key, _ in selected.term]

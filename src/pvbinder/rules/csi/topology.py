@@ -16,7 +16,7 @@ from msgspec import Struct
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 
-Place: TypeAlias = tuple[tuple[str, str], ...]
+Segments: TypeAlias = tuple[tuple[str, str], ...]
 
 _FNV_OFFSET: Final = 2166136261
 _FNV_PRIME: Final = 16777619
@@ -33,18 +33,18 @@ class NodeGoneError(TopologyError):
 class Requirement(Struct, frozen=True):
     """Where a volume must be, and in which order the places are preferred."""
 
-    requisite: tuple[Place, ...]
-    preferred: tuple[Place, ...]
+    requisite: tuple[Segments, ...]
+    preferred: tuple[Segments, ...]
 
 
 class SelectedNode(Struct, frozen=True):
     """The node that the scheduler chose, as the driver's topology sees it."""
 
     name: str
-    term: Place
+    term: Segments
 
 
-def term_of(labels: Mapping[str, str], keys: Iterable[str]) -> Place | None:
+def term_of(labels: Mapping[str, str], keys: Iterable[str]) -> Segments | None:
     """Return the place of a node with these labels; None if it lacks one of the driver's keys."""
     sorted_keys = sorted(set(keys))
     if any(key not in labels for key in sorted_keys):
@@ -65,9 +65,9 @@ def select_node(name: str, labels: Mapping[str, str], keys: Sequence[str]) -> Se
     return SelectedNode(name, term)
 
 
-def allowed_terms(allowed_topologies: Iterable[Json]) -> tuple[Place, ...]:
+def allowed_terms(allowed_topologies: Iterable[Json]) -> tuple[Segments, ...]:
     """Return every combination that a class allows (TP-4), sorted, each once (TP-7)."""
-    terms: list[Place] = []
+    terms: list[Segments] = []
     for selector in allowed_topologies:
         expressions = selector.get("matchLabelExpressions") or []
         choices = [[(one.get("key", ""), value) for value in one.get("values") or []] for one in expressions]
@@ -75,7 +75,7 @@ def allowed_terms(allowed_topologies: Iterable[Json]) -> tuple[Place, ...]:
     return sorted_terms(terms)
 
 
-def sorted_terms(terms: Iterable[Place]) -> tuple[Place, ...]:
+def sorted_terms(terms: Iterable[Segments]) -> tuple[Segments, ...]:
     """Return the terms in order, each once, without empty ones (TP-7)."""
     return tuple(sorted({term for term in terms if term}, key=lambda term: (len(term), term)))
 
@@ -84,8 +84,8 @@ def require(
     claim: str,
     *,
     selected: SelectedNode | None,
-    allowed: tuple[Place, ...],
-    aggregated: tuple[Place, ...],
+    allowed: tuple[Segments, ...],
+    aggregated: tuple[Segments, ...],
     strict: bool,
     immediate: bool = True,
 ) -> Requirement | None:
@@ -121,12 +121,12 @@ def require(
     )
 
 
-def _covers(term: Place, place: Place) -> bool:
+def _covers(term: Segments, place: Segments) -> bool:
     """Whether `place` satisfies all pairs of `term`."""
     return set(term) <= set(place)
 
 
-def _rotated(terms: tuple[Place, ...], start: int) -> tuple[Place, ...]:
+def _rotated(terms: tuple[Segments, ...], start: int) -> tuple[Segments, ...]:
     return terms[start:] + terms[:start]
 
 
@@ -162,12 +162,12 @@ def node_affinity(accessible: Iterable[Mapping[str, str]]) -> Json | None:
     return {"required": {"nodeSelectorTerms": terms}} if terms else None
 
 
-def shown_term(term: Place) -> str:
+def shown_term(term: Segments) -> str:
     """Return a term as the reference prints it."""
     return "map[" + " ".join(f"{key}:{value}" for key, value in term) + "]"
 
 
-def shown_terms(terms: Iterable[Place]) -> str:
+def shown_terms(terms: Iterable[Segments]) -> str:
     """Return terms as the reference prints them."""
     return "[" + " ".join(shown_term(term) for term in terms) + "]"
 
