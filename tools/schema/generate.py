@@ -5,6 +5,7 @@
 
 The models are read as source, never imported: they need a package that we don't use, and parsing them takes a second.
 `types.json` has one line a type, `descriptions/MODULE.json` the texts of one group and version, read only for OpenAPI.
+The models' texts were wrapped anew: `breaks.json`, which `breaks.py` writes, says where their own lines end.
 docs/decisions/schema-data.md says why.
 """
 
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tools.schema import facts
 
 TARGET = Path(__file__).parents[2] / "src/pvbinder/server/objects/schema/data"
+BREAKS = Path(__file__).parent / "breaks.json"
 WRAPPED_AT = 78  # the models' texts are re-wrapped; a line that breaks earlier had a line break of its own
 
 
@@ -132,6 +134,21 @@ def unwrap(lines: list[str]) -> str:
 def is_prose(line: str) -> bool:
     """Whether a line is neither indented nor an item of a list."""
     return bool(line) and line[0] not in " \t-*"
+
+
+def split(text: str) -> tuple[list[str], list[str]]:
+    """Return the words of a text and what follows each of them, "" after the last."""
+    parts = re.split(r"(\s+)", text)
+    return parts[0::2], [*parts[1::2], ""]
+
+
+def with_breaks(text: str, breaks: list[list[Any]]) -> str:
+    """Return a text whose lines end where `breaks` says: a word's number, and what follows it."""
+    words, _ = split(text)
+    gaps = [" "] * (len(words) - 1) + [""]
+    for number, gap in breaks:
+        gaps[number] = gap
+    return "".join(word + gap for word, gap in zip(words, gaps, strict=True))
 
 
 class Facts:
@@ -329,9 +346,15 @@ def describe(models: dict[str, Model]) -> dict[str, dict[str, Any]]:
     """The texts, by module and then type: "" is the type's own."""
     texts: dict[str, dict[str, Any]] = {}
     known = Facts()
+    breaks = json.loads(BREAKS.read_text())
     for model in models.values():
         own = {"": model.description}
+        exact = breaks.get(model.full_name, {})
+        if "" in exact:
+            own[""] = with_breaks(model.description, exact[""])
         for name, text in model.texts.items():
+            if name in exact:
+                text = with_breaks(text, exact[name])
             enum = known.find(known.enums, model, name)
             meanings = facts.ENUM_MEANINGS.get(enum[0]) if enum else None
             if meanings:
