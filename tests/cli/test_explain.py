@@ -42,6 +42,18 @@ spec: {containers: [], volumes: [{name: data, persistentVolumeClaim: {claimName:
 status: {phase: Pending}
 """
 
+SET = """\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: db}}
+  template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: db}]}}
+  volumeClaimTemplates:
+  - {metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}
+"""
+
 TEXT = """\
 shop/orders is Pending: no volume fits it and there is no StorageClass "fast"   (SC-U6, PR-2)
   next: nothing, until one of the things below is done
@@ -105,7 +117,36 @@ def test_ask_1_one_that_needs_somebody_is_enough_for_the_exit_code(
     assert capsys.readouterr().out.startswith("1 claim: ")
 
 
-def test_ask_3_files_alone_are_a_question_about_all_their_claims(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ask_3_a_claim_that_cant_be_read_is_not_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "claims.yaml"
+    path.write_text(DUMP.replace("10Gi", "10Gig"))
+    for words in (["-A"], ["--all", "-n", "shop"], []):
+        assert run(["explain", *words, "-f", str(path)]) == 1
+        shown = capsys.readouterr()
+        assert (shown.out, 'left out: PersistentVolumeClaim "shop/orders"' in shown.err) == (
+            "there are no claims\n",
+            True,
+        )
+    assert run(["explain", "--all", "-n", "other", "-f", str(path)]) == 0
+    assert run(["explain", "pv", "disk-2", "-f", str(path)]) == 0
+
+
+def test_a_file_without_its_flag_is_named(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a shell makes of ``-f *.yaml``."""
+    assert run(["explain", "-f", dump, dump]) == 2
+    assert f"write: -f {dump}" in capsys.readouterr().err
+
+
+def test_no_empty_brackets_stand_where_no_rule_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "set.yaml"
+    path.write_text(SET)
+    assert run(["explain", "sts", "db", "-f", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "default/data-db-0 is Missing: it is made from template data before its pod\n" in out
+    assert "  1 more pod comes only after db-0 (OrderedReady)\n" in out
+
+
+def test_ask_4_files_alone_are_a_question_about_all_their_claims(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "-f", dump]) == 1
     alone = capsys.readouterr().out
     assert alone.startswith("1 claim: 1 needs somebody\n")

@@ -47,3 +47,9 @@ def test_causes_2_the_largest_group_that_needs_somebody_comes_first() -> None:
     assert "\n  shop/a, shop/c\n" in text
     assert text.count("create StorageClass gone with a provisioner") == 1
     assert found.needs_action
+
+
+def test_a_group_whose_claims_differ_says_each_in_words() -> None:
+    snapshot = Snapshot((claim("a", volumeName="x"), claim("b", volumeName="y"), volume("x"), volume("y")))
+    text = causes_report(grouped(explain_claim(each, snapshot) for each in snapshot.claims()))
+    assert "2 claims Pending for one reason   (SC-P3)\n  shop/a: " in text

@@ -2,7 +2,8 @@
 
 ASK-1  The exit code is 1 if somebody must act for anything that was asked about, 2 if any of that isn't there.
 ASK-2  What isn't there is said with what may have been meant: another namespace, a name that is nearly the same.
-ASK-3  Files alone are a question about all their claims, or with a namespace about all of that.
+ASK-3  Who asks about all claims isn't told that all is well (0) while one of them can't be read: the exit code is 1.
+ASK-4  Files alone are a question about all their claims, or with a namespace about all of that.
 """
 
 from __future__ import annotations
@@ -99,6 +100,9 @@ def explain(
         return 0
     if (all_namespaces or all_claims) and means_claims(target):
         target = ()
+    for word in target if files else ():
+        if Path(word).is_file():
+            raise WrongUsageError(f"{word} is a file, and no -f stands before it", hint=f"write: -f {word}")
     if files and not target and not all_namespaces:
         all_claims, all_namespaces = True, not all_claims and not namespace
     everything = all_namespaces or all_claims
@@ -138,7 +142,9 @@ def _answer(asked: _Asked, targets: Sequence[Question], output: str, *, everywhe
     else:
         many = _explain_many(asked, targets, everywhere=everywhere)
         say_report(causes_report(many).removesuffix("\n"))
-    return EXIT_NO if explanation.needs_action else 0
+    unreadable = asked.snapshot.namespaces_with_unreadable_claims
+    misses_some = not targets and (bool(unreadable) if everywhere else asked.namespace in unreadable)
+    return EXIT_NO if explanation.needs_action or misses_some else 0
 
 
 def _rules_shown(wanted: tuple[str, ...], output: str) -> str:

@@ -66,7 +66,8 @@ def _printable_values(value: object) -> object:
 def claim_lines(explanation: ClaimExplanation, most_volumes: int | None, *, said_before: str = "") -> Iterator[str]:
     """Yield the lines of a claim."""
     said = explanation.summary
-    yield f"{explanation.claim} is {explanation.phase}: {said}   ({', '.join(explanation.rules)})"
+    rules = f"   ({', '.join(explanation.rules)})" if explanation.rules else ""
+    yield f"{explanation.claim} is {explanation.phase}: {said}{rules}"
     said += said_before
     yield f"  next: {explanation.next}"
     if explanation.wants is not None:

@@ -49,8 +49,8 @@ def report_of(explanation: Explanation, volumes_shown_max: int | None) -> str:
 
 
 def _volume_lines(explanation: VolumeExplanation) -> Iterator[str]:
-    rules = ", ".join(explanation.rules)
-    yield f"volume {explanation.volume} is {explanation.phase}: {explanation.summary}   ({rules})"
+    rules = f"   ({', '.join(explanation.rules)})" if explanation.rules else ""
+    yield f"volume {explanation.volume} is {explanation.phase}: {explanation.summary}{rules}"
     yield f"  next: {explanation.next}"
     policy = f"; reclaim policy {explanation.reclaim_policy}" if explanation.reclaim_policy else ""
     yield f"  offers {explanation.offers}{policy}"
@@ -97,13 +97,13 @@ def _counted(count: int, verdict: str) -> str:
 
 
 def _cause_lines(cause: Cause) -> Iterator[str]:
-    rules = ", ".join(cause.rules)
+    rules = f"   ({', '.join(cause.rules)})" if cause.rules else ""
     phase = cause.claims[0].phase
     same = summary(cause.claims)
     names = ", ".join(claim.claim for claim in cause.claims)
     count = f"{len(cause.claims)} claims" if len(cause.claims) > 1 else "1 claim"
     if same:
-        yield f"{count} {phase}: {same}   ({rules})"
+        yield f"{count} {phase}: {same}{rules}"
         yield from textwrap.wrap(
             names,
             NAMES_COLUMNS,
@@ -113,7 +113,7 @@ def _cause_lines(cause: Cause) -> Iterator[str]:
             break_on_hyphens=False,
         )
     else:
-        yield f"{count} {phase}: {cause.reason}   ({rules})"
+        yield f"{count} {phase} for one reason{rules}"
         yield from (f"  {claim.claim}: {claim.summary}" for claim in cause.claims)
     yield f"  next: {cause.claims[0].next}" if len({claim.next for claim in cause.claims}) == 1 else "  next: see each"
     advice = cause.shared_advice

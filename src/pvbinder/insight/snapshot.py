@@ -106,6 +106,7 @@ class Snapshot(World):
         self.settings = settings
         self.volumes = VolumeIndex(settings=settings)
         self.unreadable: list[PvbinderError] = []
+        self.namespaces_with_unreadable_claims: set[str] = set()
         self._known = {*known, *(("CSIDriver",) if knows_drivers else ())}
         self._moment = moment
         self._reported: datetime | None = None
@@ -140,6 +141,9 @@ class Snapshot(World):
                 self._add(document)
             except PvbinderError as error:
                 self.unreadable.append(error)
+                if document.get("kind") == "PersistentVolumeClaim":
+                    namespace = _part(document, "metadata").get("namespace")
+                    self.namespaces_with_unreadable_claims.add(str(namespace or "default"))
 
     # -- what only explanations ask ------------------------------------------------------------------------------
 

@@ -32,7 +32,8 @@ def explain_set(stateful_set: StatefulSet, snapshot: Snapshot) -> SetExplanation
         if explanation.verdict != "Bound" and not stateful_set.is_parallel:
             later = len(stateful_set.ordinals) - len(pods)
             if later and not any(snapshot.pod(_pod_key(stateful_set, each)) for each in _after(stateful_set, ordinal)):
-                remarks.append(f"{later} more pods come only after {explanation.pod.partition('/')[2]} (OrderedReady)")
+                more = "1 more pod comes" if later == 1 else f"{later} more pods come"
+                remarks.append(f"{more} only after {explanation.pod.partition('/')[2]} (OrderedReady)")
                 break
     for claim, template, ordinal in _claims(stateful_set, snapshot):
         remarks += _differences(claim, template, advice, ordinal)
