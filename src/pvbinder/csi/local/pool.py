@@ -1,0 +1,72 @@
+"""How much may be promised: each volume and snapshot counts with its whole size, whatever is in it.
+
+POOL-1  The sizes of all volumes and snapshots together never exceed the given size, or that of the file system where
+        none was given; then a new one must also fit into what is free at the moment.
+POOL-2  What is being made counts from the moment at which it is begun, so that two at once can't take the same room.
+
+It may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pvbinder.csi.errors import CallFailed, Code
+from pvbinder.csi.local.root import Root
+
+
+class Pool:
+    """The room of a driver: `capacity_bytes` is what the operator gave it, None for all that the file system has."""
+
+    def __init__(self, root: Root, capacity_bytes: int | None) -> None:
+        self._root = root
+        self._capacity = capacity_bytes
+        self._lock = threading.Lock()
+        self._promised: dict[str, int] = {}
+
+    def total_bytes(self) -> int:
+        """Return what all volumes and snapshots may have together."""
+        return self._root.size_bytes() if self._capacity is None else self._capacity
+
+    def available_bytes(self) -> int:
+        """Return what a new volume may have."""
+        with self._lock:
+            return self._available()
+
+    def count(self, identity: str, size_bytes: int) -> None:
+        """Count what is there already."""
+        with self._lock:
+            self._promised[identity] = size_bytes
+
+    def forget(self, identity: str) -> None:
+        """Take back what was promised to something that is gone."""
+        with self._lock:
+            self._promised.pop(identity, None)
+
+    @contextmanager
+    def promising(self, identity: str, size_bytes: int) -> Iterator[None]:
+        """Promise `size_bytes` to `identity` in all, for good if the context ends well (POOL-2); raises CallFailed."""
+        with self._lock:
+            before = self._promised.get(identity, 0)
+            if size_bytes > self.total_bytes():
+                raise CallFailed(Code.OUT_OF_RANGE, f"{size_bytes} bytes are more than all volumes may have together")
+            if size_bytes - before > self._available():
+                raise CallFailed(Code.RESOURCE_EXHAUSTED, f"there is no room for {size_bytes - before} more bytes")
+            self._promised[identity] = size_bytes
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                if before:
+                    self._promised[identity] = before
+                else:
+                    self._promised.pop(identity, None)
+            raise
+
+    def _available(self) -> int:
+        left = self.total_bytes() - sum(self._promised.values())
+        if self._capacity is None:
+            left = min(left, self._root.free_bytes())
+        return max(0, left)
