@@ -10,11 +10,12 @@ import pytest
 from pvbinder.model.json import Json, encode
 from pvbinder.model.workloads import Workload, parse_workload
 from pvbinder.rules.cron_jobs import decide_cron_job
-from pvbinder.rules.schedules import ScheduleError, latest_due, parse_schedule
+from pvbinder.rules.schedule_fields import ScheduleError
+from pvbinder.rules.schedules import latest_due, parse_schedule
 
 
 def at(text: str) -> datetime:
-    return datetime.fromisoformat(f"{text}:00+00:00")
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 NEXT = {  # schedule, zone, after: next, in UTC
@@ -27,6 +28,9 @@ NEXT = {  # schedule, zone, after: next, in UTC
     "either day": ("0 0 13 * 5", None, "2026-03-01T12:00", "2026-03-06T00:00"),
     "day of the month": ("0 0 31 * *", None, "2026-04-01T00:00", "2026-05-31T00:00"),
     "a leap day": ("0 0 29 2 *", None, "2026-03-01T00:00", "2028-02-29T00:00"),
+    "every second day of the month is a restriction": ("0 0 */2 * mon", None, "2026-03-01T12:00", "2026-03-02T00:00"),
+    "every day of the month, said as a step": ("0 0 */1 * tue", None, "2026-03-01T12:00", "2026-03-03T00:00"),
+    "a period below a second": ("@every 1ms", None, "2026-03-01T12:00", "2026-03-01T12:00:01"),
     "a question mark": ("0 0 ? * 1", None, "2026-03-01T12:00", "2026-03-02T00:00"),
     "yearly": ("@yearly", None, "2026-03-01T12:00", "2027-01-01T00:00"),
     "weekly": ("@weekly", None, "2026-03-03T12:00", "2026-03-08T00:00"),
@@ -43,14 +47,80 @@ def test_schedule_1_the_next_time(text: str, zone: str | None, after: str, expec
     assert parse_schedule(text, zone).next_after(at(after)) == at(expected)
 
 
-ODD = ["", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 7", "5-1 * * * *", "*/0 * * * *"]
-ODD += ["x * * * *", "@often", "@every soon", "@every -5m", "1,,2 * * * *", "٣ * * * *", "* * * * * *"]
+ATOI = "failed to parse int from {0}: strconv.Atoi: parsing "
+EVERY = "failed to parse duration @every {0}: time: "
+LONG = "9" * 20
+REFUSED = {  # each with the words of robfig/cron
+    "": "empty spec string",
+    "* * * *": "expected exactly 5 fields, found 4: [* * * *]",
+    "  0  0 * *  ": "expected exactly 5 fields, found 4: [0 0 * *]",
+    " \t ": "expected exactly 5 fields, found 0: []",
+    "* * * * * *": "expected exactly 5 fields, found 6: [* * * * * *]",
+    " @daily": "expected exactly 5 fields, found 1: [@daily]",
+    "60 * * * *": "end of range (60) above maximum (59): 60",
+    "* 24 * * *": "end of range (24) above maximum (23): 24",
+    "* * 0 * *": "beginning of range (0) below minimum (1): 0",
+    "* * * 13 *": "end of range (13) above maximum (12): 13",
+    "* * * 0-3 *": "beginning of range (0) below minimum (1): 0-3",
+    "* * * * 7": "end of range (7) above maximum (6): 7",
+    "* * * * 5-7": "end of range (7) above maximum (6): 5-7",
+    "1,5-1 * * * *": "beginning of range (5) beyond end of range (1): 5-1",
+    "*/0 * * * *": "step of range should be a positive number: */0",
+    "*/2/3 * * * *": "too many slashes: */2/3",
+    "1-2-3 * * * *": "too many hyphens: 1-2-3",
+    "*/-5 * * * *": "negative number (-5) not allowed: -5",
+    "*/x * * * *": ATOI.format("x") + '"x": invalid syntax',
+    "x * * * *": ATOI.format("x") + '"x": invalid syntax',
+    "-5 * * * *": ATOI.format("") + '"": invalid syntax',
+    "1.5 * * * *": ATOI.format("1.5") + '"1.5": invalid syntax',
+    "\u0663 * * * *": ATOI.format("\u0663") + '"\u0663": invalid syntax',
+    f"{LONG} * * * *": ATOI.format(LONG) + f'"{LONG}": value out of range',
+    "* * * * funday": ATOI.format("funday") + '"funday": invalid syntax',
+    "jan * * * *": ATOI.format("jan") + '"jan": invalid syntax',
+    "@often": "unrecognized descriptor: @often",
+    "@Daily": "unrecognized descriptor: @Daily",
+    "@every": "unrecognized descriptor: @every",
+    "@every soon": EVERY.format("soon") + 'invalid duration "soon"',
+    "@every ": EVERY.format("") + 'invalid duration ""',
+    "@every 5": EVERY.format("5") + 'missing unit in duration "5"',
+    "@every 1h5": EVERY.format("1h5") + 'missing unit in duration "1h5"',
+    "@every 1d": EVERY.format("1d") + 'unknown unit "d" in duration "1d"',
+    "@every 1\xb5": EVERY.format("1\xb5") + 'unknown unit "\\xc2\\xb5" in duration "1\\xc2\\xb5"',
+    "@every .h": EVERY.format(".h") + 'invalid duration ".h"',
+    f"@every {LONG}h": EVERY.format(LONG + "h") + f'invalid duration "{LONG}h"',
+    "TZ=UTC": "invalid schedule format: runtime error: slice bounds out of range [:-1]",
+    "CRON_TZ=Mars/Olympus * * * * *": "provided bad location Mars/Olympus: unknown time zone Mars/Olympus",
+    "TZ=../x * * * * *": "provided bad location ../x: time: invalid location name",
+    "TZ=UTC * * *": "expected exactly 5 fields, found 3: [* * *]",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ODD)
-def test_schedule_2_what_means_nothing_is_refused(text: str) -> None:
-    with pytest.raises(ScheduleError):
+@pytest.mark.parametrize(("text", "why"), REFUSED.items())
+def test_schedule_2_what_means_nothing_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ScheduleError) as refused:
         parse_schedule(text)
+    assert refused.value.message == why
+
+
+TAKEN = ["1,,2 * * * *", "+5 * * * *", "007 * * * *", "*-3 * * * *", "*/99 * * * *", "? ? ? ? ?", "* * * JAN-Mar SuN"]
+TAKEN += [
+    "@every -5m",
+    "@every 0",
+    "@every 1.5h.5s",
+    "@every 1\u03bcs",
+    "TZ= * * * * *",
+    "TZ=UTC   @hourly",
+    "*\t* * * *",
+]
+
+
+@pytest.mark.parametrize("text", TAKEN)
+def test_schedule_1_what_looks_odd_and_is_taken(text: str) -> None:
+    assert parse_schedule(text).next_after(at("2026-03-01T12:00")) is not None
+
+
+def test_schedule_1_an_empty_list_never_fits() -> None:
+    assert parse_schedule(", * * * *").next_after(at("2026-03-01T12:00")) is None
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc/passwd", "a" * 5000, "\0"])
@@ -149,5 +219,14 @@ def test_cron_3_the_newest_finished_jobs_are_kept() -> None:
 def test_a_schedule_that_means_nothing_is_told() -> None:
     plan = decide_cron_job(cron(schedule="61 * * * *"), [], NOW)
 
-    assert [note[1] for note in plan.notes] == ["UnparseableSchedule"]
+    assert plan.notes == (
+        (
+            "Warning",
+            "UnparseableSchedule",
+            'unparseable schedule: "61 * * * *" : end of range (61) above maximum (59): 61',
+        ),
+    )
+    unknown = decide_cron_job(cron(timeZone="Mars/Olympus"), [], NOW)
+    why = 'invalid timeZone: "Mars/Olympus": unknown time zone Mars/Olympus'
+    assert unknown.notes == (("Warning", "UnknownTimeZone", why),)
     assert decide_cron_job(cron(suspend=True), [], NOW).create is None

@@ -9,6 +9,7 @@ CRON-3  Of finished jobs as many are kept as the two limits say, the newest.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -20,7 +21,8 @@ from pvbinder.model.workloads import CRON_JOBS, JOBS, Workload
 from pvbinder.rules.jobs import finish_of
 from pvbinder.rules.pod_status import parse_time, stamp
 from pvbinder.rules.pod_templates import controller_reference
-from pvbinder.rules.schedules import Schedule, ScheduleError, latest_due, parse_schedule
+from pvbinder.rules.schedule_fields import ScheduleError
+from pvbinder.rules.schedules import Schedule, latest_due, parse_schedule, parse_zone
 
 SCHEDULED: Final = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 NAME_CHARACTERS_MAX: Final = 52
@@ -46,11 +48,16 @@ def decide_cron_job(cron: Workload, jobs: Sequence[Workload], now: datetime) -> 
     history = tuple(_beyond_limits(cron, jobs))
     if cron.is_deleting or cron.spec.get("suspend"):
         return CronPlan(status, notes, history=history)
-    text = str(cron.spec.get("schedule") or "")
+    text, zone = str(cron.spec.get("schedule") or ""), str(cron.spec.get("timeZone") or "")
     try:
-        schedule = parse_schedule(text, cron.spec.get("timeZone"))
+        parse_zone(zone)
     except ScheduleError as error:
-        why: CronNote = ("Warning", "UnparseableSchedule", f"unparseable schedule: {text!r} : {error.message}")
+        unknown: CronNote = ("Warning", "UnknownTimeZone", f"invalid timeZone: {_quoted(zone)}: {error.message}")
+        return CronPlan(status, (*notes, unknown), history=history)
+    try:
+        schedule = parse_schedule(text, zone)
+    except ScheduleError as error:
+        why: CronNote = ("Warning", "UnparseableSchedule", f"unparseable schedule: {_quoted(text)} : {error.message}")
         return CronPlan(status, (*notes, why), history=history)
     again = schedule.next_after(now)
     due = _due(cron, schedule, now)
@@ -78,6 +85,10 @@ def decide_cron_job(cron: Workload, jobs: Sequence[Workload], now: datetime) -> 
 
 
 _ALREADY_ACTIVE: Final = "Not starting job because prior execution is running and concurrency policy is Forbid"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def job_document(cron: Workload, schedule: Schedule, due: datetime) -> Json:

@@ -2,7 +2,8 @@
 
 SCHEDULE-1  A schedule is read as robfig/cron does, which the reference uses: names, ranges, steps, ``?``; when both the
             day of the month and the day of the week are restricted, either is enough.
-SCHEDULE-2  A schedule or a zone that means nothing is a `ScheduleError` that says so.
+SCHEDULE-2  A schedule or a zone that means nothing is a `ScheduleError` that says so in the words of robfig/cron. The
+            API server, which refuses it, and the controller, which tells of it, read schedules here, both of them.
 SCHEDULE-3  `next_after` always ends: a date that never comes (the 31st of June) is None.
 """
 
@@ -15,9 +16,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from pvbinder.model.errors import PvbinderError
+from pvbinder.rules.schedule_fields import FIELDS, ScheduleError, parse_field, parse_period
 
 YEARS_AHEAD_MAX: Final = 5
+_SPACE: Final = re.compile(r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")  # as Go has it
 _DESCRIPTORS: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -27,22 +29,6 @@ _DESCRIPTORS: Final = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_MONTH_NAMES: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTHS: Final = dict(zip(_MONTH_NAMES, range(1, 13), strict=True))
-_DAYS: Final = dict(zip(("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"), range(7), strict=True))
-_BOUNDS: Final[tuple[tuple[int, int, dict[str, int]], ...]] = (
-    (0, 59, {}),
-    (0, 23, {}),
-    (1, 31, {}),
-    (1, 12, _MONTHS),
-    (0, 6, _DAYS),
-)
-_EVERY: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|s|m|h)", re.ASCII)
-_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-
-
-class ScheduleError(PvbinderError):
-    """A schedule, or a time zone, that means nothing."""
 
 
 class Schedule(Struct, frozen=True):
@@ -89,33 +75,58 @@ class Schedule(Struct, frozen=True):
 
 
 def parse_schedule(text: str, zone: str | None = None) -> Schedule:
-    """Return the schedule that `text` means in the time zone `zone`, UTC without one (SCHEDULE-1)."""
+    """Return the schedule that `text` means in the time zone `zone`, UTC without one (SCHEDULE-1, SCHEDULE-2).
+
+    A zone that the text names itself is the one that counts.
+    """
+    if not text:
+        raise ScheduleError("empty spec string")
+    where: tzinfo = UTC
     if text.startswith(("TZ=", "CRON_TZ=")):
-        setting, _, text = text.partition(" ")
-        zone = setting.partition("=")[2]
-    where = parse_zone(zone) if zone else UTC
-    text = text.strip()
+        setting, space, text = text.partition(" ")
+        if not space:
+            raise ScheduleError("invalid schedule format: runtime error: slice bounds out of range [:-1]")
+        name = setting.partition("=")[2]
+        try:
+            where = parse_zone(name)
+        except ScheduleError as error:
+            raise ScheduleError(f"provided bad location {name}: {error.message}") from error
+        text = text.strip()
+    elif zone:
+        where, text = parse_zone(zone), text.strip()
     if text.startswith("@every "):
-        return _every(text, where)
+        return _every(parse_period(text), where)
     if text.startswith("@"):
         known = _DESCRIPTORS.get(text)
         if known is None:
             raise ScheduleError(f"unrecognized descriptor: {text}")
         text = known
-    fields = text.split()
-    if len(fields) != len(_BOUNDS):
+    fields = _SPACE.sub(" ", text).strip(" ").split(" ") if _SPACE.sub("", text) else []
+    if len(fields) != len(FIELDS):
         raise ScheduleError(f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]")
-    sets = [_field(field, *bounds) for field, bounds in zip(fields, _BOUNDS, strict=True)]
-    stars = [any(part.split("/")[0] in ("*", "?") for part in field.split(",")) for field in fields]
-    return Schedule(sets[0], sets[1], sets[2], sets[3], sets[4], stars[2], stars[4], where)
+    minutes, hours, days, months, weekdays = (
+        parse_field(field, kind) for field, kind in zip(fields, FIELDS, strict=True)
+    )
+    return Schedule(
+        minutes.values, hours.values, days.values, months.values, weekdays.values, days.is_any, weekdays.is_any, where
+    )
 
 
 def parse_zone(name: str) -> tzinfo:
-    """Return the time zone called `name` (SCHEDULE-2)."""
+    """Return the time zone called `name` (SCHEDULE-2); the one of the server, `Local`, is UTC."""
+    if name in ("", "UTC", "Local"):
+        return UTC
+    if ".." in name or name.startswith(("/", "\\")):
+        raise ScheduleError("time: invalid location name")
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:
         raise ScheduleError(f"unknown time zone {name}") from error
+
+
+def _every(seconds: int, where: tzinfo) -> Schedule:
+    nothing: frozenset[int] = frozenset()
+    return Schedule(nothing, nothing, nothing, nothing, nothing, True, True, where, timedelta(seconds=seconds))
 
 
 def latest_due(schedule: Schedule, since: datetime, now: datetime) -> datetime | None:
@@ -138,40 +149,3 @@ def latest_due(schedule: Schedule, since: datetime, now: datetime) -> datetime |
 def _next_month(local: datetime) -> datetime:
     year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)
     return local.replace(year=year, month=month, day=1, hour=0, minute=0)
-
-
-def _every(text: str, where: tzinfo) -> Schedule:
-    duration = text.removeprefix("@every ").strip()
-    parts = _EVERY.findall(duration)
-    if not parts or "".join(number + unit for number, unit in parts) != duration or len(duration) > 40:
-        raise ScheduleError(f"failed to parse duration {text}")
-    seconds = max(int(min(sum(float(number) * _SECONDS[unit] for number, unit in parts), 1e9)), 1)
-    nothing: frozenset[int] = frozenset()
-    every = timedelta(seconds=seconds)
-    return Schedule(nothing, nothing, nothing, nothing, nothing, True, True, where, every)
-
-
-def _field(text: str, low: int, high: int, names: dict[str, int]) -> frozenset[int]:
-    found: set[int] = set()
-    for part in text.split(","):
-        span, slash, step_text = part.partition("/")
-        if span in ("*", "?"):
-            first, last = low, high
-        else:
-            begin, dash, end = span.partition("-")
-            first = _number(begin, names, text)
-            last = _number(end, names, text) if dash else (high if slash else first)
-        step = _number(step_text, {}, text) if slash else 1
-        if not (low <= first <= last <= high) or step < 1:
-            raise ScheduleError(f"{part!r} in the schedule is not between {low} and {high}")
-        found.update(range(first, last + 1, step))
-    return frozenset(found)
-
-
-def _number(text: str, names: dict[str, int], whole: str) -> int:
-    named = names.get(text.capitalize())
-    if named is not None:
-        return named
-    if not (text.isascii() and text.isdigit() and len(text) <= 4):
-        raise ScheduleError(f"failed to parse int from {text}: {whole!r} is no field of a schedule")
-    return int(text)

@@ -17,6 +17,7 @@ POD: Json = {"containers": [{"name": "c", "image": "i"}]}
 JOB: Json = {"template": {"spec": {**POD, "restartPolicy": "Never"}}}
 CRON_JOB: Json = {"schedule": "* * * * *", "jobTemplate": {"spec": JOB}}
 LESS = "Invalid value: -1: must be greater than or equal to 0"
+NO_ZONE = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
 INDEXED = "requires indexed completion mode"
 
 
@@ -98,3 +99,31 @@ async def test_jobs_of_a_cron_job_have_room_for_their_names(server: Serving) -> 
     why = f'metadata.name: Invalid value: "{name}": must be no more than 52 characters'
     assert await refused(server, CRON_JOBS, CRON_JOB, name) == [why]
     assert await refused(server, CRON_JOBS, CRON_JOB, name[1:]) == []
+
+
+SCHEDULES = {  # what is refused on creation; the words of each fault are those of tests/rules/test_schedules.py
+    "@hourly": [],
+    "@every 90s": [],
+    "*/5 8-18 * jan-jun mon,fri": [],
+    "61 * * * *": ['Invalid value: "61 * * * *": end of range (61) above maximum (59): 61'],
+    "@often": ['Invalid value: "@often": unrecognized descriptor: @often'],
+    "TZ=UTC * * * * *": [f'Invalid value: "TZ=UTC * * * * *": {NO_ZONE}'],
+    "TZ=Mars * * * * *": [
+        'Invalid value: "TZ=Mars * * * * *": provided bad location Mars: unknown time zone Mars',
+        f'Invalid value: "TZ=Mars * * * * *": {NO_ZONE}',
+    ],
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+async def test_a_schedule_is_parsed(server: Serving, schedule: str) -> None:
+    expected = [f"spec.schedule: {error}" for error in SCHEDULES[schedule]]
+    assert await refused(server, CRON_JOBS, {**CRON_JOB, "schedule": schedule}) == expected
+
+
+async def test_the_jobs_of_a_cron_job_choose_no_pods_themselves(server: Serving) -> None:
+    template = {**JOB, "selector": {"matchLabels": {"a": "b"}}, "manualSelector": True}
+    assert await refused(server, CRON_JOBS, {**CRON_JOB, "jobTemplate": {"spec": template}}) == [
+        'spec.jobTemplate.spec.selector: Invalid value: {"matchLabels":{"a":"b"}}: `selector` will be auto-generated',
+        'spec.jobTemplate.spec.manualSelector: Unsupported value: true: supported values: "nil", "false"',
+    ]

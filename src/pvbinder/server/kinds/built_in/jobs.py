@@ -7,6 +7,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pvbinder.model.resources import Resource
+from pvbinder.rules.schedule_fields import ScheduleError
+from pvbinder.rules.schedules import parse_schedule
 from pvbinder.server.errors import FieldError, invalid, required, unsupported
 from pvbinder.server.kinds.built_in.pod_templates import (
     SELECTOR,
@@ -185,10 +187,10 @@ def _validate_cron_job(spec: Json, before: Json) -> list[FieldError]:
     if not schedule:
         errors.append(required("spec.schedule"))
     else:
-        fields = schedule.split()
-        if "TZ=" not in schedule and not schedule.startswith("@") and len(fields) != 5:
-            why = f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
-            errors.append(invalid("spec.schedule", schedule, why))
+        try:
+            parse_schedule(schedule)
+        except ScheduleError as error:
+            errors.append(invalid("spec.schedule", schedule, error.message))
         if "TZ" in schedule:
             if "TZ" not in before.get("schedule", ""):
                 why = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
@@ -202,6 +204,12 @@ def _validate_cron_job(spec: Json, before: Json) -> list[FieldError]:
     if (policy := spec.get("concurrencyPolicy")) not in _CONCURRENCY:
         errors.append(unsupported("spec.concurrencyPolicy", policy, _CONCURRENCY))
     errors += _validate_job_spec(spec["jobTemplate"].get("spec") or {}, "spec.jobTemplate.spec")
+    template = spec["jobTemplate"].get("spec") or {}
+    if (selector := template.get("selector")) is not None:
+        path = "spec.jobTemplate.spec.selector"
+        errors.append(invalid(path, selector, "`selector` will be auto-generated"))
+    if template.get("manualSelector"):
+        errors.append(unsupported("spec.jobTemplate.spec.manualSelector", True, ("nil", "false")))
     return errors + validate_not_negative(spec, "spec", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
 
 

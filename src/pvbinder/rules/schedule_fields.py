@@ -1,0 +1,154 @@
+"""Fields of a schedule and its periods, read as robfig/cron reads them, with its words for what means nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from pvbinder.model.errors import PvbinderError
+
+_MONTH_NAMES: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAY_NAMES: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_NUMBER: Final = re.compile(r"[+-]?0*([0-9]*)(?<=[0-9])")
+_INT64_MAX: Final = 2**63 - 1
+_DIGITS_MAX: Final = len(str(_INT64_MAX))
+_NANOSECONDS: Final = {
+    "ns": 1,
+    "us": 10**3,
+    "\N{MICRO SIGN}s": 10**3,
+    "\N{GREEK SMALL LETTER MU}s": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_PART: Final = re.compile(r"([0-9]*)(\.?)([0-9]*)([^0-9.]*)")
+
+
+class ScheduleError(PvbinderError):
+    """A schedule, or a time zone, that means nothing."""
+
+
+class FieldKind(Struct, frozen=True):
+    """One of the five fields: the numbers that it may have, and their names."""
+
+    low: int
+    high: int
+    names: dict[str, int] = {}
+
+
+FIELDS: Final = (
+    FieldKind(0, 59),
+    FieldKind(0, 23),
+    FieldKind(1, 31),
+    FieldKind(1, 12, {name: number for number, name in enumerate(_MONTH_NAMES, 1)}),
+    FieldKind(0, 6, {name: number for number, name in enumerate(_DAY_NAMES)}),
+)
+
+
+class FieldValues(Struct, frozen=True):
+    """The numbers that fit a field; `is_any` where a star says that the field restricts nothing."""
+
+    values: frozenset[int]
+    is_any: bool
+
+
+def parse_field(text: str, kind: FieldKind) -> FieldValues:
+    """Return what fits one field; of a list the empty items count for nothing."""
+    values: set[int] = set()
+    is_any = False
+    for item in filter(None, text.split(",")):
+        found, star = _parse_range(item, kind)
+        values.update(found)
+        is_any = is_any or star
+    return FieldValues(frozenset(values), is_any)
+
+
+def _parse_range(item: str, kind: FieldKind) -> tuple[range, bool]:
+    """Return the numbers of ``2``, ``2-8``, ``*``, each with or without ``/3``, and whether it is a star."""
+    span, *steps = item.split("/")
+    low, *highs = span.split("-")
+    star = low in ("*", "?")
+    if star:
+        first, last = kind.low, kind.high
+    else:
+        first = _number_or_name(low, kind)
+        if len(highs) > 1:
+            raise ScheduleError(f"too many hyphens: {item}")
+        last = _number_or_name(highs[0], kind) if highs else first
+    step = 1
+    if len(steps) > 1:
+        raise ScheduleError(f"too many slashes: {item}")
+    if steps:
+        step = _number(steps[0])
+        last = last if highs else kind.high
+        star = star and step <= 1
+    if first < kind.low:
+        raise ScheduleError(f"beginning of range ({first}) below minimum ({kind.low}): {item}")
+    if last > kind.high:
+        raise ScheduleError(f"end of range ({last}) above maximum ({kind.high}): {item}")
+    if first > last:
+        raise ScheduleError(f"beginning of range ({first}) beyond end of range ({last}): {item}")
+    if step == 0:
+        raise ScheduleError(f"step of range should be a positive number: {item}")
+    return range(first, last + 1, step), star
+
+
+def _number_or_name(text: str, kind: FieldKind) -> int:
+    named = kind.names.get(text.lower())
+    return _number(text) if named is None else named
+
+
+def _number(text: str) -> int:
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        why = f"strconv.Atoi: parsing {json.dumps(text, ensure_ascii=False)}: invalid syntax"
+        raise ScheduleError(f"failed to parse int from {text}: {why}")
+    number = int(found[1] or "0") if len(found[1]) <= _DIGITS_MAX else _INT64_MAX + 2
+    number = -number if text.startswith("-") else number
+    if not -_INT64_MAX - 1 <= number <= _INT64_MAX:
+        raise ScheduleError(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": value out of range')
+    if number < 0:
+        raise ScheduleError(f"negative number ({number}) not allowed: {text}")
+    return number
+
+
+def parse_period(descriptor: str) -> int:
+    """Return the seconds of ``@every 1h30m``, at least one and whole ones."""
+    text = descriptor.removeprefix("@every ")
+    body, at, total = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+"), 0, 0
+    if body == "0":
+        return 1
+    while at < len(body) or not body:
+        part = _PART.match(body, at)
+        if part is None or not (part[1] or part[3]):
+            raise _no_duration(descriptor, f"invalid duration {_quoted(text)}")
+        if not part[4]:
+            raise _no_duration(descriptor, f"missing unit in duration {_quoted(text)}")
+        unit = _NANOSECONDS.get(part[4])
+        if unit is None:
+            raise _no_duration(descriptor, f"unknown unit {_quoted(part[4])} in duration {_quoted(text)}")
+        whole, fraction = part[1].lstrip("0"), part[3][:18]
+        total += int(whole or "0") * unit if len(whole) <= _DIGITS_MAX else _INT64_MAX + 2
+        total += int(fraction or "0") * unit // 10 ** len(fraction)
+        if total > _INT64_MAX + text.startswith("-"):
+            raise _no_duration(descriptor, f"invalid duration {_quoted(text)}")
+        at = part.end()
+    return 1 if text.startswith("-") else max(total // 10**9, 1)
+
+
+def _no_duration(descriptor: str, why: str) -> ScheduleError:
+    return ScheduleError(f"failed to parse duration {descriptor}: time: {why}")
+
+
+def _quoted(text: str) -> str:
+    """Return `text` in the quotes of Go's package time, which writes bytes for all but plain ASCII."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if " " <= c <= "\x7f" else _bytes_of(c) for c in escaped) + '"'
+
+
+def _bytes_of(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogatepass"))
