@@ -21,8 +21,8 @@ dev: ## the same with what tests and checks need
 run: setup ## start a control plane, apply the quick start and watch claims bind; Ctrl-C stops it
 	@.venv/bin/pvbinder up --ephemeral --apply examples/quickstart --watch
 
-test: dev ## all tests (minutes)
-	$(PY) -m pytest -n $(JOBS)
+test: dev ## all tests (minutes); TESTS=tests/rules for some
+	$(PY) -m pytest -n $(JOBS) $(TESTS)
 
 quick: dev ## the tests that need about a minute of processor together
 	$(PY) -m pytest -n $(JOBS) -m "not slow and not kubectl and not soak"
