@@ -110,6 +110,26 @@ def test_more_than_running_is_added_to_what_is_there(project: Path) -> None:
     assert "setting up .venv" not in done.stderr
 
 
+def test_a_warning_of_pip_stands_on_a_line_of_its_own(project: Path) -> None:
+    """On a terminal, where a line says how far it is; and pip's exit code still counts."""
+    python = project / ".venv" / "bin" / "python"
+    python.write_text(
+        python.read_text().replace(
+            "    *) exit 1", "    pip) echo Collecting a==1; echo WARNING: old >&2; exit 3 ;;\n    *) exit 1"
+        )
+    )
+    ours, theirs = os.openpty()
+    try:
+        done = subprocess.run([project / "tools" / "setup", "dev"], stderr=theirs, check=False, timeout=60)
+        shown = os.read(ours, 1 << 16).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 3
+    assert "\r\x1b[KWARNING: old\r\n" in shown
+    assert not (project / ".venv" / "ready-dev").exists()
+
+
 def test_a_level_that_there_is_not_is_refused(project: Path) -> None:
     assert set_up(project, "", "tests").returncode == 2
 
