@@ -194,6 +194,8 @@ def test_shelf_1_a_kill_at_any_step_leaves_nothing_half_made(
                 else:
                     assert isinstance(record, StoredVolume)
                     assert not parts.volumes.condition(record).trouble
+            if os.path.lexists(directory / "pods" / "target"):
+                assert named(parts, "old").places, "what is published is known (PUBLICATIONS-1)"
             operation(parts)
             assert len(parts.shelf.all()) == 2 + (operation in (create, clone)) - (operation is delete)
             assert len(parts.snapshot_shelf.all()) == (operation is snapshot)

@@ -203,6 +203,15 @@ async def test_publications_3_a_place_that_is_gone_keeps_nobody_out(tmp_path: Pa
         assert calls.is_clean()
 
 
+async def test_a_published_volume_whose_data_is_gone_can_be_removed(tmp_path: Path) -> None:
+    async with driver_in(tmp_path, how="link") as calls:
+        volume = (await calls.volume()).volume_id
+        await calls.publish(volume, calls.pods / "a")
+        calls.data(volume).rmdir()
+        await calls.call(methods.DELETE_VOLUME, volume_id=volume)
+        assert calls.is_clean()
+
+
 async def test_localvolumes_3_a_published_volume_is_not_removed(tmp_path: Path, how: How) -> None:
     async with driver_in(tmp_path, how=how) as calls:
         volume = (await calls.volume()).volume_id

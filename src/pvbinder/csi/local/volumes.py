@@ -118,9 +118,9 @@ class Volumes:
         volume = self._shelf.find(identity)
         if volume is None:
             return
-        if volume.places:
-            with self.data_of(volume) as data:
-                used = [place.target for place in volume.places if self._publisher.is_at(place.target, data)]
+        # Data that is gone can be used by nobody.
+        with contextlib.suppress(FileNotFoundError), self.data_of(volume) as data:
+            used = [place.target for place in volume.places if self._publisher.is_at(place.target, data)]
             if used:
                 raise CallFailed(Code.FAILED_PRECONDITION, f"volume {identity} is published at {shown(used[0])}")
         self._shelf.remove(volume)
