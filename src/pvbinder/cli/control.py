@@ -22,7 +22,7 @@ from pvbinder.cli import loops
 from pvbinder.cli.options import ControlOptions
 from pvbinder.cli.signals import listening
 from pvbinder.controllers.manager import Manager
-from pvbinder.controllers.registry import beside_a_cluster
+from pvbinder.controllers.registry import ControllerDeclaration, beside_a_cluster
 from pvbinder.kube.client import Client, Retries
 from pvbinder.kube.config import ConnectionConfig, load
 from pvbinder.kube.discovery import Discovered, discover
@@ -41,20 +41,20 @@ ANONYMOUS: Final = "system:anonymous"  # a client without credentials
 log = logs.get(__name__)
 
 
-def control(options: ControlOptions) -> int:
-    """Run the controllers as asked and return the exit code."""
+def control(options: ControlOptions, known: tuple[ControllerDeclaration, ...] | None = None) -> int:
+    """Run the controllers as asked, those that are `known` or the usual ones, and return the exit code."""
     logs.configure(verbosity=options.verbosity, format=options.log_format)
-    return loops.run(_main(options, load(options.kubeconfig, options.context)))
+    return loops.run(_main(options, load(options.kubeconfig, options.context), known or beside_a_cluster()))
 
 
-async def _main(options: ControlOptions, config: ConnectionConfig) -> int:
+async def _main(options: ControlOptions, config: ConnectionConfig, known: tuple[ControllerDeclaration, ...]) -> int:
     task = asyncio.current_task()
     assert task is not None
     with listening(task) as stop:
         stop.is_ready = True  # to stop means the same at any time (CONTROL-3)
         async with HttpTransport(config) as transport:
             # Made before the server answers: a controller that there is not is told at once.
-            manager = Manager(transport, options.controllers, known=beside_a_cluster())
+            manager = Manager(transport, options.controllers, known=known)
             async with _endpoint(options, manager) as url, asyncio.TaskGroup() as group:
                 work = group.create_task(_work(transport, config, manager, url), name="controllers")
                 await stop.wished.wait()

@@ -28,6 +28,7 @@ COMMANDS = {  # name: (module and attribute, the line in `pvbinder --help`)
         "Run the controllers against any API server, such as a cluster's.",
     ),
     "driver": ("pvbinder.cli.driver:driver", "Serve a CSI driver whose volumes are directories on this machine."),
+    "csi": ("pvbinder.cli.csi:csi", "Provision volumes for claims through a CSI driver, beside any API server."),
     "export": ("pvbinder.cli.export:export", "Write all objects of a cluster to a file that up --load begins with."),
     "recover": ("pvbinder.cli.recover:recover", "Recover a data directory that is damaged, keeping the damaged files."),
     "explain": ("pvbinder.cli.explain:explain", "Say why a claim is Pending, volume by volume, and what to do."),

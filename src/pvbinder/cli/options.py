@@ -42,6 +42,7 @@ class UpOptions:
     watch: bool = False
     command: tuple[str, ...] = ()
     default_class: bool = False
+    csi_drivers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

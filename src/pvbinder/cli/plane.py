@@ -8,6 +8,7 @@ PLANE-4  Bare, nothing appears that nobody made: no node or class, no claims for
          the kubelet or a controller of workloads and nodes, unless ``--controllers`` names them.
 PLANE-5  What is loaded is there before the controllers start: they see it whole.
 PLANE-6  Pods run as service accounts where the controller runs that makes them (serviceaccount), as on a cluster.
+PLANE-7  A driver that is named with ``--csi-driver`` provisions; where none is named, gRPC isn't even imported.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from pathlib import Path
 
 from pvbinder.cli.options import UpOptions, port_of_last_time
 from pvbinder.cli.starter import create_starter_objects
-from pvbinder.cli.users import KUBELET, bind_kubelet, user_of
+from pvbinder.cli.users import KUBELET, NAMESPACE, bind_csi, bind_kubelet, user_of
 from pvbinder.controllers.context import Credentials
+from pvbinder.controllers.csi.declaration import declare_sidecar
+from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.manager import Manager
+from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import (
     CONTROLLERS,
     SERVICE_ACCOUNTS,
@@ -72,6 +76,10 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         await asyncio.to_thread(sweep)
     known = _known_controllers(bare=options.bare)
     chosen = choose_controllers(options.controllers.controllers, known)
+    sidecars = tuple(
+        declare_sidecar(address, ProvisionerOptions(namespace=NAMESPACE, immediate_topology=False), number)
+        for number, address in enumerate(options.csi_drivers)
+    )
     metrics = Metrics()  # the controllers join in when it runs
     server = EmbeddedServer(
         options.data_dir,
@@ -98,14 +106,16 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         kubeconfig = options.kubeconfig or server.data_dir / KUBECONFIG
         manager = Manager(
             InProcessTransport(server.dispatcher, READER),
-            options.controllers,
-            known=known,
+            with_sidecars(options.controllers, sidecars),
+            known=(*known, *sidecars),
             transport_as=lambda name: InProcessTransport(server.dispatcher, user_of(name)),
             served=tuple(served.resource for served in (await discover(client)).kinds),
             credentials=Credentials(server.identity.authority.read_text(), server.secret_tokens.make),
         )
         if KUBELET in manager.controllers:
             await bind_kubelet(client)
+        if sidecars:
+            await bind_csi(client)
         metrics.add(ControllerSource(manager))
         async with asyncio.TaskGroup() as group:
             running = group.create_task(manager.run(), name="controllers")
@@ -122,6 +132,11 @@ def _known_controllers(*, bare: bool) -> tuple[ControllerDeclaration, ...]:
     if not bare:
         return with_small_cluster()
     return tuple(replace(one, on_by_default=one.on_by_default and one.name not in MAKE_CLAIMS) for one in CONTROLLERS)
+
+
+def with_sidecars(options: ControllerOptions, sidecars: tuple[ControllerDeclaration, ...]) -> ControllerOptions:
+    """Return `options` with the sidecars chosen, whatever ``--controllers`` says of the others: they were named."""
+    return replace(options, controllers=",".join((options.controllers, *(one.name for one in sidecars))))
 
 
 def _port(options: UpOptions) -> int:

@@ -95,6 +95,14 @@ class CommandAfterDashes(WithControllerFlags):
     "with --enable-hostpath-provisioner.",
 )
 @click.option(
+    "--csi-driver",
+    "csi_drivers",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Provision and delete volumes through the CSI driver at this socket (unix:///path), which may start later; "
+    "may be repeated.",
+)
+@click.option(
     "--load",
     "load_paths",
     type=click.Path(exists=True, allow_dash=True),
@@ -126,6 +134,7 @@ def up(
     authorization_mode: AuthorizationMode,
     bare: bool,
     default_class: bool,
+    csi_drivers: tuple[str, ...],
     load_paths: tuple[str, ...],
     apply_paths: tuple[Path, ...],
     watch: bool,
@@ -149,6 +158,10 @@ def up(
         raise WrongUsageError("--bare begins without classes, --default-class with one", hint="leave out one of them")
     if command and watch:
         raise WrongUsageError("--watch shows a live view: it can't be combined with a command")
+    for address in csi_drivers:
+        from pvbinder.cli.csi import check_address  # gRPC takes time to import
+
+        check_address(address, "--csi-driver")
     if kubeconfig is not None:
         check_kubeconfig_is_ours(kubeconfig)
     controllers = read_options(given(flags), config)
@@ -162,6 +175,7 @@ def up(
         controllers=controllers,
         bare=bare,
         default_class=default_class,
+        csi_drivers=csi_drivers,
         verbosity=verbosity,
         log_format=log_format,
         token_auth_file=token_auth_file.absolute() if token_auth_file is not None else None,

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from pvbinder.controllers.csi.declaration import USER as CSI_USER
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import metadata_of
 from pvbinder.model.json import Json
-from pvbinder.model.resources import CLUSTER_ROLE_BINDINGS
+from pvbinder.model.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Resource
 from pvbinder.server.identity.authentication import AUTHENTICATED, SERVICE_ACCOUNT, service_account_groups
 from pvbinder.server.kinds.built_in.rbac import GROUP
 from pvbinder.server.requests import UserInfo
@@ -22,6 +23,7 @@ from pvbinder.server.requests import UserInfo
 NAMESPACE: Final = "kube-system"
 KUBELET: Final = "kubelet"
 KUBELET_BINDING: Final = "pvbinder:kubelet"
+CSI_ROLE: Final = "pvbinder:csi-provisioner"
 
 
 def user_of(name: str) -> UserInfo:
@@ -39,8 +41,38 @@ async def bind_kubelet(client: Client) -> None:
         "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "system:node"},
         "subjects": [{"kind": "ServiceAccount", "name": KUBELET, "namespace": NAMESPACE}],
     }
+    await _ensure(client, CLUSTER_ROLE_BINDINGS, document)
+
+
+async def bind_csi(client: Client) -> None:
+    """Give the sidecars of CSI drivers the rights that external-provisioner has, unless they have them."""
+    rules = [
+        {"apiGroups": [group], "resources": resources, "verbs": verbs}
+        for group, resources, verbs in (
+            ("", ["persistentvolumes"], ["get", "list", "watch", "create", "update", "delete"]),
+            ("", ["persistentvolumeclaims"], ["get", "list", "watch", "update"]),
+            ("", ["configmaps"], ["get", "list", "create", "update"]),
+            ("", ["events"], ["create", "patch", "update"]),
+            ("", ["secrets"], ["get"]),
+            ("", ["nodes"], ["get", "list", "watch"]),
+            ("storage.k8s.io", ["storageclasses", "csinodes", "volumeattachments"], ["get", "list", "watch"]),
+            ("storage.k8s.io", ["volumeattributesclasses"], ["get"]),
+            ("snapshot.storage.k8s.io", ["volumesnapshots"], ["get", "list", "update"]),
+            ("snapshot.storage.k8s.io", ["volumesnapshotcontents"], ["get", "list"]),
+        )
+    ]
+    await _ensure(client, CLUSTER_ROLES, {"metadata": {"name": CSI_ROLE}, "rules": rules})
+    binding: Json = {
+        "metadata": {"name": CSI_ROLE},
+        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": CSI_ROLE},
+        "subjects": [{"kind": "ServiceAccount", "name": CSI_USER, "namespace": NAMESPACE}],
+    }
+    await _ensure(client, CLUSTER_ROLE_BINDINGS, binding)
+
+
+async def _ensure(client: Client, resource: Resource, document: Json) -> None:
     try:
-        await client.create(metadata_of(CLUSTER_ROLE_BINDINGS), document)
+        await client.create(metadata_of(resource), document)
     except ApiFailure as failure:
         if not failure.is_already_exists:
             raise

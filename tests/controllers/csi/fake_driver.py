@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pvbinder.controllers.csi.driver_info import DriverInfo
@@ -23,6 +23,8 @@ ABILITIES = Abilities(
     modify_volume=True,
 )
 INFO = DriverInfo(NAME, ABILITIES)
+
+_Rpc = csi.ControllerServiceCapability.RPC
 
 Behaviour = Callable[[Any], None]
 
@@ -65,3 +67,40 @@ class FakeDriver(Driver):
             self.change(volume)
             self.volumes[request.name] = volume
         return csi.CreateVolumeResponse(volume=self.volumes[request.name])
+
+
+def handlers(driver: FakeDriver, name: str = NAME) -> Mapping[Any, Any]:
+    """The methods of a driver that keeps volumes in memory."""
+
+    async def probe(_: csi.ProbeRequest) -> csi.ProbeResponse:
+        return csi.ProbeResponse()
+
+    async def info(_: csi.GetPluginInfoRequest) -> csi.GetPluginInfoResponse:
+        return csi.GetPluginInfoResponse(name=name, vendor_version="1")
+
+    async def plugin(_: csi.GetPluginCapabilitiesRequest) -> csi.GetPluginCapabilitiesResponse:
+        service = csi.PluginCapability.Service(type=csi.PluginCapability.Service.CONTROLLER_SERVICE)
+        return csi.GetPluginCapabilitiesResponse(capabilities=[csi.PluginCapability(service=service)])
+
+    async def controller(_: csi.ControllerGetCapabilitiesRequest) -> csi.ControllerGetCapabilitiesResponse:
+        rpc = _Rpc(type=_Rpc.CREATE_DELETE_VOLUME)
+        return csi.ControllerGetCapabilitiesResponse(capabilities=[csi.ControllerServiceCapability(rpc=rpc)])
+
+    async def create(request: csi.CreateVolumeRequest) -> csi.CreateVolumeResponse:
+        answer = await driver.call(methods.CREATE_VOLUME, request)
+        assert isinstance(answer, csi.CreateVolumeResponse)
+        return answer
+
+    async def delete(request: csi.DeleteVolumeRequest) -> csi.DeleteVolumeResponse:
+        answer = await driver.call(methods.DELETE_VOLUME, request)
+        assert isinstance(answer, csi.DeleteVolumeResponse)
+        return answer
+
+    return {
+        methods.PROBE: probe,
+        methods.GET_PLUGIN_INFO: info,
+        methods.GET_PLUGIN_CAPABILITIES: plugin,
+        methods.CONTROLLER_GET_CAPABILITIES: controller,
+        methods.CREATE_VOLUME: create,
+        methods.DELETE_VOLUME: delete,
+    }

@@ -16,6 +16,7 @@ from pvbinder.controllers.csi.deleter import CsiDeleter
 from pvbinder.controllers.csi.driver_info import DriverInfo
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.csi.provisioner import CsiProvisioner
+from pvbinder.controllers.csi.source_protection import SourceProtection
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
 from pvbinder.kube.kinds import CLAIMS, EVENTS, VOLUMES, metadata_of
@@ -110,10 +111,14 @@ async def stage(
     def deleter(context: ControllerContext) -> Controller:
         return CsiDeleter(context, fake, info, flags, component="us")
 
+    def sources(context: ControllerContext) -> Controller:
+        return SourceProtection(context, flags)
+
     known = (
         *CONTROLLERS,
         ControllerDeclaration("csi-provisioner", user="", make=provisioner),
         ControllerDeclaration("csi-deleter", user="", make=deleter),
+        ControllerDeclaration("csi-sources", user="", make=sources),
     )
     async with cluster(ControllerOptions(controllers=chosen), known) as c:
         yield Stage(c, fake)

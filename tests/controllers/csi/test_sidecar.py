@@ -4,62 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.controllers.cluster import claim, cluster
-from tests.controllers.csi.fake_driver import NAME, FakeDriver
+from tests.controllers.csi.fake_driver import FakeDriver, handlers
 from tests.controllers.csi.stage import PROTECTION, storage_class
 
 from pvbinder.controllers.csi.sidecar import CsiSidecar
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
 from pvbinder.csi.serving import serving
-from pvbinder.csi.wire import csi_pb2 as csi
-from pvbinder.csi.wire import methods
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
 
 OPTIONS = ControllerOptions(controllers=f"persistentvolume-binder,csi,{PROTECTION}")
-_Rpc = csi.ControllerServiceCapability.RPC
-
-
-def handlers(driver: FakeDriver, name: str = NAME) -> Mapping[Any, Any]:
-    """The methods of a driver that keeps volumes in memory."""
-
-    async def probe(_: csi.ProbeRequest) -> csi.ProbeResponse:
-        return csi.ProbeResponse()
-
-    async def info(_: csi.GetPluginInfoRequest) -> csi.GetPluginInfoResponse:
-        return csi.GetPluginInfoResponse(name=name, vendor_version="1")
-
-    async def plugin(_: csi.GetPluginCapabilitiesRequest) -> csi.GetPluginCapabilitiesResponse:
-        service = csi.PluginCapability.Service(type=csi.PluginCapability.Service.CONTROLLER_SERVICE)
-        return csi.GetPluginCapabilitiesResponse(capabilities=[csi.PluginCapability(service=service)])
-
-    async def controller(_: csi.ControllerGetCapabilitiesRequest) -> csi.ControllerGetCapabilitiesResponse:
-        rpc = _Rpc(type=_Rpc.CREATE_DELETE_VOLUME)
-        return csi.ControllerGetCapabilitiesResponse(capabilities=[csi.ControllerServiceCapability(rpc=rpc)])
-
-    async def create(request: csi.CreateVolumeRequest) -> csi.CreateVolumeResponse:
-        answer = await driver.call(methods.CREATE_VOLUME, request)
-        assert isinstance(answer, csi.CreateVolumeResponse)
-        return answer
-
-    async def delete(request: csi.DeleteVolumeRequest) -> csi.DeleteVolumeResponse:
-        answer = await driver.call(methods.DELETE_VOLUME, request)
-        assert isinstance(answer, csi.DeleteVolumeResponse)
-        return answer
-
-    return {
-        methods.PROBE: probe,
-        methods.GET_PLUGIN_INFO: info,
-        methods.GET_PLUGIN_CAPABILITIES: plugin,
-        methods.CONTROLLER_GET_CAPABILITIES: controller,
-        methods.CREATE_VOLUME: create,
-        methods.DELETE_VOLUME: delete,
-    }
 
 
 def sidecar(address: str) -> tuple[ControllerDeclaration, ...]:

@@ -20,6 +20,7 @@ from pvbinder.controllers.csi.driver_info import DriverInfo, NamelessDriverError
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.csi.places import CSI_NODE_VIEWS
 from pvbinder.controllers.csi.provisioner import CsiProvisioner
+from pvbinder.controllers.csi.source_protection import SourceProtection
 from pvbinder.csi.driver import Driver, Observe, ProbeFailed
 from pvbinder.csi.errors import CallFailed
 from pvbinder.kube.kinds import CLAIMS, NODES, STORAGE_CLASSES, VOLUMES
@@ -77,6 +78,8 @@ class CsiSidecar:
                 CsiProvisioner(context, driver, info, self._options, component=component),
                 CsiDeleter(context, driver, info, self._options, component=component),
             ]
+            if info.abilities.clone_volume or info.abilities.create_delete_snapshot:
+                self._roles.append(SourceProtection(context, self._options))
             async with asyncio.TaskGroup() as group:
                 for recorder in context.recorders:
                     group.create_task(recorder.run(), name=f"events of {recorder.component}")

@@ -1,0 +1,222 @@
+"""``pvbinder csi``: what it accepts, and the help that says so. What it does is in `control`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pvbinder.cli.errors import WrongUsageError
+from pvbinder.cli.options import ControlOptions, LogFormat
+from pvbinder.controllers.csi.options import ProvisionerOptions
+from pvbinder.controllers.options import ControllerOptions
+from pvbinder.model.durations import parse_duration
+from pvbinder.rules.csi.volumes import VolumeNaming
+
+EPILOG = """\b
+Examples:
+  pvbinder csi --csi-address unix:///run/csi/csi.sock --kubeconfig ~/.kube/config
+  pvbinder csi --csi-address /run/csi/socket --extra-create-metadata --strict-topology
+"""
+
+
+class _Duration(click.ParamType[float]):
+    """A duration as Go writes it, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read ``1m30s``."""
+        if isinstance(value, float):
+            return value
+        try:
+            seconds = float(parse_duration(value))
+        except ValueError:
+            self.fail(f"{value!r} is no duration such as 15s, 1m30s or 500ms", param, ctx)
+        if seconds <= 0:
+            self.fail(f"{value!r} is not more than nothing", param, ctx)
+        return seconds
+
+
+@click.command(epilog=EPILOG, context_settings={"show_default": True})
+@click.option(
+    "--csi-address",
+    default="/run/csi/socket",
+    metavar="ADDRESS",
+    help="The driver's socket: unix:///path, or a path. One that isn't there yet is waited for.",
+)
+@click.option(
+    "--kubeconfig",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    show_default="as kubectl finds it, else the service account of the pod",
+    help="The kubeconfig that leads to the API server.",
+)
+@click.option("--context", metavar="NAME", show_default="the current one", help="The context of the kubeconfig to use.")
+@click.option(
+    "--intents-namespace",
+    metavar="NAME",
+    default=lambda: os.environ.get("POD_NAMESPACE") or "default",
+    show_default="POD_NAMESPACE, else default",
+    help="Where the ConfigMaps are kept that say what the driver was asked for, until it is saved.",
+)
+@click.option("--volume-name-prefix", default="pvc", metavar="TEXT", help="What the names of volumes begin with.")
+@click.option(
+    "--volume-name-uuid-length",
+    type=click.IntRange(-1, 32),
+    default=-1,
+    metavar="N",
+    help="How many characters of the claim's uid follow, without its dashes; -1 is the uid as it is.",
+)
+@click.option(
+    "--retry-interval-start", type=_Duration(), default="1s", metavar="DURATION", help="The pause after a failure."
+)
+@click.option(
+    "--retry-interval-max",
+    type=_Duration(),
+    default="5m",
+    metavar="DURATION",
+    help="The longest pause; it doubles with each failure.",
+)
+@click.option(
+    "--worker-threads",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    metavar="N",
+    help="How many claims, and how many volumes, are worked on at once.",
+)
+@click.option("--timeout", type=_Duration(), default="10s", metavar="DURATION", help="The time limit of each call.")
+@click.option(
+    "--strict-topology",
+    type=bool,
+    is_flag=False,
+    flag_value="true",
+    default="false",
+    metavar="[true|false]",
+    help="Ask for a volume at the selected node, nowhere else.",
+)
+@click.option(
+    "--immediate-topology",
+    type=bool,
+    is_flag=False,
+    flag_value="true",
+    default="true",
+    metavar="[true|false]",
+    help="Name the places of all nodes where no node is selected and the class names none.",
+)
+@click.option(
+    "--extra-create-metadata",
+    type=bool,
+    is_flag=False,
+    flag_value="true",
+    default="false",
+    metavar="[true|false]",
+    help="Tell the driver the names of claim and volume, as parameters.",
+)
+@click.option("--default-fstype", default="", metavar="TEXT", help="The file system where a class names none.")
+@click.option(
+    "--controller-publish-readonly",
+    type=bool,
+    is_flag=False,
+    flag_value="true",
+    default="false",
+    metavar="[true|false]",
+    help="Call volumes read-only that many nodes read and none writes.",
+)
+@click.option(
+    "--prevent-volume-mode-conversion",
+    type=bool,
+    is_flag=False,
+    flag_value="true",
+    default="true",
+    metavar="[true|false]",
+    help="Refuse to restore a snapshot with another volume mode, unless it is allowed.",
+)
+@click.option(
+    "--metrics-host", default="127.0.0.1", metavar="ADDRESS", help="Address to answer /metrics and health on."
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=10271,
+    metavar="N",
+    help="Port for the same; 0 is any free one, which the log names.",
+)
+@click.option("--no-metrics", is_flag=True, help="Answer none of them, and listen nowhere.")
+@click.option("-v", "--verbosity", type=click.IntRange(0, 10), default=0, metavar="N", help="How much to log.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="For people or for programs.")
+def csi(
+    *,
+    csi_address: str,
+    kubeconfig: Path | None,
+    context: str | None,
+    intents_namespace: str,
+    volume_name_prefix: str,
+    volume_name_uuid_length: int,
+    retry_interval_start: float,
+    retry_interval_max: float,
+    worker_threads: int,
+    timeout: float,
+    strict_topology: bool,
+    immediate_topology: bool,
+    extra_create_metadata: bool,
+    default_fstype: str,
+    controller_publish_readonly: bool,
+    prevent_volume_mode_conversion: bool,
+    metrics_host: str,
+    metrics_port: int,
+    no_metrics: bool,
+    verbosity: int,
+    log_format: LogFormat,
+) -> int:
+    """Provision volumes for claims through a CSI driver, beside any API server.
+
+    What external-provisioner does: it asks the driver for a volume for each claim of the driver's classes, saves it as
+    a PersistentVolume, and has it deleted when its claim is gone and its policy says so. What the driver was asked for
+    is written down in the cluster first, so that no crash, lost answer or deleted claim leaves a volume behind.
+
+    Run one for each driver, and only one: there is no leader election. It stays until Ctrl-C or SIGTERM.
+    """
+    if not volume_name_prefix:
+        raise WrongUsageError("--volume-name-prefix is empty", hint="leave it out: volumes are then called pvc-…")
+    if retry_interval_max < retry_interval_start:
+        raise WrongUsageError("--retry-interval-max is shorter than --retry-interval-start")
+    check_address(csi_address, "--csi-address")
+    provisioner = ProvisionerOptions(
+        naming=VolumeNaming(volume_name_prefix, volume_name_uuid_length),
+        retry_interval_start_seconds=retry_interval_start,
+        retry_interval_max_seconds=retry_interval_max,
+        worker_threads=worker_threads,
+        timeout_seconds=timeout,
+        strict_topology=strict_topology,
+        immediate_topology=immediate_topology,
+        extra_create_metadata=extra_create_metadata,
+        default_fstype=default_fstype,
+        controller_publish_readonly=controller_publish_readonly,
+        prevent_volume_mode_conversion=prevent_volume_mode_conversion,
+        namespace=intents_namespace,
+    )
+    options = ControlOptions(
+        kubeconfig=kubeconfig,
+        context=context,
+        controllers=ControllerOptions(),
+        metrics=None if no_metrics else (metrics_host, metrics_port),
+        verbosity=verbosity,
+        log_format=log_format,
+    )
+    from pvbinder.cli.control import control  # the parts that take time to import
+    from pvbinder.controllers.csi.declaration import declare_sidecar
+
+    return control(options, known=(declare_sidecar(csi_address, provisioner),))
+
+
+def check_address(address: str, flag: str) -> None:
+    """Raise WrongUsageError unless `address` can be a driver's socket."""
+    from pvbinder.csi.driver import AddressError, socket_of
+
+    try:
+        socket_of(address)
+    except AddressError as error:
+        raise WrongUsageError(f"{flag}: {error.message}") from error

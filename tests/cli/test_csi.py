@@ -1,0 +1,109 @@
+"""``pvbinder up --csi-driver`` and ``pvbinder csi``, with a driver on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.cli.test_plane import options
+from tests.controllers.cluster import claim
+from tests.controllers.csi.fake_driver import FakeDriver, handlers
+from tests.controllers.csi.stage import storage_class
+
+from pvbinder.cli.errors import EXIT_USAGE
+from pvbinder.cli.main import run
+from pvbinder.cli.plane import Plane, control_plane
+from pvbinder.csi.serving import serving
+from pvbinder.kube.client import Client
+from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
+
+DEADLINE_SECONDS = 40
+PVBINDER = str(Path(sys.executable).with_name("pvbinder"))
+
+
+async def until(question: Callable[[], Awaitable[bool]]) -> None:
+    while not await question():
+        await asyncio.sleep(0.05)
+
+
+async def comes_and_goes(plane: Plane, driver: FakeDriver) -> None:
+    """A claim of the driver's class is bound; when it is deleted, its volume is."""
+    client = Client(plane.transport)
+    await client.create(STORAGE_CLASSES, storage_class())
+    await client.create(CLAIMS, claim("orders", storageClassName="fast"))
+
+    async def is_bound() -> bool:
+        return (await client.get(CLAIMS, "orders", "default")).phase == "Bound"
+
+    async def is_gone() -> bool:
+        return not await client.list_all(VOLUMES)
+
+    await until(is_bound)
+    assert len(driver.volumes) == 1
+    await client.delete(CLAIMS, "orders", "default")
+    await until(is_gone)
+    assert driver.volumes == {}
+
+
+async def test_plane_7_a_driver_that_is_named_provisions_and_deletes(tmp_path: Path) -> None:
+    address = f"unix://{tmp_path}/csi.sock"
+    driver = FakeDriver()
+    asked = replace(options(tmp_path / "data", controllers="*"), csi_drivers=(address,))
+    async with asyncio.timeout(DEADLINE_SECONDS), serving(address, handlers(driver)), control_plane(asked) as plane:
+        assert "csi-driver-0" in plane.manager.controllers
+        await comes_and_goes(plane, driver)
+
+
+def test_plane_7_without_a_driver_grpc_is_not_imported(tmp_path: Path) -> None:
+    program = f"""
+import asyncio, sys
+from pathlib import Path
+from tests.cli.test_plane import options
+from pvbinder.cli.plane import control_plane
+async def main():
+    async with control_plane(options(Path({str(tmp_path / "data")!r}))):
+        pass
+asyncio.run(main())
+assert "grpc" not in sys.modules
+assert "google.protobuf" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=Path(__file__).parents[2])
+
+
+async def test_csi_beside_another_server(tmp_path: Path) -> None:
+    address = f"unix://{tmp_path}/csi.sock"
+    driver = FakeDriver()
+    plain = options(tmp_path / "data")
+    async with asyncio.timeout(DEADLINE_SECONDS), serving(address, handlers(driver)), control_plane(plain) as plane:
+        flags = ["--csi-address", address, "--kubeconfig", str(plane.kubeconfig), "--metrics-port", "0"]
+        process = await asyncio.create_subprocess_exec(PVBINDER, "csi", *flags)
+        try:
+            await comes_and_goes(plane, driver)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = await process.wait()
+        assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["csi", "--csi-address", "csi.sock"], "is no address of a driver"),
+        (["csi", "--csi-address", "tcp://127.0.0.1:1"], "is no address of a driver"),
+        (["csi", "--timeout", "soon"], "is no duration"),
+        (["csi", "--timeout", "0s"], "is not more than nothing"),
+        (["csi", "--volume-name-prefix", ""], "--volume-name-prefix is empty"),
+        (["csi", "--retry-interval-start", "10m"], "--retry-interval-max is shorter"),
+        (["csi", "--worker-threads", "0"], "0 is not in the range"),
+        (["up", "--ephemeral", "--csi-driver", "x"], "--csi-driver:"),
+    ],
+)
+def test_what_cant_be_is_refused_at_once(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == EXIT_USAGE
+    assert told in capsys.readouterr().err
