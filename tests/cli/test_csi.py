@@ -107,3 +107,32 @@ async def test_csi_beside_another_server(tmp_path: Path) -> None:
 def test_what_cant_be_is_refused_at_once(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == EXIT_USAGE
     assert told in capsys.readouterr().err
+
+
+async def test_plane_7_the_local_driver_makes_directories(tmp_path: Path) -> None:
+    """The class binds at once: nobody registers the driver with the nodes."""
+    address, root = f"unix://{tmp_path}/local.sock", tmp_path / "volumes"
+    flags = ["--endpoint", address, "--root", str(root), "--node-id", "here"]
+    driver = await asyncio.create_subprocess_exec(PVBINDER, "driver", *flags)
+    try:
+        asked = replace(options(tmp_path / "data"), csi_drivers=(address,))
+        async with asyncio.timeout(DEADLINE_SECONDS), control_plane(asked) as plane:
+            client = Client(plane.transport)
+            await client.create(STORAGE_CLASSES, storage_class(provisioner="local.csi.pvbinder.io"))
+            await client.create(CLAIMS, claim("orders", storageClassName="fast"))
+
+            async def is_bound() -> bool:
+                return (await client.get(CLAIMS, "orders", "default")).phase == "Bound"
+
+            async def is_gone() -> bool:
+                return not await client.list_all(VOLUMES)
+
+            await until(is_bound)
+            handles = [one.csi.volume_handle for one in await client.list_all(VOLUMES) if one.csi is not None]
+            assert len([path for path in root.rglob("*") if path.name in handles]) > 0
+            await client.delete(CLAIMS, "orders", "default")
+            await until(is_gone)
+            assert [path for path in root.rglob("*") if path.name in handles] == []
+    finally:
+        driver.send_signal(signal.SIGTERM)
+        await driver.wait()
