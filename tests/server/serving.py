@@ -21,6 +21,7 @@ from pvbinder.server.identity.authentication import MASTERS, Authenticator
 from pvbinder.server.identity.authorization import AlwaysAllow
 from pvbinder.server.identity.authorization.rbac import Rbac
 from pvbinder.server.identity.service_account_tokens import ServiceAccountTokens
+from pvbinder.server.identity.token_keys import TokenKeys
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
@@ -134,7 +135,7 @@ async def serving(
     history_bytes: int = 64 << 20,
     history_changes: int = 100_000,
     static_tokens: Mapping[str, UserInfo] | None = None,
-    secret: bytes = b"k" * 32,
+    secret: bytes | None = b"k" * 32,
     real_clock: Callable[[], float] = time.time,
     health: Health | None = None,
     service_accounts: bool = False,
@@ -143,7 +144,7 @@ async def serving(
     clock = Clock()
     async with Store(directory, history_bytes=history_bytes, history_changes=history_changes) as store:
         objects = StoredObjects(store, Registry(), clock)
-        tokens = ServiceAccountTokens(objects, secret)
+        tokens = ServiceAccountTokens(objects, TokenKeys(directory, secret))
         posts = {("serviceaccounts", "token"): tokens.request}
         disabled = frozenset() if service_accounts else frozenset({SERVICE_ACCOUNT_PLUGIN})
         api = Api(objects, Rbac(objects) if rbac else AlwaysAllow(), posts, disabled)

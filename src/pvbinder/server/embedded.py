@@ -35,6 +35,7 @@ from pvbinder.server.api.expiry import Expiry
 from pvbinder.server.api.health import Health
 from pvbinder.server.api.loading import load
 from pvbinder.server.api.openapi import OpenApi
+from pvbinder.server.api.openid import OpenId
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.files.private_files import PrivateFileError
 from pvbinder.server.files.scratch import scratch_directory
@@ -43,7 +44,8 @@ from pvbinder.server.identity.authorization import AlwaysAllow
 from pvbinder.server.identity.authorization.rbac import Rbac
 from pvbinder.server.identity.certificates import ADMIN, Identity
 from pvbinder.server.identity.secret_tokens import SecretTokens
-from pvbinder.server.identity.service_account_tokens import ServiceAccountTokens, load_or_make_secret
+from pvbinder.server.identity.service_account_tokens import ISSUER, ServiceAccountTokens
+from pvbinder.server.identity.token_keys import TokenKeys
 from pvbinder.server.kinds.built_in.quotas import PRIORITY_CLASSES, system_priority_classes
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.kinds.stored_objects import StoredObjects
@@ -115,7 +117,8 @@ class EmbeddedServer:
             )
             registry = Registry()
             objects = StoredObjects(self.store, registry)
-            account_tokens = ServiceAccountTokens(objects, load_or_make_secret(self.data_dir))
+            keys = TokenKeys.load(self.data_dir)
+            account_tokens = ServiceAccountTokens(objects, keys)
             self.secret_tokens = SecretTokens(account_tokens)
             self.api = Api(
                 objects,
@@ -132,7 +135,7 @@ class EmbeddedServer:
                 self.api,
                 Authenticator(tokens_known, (account_tokens.judge, self.secret_tokens.judge)),
                 health=Health({}, {"storage": self._why_not_writable, "poststarthook/bootstrap": self._why_not_ready}),
-                documents=(Discovery(registry), OpenApi(registry)),
+                documents=(Discovery(registry), OpenApi(registry), OpenId(keys, self._address)),
                 pages=self._pages,
             )
             establisher = Establisher(self.store, registry, self.dispatcher, objects.now)
@@ -190,6 +193,9 @@ class EmbeddedServer:
             self.store.give_up_reserve()  # on a full disk: without it, nobody can delete anything
             self.identity.write_kubeconfig(path, self.url, token=token)
             self.store.hold_reserve()
+
+    def _address(self) -> str:
+        return self.url if self._listen else ISSUER
 
     async def _bootstrap(self) -> None:
         """Create what an empty Kubernetes has and is missing here."""

@@ -7,7 +7,7 @@ made of - a list of metadata of one object - is told when the object is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
@@ -158,11 +158,11 @@ def negotiate(accept: str, *, transformable: bool = True) -> Form:
     raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {', '.join(SERVED_TYPES)}")
 
 
-def check_route(accept: str) -> None:
-    """Raise ApiError 406 for an ``Accept`` header that names nothing served, whatever its parameters."""
+def check_route(accept: str, served: Sequence[str] = SERVED_TYPES) -> None:
+    """Raise ApiError 406 for an ``Accept`` header that names nothing `served`, whatever its parameters."""
     named = {clause.partition(";")[0].strip(" ") for clause in accept.split(",")}
-    if named.isdisjoint(("*/*", *SERVED_TYPES)):
-        available = ", ".join(SERVED_TYPES)
+    if named.isdisjoint(("*/*", *served)):
+        available = ", ".join(served)
         message = f"406: Not Acceptable\n\nAvailable representations: {available}"
         raise ApiError(406, "NotAcceptable", message, details={})
 

@@ -5,6 +5,6 @@
                                                                                         and bindings in the store)
 
 `certificates` and `tls` are the server's own identity: the authority, its certificates, the administrator's token, the
-kubeconfig. `service_account_tokens` makes tokens and reads them. Roles and accounts are read through
-`server.kinds.stored_objects`.
+kubeconfig. `service_account_tokens` makes tokens and reads them, `token_keys` signs and verifies them. Roles and
+accounts are read through `server.kinds.stored_objects`.
 """

@@ -43,7 +43,7 @@ class SecretTokens:
     def make(self, account: Json, secret: Json) -> str:
         """Return the token of `account` that belongs into `secret`."""
         metadata = account["metadata"]
-        return self.tokens.sign(
+        return self.tokens.keys.sign(
             {
                 "iss": ISSUER,
                 f"{_CLAIM}namespace": metadata["namespace"],
@@ -56,7 +56,7 @@ class SecretTokens:
 
     def judge(self, token: str, audiences: Sequence[str] = API_AUDIENCES) -> TokenOwner | TokenRefused | None:
         """Return whose token it is, or why it isn't good; None if it is none of these."""
-        claims = self.tokens.verified(token)
+        claims = self.tokens.keys.verified(token)
         if claims is None or claims.get("iss") != ISSUER:
             return None
         common = tuple(audience for audience in API_AUDIENCES if audience in audiences)

@@ -7,28 +7,21 @@ TOKENS-3  A token is good for the audiences that it was made for, and no others.
 TOKENS-4  A token of an account is bound to a pod only if the pod runs as that account.
 TOKENS-5  Nothing is signed with a key that isn't one: a file that is empty, cut, blank or open to others is refused.
 
-They are JSON web tokens as in the reference, signed with a secret of this server's own (HS256): nobody but this server
-is meant to verify them, so there is no public key to publish. PyJWT signs and verifies; what the claims mean is said
-here, because times go by the server's clock and refusals are in the reference's words (`docs/decisions/tokens.md`).
+They are JSON web tokens as in the reference, signed with a key of this server's own (`token_keys`), whose public half
+is published. PyJWT signs and verifies; what the claims mean is said here, because times go by the server's clock and
+refusals are in the reference's words (`docs/decisions/tokens.md`).
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import secrets
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-from pvbinder.model.json import JsonError, decode, encode
 from pvbinder.model.resources import NODES, PODS, SECRETS, SERVICE_ACCOUNTS, Resource
 from pvbinder.server.errors import bad_request, conflict, invalid, is_invalid, not_found
-from pvbinder.server.files.private_files import PrivateFileError, read_secret, write_private
 from pvbinder.server.identity.authentication import (
     API_AUDIENCES,
     SERVICE_ACCOUNT,
@@ -36,46 +29,20 @@ from pvbinder.server.identity.authentication import (
     TokenRefused,
     service_account_groups,
 )
+from pvbinder.server.identity.token_keys import TokenKeys
 from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.requests import UserInfo
-
-if TYPE_CHECKING:
-    from jwt import PyJWS
 
 ISSUER = API_AUDIENCES[0]
 DEFAULT_SECONDS = 3600
 LEAST_SECONDS = 600
 MOST_SECONDS = 1 << 32
 LEEWAY_SECONDS = 60  # for clocks that differ, and for objects that are being deleted, as in the reference
-TOKEN_BYTES_MAX = 16 << 10
-SECRET_NAME = "service-account.key"  # noqa: S105  (a file's name)
-SECRET_BYTES = 32
-SECRET_BYTES_DIFFERENT = 12  # 32 random bytes have fewer different ones once in 10^20
-_ALGORITHM: Final = "HS256"
-_BEGINNING: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').decode() + "."  # of every token of ours
 _TOKEN_REQUEST = Resource("authentication.k8s.io", "v1", "TokenRequest", "tokenrequests", True)
 _BINDABLE: dict[str, Resource] = {"Pod": PODS, "Secret": SECRETS, "Node": NODES}
 _EXTRA = "authentication.kubernetes.io/"
 _INVALIDATED = "service account token has been invalidated"
-
-
-def load_or_make_secret(directory: Path) -> bytes:
-    """Return the secret that tokens are signed with, kept in `directory` so that they outlive a restart."""
-    path = directory / SECRET_NAME
-    try:
-        secret = read_secret(path)
-    except FileNotFoundError:
-        secret = secrets.token_bytes(SECRET_BYTES)
-        write_private(path, secret)
-        return secret
-    if len(secret) != SECRET_BYTES or len(set(secret)) < SECRET_BYTES_DIFFERENT:
-        what = f"it has {len(secret)}" if len(secret) != SECRET_BYTES else "they aren't random"
-        raise PrivateFileError(
-            f"{path} is no signing key of {SECRET_BYTES} random bytes: {what}; everybody could sign tokens with it",
-            hint="put back a copy, or delete it: a new one is made, and tokens of service accounts must be made anew",
-        )
-    return secret
 
 
 @dataclass(slots=True)
@@ -83,7 +50,7 @@ class ServiceAccountTokens:
     """Makes and reads tokens."""
 
     objects: StoredObjects
-    secret: bytes = field(repr=False)
+    keys: TokenKeys
 
     def request(self, account: Json, sent: Json) -> Json:
         """Return the answer to the TokenRequest `sent` for `account`."""
@@ -127,7 +94,7 @@ class ServiceAccountTokens:
 
     def judge(self, token: str, audiences: Sequence[str] = API_AUDIENCES) -> TokenOwner | TokenRefused | None:
         """Return whose token it is for any of `audiences`, or why it isn't good; None if this server didn't make it."""
-        claims = self.verified(token)
+        claims = self.keys.verified(token)
         if claims is None or claims.get("iss") != ISSUER:
             return None
         made_for: list[str] = claims["aud"]
@@ -228,33 +195,7 @@ class ServiceAccountTokens:
             "nbf": now,
             "sub": f"{SERVICE_ACCOUNT}{metadata['namespace']}:{metadata['name']}",
         }
-        return self.sign(claims), datetime.fromtimestamp(now + seconds, UTC)
-
-    def sign(self, claims: Json) -> str:
-        """Return a token that says `claims`."""
-        return _signer().encode(encode(claims), self.secret, _ALGORITHM)
-
-    def verified(self, token: str) -> Json | None:
-        """Return the claims of a token with our signature (TOKENS-2)."""
-        if len(token) > TOKEN_BYTES_MAX or not token.isascii() or not token.startswith(_BEGINNING):
-            return None
-        from jwt import InvalidTokenError
-
-        try:
-            found = _signer().decode_complete(token, self.secret, algorithms=[_ALGORITHM])
-            claims = decode(found["payload"])
-        except (InvalidTokenError, JsonError):
-            return None
-        # the same signature can be written in several ways, and only one of them is the token that was given out
-        written = base64.urlsafe_b64encode(found["signature"]).decode().rstrip("=")
-        return claims if token.endswith(f".{written}") else None
-
-
-@cache
-def _signer() -> PyJWS:
-    from jwt import PyJWS  # with `cryptography`, which a server without tokens of accounts can do without
-
-    return PyJWS(algorithms=[_ALGORITHM])
+        return self.keys.sign(claims), datetime.fromtimestamp(now + seconds, UTC)
 
 
 def _check_metadata(sent: Json, account: Json) -> None:
