@@ -35,8 +35,9 @@ from pvbinder.server.api.expiry import Expiry
 from pvbinder.server.api.health import Health
 from pvbinder.server.api.loading import load
 from pvbinder.server.api.openapi import OpenApi
-from pvbinder.server.api.openid import OpenId
+from pvbinder.server.api.openid import CONFIGURATION_PATH, KEYS_PATH, OpenId
 from pvbinder.server.api.rest.api import Api
+from pvbinder.server.api.root_paths import RootPaths
 from pvbinder.server.files.private_files import PrivateFileError
 from pvbinder.server.files.scratch import scratch_directory
 from pvbinder.server.identity.authentication import MASTERS, Authenticator
@@ -57,6 +58,7 @@ from pvbinder.server.wire.messages import Timeouts
 
 log = logs.get(__name__)
 
+FIXED_PATHS = (CONFIGURATION_PATH, KEYS_PATH, "/openapi/v2", "/openapi/v3", "/version")
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -131,11 +133,18 @@ class EmbeddedServer:
             if self._listen:
                 self.identity = Identity.load_or_make(self.data_dir / "pki", [self._host])
                 tokens_known[self.identity.admin_token] = UserInfo(ADMIN, groups=(MASTERS,))
+            health = Health({}, {"storage": self._why_not_writable, "poststarthook/bootstrap": self._why_not_ready})
+            listed = (*FIXED_PATHS, *health.paths(), *(self._pages or ()))
             self.dispatcher = Dispatcher(
                 self.api,
                 Authenticator(tokens_known, (account_tokens.judge, self.secret_tokens.judge)),
-                health=Health({}, {"storage": self._why_not_writable, "poststarthook/bootstrap": self._why_not_ready}),
-                documents=(Discovery(registry), OpenApi(registry), OpenId(keys, self._address)),
+                health=health,
+                documents=(
+                    Discovery(registry),
+                    OpenApi(registry),
+                    OpenId(keys, self._address),
+                    RootPaths(registry, listed),
+                ),
                 pages=self._pages,
             )
             establisher = Establisher(self.store, registry, self.dispatcher, objects.now)

@@ -19,15 +19,22 @@ class Health:
         self._live = {"ping": _ping, **live}
         self._ready = {**self._live, **ready}
 
+    def paths(self) -> list[str]:
+        """All paths of health."""
+        checks = {"healthz": self._ready, "livez": self._live, "readyz": self._ready}
+        return [
+            f"/{endpoint}{rest}" for endpoint in ENDPOINTS for rest in ("", *(f"/{one}" for one in checks[endpoint]))
+        ]
+
     def answer(self, request: ApiRequest) -> ApiResponse | None:
         """Answer a health request; None if the path is none."""
         parts = [part for part in request.path.split("/") if part]
-        if not parts or parts[0] not in ENDPOINTS or len(parts) > 2:
+        if not parts or parts[0] not in ENDPOINTS:
             return None
         endpoint = parts[0]
         checks = self._live if endpoint == "livez" else self._ready
-        if len(parts) == 2:
-            check = checks.get(parts[1])
+        if len(parts) > 1:
+            check = checks.get("/".join(parts[1:]))
             if check is None:
                 return plain_not_found()
             wrong = check()
