@@ -102,6 +102,10 @@ def test_the_capacity_before_a_resize_is_what_the_claim_gets() -> None:  # ST-5
     document = binding.with_bound_status(OURS, volume(annotations={key: "much"}))
     assert document is not None
     assert document["status"]["capacity"] == {"storage": "10Gi"}
+    more = {**OURS.document(), "status": {**OURS.document().get("status", {}), "capacity": {"inodes": "7"}}}
+    document = binding.with_bound_status(parse_claim(encode(more)), volume(annotations={key: "5Gi"}))
+    assert document is not None
+    assert document["status"]["capacity"] == {"inodes": "7", "storage": "5Gi"}, "what else it has stays"
 
 
 def test_a_volume_without_capacity_completes_no_claim() -> None:  # ST-5

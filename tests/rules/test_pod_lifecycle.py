@@ -264,6 +264,9 @@ def test_a_pod_that_fails_again_and_again_backs_off() -> None:
     container = crashing.document()["status"]["containerStatuses"][0]
     assert container["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     assert (container["restartCount"], container["lastState"]["terminated"]["exitCode"]) == (1, 1)
+    assert (container["ready"], container["started"]) == (False, False)
+    told = conditions(crashing.document()["status"])
+    assert (told["Ready"], told["ContainersReady"]) == ("False", "False")
     assert decide_lifecycle(crashing, None, ADDRESS, seconds_later(60)) == Stay()
 
 
@@ -300,6 +303,14 @@ def test_a_deadline_ends_a_pod_that_runs_or_waits() -> None:
             "Failed",
             "DeadlineExceeded",
             DEADLINE_MESSAGE,
+        )
+        told = conditions(report.status)
+        assert (told["Ready"], told["ContainersReady"]) == ("False", "False")
+        container = report.status["containerStatuses"][0]
+        assert (container["ready"], container["started"], container["state"]["terminated"]["exitCode"]) == (
+            False,
+            False,
+            137,
         )
 
 

@@ -61,6 +61,21 @@ def test_a_pod_blocks_the_deletion_of_a_claim(user, blocks: bool) -> None:  # ty
     assert blocks_deletion(user, GOING) == blocks
 
 
+USERS = {  # does it count as a user of the claim "web-scratch", which the pod "web" owns
+    "its owner": (pod("web", claims=[], ephemeral=["scratch"]), True),
+    "a pod whose own claim would have its name": (pod("web", claims=[], ephemeral=["scratch"], uid="later"), False),
+    "a pod that names it": (pod("other", claims=["web-scratch"]), True),
+    "a pod that names another": (pod("other", claims=["web"]), False),
+    "a pod elsewhere": (pod("other", claims=["web-scratch"], namespace="lab"), False),
+    "a pod that has finished": (pod("other", claims=["web-scratch"], phase="Failed"), False),
+}
+
+
+@pytest.mark.parametrize(("user", "counts"), USERS.values(), ids=USERS.keys())
+def test_a_pod_is_a_user_of_a_claim(user, counts: bool) -> None:  # type: ignore[no-untyped-def]  # PC-18
+    assert uses_claim(user, claim("web-scratch", owners=[owned("uid-of-web")])) is counts
+
+
 def owned(by: str, *, controller: bool = True) -> Json:
     return {"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": by, "controller": controller}
 

@@ -129,6 +129,12 @@ def test_scaling_down_goes_in_reverse_one_by_one() -> None:
     assert shown(decide_set(owner, going, ALL_CLAIMS)) == []
 
 
+def test_each_claim_that_shall_go_with_its_set_is_owned() -> None:
+    owner = stateful_set(3, delete=(True, False))
+    steps = shown(decide_set(owner, pods_of(owner, 0, 1, 2), ALL_CLAIMS))
+    assert [step for step in steps if step[0] == "="] == ["=data-db-0", "=data-db-1", "=data-db-2"]
+
+
 def test_scaling_down_in_parallel_goes_at_once() -> None:
     owner = stateful_set(0, podManagementPolicy="Parallel")
 

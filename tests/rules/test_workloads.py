@@ -172,6 +172,11 @@ def test_a_change_of_size_is_shared_in_proportion() -> None:
     assert none == {"large": 0, "small": 0}
 
 
+def test_a_set_without_pods_gets_no_share() -> None:
+    sets = [replica_set("large", 8, 8, 1), replica_set("empty", 0, 0, 2)]
+    assert {one.name: size for one, size in proportional_sizes(rolling(20), sets)} == {"large": 25, "empty": 0}
+
+
 # ------------------------------------------------------------------------------------------------ steps
 
 
@@ -265,6 +270,35 @@ def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
         "2026-03-01T12:05:00Z",
     )
     assert (available["status"], available["lastTransitionTime"]) == ("True", "2026-03-01T12:05:00Z")
+
+
+AVAILABLE = {  # of 4 pods, of which one may be unavailable, so many are available: is the deployment?
+    "all": (4, "True"),
+    "all but one": (3, "True"),
+    "too few": (2, "False"),
+}
+
+
+@pytest.mark.parametrize(("ready", "status"), AVAILABLE.values(), ids=AVAILABLE.keys())
+def test_a_deployment_is_available_without_those_that_may_be_missing(ready: int, status: str) -> None:
+    new = replica_set("web-1", 4, ready, 1, new=True)
+    found = condition_of(deployment_status(rolling(4, 0, 1), ReplicaSetsOf(new, ()), NOW), "Available")
+    assert found is not None
+    assert found["status"] == status
+
+
+def test_a_pause_and_its_end_are_conditions_whose_status_is_unknown() -> None:
+    paused = rolling(1, 1, 0, paused=True)
+    status = deployment_status(paused, ReplicaSetsOf(None, ()), NOW, is_scaled_only=True)
+    progress = condition_of(status, "Progressing")
+    assert progress is not None
+    assert (progress["status"], progress["reason"]) == ("Unknown", "DeploymentPaused")
+    resumed = parse_workload(encode({**rolling(1, 1, 0).document(), "status": status}))
+    progress = condition_of(
+        deployment_status(resumed, ReplicaSetsOf(None, ()), NOW, is_scaled_only=True), "Progressing"
+    )
+    assert progress is not None
+    assert (progress["status"], progress["reason"]) == ("Unknown", "DeploymentResumed")
 
 
 def test_the_same_template_has_the_same_name() -> None:
