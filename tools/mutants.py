@@ -153,7 +153,7 @@ def _try_room(name: str, share: int | None, seed: int, children: int, keep: bool
 
 
 def is_noticed_from_the_start(place: Path, room: Room, mutant: str) -> bool:
-    """Run the room's tests in a process of its own: mutmut has imported the tests, with the tables in them, long before."""
+    """Run the room's tests in a new process: mutmut has imported them, with the tables in them, before the mutant."""
     environment = os.environ | {"PYTHONPATH": "src", "MUTANT_UNDER_TEST": mutant, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", *PYTEST_OPTIONS, *room.tests, *_ignored(room)]
     done = subprocess.run(command, cwd=place / "mutants", env=environment, capture_output=True)
