@@ -305,15 +305,16 @@ class WriteRequest:
         owners = obj["metadata"].get("ownerReferences")
         if not owners or (is_sent and self.request.method == "PATCH"):
             return
-        kept: list[Json] = []
+        kept: dict[bytes, Json] = {}
         repeated: list[str] = []
         for owner in owners:
-            if owner in kept:
+            key = encode(dict(sorted(owner.items())))
+            if key in kept:
                 repeated.append(str(owner.get("uid") or ""))
             else:
-                kept.append(owner)
+                kept[key] = owner
         if repeated:
-            obj["metadata"]["ownerReferences"] = kept
+            obj["metadata"]["ownerReferences"] = list(kept.values())
             when = "" if is_sent else " after mutating admission happens"
             self.warnings.append(_REPEATED_OWNERS.format(when, ", ".join(repeated)))
 

@@ -19,6 +19,7 @@ IMMUTABLE = "field is immutable"
 
 _STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 _ANNOTATIONS_BYTES_MAX = 256 * 1024
+CONTROLLER_FAULTS_MAX = 10  # each shows all owners: a thousand of them would be a gigabyte of text
 _RULED_FIELDS = ("labels", "annotations", "ownerReferences", "finalizers")
 _IMMUTABLE_FIELDS = (
     "name",
@@ -184,6 +185,7 @@ def _validate_owner_references(owners: list[Any] | None) -> list[FieldError]:
     """OM-8; the paths have no index, as in the reference."""
     errors: list[FieldError] = []
     controller: str | None = None
+    faults_left = CONTROLLER_FAULTS_MAX
     path = "metadata.ownerReferences"
     for owner in owners or ():
         api_version, kind = owner.get("apiVersion") or "", owner.get("kind") or ""
@@ -202,7 +204,8 @@ def _validate_owner_references(owners: list[Any] | None) -> list[FieldError]:
             shown_owner = f"{kind}/{owner.get('name') or ''}"
             if controller is None:
                 controller = shown_owner
-            else:
+            elif faults_left:
+                faults_left -= 1
                 why = (
                     "Only one reference can have Controller set to true. "
                     f'Found "true" in references for {controller} and {shown_owner}'
