@@ -75,6 +75,18 @@ REFUSED = {
         {"allowedTopologies": [topology(("zone", ["a"]), ("zone", ["b"]))]},
         ['allowedTopologies[0].matchLabelExpressions[1].key: Duplicate value: "zone"'],
     ),
+    "three terms alike, in any order (SCV-5)": (
+        {"allowedTopologies": [topology(("a", ["1", "2"])), topology(("a", ["2", "1"])), topology(("a", ["1", "2"]))]},
+        [
+            'allowedTopologies[1].matchLabelExpressions: Duplicate value: ""',
+            *['allowedTopologies[2].matchLabelExpressions: Duplicate value: ""'] * 2,
+        ],
+    ),
+    "a term that says nothing is one too many (SCV-5)": (
+        {"allowedTopologies": [topology()]},
+        ['allowedTopologies[0].matchLabelExpressions: Duplicate value: ""'],
+    ),
+    "no policy is left out (SCV-3)": ({"reclaimPolicy": ""}, []),
 }
 
 
@@ -113,4 +125,10 @@ def test_an_attributes_class_needs_parameters_and_never_changes() -> None:  # AD
     assert change_refusals(VOLUME_ATTRIBUTES_CLASS, old, {"driverName": "e", "parameters": {"a": "c"}}) == [
         "driverName: Forbidden: updates to driverName are forbidden.",
         "parameters: Forbidden: updates to parameters are forbidden.",
+    ]
+    assert change_refusals(VOLUME_ATTRIBUTES_CLASS, old, {"driverName": "", "parameters": None}) == [
+        "driverName: Forbidden: updates to driverName are forbidden.",
+        "parameters: Forbidden: updates to parameters are forbidden.",
+        "driverName: Required value",
+        "parameters: Required value: must contain at least one key/value pair",
     ]

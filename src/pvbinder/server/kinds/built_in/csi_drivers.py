@@ -78,6 +78,9 @@ _IN_SECRETS = "serviceAccountTokenInSecrets"
 
 def _validate_driver_spec(spec: Json) -> list[FieldError]:
     errors: list[FieldError] = []
+    policy = spec.get("fsGroupPolicy")
+    if policy not in _GROUP_POLICIES:
+        errors.append(unsupported("spec.fsGroupPolicy", policy, _GROUP_POLICIES))
     requests: list[Json] = spec.get("tokenRequests") or []
     audiences: set[str] = set()
     for index, request in enumerate(requests):
@@ -85,6 +88,7 @@ def _validate_driver_spec(spec: Json) -> list[FieldError]:
         audience = request.get("audience", "")
         if audience in audiences:
             errors.append(duplicate(f"{path}.audience", audience))
+            continue
         audiences.add(audience)
         seconds = request.get("expirationSeconds")
         if seconds is not None and seconds < 600:
@@ -93,9 +97,6 @@ def _validate_driver_spec(spec: Json) -> list[FieldError]:
         if seconds is not None and seconds > 2**32:
             why = "may not specify a duration larger than 2^32 seconds"
             errors.append(invalid(f"{path}.expirationSeconds", seconds, why))
-    policy = spec.get("fsGroupPolicy")
-    if policy not in _GROUP_POLICIES:
-        errors.append(unsupported("spec.fsGroupPolicy", policy, _GROUP_POLICIES))
     errors += (
         unsupported("spec.volumeLifecycleModes", mode, _LIFECYCLES)
         for mode in spec.get("volumeLifecycleModes") or ()
@@ -106,9 +107,8 @@ def _validate_driver_spec(spec: Json) -> list[FieldError]:
         why = "must be greater than or equal to 10 seconds"
         errors.append(invalid("spec.nodeAllocatableUpdatePeriodSeconds", period, why))
     if spec.get(_IN_SECRETS) is not None and not requests:
-        errors.append(
-            invalid(f"spec.{_IN_SECRETS}", spec[_IN_SECRETS], "must be unset if spec.tokenRequests is not set")
-        )
+        why = f"{_IN_SECRETS} is set but no tokenRequests are specified"
+        errors.append(invalid(f"spec.{_IN_SECRETS}", spec[_IN_SECRETS], why))
     return errors
 
 
@@ -164,7 +164,7 @@ def _validate_node_driver(driver: Json, path: str, names: set[str]) -> list[Fiel
         if key in keys:
             errors.append(duplicate(path, key))
         keys.add(key)
-        errors += (invalid(f"{path}.topologyKeys", key, reason) for reason in check_qualified_name(key))
+        errors += (invalid(path, key, reason) for reason in check_qualified_name(key))
     return errors
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pvbinder.model.quantity import quantity_of
 from pvbinder.model.resources import CSI_STORAGE_CAPACITIES, VOLUME_ATTACHMENTS
-from pvbinder.server.errors import FieldError, invalid, required, too_long
+from pvbinder.server.errors import FieldError, forbidden, invalid, required, too_long
 from pvbinder.server.kinds.parts.columns import AGE, NAME, NAME_AND_TIME, field_cell
+from pvbinder.server.kinds.validation.inline_volumes import validate_inline_volume
 from pvbinder.server.kinds.validation.internal_form import VOLUME_ATTACHMENT_SPEC, inner_form
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_dns_subdomain
@@ -18,6 +19,8 @@ from pvbinder.server.kinds.validation.volume_sources import validate_csi_driver_
 from pvbinder.server.objects.kind import Column, Json, ServedKind, Subresource
 
 _ERROR_BYTES_MAX = 1024
+_METADATA_BYTES_MAX = 256 * 1024
+_ONE_SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
 _AMOUNTS = ("capacity", "maximumVolumeSize")
 
 
@@ -37,9 +40,8 @@ def validate_capacity(obj: Json) -> list[FieldError]:
         errors += validate_label_selector(topology, "nodeTopology")
     name = obj.get("storageClassName", "")
     errors += (invalid("storageClassName", name, reason) for reason in check_dns_subdomain(name))
-    for field in _AMOUNTS:
-        if obj.get(field) is not None and quantity_of(obj[field]).nano < 0:
-            errors.append(invalid(field, obj[field], "must be greater than or equal to 0"))
+    if obj.get("capacity") is not None and quantity_of(obj["capacity"]).nano < 0:
+        errors.append(invalid("capacity", obj["capacity"], "must be greater than or equal to 0"))
     return errors
 
 
@@ -90,19 +92,35 @@ def validate_attachment(obj: Json) -> list[FieldError]:
     node = spec.get("nodeName", "")
     errors += (invalid("spec.nodeName", node, reason) for reason in check_dns_subdomain(node))
     source = spec.get("source") or {}
-    volume, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
-    if (volume is None) is (inline is None):
-        errors.append(required("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
-    elif volume is not None:
-        if not volume:
-            errors.append(required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"))
-        else:
-            path = "spec.source.persistentVolumeName"
-            errors += (invalid(path, volume, reason) for reason in check_dns_subdomain(volume))
+    volume: str | None = source.get("persistentVolumeName")
+    inline: Json | None = source.get("inlineVolumeSpec")
+    path = "spec.source.persistentVolumeName"
+    if volume is not None and inline is not None:
+        errors.append(forbidden("spec.source", _ONE_SOURCE))
+    elif inline is not None:
+        errors += validate_inline_volume(inline, "spec.source.inlineVolumeSpec")
+    elif volume is None:
+        errors.append(required("spec.source", _ONE_SOURCE))
+    elif not volume:
+        errors.append(required(path, "must specify non empty persistentVolumeName"))
+    errors += _validate_attachment_status(obj.get("status") or {})
+    if volume is not None:
+        errors += (invalid(path, volume, reason) for reason in check_dns_subdomain(volume))
+    return errors
+
+
+def _validate_attachment_status(status: Json) -> list[FieldError]:
+    errors: list[FieldError] = []
+    metadata = status.get("attachmentMetadata") or {}
+    if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > _METADATA_BYTES_MAX:
+        errors.append(too_long("status.attachmentMetadata", _METADATA_BYTES_MAX))
     for field in ("attachError", "detachError"):
-        message = ((obj.get("status") or {}).get(field) or {}).get("message", "")
-        if len(message) > _ERROR_BYTES_MAX:
-            errors.append(too_long(f"status.{field}.message", _ERROR_BYTES_MAX))
+        error: Json = status.get(field) or {}
+        if len(error.get("message", "").encode()) > _ERROR_BYTES_MAX:
+            errors.append(too_long(f"status.{field}.message", _METADATA_BYTES_MAX))  # sic: it names the other limit
+        code = error.get("errorCode")
+        if code is not None and code < 0:
+            errors.append(invalid(f"status.{field}.errorCode", code, "must be between 0 and 2147483647, inclusive"))
     return errors
 
 

@@ -36,7 +36,7 @@ def validate_storage_class(obj: Json) -> list[FieldError]:
     """Check a new storage class (SCV-1 to SCV-5)."""
     errors = _validate_provisioner(obj.get("provisioner", ""), "provisioner")
     errors += _validate_parameters(obj.get("parameters") or {}, allow_empty=True)
-    if (policy := obj.get("reclaimPolicy")) not in ("Delete", "Retain"):
+    if (policy := obj.get("reclaimPolicy")) not in ("", "Delete", "Retain"):
         errors.append(unsupported("reclaimPolicy", policy, ("Delete", "Retain")))
     if (mode := obj.get("volumeBindingMode")) not in ("Immediate", "WaitForFirstConsumer"):
         errors.append(unsupported("volumeBindingMode", mode, ("Immediate", "WaitForFirstConsumer")))
@@ -69,7 +69,7 @@ def validate_volume_attributes_class_update(new: Json, old: Json) -> list[FieldE
         errors.append(forbidden("driverName", "updates to driverName are forbidden."))
     if new.get("parameters") != old.get("parameters"):
         errors.append(forbidden("parameters", "updates to parameters are forbidden."))
-    return errors
+    return errors + validate_volume_attributes_class(new)
 
 
 def default_volume_attributes_class(obj: Json) -> None:

@@ -107,14 +107,13 @@ def _validate_field_requirement(requirement: Json, path: str) -> list[FieldError
 def validate_topology_terms(terms: list[Json], path: str) -> list[FieldError]:
     """Check the allowed topologies of a storage class (SCV-5)."""
     errors: list[FieldError] = []
-    seen: set[frozenset[tuple[str, frozenset[str]]]] = set()
+    seen = [frozenset[tuple[str, frozenset[str]]]()] * len(terms)  # sic: a term that says nothing is one too many
     for index, term in enumerate(terms):
         keys, term_errors = _validate_topology_term(term, f"{path}[{index}].matchLabelExpressions")
         errors += term_errors
         term_as_value = frozenset((key, frozenset(values)) for key, values in keys.items())
-        if term_as_value in seen:
-            errors.append(duplicate(f"{path}[{index}].matchLabelExpressions", ""))
-        seen.add(term_as_value)
+        errors += [duplicate(f"{path}[{index}].matchLabelExpressions", "")] * seen.count(term_as_value)
+        seen.append(term_as_value)
     return errors
 
 
