@@ -57,7 +57,7 @@ async def a_job_runs(c: Cluster) -> None:
     manifest = job(completions=2, parallelism=1)
     manifest["spec"]["template"]["spec"] |= HERE
     await c.client.create(JOBS, manifest)
-    await until_status(c, JOBS, "work", is_over)
+    await until_status(c, JOBS, "sums", is_over)
     await c.until(lambda: not any(pod.finalizers for pod in c.of(PODS)))
 
 

@@ -93,9 +93,9 @@ def test_publishing_1_a_link_of_somebody_else_is_not_followed(tmp_path: Path) ->
         assert not list((tmp_path / "theirs" / "pod").iterdir())
 
 
-def test_mounts_1_what_is_mounted_is_what_is_open(tmp_path: Path, how: How) -> None:
-    if how == "link":
-        pytest.skip("of mounts")
+@pytest.mark.parametrize("how", ["mount"], indirect=True)
+@pytest.mark.usefixtures("how")
+def test_mounts_1_what_is_mounted_is_what_is_open(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "place").mkdir()
     (tmp_path / "link").mkdir()
