@@ -11,11 +11,9 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.go_values import parse_bool
 
 Stage = Literal["Alpha", "Beta", "GA"]
-
-TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 class FeatureGateError(PvbinderError):
@@ -65,9 +63,9 @@ def parse_feature_gates(text: str) -> FeatureGates:
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if not separator:
             raise FeatureGateError(f"missing bool value for {name}", hint=f"write {name}=true or {name}=false")
-        if value not in TRUE | FALSE:
+        is_on = parse_bool(value)
+        if is_on is None:
             raise FeatureGateError(f"invalid value of {name}={value}", hint=f"write {name}=true or {name}=false")
-        is_on = value in TRUE
         gate = KNOWN.get(name)
         if gate is None and name not in _GROUPS:
             raise FeatureGateError(

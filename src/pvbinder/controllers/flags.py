@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from pvbinder.controllers.features import FALSE, TRUE, FeatureGateError, FeatureGates, parse_feature_gates
+from pvbinder.controllers.features import FeatureGateError, FeatureGates, parse_feature_gates
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.model.durations import format_duration, parse_duration
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.go_values import parse_bool
 
 FlagType: TypeAlias = Literal["boolean", "integer", "duration", "text", "list", "gates"]
 Value: TypeAlias = bool | int | float | str | FeatureGates | None
@@ -78,9 +79,10 @@ class Flag:
         """Return the value of the option that `text` means (FLAGS-3)."""
         match self.type:
             case "boolean":
-                if text not in TRUE | FALSE:
+                value = parse_bool(text)
+                if value is None:
                     raise self._wrong(text)
-                return text in TRUE
+                return value
             case "integer":
                 return self._integer(text)
             case "duration":

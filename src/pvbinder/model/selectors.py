@@ -14,10 +14,10 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
+from pvbinder.model.dns_names import is_subdomain
 from pvbinder.model.errors import PvbinderError
 
 _NAME: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)", re.ASCII)
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 
 Labels: TypeAlias = Mapping[str, str]
@@ -94,7 +94,7 @@ class LabelSelector(Struct, frozen=True, gc=False, rename="camel"):
 
 def _check_key(key: str) -> None:
     prefix, slash, name = key.rpartition("/")
-    if (slash and not (len(prefix) <= 253 and _SUBDOMAIN.fullmatch(prefix))) or not _NAME.fullmatch(name):
+    if (slash and not is_subdomain(prefix)) or not _NAME.fullmatch(name):
         raise SelectorError(f'key: Invalid value: "{key}": {_qualified_name_rule(name)}')
 
 

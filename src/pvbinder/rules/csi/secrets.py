@@ -14,6 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from pvbinder.model.dns_names import is_label, is_subdomain
 from pvbinder.model.errors import PvbinderError
 from pvbinder.rules.csi.parameters import PREFIX
 
@@ -65,8 +66,6 @@ class TemplateNames(Struct, frozen=True):
 
 _DEFAULT: Final = f"{PREFIX}secret"
 _TOKEN: Final = re.compile(r"\$\{([^}]*)\}|\$(\w+)")
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 def reference(kind: SecretKind, parameters: Mapping[str, str], subject: TemplateNames) -> SecretReference | None:
@@ -77,12 +76,12 @@ def reference(kind: SecretKind, parameters: Mapping[str, str], subject: Template
     name_template, namespace_template = template
     names = {"pv.name": subject.volume, "pvc.namespace": subject.namespace}
     namespace = _resolved(namespace_template, names)
-    if len(namespace) > 63 or not _LABEL.fullmatch(namespace):
+    if not is_label(namespace):
         raise SecretsError(_invalid(namespace_template, namespace, "namespace name"))
     names["pvc.name"] = subject.claim
     names |= {f"pvc.annotations['{key}']": value for key, value in subject.annotations.items()}
     name = _resolved(name_template, names)
-    if len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
+    if not is_subdomain(name):
         raise SecretsError(_invalid(name_template, name, "secret name"))
     return SecretReference(name, namespace)
 

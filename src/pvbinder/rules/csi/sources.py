@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.go_values import parse_bool
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, Volume
 from pvbinder.model.quantity import quantity_of
@@ -19,8 +20,6 @@ SNAPSHOT_GROUP: Final = "snapshot.storage.k8s.io"
 CLONING_FINALIZER: Final = "provisioner.storage.kubernetes.io/cloning-protection"
 SNAPSHOT_FINALIZER: Final = "provisioner.storage.kubernetes.io/volumesnapshot-as-source-protection"
 ALLOW_MODE_CHANGE: Final = "snapshot.storage.kubernetes.io/allow-volume-mode-change"
-_TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-_FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 class SourceError(PvbinderError):
@@ -140,9 +139,10 @@ def _check_mode_change(claim: Claim, content: str, annotations: Mapping[str, str
     value = annotations.get(ALLOW_MODE_CHANGE)
     if value is None:
         raise SourceError(f"{what}{ALLOW_MODE_CHANGE} annotation is not present on snapshotcontent {content}")
-    if value in _FALSE:
+    allowed = parse_bool(value)
+    if allowed is False:
         raise SourceError(f"{what}{ALLOW_MODE_CHANGE} is set to false on snapshotcontent {content}")
-    if value not in _TRUE:
+    if allowed is None:
         why = f'strconv.ParseBool: parsing "{value}": invalid syntax'
         raise SourceError(f"{what}failed to convert {ALLOW_MODE_CHANGE} annotation value to boolean with error: {why}")
 

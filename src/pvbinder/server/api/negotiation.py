@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from pvbinder.model.go_values import parse_bool
 from pvbinder.server.api.aside import LIGHT_YAML_BYTES_MAX
 from pvbinder.server.errors import ApiError
 from pvbinder.server.objects.kind import Json
@@ -31,7 +32,6 @@ _SHAPES: dict[str, Shape] = {
 
 Shape: TypeAlias = Literal["object", "table", "metadata", "metadata-list"]
 
-_TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _encoder = msgspec.json.Encoder()
 
 
@@ -213,7 +213,7 @@ def is_pretty(request: ApiRequest) -> bool:
     """Tell whether JSON is to be indented: when asked for, and for browsers and the like unless asked not to."""
     pretty = request.query.get("pretty")
     if pretty is not None and pretty[0]:
-        return pretty[0] in _TRUE
+        return parse_bool(pretty[0]) is True
     if "pretty" in request.headers.get("accept", "") and _asks_for_pretty(request.headers["accept"]):
         return True
     return request.headers.get("user-agent", "").startswith(("curl", "Wget", "Mozilla/5.0"))

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import TypeAlias
 
+from pvbinder.model.dns_names import LABEL as _LABEL
+from pvbinder.model.dns_names import SUBDOMAIN as _SUBDOMAIN
 from pvbinder.server.kinds.validation.addresses import check_ip
 from pvbinder.server.objects.kind import NameRule
 
@@ -19,8 +21,6 @@ NameCheck: TypeAlias = Callable[[str], tuple[str, ...]]
 _NAMES_KEPT_MAX = 16384
 _NAME_CHARACTERS_KEPT_MAX = 512  # characters
 
-_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _LABEL_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _WILDCARD = rf"\*\.{_SUBDOMAIN}"
 _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"

@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any, Final
 
+from pvbinder.model.go_values import parse_bool
 from pvbinder.server.kinds.cel.declarations import Library
 from pvbinder.server.kinds.cel.errors import CelError
 from pvbinder.server.kinds.cel.functions.times import (
@@ -45,8 +46,6 @@ _A: Final = param("A")
 _B: Final = param("B")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _UNSIGNED: Final = re.compile(r"[0-9]{1,40}")
-_TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-_FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 def declare(library: Library) -> None:
@@ -134,9 +133,10 @@ def _double_of_text(value: str) -> float:
 
 
 def _bool_of_text(value: str) -> bool:
-    if value not in _TRUE | _FALSE:
+    known = parse_bool(value)
+    if known is None:
         raise _conversion("string", "bool")
-    return value in _TRUE
+    return known
 
 
 def _text_of_bytes(value: bytes) -> str:
