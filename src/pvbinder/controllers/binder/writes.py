@@ -10,15 +10,14 @@ first, and the caller's sync is done again.
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from pvbinder import logs
 from pvbinder.controllers.binder.caches import Caches
+from pvbinder.controllers.claim_proof import ask_claim
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.evidence import check_against, read_whole_list
 from pvbinder.kube.kinds import CLAIMS, PODS, VOLUMES
-from pvbinder.kube.proof import Gone, Present, Proof, Unproven, prove_gone
+from pvbinder.kube.proof import Present, Proof, prove_gone
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, ClaimKey, ClaimRef, Volume
 from pvbinder.rules import binding
@@ -75,25 +74,8 @@ class Writes:
         return answer
 
     async def ask_claim(self, ref: ClaimRef) -> LiveClaim | NotProven:
-        """Ask the server for the claim that a volume refers to; `LiveClaim(None)`: it is gone (WRITES-1)."""
-        caches = self._caches
-        known_revision = caches.claims.resource_version
-        proof = await prove_gone(
-            self._client, CLAIMS, ref.name or "", ref.namespace or "", uid=ref.uid or "", known_revision=known_revision
-        )
-        match proof:
-            case Present(object=claim):
-                caches.claims.correct(claim)
-                return LiveClaim(claim)
-            case Gone():
-                known = caches.claim(ref.key)
-                if known is not None and known.uid == ref.uid:
-                    return NotProven(f'claim "{ref.key}" was seen a moment ago')
-                return LiveClaim(None)
-            case Unproven(why=why):
-                return NotProven(why)
-            case _:
-                assert_never(proof)
+        """Ask the server for the claim that a volume refers to; `LiveClaim(None)`: it is gone (CLAIM_PROOF-1)."""
+        return await ask_claim(self._client, self._caches.claims, ref)
 
     async def prove_volume(self, name: str) -> Proof[Volume]:
         """Say whether there is a volume called `name` (WRITES-1, WRITES-2)."""

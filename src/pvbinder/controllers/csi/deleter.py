@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from pvbinder import logs
+from pvbinder.controllers.claim_proof import ask_claim
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.csi.driver_info import DriverInfo
 from pvbinder.controllers.csi.options import ProvisionerOptions
@@ -32,8 +33,7 @@ from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.events import Subject
 from pvbinder.kube.informer import Added, Change, Deleted, Informer, Updated
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES, Metadata, parse_metadata
-from pvbinder.kube.proof import Gone, Present, Unproven, prove_gone
-from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
+from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 from pvbinder.model.names import MIGRATED_TO
@@ -44,9 +44,9 @@ from pvbinder.rules.csi.secrets import SecretKind, SecretReference, SecretsError
 from pvbinder.rules.csi.volumes import DELETION_SECRET, FINALIZER, check_abilities
 from pvbinder.rules.protection import without_finalizer
 from pvbinder.rules.reclaim import lets_go
+from pvbinder.rules.volumes import LiveClaim, NotProven
 
 ATTACHMENTS: Final[Kind[Metadata]] = Kind(VOLUME_ATTACHMENTS, parse_metadata)
-UNLIMITED: Final = 10**9
 
 log = logs.get(__name__)
 
@@ -99,9 +99,7 @@ class CsiDeleter:
             self._sync,
             history=context.informers.history,
             concurrency=options.worker_threads,
-            limits=RateLimits(
-                options.retry_interval_start_seconds, options.retry_interval_max_seconds, UNLIMITED, UNLIMITED
-            ),
+            limits=options.rate_limits,
             failure_message="could not delete volume",
             key_field="pv",
         )
@@ -211,28 +209,16 @@ class CsiDeleter:
         ref = live.claim_ref
         if ref is None or not ref.uid:
             return None
-        proof = await prove_gone(
-            self._client,
-            CLAIMS,
-            ref.name or "",
-            ref.namespace or "",
-            uid=ref.uid,
-            known_revision=self._claims.resource_version,
-        )
-        match proof:
-            case Gone():
-                known = self._claims.get(ref.key)
-                if known is not None and known.uid == ref.uid:
-                    raise DeleteLater(f'claim "{ref.key}" of volume "{live.name}" was seen a moment ago')
-                return live
-            case Present(object=claim):
+        answer = await ask_claim(self._client, self._claims, ref)
+        match answer:
+            case LiveClaim(claim=claim):
                 if lets_go(claim, live):
                     return live
                 raise DeleteLater(f'volume "{live.name}" is kept: its claim "{ref.key}" is there')
-            case Unproven(why=why):
+            case NotProven(why=why):
                 raise DeleteLater(f'volume "{live.name}" is kept, it is not proven that its claim is gone: {why}')
             case _:
-                assert_never(proof)
+                assert_never(answer)
 
     async def _delete_storage(self, volume: Volume) -> None:
         """Have the driver delete the volume (DV-1 to DV-5)."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
+from pvbinder.kube.queue import RateLimits
 from pvbinder.rules.csi.volumes import VolumeNaming
+
+UNLIMITED: Final = 10**9  # the reference's queue has no bucket here
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +27,9 @@ class ProvisionerOptions:
     controller_publish_readonly: bool = False
     prevent_volume_mode_conversion: bool = True
     namespace: str = "default"  # of what the sidecar writes for itself
+
+    @property
+    def rate_limits(self) -> RateLimits:
+        """How fast a failed claim or volume comes back: by its own back-off alone (LB-1)."""
+        start, longest = self.retry_interval_start_seconds, self.retry_interval_max_seconds
+        return RateLimits(start, longest, per_second=UNLIMITED, burst=UNLIMITED)

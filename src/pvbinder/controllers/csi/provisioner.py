@@ -43,7 +43,7 @@ from pvbinder.kube.events import Subject
 from pvbinder.kube.informer import Added, Change, Deleted, Updated
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
 from pvbinder.kube.proof import Gone, Present, Unproven, prove_gone
-from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
+from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 from pvbinder.model.names import (
@@ -62,7 +62,6 @@ CLEANUP_TRIES_MAX: Final = 5
 INFEASIBLE_SECONDS: Final = 300.0  # LB-20
 REFUSALS: Final = frozenset({Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED, Code.OUT_OF_RANGE})  # of the request
 INTENTS_SECONDS: Final = 5.0  # between two tries to read what was begun before
-UNLIMITED: Final = 10**9  # the reference's queue has no bucket here (LB-1)
 
 log = logs.get(__name__)
 
@@ -120,9 +119,7 @@ class CsiProvisioner:
             self._sync,
             history=context.informers.history,
             concurrency=options.worker_threads,
-            limits=RateLimits(
-                options.retry_interval_start_seconds, options.retry_interval_max_seconds, UNLIMITED, UNLIMITED
-            ),
+            limits=options.rate_limits,
             failure_message="could not provision",
             key_field="uid",
         )
