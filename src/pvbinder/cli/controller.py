@@ -8,6 +8,7 @@ import click
 
 from pvbinder.cli.controller_flags import WithControllerFlags, given, process_flags
 from pvbinder.cli.options import ControlOptions, LogFormat
+from pvbinder.cli.shared_options import metrics_options, server_options
 from pvbinder.controllers.configuration import read_options
 
 EPILOG = """\b
@@ -19,28 +20,8 @@ Examples:
 
 
 @click.command(cls=WithControllerFlags, epilog=EPILOG, context_settings={"show_default": True})
-@click.option(
-    "--kubeconfig",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    show_default="as kubectl finds it, else the service account of the pod",
-    help="The kubeconfig that leads to the API server.",
-)
-@click.option("--context", metavar="NAME", show_default="the current one", help="The context of the kubeconfig to use.")
-@click.option(
-    "--metrics-host",
-    default="127.0.0.1",
-    metavar="ADDRESS",
-    help="Address to answer /metrics, /healthz, /livez and /readyz on; it asks nobody who they are.",
-)
-@click.option(
-    "--metrics-port",
-    type=click.IntRange(0, 65535),
-    default=10270,
-    metavar="N",
-    help="Port for the same; 0 is any free one, which the log names.",
-)
-@click.option("--no-metrics", is_flag=True, help="Answer none of them, and listen nowhere.")
+@server_options
+@metrics_options(10270)
 @process_flags
 def controller(
     *,

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from pvbinder.cli.shared_options import log_options
 from pvbinder.controllers.flags import FLAGS, Flag
 
 METAVARS = {
@@ -42,20 +43,7 @@ def process_flags(command: _Decorated) -> _Decorated:
         metavar="FILE",
         help="File with the flags of the controllers, as YAML; flags given here count more.",
     )(command)
-    command = click.option(
-        "--log-format",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        help="Log lines for people or for programs.",
-    )(command)
-    return click.option(
-        "-v",
-        "--verbosity",
-        type=click.IntRange(0, 10),
-        default=0,
-        metavar="N",
-        help="How much to log: 0 what was changed, 3 also decisions, 6 also what the libraries say.",
-    )(command)
+    return log_options(command)
 
 
 def given(flags: Mapping[str, str | None]) -> dict[str, str]:

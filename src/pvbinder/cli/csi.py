@@ -10,6 +10,7 @@ import click
 
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import ControlOptions, LogFormat
+from pvbinder.cli.shared_options import log_options, metrics_options, server_options, true_or_false
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.model.durations import parse_duration
@@ -47,14 +48,7 @@ class _Duration(click.ParamType[float]):
     metavar="ADDRESS",
     help="The driver's socket: unix:///path, or a path. One that isn't there yet is waited for.",
 )
-@click.option(
-    "--kubeconfig",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    show_default="as kubectl finds it, else the service account of the pod",
-    help="The kubeconfig that leads to the API server.",
-)
-@click.option("--context", metavar="NAME", show_default="the current one", help="The context of the kubeconfig to use.")
+@server_options
 @click.option(
     "--intents-namespace",
     metavar="NAME",
@@ -88,65 +82,34 @@ class _Duration(click.ParamType[float]):
     help="How many claims, and how many volumes, are worked on at once.",
 )
 @click.option("--timeout", type=_Duration(), default="10s", metavar="DURATION", help="The time limit of each call.")
-@click.option(
+@true_or_false(
     "--strict-topology",
-    type=bool,
-    is_flag=False,
-    flag_value="true",
-    default="false",
-    metavar="[true|false]",
+    default=False,
     help="Ask for a volume at the selected node, nowhere else.",
 )
-@click.option(
+@true_or_false(
     "--immediate-topology",
-    type=bool,
-    is_flag=False,
-    flag_value="true",
-    default="true",
-    metavar="[true|false]",
+    default=True,
     help="Name the places of all nodes where no node is selected and the class names none.",
 )
-@click.option(
+@true_or_false(
     "--extra-create-metadata",
-    type=bool,
-    is_flag=False,
-    flag_value="true",
-    default="false",
-    metavar="[true|false]",
+    default=False,
     help="Tell the driver the names of claim and volume, as parameters.",
 )
 @click.option("--default-fstype", default="", metavar="TEXT", help="The file system where a class names none.")
-@click.option(
+@true_or_false(
     "--controller-publish-readonly",
-    type=bool,
-    is_flag=False,
-    flag_value="true",
-    default="false",
-    metavar="[true|false]",
+    default=False,
     help="Call volumes read-only that many nodes read and none writes.",
 )
-@click.option(
+@true_or_false(
     "--prevent-volume-mode-conversion",
-    type=bool,
-    is_flag=False,
-    flag_value="true",
-    default="true",
-    metavar="[true|false]",
+    default=True,
     help="Refuse to restore a snapshot with another volume mode, unless it is allowed.",
 )
-@click.option(
-    "--metrics-host", default="127.0.0.1", metavar="ADDRESS", help="Address to answer /metrics and health on."
-)
-@click.option(
-    "--metrics-port",
-    type=click.IntRange(0, 65535),
-    default=10271,
-    metavar="N",
-    help="Port for the same; 0 is any free one, which the log names.",
-)
-@click.option("--no-metrics", is_flag=True, help="Answer none of them, and listen nowhere.")
-@click.option("-v", "--verbosity", type=click.IntRange(0, 10), default=0, metavar="N", help="How much to log.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="For people or for programs.")
+@metrics_options(10271)
+@log_options
 def csi(
     *,
     csi_address: str,

@@ -14,6 +14,7 @@ import click
 
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import LogFormat
+from pvbinder.cli.shared_options import log_options
 
 if TYPE_CHECKING:
     from pvbinder.csi.local.driver import LocalDriver
@@ -52,20 +53,7 @@ Examples:
     default="auto",
     help="How volumes get into pods: by bind mounts, by symbolic links, or by mounts where that is allowed.",
 )
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="Log lines for people or for programs.",
-)
-@click.option(
-    "-v",
-    "--verbosity",
-    type=click.IntRange(0, 10),
-    default=0,
-    metavar="N",
-    help="How much to log: 0 what was changed, 3 also decisions, 6 also what the libraries say.",
-)
+@log_options
 def driver(
     *,
     endpoint: str,
