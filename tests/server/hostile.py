@@ -182,6 +182,11 @@ def with_columns(
     return prepare
 
 
+def _deep(levels: int, letters: int) -> dict[str, Any]:
+    """An object in an object in an object, each with a name of so many letters."""
+    return {"x" * letters: _deep(levels - 1, letters) if levels else 1}
+
+
 def _as_table(prepare: Callable[[Serving], Any], one: str = "") -> Hostile:
     headers = {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}
     return Hostile("GET", WIDGETS + one, lambda: b"", prepare=prepare, headers=headers)
@@ -410,6 +415,11 @@ HOSTILE: dict[str, Hostile] = {
     "columns: filters that refuse": _as_table(with_columns(".spec.a[*].b[?(@.c==1)]", _WIDE)),
     "columns: filters with wildcards": _as_table(with_columns(".spec.a[?(@.b[*]==1)].b", _WIDE)),
     "columns: whole specs": _as_table(with_columns(".spec", _WIDE)),
+    "columns: fractions": _as_table(with_columns(".spec", {"a": [1.5] * 10_000})),
+    "columns: answers": _as_table(with_columns(".spec", {"a": [True, False] * 10_000})),
+    "columns: short texts": _as_table(with_columns(".spec", {"a": ["x"] * 10_000})),
+    "columns: empty lists": _as_table(with_columns(".spec", {"a": [[]] * 10_000})),
+    "columns: deep objects": _as_table(with_columns(".spec", _deep(levels=60, letters=20))),
     "columns: long texts": _as_table(with_columns(".spec", {"a": "x" * 1_000_000})),
     "columns: one long text": _as_table(with_columns(".spec.a", {"a": "x" * 1_000_000}, count=3)),
     "columns: a long date": _as_table(with_columns(".spec.a", {"a": "2" * 1_000_000}, "date")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -88,42 +88,66 @@ def _age(value: str, now: datetime) -> str:
 
 def _joined(values: list[Any], room: int) -> str:
     """Return values as a cell of a column shows them, of more than `room` letters the first ones."""
-    parts: list[str] = []
-    length = 0
-    for value in values:
-        for piece in (value[: room + 1],) if isinstance(value, str) else _pieces(value, room):
-            parts.append(piece)
-            length += len(piece)
-            if length > room:
-                return f"{''.join(parts)[:room]}{_MORE}"
-        parts.append(",")
-        length += 1
-    return "".join(parts[:-1])
+    cell = _Cell(room)
+    for number, value in enumerate(values):
+        if number:
+            cell.add(",")
+        if not (cell.add(value[: room + 1]) if isinstance(value, str) else cell.add_json(value)):
+            break
+    return cell.text()
 
 
-def _pieces(value: Any, room: int) -> Iterator[str]:
-    """Give the JSON of a value piece by piece, so that nobody makes more of it than is shown."""
-    if isinstance(value, dict):
-        before = "{"
-        for name, inner in value.items():
-            yield f"{before}{_encoded(name[: room + 1])}:"
-            yield from _pieces(inner, room)
-            before = ","
-        yield "}" if value else "{}"
-    elif isinstance(value, list):
-        before = "["
-        for inner in value:
-            yield before
-            yield from _pieces(inner, room)
-            before = ","
-        yield "]" if value else "[]"
-    else:
-        yield _encoded(value[: room + 1] if isinstance(value, str) else value)
+class _Cell:
+    """The text of a cell while it grows: of a large value no more is made than is shown."""
+
+    __slots__ = ("_left", "_parts", "_room")
+
+    def __init__(self, room: int) -> None:
+        self._room = self._left = room
+        self._parts: list[str] = []
+
+    def add(self, piece: str) -> bool:
+        """Add a piece; False if the cell is full."""
+        self._parts.append(piece)
+        self._left -= len(piece)
+        return self._left >= 0
+
+    def add_json(self, value: Any, before: str = "") -> bool:
+        """Add the JSON of a value, after `before`; False if the cell is full."""
+        if len(before) > self._left:
+            return self.add(before)
+        if isinstance(value, dict):
+            before += "{"
+            for name, inner in value.items():
+                if not self.add_json(inner, f"{before}{_encoded(name[: self._room + 1])}:"):
+                    return False
+                before = ","
+            return self.add("}" if value else f"{before}}}")
+        if isinstance(value, list):
+            before += "["
+            for inner in value:
+                if not self.add_json(inner, before):
+                    return False
+                before = ","
+            return self.add("]" if value else f"{before}]")
+        return self.add(before + (_encoded(value[: self._room + 1]) if isinstance(value, str) else _number(value)))
+
+    def text(self) -> str:
+        whole = "".join(self._parts)
+        return whole if self._left >= 0 else f"{whole[: self._room]}{_MORE}"
 
 
 def shown_value(value: object) -> str:
     return value if isinstance(value, str) else _encoded(value)
 
 
-def _encoded(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+def _number(value: float | bool | None) -> str:
+    """The JSON of a value that isn't a text: a column shows many, and it takes long to ask an encoder."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value)
+
+
+_encoded: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
