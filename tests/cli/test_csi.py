@@ -19,6 +19,7 @@ from tests.controllers.csi.stage import storage_class
 from pvbinder.cli.errors import EXIT_USAGE
 from pvbinder.cli.main import run
 from pvbinder.cli.plane import Plane, control_plane
+from pvbinder.controllers.csi.roles import ROLES
 from pvbinder.csi.serving import serving
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
@@ -51,13 +52,21 @@ async def comes_and_goes(plane: Plane, driver: FakeDriver) -> None:
     assert driver.volumes == {}
 
 
-async def test_plane_7_a_driver_that_is_named_provisions_and_deletes(tmp_path: Path) -> None:
+async def test_role_3_a_driver_that_is_named_provisions_and_deletes_with_its_roles_rights(tmp_path: Path) -> None:
     address = f"unix://{tmp_path}/csi.sock"
     driver = FakeDriver()
     asked = replace(options(tmp_path / "data", controllers="*"), csi_drivers=(address,))
     async with asyncio.timeout(DEADLINE_SECONDS), serving(address, handlers(driver)), control_plane(asked) as plane:
         assert "csi-driver-0" in plane.manager.controllers
         await comes_and_goes(plane, driver)
+        granted = {
+            (verb, f"{plural}.{right.group}".rstrip("."))
+            for role in ROLES
+            for right in role.rights
+            for plural in right.resources
+            for verb in right.verbs
+        }
+        assert set(plane.manager.statistics().requests["csi-provisioner"].requests) <= granted  # ROLE-3
 
 
 def test_plane_7_without_a_driver_grpc_is_not_imported(tmp_path: Path) -> None:
@@ -100,6 +109,10 @@ async def test_csi_beside_another_server(tmp_path: Path) -> None:
         (["csi", "--timeout", "0s"], "is not more than nothing"),
         (["csi", "--volume-name-prefix", ""], "--volume-name-prefix is empty"),
         (["csi", "--retry-interval-start", "10m"], "--retry-interval-max is shorter"),
+        (["csi", "--roles", "provisoner"], "--roles: there is no role 'provisoner': did you mean provisioner?"),
+        (["csi", "--roles", "attacher"], "there are provisioner"),
+        (["csi", "--roles", "provisioner,*"], "there is no role '*'"),
+        (["csi", "--roles", " ,"], "--roles: no role is named"),
         (["csi", "--worker-threads", "0"], "0 is not in the range"),
         (["up", "--ephemeral", "--csi-driver", "x"], "--csi-driver:"),
     ],

@@ -370,9 +370,11 @@ async def test_one_informer_a_kind() -> None:
         task = group.create_task(informers.run())
         await informers.wait_synced()
         assert claims.has_synced
-        with pytest.raises(RuntimeError, match=r"storageclasses\.storage\.k8s\.io"):
-            informers.of(STORAGE_CLASSES)
         assert set(informers.statistics()) == {"persistentvolumes", "persistentvolumeclaims"}
+        late = informers.of(STORAGE_CLASSES)
+        assert not informers.statistics()["storageclasses.storage.k8s.io"].has_synced
+        await informers.wait_synced()
+        assert late.has_synced
         task.cancel()
 
 

@@ -11,7 +11,8 @@ import click
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import ControlOptions, LogFormat
 from pvbinder.cli.shared_options import log_options, metrics_options, server_options, true_or_false
-from pvbinder.controllers.csi.options import ProvisionerOptions
+from pvbinder.controllers.csi.options import ProvisionerOptions, SidecarOptions
+from pvbinder.controllers.csi.roles import ROLE_NAMES, UnknownRoleError, choose_roles
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.model.durations import parse_duration
 from pvbinder.rules.csi.volumes import VolumeNaming
@@ -20,6 +21,7 @@ EPILOG = """\b
 Examples:
   pvbinder csi --csi-address unix:///run/csi/csi.sock --kubeconfig ~/.kube/config
   pvbinder csi --csi-address /run/csi/socket --extra-create-metadata --strict-topology
+  pvbinder csi --csi-address /run/csi/socket --roles provisioner      # beside other sidecars
 """
 
 
@@ -47,6 +49,12 @@ class _Duration(click.ParamType[float]):
     default="/run/csi/socket",
     metavar="ADDRESS",
     help="The driver's socket: unix:///path, or a path. One that isn't there yet is waited for.",
+)
+@click.option(
+    "--roles",
+    metavar="LIST",
+    default=",".join(ROLE_NAMES),
+    help="What to do for the driver; whatever is left out, another sidecar may do.",
 )
 @server_options
 @click.option(
@@ -113,6 +121,7 @@ class _Duration(click.ParamType[float]):
 def csi(
     *,
     csi_address: str,
+    roles: str,
     kubeconfig: Path | None,
     context: str | None,
     intents_namespace: str,
@@ -147,6 +156,10 @@ def csi(
     if retry_interval_max < retry_interval_start:
         raise WrongUsageError("--retry-interval-max is shorter than --retry-interval-start")
     check_address(csi_address, "--csi-address")
+    try:
+        choose_roles(roles)
+    except UnknownRoleError as error:
+        raise WrongUsageError(f"--roles: {error.message}", hint=error.hint) from error
     provisioner = ProvisionerOptions(
         naming=VolumeNaming(volume_name_prefix, volume_name_uuid_length),
         retry_interval_start_seconds=retry_interval_start,
@@ -172,7 +185,8 @@ def csi(
     from pvbinder.cli.control import control  # the parts that take time to import
     from pvbinder.controllers.csi.declaration import declare_sidecar
 
-    return control(options, known=(declare_sidecar(csi_address, provisioner),))
+    asked = SidecarOptions(roles, provisioner, timeout_seconds=timeout)
+    return control(options, known=(declare_sidecar(csi_address, asked),))
 
 
 def check_address(address: str, flag: str) -> None:

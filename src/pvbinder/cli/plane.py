@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +26,7 @@ from pvbinder.cli.starter import create_starter_objects
 from pvbinder.cli.users import KUBELET, NAMESPACE, bind_csi, bind_kubelet, user_of
 from pvbinder.controllers.context import Credentials
 from pvbinder.controllers.csi.declaration import declare_sidecar
-from pvbinder.controllers.csi.options import ProvisionerOptions
+from pvbinder.controllers.csi.options import ProvisionerOptions, SidecarOptions
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import (
@@ -76,10 +76,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         await asyncio.to_thread(sweep)
     known = _known_controllers(bare=options.bare)
     chosen = choose_controllers(options.controllers.controllers, known)
-    sidecars = tuple(
-        declare_sidecar(address, ProvisionerOptions(namespace=NAMESPACE, immediate_topology=False), number)
-        for number, address in enumerate(options.csi_drivers)
-    )
+    sidecars = _sidecars(options.csi_drivers)
     metrics = Metrics()  # the controllers join in when it runs
     server = EmbeddedServer(
         options.data_dir,
@@ -125,6 +122,13 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
                 yield Plane(server.url, kubeconfig, transport, manager)
             finally:
                 running.cancel()
+
+
+def _sidecars(addresses: Iterable[str]) -> tuple[ControllerDeclaration, ...]:
+    """Return a sidecar with all roles for each driver."""
+    provisioner = ProvisionerOptions(namespace=NAMESPACE, immediate_topology=False)
+    asked = SidecarOptions(provisioner=provisioner)
+    return tuple(declare_sidecar(address, asked, number) for number, address in enumerate(addresses))
 
 
 def _known_controllers(*, bare: bool) -> tuple[ControllerDeclaration, ...]:

@@ -8,9 +8,12 @@ account that is given the role ``system:node`` where it runs (`bind_kubelet`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from pvbinder.controllers.csi.declaration import USER as CSI_USER
+from pvbinder.controllers.csi.rights import rules_of
+from pvbinder.controllers.csi.roles import ROLES, Role
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import metadata_of
@@ -23,7 +26,6 @@ from pvbinder.server.requests import UserInfo
 NAMESPACE: Final = "kube-system"
 KUBELET: Final = "kubelet"
 KUBELET_BINDING: Final = "pvbinder:kubelet"
-CSI_ROLE: Final = "pvbinder:csi-provisioner"
 
 
 def user_of(name: str) -> UserInfo:
@@ -44,30 +46,17 @@ async def bind_kubelet(client: Client) -> None:
     await _ensure(client, CLUSTER_ROLE_BINDINGS, document)
 
 
-async def bind_csi(client: Client) -> None:
-    """Give the sidecars of CSI drivers the rights that external-provisioner has, unless they have them."""
-    rules = [
-        {"apiGroups": [group], "resources": resources, "verbs": verbs}
-        for group, resources, verbs in (
-            ("", ["persistentvolumes"], ["get", "list", "watch", "create", "update", "delete"]),
-            ("", ["persistentvolumeclaims"], ["get", "list", "watch", "update"]),
-            ("", ["configmaps"], ["get", "list", "create", "update"]),
-            ("", ["events"], ["create", "patch", "update"]),
-            ("", ["secrets"], ["get"]),
-            ("", ["nodes"], ["get", "list", "watch"]),
-            ("storage.k8s.io", ["storageclasses", "csinodes", "volumeattachments"], ["get", "list", "watch"]),
-            ("storage.k8s.io", ["volumeattributesclasses"], ["get"]),
-            ("snapshot.storage.k8s.io", ["volumesnapshots"], ["get", "list", "update"]),
-            ("snapshot.storage.k8s.io", ["volumesnapshotcontents"], ["get", "list"]),
-        )
-    ]
-    await _ensure(client, CLUSTER_ROLES, {"metadata": {"name": CSI_ROLE}, "rules": rules})
-    binding: Json = {
-        "metadata": {"name": CSI_ROLE},
-        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": CSI_ROLE},
-        "subjects": [{"kind": "ServiceAccount", "name": CSI_USER, "namespace": NAMESPACE}],
-    }
-    await _ensure(client, CLUSTER_ROLE_BINDINGS, binding)
+async def bind_csi(client: Client, roles: Iterable[Role] = ROLES) -> None:
+    """Give the sidecars of CSI drivers the rights of their roles, unless they have them."""
+    for role in roles:
+        name = f"pvbinder:csi-{role.name}"
+        await _ensure(client, CLUSTER_ROLES, {"metadata": {"name": name}, "rules": rules_of(role.rights)})
+        binding: Json = {
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": CSI_USER, "namespace": NAMESPACE}],
+        }
+        await _ensure(client, CLUSTER_ROLE_BINDINGS, binding)
 
 
 async def _ensure(client: Client, resource: Resource, document: Json) -> None:

@@ -3,6 +3,9 @@
 `Informers.run` has one task for each informer, and that task has the kind's list and watch. It ends only when `run` is
 cancelled: the manager does so after all controllers have stopped (MANAGER-3). A failure of the server doesn't end it
 (INFORMER-8).
+
+A kind that is asked for while they run begins to be watched at once. Only what is learnt from elsewhere is worth that,
+such as what a driver can do: all others are asked for at the start, so that it is known when all are filled.
 """
 
 from __future__ import annotations
@@ -27,16 +30,15 @@ class Informers:
         self.history = History()
         self._client = client
         self._informers: dict[Resource, Informer[KubernetesObject]] = {}
-        self._running = False
+        self._group: asyncio.TaskGroup | None = None  # while they run
 
     def of(self, kind: Kind[T]) -> Informer[T]:
-        """The informer of `kind`, made at the first call; all kinds must be known before `run()`."""
+        """The informer of `kind`, made at the first call; it fills from `run()` on, or from now if that is earlier."""
         informer = self._informers.get(kind.resource)
         if informer is None:
-            if self._running:
-                raise RuntimeError(f"no informer of {kind.resource.qualified} was asked for before the start")
             informer = Informer(self._client, kind, history=self.history, decides=True)  # type: ignore[arg-type]
             self._informers[kind.resource] = informer
+            self._start(informer)
         elif informer.kind != kind:
             raise RuntimeError(f"{kind.resource.qualified} is read in two ways: one informer can't make both views")
         return informer  # type: ignore[return-value]
@@ -52,14 +54,21 @@ class Informers:
 
     async def run(self) -> None:
         """Keep all of them current until cancelled."""
-        self._running = True
-        async with asyncio.TaskGroup() as group:
-            for resource, informer in self._informers.items():
-                group.create_task(informer.run(), name=f"informer {resource.qualified}")
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                for informer in self._informers.values():
+                    self._start(informer)
+                await asyncio.Event().wait()
+        finally:
+            self._group = None
+
+    def _start(self, informer: Informer[KubernetesObject]) -> None:
+        if self._group is not None:
+            self._group.create_task(informer.run(), name=f"informer {informer.kind.resource.qualified}")
 
     async def wait_synced(self) -> None:
-        """Wait for the first list of every one."""
-        for informer in self._informers.values():
+        """Wait for the first list of every one that is asked for by now."""
+        for informer in list(self._informers.values()):
             await informer.wait_synced()
 
     def statistics(self) -> dict[str, InformerStatistics]:

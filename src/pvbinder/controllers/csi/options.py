@@ -33,3 +33,12 @@ class ProvisionerOptions:
         """How fast a failed claim or volume comes back: by its own back-off alone (LB-1)."""
         start, longest = self.retry_interval_start_seconds, self.retry_interval_max_seconds
         return RateLimits(start, longest, per_second=UNLIMITED, burst=UNLIMITED)
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarOptions:
+    """The flags of a sidecar, one group for each role; `roles` as ``--roles`` says them, empty for all that exist."""
+
+    roles: str = ""
+    provisioner: ProvisionerOptions = field(default_factory=ProvisionerOptions)
+    timeout_seconds: float = 10.0

@@ -1,0 +1,123 @@
+"""The roles of a sidecar: what can be done for a driver, as a closed set that ``--roles`` chooses from.
+
+ROLE-1  A role that isn't chosen, or that the driver has no use for, watches nothing, asks for nothing and isn't even
+        imported.
+ROLE-2  A role that there is not is refused, with the one that was probably meant.
+ROLE-3  `rights` are all that a role does at the API server, and nothing more.
+
+A role is one row of `ROLES` and a module with what the row's `make` returns. Its parts ask for informers in their
+constructors: when they are made the driver is known, so nothing is watched that this driver doesn't need.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from pvbinder.controllers.csi.options import SidecarOptions
+from pvbinder.controllers.csi.rights import READ, Right
+from pvbinder.kube.queue import QueueStatistics
+from pvbinder.model.errors import PvbinderError
+from pvbinder.rules.csi.volumes import Abilities
+
+if TYPE_CHECKING:  # gRPC takes time to import
+    from pvbinder.controllers.context import ControllerContext
+    from pvbinder.controllers.csi.driver_info import DriverInfo
+    from pvbinder.csi.driver import Driver
+
+
+class UnknownRoleError(PvbinderError):
+    """``--roles`` names a role that there is not, or none at all."""
+
+
+class Part(Protocol):
+    """A loop that does a part of a role's work; `run()` it as a task that somebody owns, with the informers beside."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ...
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of each of its queues."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoleContext:
+    """All that a role's parts are made from, when the driver has answered.
+
+    `component` is the source of events as the provisioner's library has it: the driver, the machine, and a number.
+    """
+
+    context: ControllerContext
+    driver: Driver
+    info: DriverInfo
+    options: SidecarOptions
+    component: str
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What can be done for a driver; `is_of_use` says whether it can be done for one with these abilities."""
+
+    name: str
+    meaning: str
+    make: Callable[[RoleContext], Sequence[Part]]
+    rights: tuple[Right, ...]
+    is_of_use: Callable[[Abilities], bool] = lambda _: True
+
+
+def _provisioner(here: RoleContext) -> Sequence[Part]:
+    from pvbinder.controllers.csi.deleter import CsiDeleter
+    from pvbinder.controllers.csi.provisioner import CsiProvisioner
+    from pvbinder.controllers.csi.source_protection import SourceProtection
+
+    options, abilities = here.options.provisioner, here.info.abilities
+    parts: list[Part] = [
+        CsiProvisioner(here.context, here.driver, here.info, options, component=here.component),
+        CsiDeleter(here.context, here.driver, here.info, options, component=here.component),
+    ]
+    if abilities.clone_volume or abilities.create_delete_snapshot:
+        parts.append(SourceProtection(here.context, options))
+    return parts
+
+
+ROLES: Final[tuple[Role, ...]] = (
+    Role(
+        "provisioner",  # of use for every driver: users are told what theirs can't do (CP-8)
+        "makes a volume for each claim of the driver's classes, and deletes it: external-provisioner's",
+        _provisioner,
+        rights=(
+            Right("", ("persistentvolumes",), (*READ, "create", "update", "delete")),
+            Right("", ("persistentvolumeclaims",), (*READ, "update")),
+            Right("storage.k8s.io", ("storageclasses",), READ),
+            Right("", ("nodes",), READ, only="if the driver has topology"),
+            Right("storage.k8s.io", ("csinodes",), READ, only="if the driver has topology"),
+            Right("storage.k8s.io", ("volumeattachments",), READ, only="if the driver publishes by its controller"),
+            Right("storage.k8s.io", ("volumeattributesclasses",), ("get",), only="if claims have such a class"),
+            Right("", ("secrets",), ("get",), only="if a class names secrets"),
+            Right("snapshot.storage.k8s.io", ("volumesnapshots",), ("get", "list", "update")),
+            Right("snapshot.storage.k8s.io", ("volumesnapshotcontents",), ("get", "list")),
+            Right("", ("events",), ("create", "patch", "update")),
+            Right("", ("configmaps",), ("get", "list", "create", "update"), only="in the namespace of the intents"),
+        ),
+    ),
+)
+ROLE_NAMES: Final = tuple(role.name for role in ROLES)
+
+
+def choose_roles(text: str) -> tuple[Role, ...]:
+    """Return the roles that ``--roles`` names, in the order of `ROLES` (ROLE-2)."""
+    known = {role.name: role for role in ROLES}
+    hint = f"there are {', '.join(known)}"
+    named = [word.strip() for word in text.split(",") if word.strip()]
+    for word in named:
+        if word not in known:
+            near = difflib.get_close_matches(word.lower(), known, n=1)
+            meant = f": did you mean {near[0]}?" if near else ""
+            raise UnknownRoleError(f"there is no role {word!r}{meant}", hint=hint)
+    if not named:
+        raise UnknownRoleError("no role is named", hint=hint)
+    return tuple(role for role in ROLES if role.name in named)
