@@ -13,7 +13,7 @@ from typing import Final
 
 from pvbinder.controllers.csi.declaration import USER as CSI_USER
 from pvbinder.controllers.csi.rights import rules_of
-from pvbinder.controllers.csi.roles import ROLES, Role
+from pvbinder.controllers.csi.roles import ROLES, SidecarRole
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import metadata_of
@@ -46,7 +46,7 @@ async def bind_kubelet(client: Client) -> None:
     await _ensure(client, CLUSTER_ROLE_BINDINGS, document)
 
 
-async def bind_csi(client: Client, roles: Iterable[Role] = ROLES) -> None:
+async def bind_csi(client: Client, roles: Iterable[SidecarRole] = ROLES) -> None:
     """Give the sidecars of CSI drivers the rights of their roles, unless they have them."""
     for role in roles:
         name = f"pvbinder:csi-{role.name}"

@@ -14,7 +14,7 @@ from tests.controllers.csi.stage import storage_class
 from pvbinder.controllers.context import Controller, ControllerContext
 from pvbinder.controllers.csi.options import SidecarOptions
 from pvbinder.controllers.csi.rights import Right, rules_of
-from pvbinder.controllers.csi.roles import ROLE_NAMES, ROLES, Role, RoleContext, UnknownRoleError, choose_roles
+from pvbinder.controllers.csi.roles import ROLE_NAMES, ROLES, RoleContext, SidecarRole, UnknownRoleError, choose_roles
 from pvbinder.controllers.csi.sidecar import CsiSidecar
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
@@ -37,7 +37,7 @@ async def test_role_1_a_driver_has_no_use_for_it(tmp_path: Path, monkeypatch: py
     def make(_: RoleContext) -> list[object]:
         raise AssertionError("it is made")
 
-    idle = Role("idle", "nothing", make, (), is_of_use=lambda can: can.clone_volume)  # type: ignore[arg-type]
+    idle = SidecarRole("idle", "nothing", make, (), is_of_use=lambda can: can.clone_volume)  # type: ignore[arg-type]
     monkeypatch.setattr("pvbinder.controllers.csi.sidecar.ROLES", (*ROLES, idle))
     address = f"unix://{tmp_path}/csi.sock"
     made: list[CsiSidecar] = []
@@ -84,7 +84,7 @@ def test_all_roles_are_chosen_where_none_is_named() -> None:
 
 
 @pytest.mark.parametrize("role", ROLES, ids=ROLE_NAMES)
-def test_role_3_the_page_says_what_each_role_may_do(role: Role) -> None:
+def test_role_3_the_page_says_what_each_role_may_do(role: SidecarRole) -> None:
     page = (Path(__file__).parents[3] / "docs" / "csi.md").read_text()
     for one in role.rights:
         cells = [role.name, one.group, ", ".join(one.resources), ", ".join(one.verbs), one.only]

@@ -32,7 +32,7 @@ class UnknownRoleError(PvbinderError):
     """``--roles`` names a role that there is not, or none at all."""
 
 
-class Part(Protocol):
+class RolePart(Protocol):
     """A loop that does a part of a role's work; `run()` it as a task that somebody owns, with the informers beside."""
 
     async def run(self) -> None:
@@ -59,23 +59,23 @@ class RoleContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class SidecarRole:
     """What can be done for a driver; `is_of_use` says whether it can be done for one with these abilities."""
 
     name: str
     meaning: str
-    make: Callable[[RoleContext], Sequence[Part]]
+    make: Callable[[RoleContext], Sequence[RolePart]]
     rights: tuple[Right, ...]
     is_of_use: Callable[[Abilities], bool] = lambda _: True
 
 
-def _provisioner(here: RoleContext) -> Sequence[Part]:
+def _provisioner(here: RoleContext) -> Sequence[RolePart]:
     from pvbinder.controllers.csi.deleter import CsiDeleter
     from pvbinder.controllers.csi.provisioner import CsiProvisioner
     from pvbinder.controllers.csi.source_protection import SourceProtection
 
     options, abilities = here.options.provisioner, here.info.abilities
-    parts: list[Part] = [
+    parts: list[RolePart] = [
         CsiProvisioner(here.context, here.driver, here.info, options, component=here.component),
         CsiDeleter(here.context, here.driver, here.info, options, component=here.component),
     ]
@@ -84,8 +84,8 @@ def _provisioner(here: RoleContext) -> Sequence[Part]:
     return parts
 
 
-ROLES: Final[tuple[Role, ...]] = (
-    Role(
+ROLES: Final[tuple[SidecarRole, ...]] = (
+    SidecarRole(
         "provisioner",  # of use for every driver: users are told what theirs can't do (CP-8)
         "makes a volume for each claim of the driver's classes, and deletes it: external-provisioner's",
         _provisioner,
@@ -108,7 +108,7 @@ ROLES: Final[tuple[Role, ...]] = (
 ROLE_NAMES: Final = tuple(role.name for role in ROLES)
 
 
-def choose_roles(text: str) -> tuple[Role, ...]:
+def choose_roles(text: str) -> tuple[SidecarRole, ...]:
     """Return the roles that ``--roles`` names, in the order of `ROLES` (ROLE-2)."""
     known = {role.name: role for role in ROLES}
     hint = f"there are {', '.join(known)}"

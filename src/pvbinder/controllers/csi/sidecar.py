@@ -19,7 +19,7 @@ from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.csi.driver_info import DriverInfo, NamelessDriverError, ask_driver
 from pvbinder.controllers.csi.options import SidecarOptions
-from pvbinder.controllers.csi.roles import ROLES, Part, RoleContext, choose_roles
+from pvbinder.controllers.csi.roles import ROLES, RoleContext, RolePart, choose_roles
 from pvbinder.csi.driver import Driver, Observe, ProbeFailed
 from pvbinder.csi.errors import CallFailed
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
@@ -48,7 +48,7 @@ class CsiSidecar:
         self._options = options or SidecarOptions()
         self._roles = choose_roles(self._options.roles) if self._options.roles else ROLES
         self._driver = open_driver(address, timeout_seconds=self._options.timeout_seconds, observe=observe)
-        self._parts: list[Part] = []
+        self._parts: list[RolePart] = []
         self.info: DriverInfo | None = None
         context.informers.of(CLAIMS)  # every role's: they fill while the driver is waited for
         context.informers.of(STORAGE_CLASSES)
