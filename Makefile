@@ -59,6 +59,8 @@ ifndef ONLY
 	@echo "with provisioning switched off:"
 	@$(UP) --sync-period 2s --enable-dynamic-provisioning=false -- \
 		$(PY) -m tests.conformance scenarios --have no-provisioning --only provision-disabled
+	@echo "with a CSI driver and its sidecar:"
+	@$(UP) --sync-period 2s -- $(PY) -m tests.conformance csi --only 'csi-*'
 endif
 
 apicases: dev ## replay the recorded HTTP cases and kubectl transcripts, list those that don't pass yet; ONLY='watch-*'

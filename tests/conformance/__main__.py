@@ -3,11 +3,13 @@
     pvbinder up --ephemeral --bare --sync-period 2s -- python -m tests.conformance scenarios [--only GLOB] [-q]
     pvbinder up --ephemeral --bare --controllers=namespace,garbagecollector \\
         -- python -m tests.conformance processes [--only GLOB] [-q]
+    pvbinder up --ephemeral --bare --sync-period 2s -- python -m tests.conformance csi --only 'csi-*' [-q]
     pvbinder up --ephemeral --bare --controllers= -- python -m tests.conformance http|kubectl [--only GLOB] [-q]
     pvbinder up --ephemeral --bare -- python -m tests.conformance controllers [--only GLOB] [-q]
 
 `scenarios` are played with the controllers in the process of `pvbinder up`, `processes` are the same with them in one
-of their own, `pvbinder controller`: only then they can be stopped and started, which some scenarios ask for.
+of their own, `pvbinder controller`: only then they can be stopped and started, which some scenarios ask for. `csi`
+has a driver and `pvbinder csi` beside them.
 
 The recordings and the programs that replay them are data in the folders beside this file, taken as they are. What is
 passed on after the first word are their options. The exit status is theirs: 0 if everything passed.
@@ -27,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 PROGRAMS = {
     "scenarios": [HERE / "volumes" / "replay.py"],
     "processes": [HERE / "volumes" / "replay.py"],
+    "csi": [HERE / "volumes" / "replay.py"],
     "http": [HERE / "apiserver" / "replay_http.py", HERE / "apiserver" / "cases"],
     "controllers": [HERE / "apiserver" / "replay_http.py", HERE / "apiserver" / "controllers" / "cases"],
     "kubectl": [HERE / "apiserver" / "replay_kubectl.py", HERE / "apiserver" / "kubectl"],
@@ -39,6 +42,8 @@ def replay(what: str, arguments: list[str]) -> int:
     with controllers_for(what) as flags:
         options = ["--kubeconfig", os.environ["KUBECONFIG"], *flags, *arguments]
         command = [sys.executable, str(program), *options, *map(str, folders)]
+        if what == "csi":
+            command = [sys.executable, "-m", "tests.conformance.csi", *command, "--have", "csi"]
         return run(what, command)
 
 

@@ -20,6 +20,7 @@ RUNS = {  # what is special about a run: (flags of the control plane, what is re
         [*RESYNC, "--enable-hostpath-provisioner", "--controllers", "*,-ephemeral-volume,-serviceaccount,scheduler"],
         ["scenarios", "--have", "scheduler", "--only", "*-real-scheduler-*"],
     ),
+    "with a CSI driver": (RESYNC, ["csi", "--parallel", PARALLEL, "--only", "csi-*"]),
     "the controllers are stopped and started": (
         ["--controllers", "namespace,garbagecollector"],
         ["processes", "--only", "restart-*"],

@@ -240,11 +240,13 @@ class CsiProvisioner:
         return intent
 
     async def _check_live(self, claim: Claim) -> None:
-        """Raise ProvisioningFailed or ProvisionLater unless the claim, read live, still wants its volume."""
+        """Raise NotOurs or ProvisionLater unless the claim, read live, still wants its volume."""
         try:
             live = await self._client.get(CLAIMS, claim.name, claim.namespace)
         except (ApiFailure, ConnectionFailed) as error:
             self._done(claim.uid)
+            if isinstance(error, ApiFailure) and error.names_as_not_found(PERSISTENT_VOLUME_CLAIMS, claim.name):
+                raise NotOurs("") from error
             raise ProvisionLater(f"claim {claim.key} could not be read: {error.message}") from error
         if live.uid != claim.uid or live.volume_name:
             self._done(claim.uid)
