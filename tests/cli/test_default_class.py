@@ -40,6 +40,32 @@ async def test_starter_2_a_claim_without_a_class_binds(tmp_path: Path) -> None:
         assert IS_DEFAULT not in found.annotations
 
 
+async def test_starter_2_the_local_driver_makes_its_volumes(tmp_path: Path) -> None:
+    asked = replace(options(tmp_path / "data"), default_class=True)
+    async with asyncio.timeout(40), control_plane(asked) as plane:
+        client = Client(plane.transport)
+        found = await client.get(STORAGE_CLASSES, "standard")
+        assert (found.provisioner, found.annotations[IS_DEFAULT]) == ("local.csi.pvbinder.io", "true")
+        await client.create(CLAIMS, CLAIM)
+        while (await client.get(CLAIMS, "data", "default")).phase != "Bound":
+            await asyncio.sleep(0.01)
+    assert len(list((tmp_path / "data" / "csi" / "local" / "volumes").iterdir())) == 1
+
+
+async def test_starter_2_a_class_that_hostpath_made_earlier_goes_on_being_its(tmp_path: Path) -> None:
+    allowed = ControllerOptions(enable_hostpath_provisioner=True, hostpath_root=str(tmp_path / "volumes"))
+    async with asyncio.timeout(20), control_plane(replace(options(tmp_path / "data"), controllers=allowed)):
+        pass
+    later = ControllerOptions(hostpath_root=str(tmp_path / "volumes"))
+    asked = replace(options(tmp_path / "data"), controllers=later, default_class=True)
+    async with asyncio.timeout(20), control_plane(asked) as plane:
+        client = Client(plane.transport)
+        assert (await client.get(STORAGE_CLASSES, "standard")).provisioner == "kubernetes.io/host-path"
+        await client.create(CLAIMS, CLAIM)
+        while (await client.get(CLAIMS, "data", "default")).phase != "Bound":
+            await asyncio.sleep(0)
+
+
 async def test_starter_2_who_has_said_no_is_not_overruled(tmp_path: Path) -> None:
     allowed = ControllerOptions(enable_hostpath_provisioner=True, hostpath_root=str(tmp_path / "volumes"))
     asked = replace(options(tmp_path / "data"), controllers=allowed, default_class=True)

@@ -279,7 +279,8 @@ def test_a_wrong_token_is_refused(tmp_path: Path) -> None:
 def test_starter_1_a_node_and_a_class_unless_bare(tmp_path: Path) -> None:
     with running(tmp_path / "data") as plane:
         assert names(request(plane.kubeconfig, "/api/v1/nodes")) == {"local"}
-        assert names(request(plane.kubeconfig, "/apis/storage.k8s.io/v1/storageclasses")) == {"local-storage"}
+        classes = names(request(plane.kubeconfig, "/apis/storage.k8s.io/v1/storageclasses"))
+        assert classes == {"local", "local-immediate", "local-storage"}
         definitions = request(plane.kubeconfig, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
         assert names(definitions) == {
             f"volumesnapshot{plural}.snapshot.storage.k8s.io" for plural in ("s", "classes", "contents")

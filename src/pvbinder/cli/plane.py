@@ -8,24 +8,28 @@ PLANE-4  Bare, nothing appears that nobody made: no node or class, no claims for
          the kubelet or a controller of workloads and nodes, unless ``--controllers`` names them.
 PLANE-5  What is loaded is there before the controllers start: they see it whole.
 PLANE-6  Pods run as service accounts where the controller runs that makes them (serviceaccount), as on a cluster.
-PLANE-7  A driver that is named with ``--csi-driver`` provisions; where none is named, gRPC isn't even imported.
+PLANE-7  A driver that is named with ``--csi-driver`` provisions, and so does the local one, which is there unless
+         ``--bare``; while nothing needs a driver and none is named, gRPC isn't even imported.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from pvbinder.cli.driver_place import local_place, node_drivers
 from pvbinder.cli.options import UpOptions, port_of_last_time
-from pvbinder.cli.starter import create_starter_objects
+from pvbinder.cli.starter import create_csi_driver, create_starter_objects, is_made_by_host_path
 from pvbinder.cli.users import KUBELET, NAMESPACE, bind_csi, bind_kubelet, user_of
-from pvbinder.controllers.context import Credentials
-from pvbinder.controllers.csi.declaration import declare_sidecar
+from pvbinder.controllers.context import Controller, ControllerContext, Credentials
+from pvbinder.controllers.csi.built_in import LocalPlace
+from pvbinder.controllers.csi.declaration import LOCAL, declare_built_in, declare_served
+from pvbinder.controllers.csi.node_drivers import NodeDrivers
 from pvbinder.controllers.csi.options import ProvisionerOptions, SidecarOptions
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
@@ -55,6 +59,7 @@ KUBECONFIG = "kubeconfig"
 USUAL_PORT = 6443
 MAKE_CLAIMS = {"ephemeral-volume-controller"}
 ADMIN = UserInfo("kubernetes-admin", groups=(MASTERS, AUTHENTICATED))
+SIDECAR = SidecarOptions(provisioner=ProvisionerOptions(namespace=NAMESPACE, immediate_topology=False))
 READER = UserInfo("system:kube-controller-manager", groups=(AUTHENTICATED,))  # lists and watches for all
 
 
@@ -75,8 +80,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
     if options.data_dir is None:
         await asyncio.to_thread(sweep)
     known = _known_controllers(bare=options.bare)
-    chosen = choose_controllers(options.controllers.controllers, known)
-    sidecars = _sidecars(options.csi_drivers)
+    chosen = {one.name for one in choose_controllers(options.controllers.controllers, known)}
     metrics = Metrics()  # the controllers join in when it runs
     server = EmbeddedServer(
         options.data_dir,
@@ -87,60 +91,92 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         load=found if options.load else None,
         pages={METRICS_PATH: partial(metrics_page, metrics)},
         bare=options.bare,
-        service_accounts=SERVICE_ACCOUNTS in {one.name for one in chosen},
+        service_accounts=SERVICE_ACCOUNTS in chosen,
     )
     del found  # it is large, and this frame stays until the end
-    async with server:
+    async with server, AsyncExitStack() as stack:
         metrics.add(ServerSource(server))
         transport = InProcessTransport(server.dispatcher, ADMIN)
         client = Client(transport)
+        has_local = LOCAL in chosen
+        drivers = node_drivers(server.data_dir, options.csi_drivers, has_local=has_local)
+        place = stack.enter_context(local_place(server.data_dir)) if has_local else None
+        controllers = options.controllers
         if not options.bare:
             await create_starter_objects(
                 client,
-                host_path=options.controllers.enable_hostpath_provisioner,
+                host_path=controllers.enable_hostpath_provisioner,
+                local=has_local,
                 default_class=options.default_class,
             )
+            if options.default_class and await is_made_by_host_path(client):
+                controllers = replace(controllers, enable_hostpath_provisioner=True)
         kubeconfig = options.kubeconfig or server.data_dir / KUBECONFIG
+        named = _named_drivers(options.csi_drivers, drivers)
         manager = Manager(
             InProcessTransport(server.dispatcher, READER),
-            with_sidecars(options.controllers, sidecars),
-            known=(*known, *sidecars),
+            with_drivers(controllers, named),
+            known=(*_with_drivers_here(known, drivers, place), *named),
             transport_as=lambda name: InProcessTransport(server.dispatcher, user_of(name)),
             served=tuple(served.resource for served in (await discover(client)).kinds),
             credentials=Credentials(server.identity.authority.read_text(), server.secret_tokens.make),
         )
         if KUBELET in manager.controllers:
             await bind_kubelet(client)
-        if sidecars:
+        if named or has_local:
             await bind_csi(client)
+            drivers.listen(partial(create_csi_driver, client))
         metrics.add(ControllerSource(manager))
         async with asyncio.TaskGroup() as group:
             running = group.create_task(manager.run(), name="controllers")
             await manager.wait_ready()
             server.write_kubeconfig(kubeconfig)
+            drivers.open()
             try:
                 yield Plane(server.url, kubeconfig, transport, manager)
             finally:
                 running.cancel()
 
 
-def _sidecars(addresses: Iterable[str]) -> tuple[ControllerDeclaration, ...]:
-    """Return a sidecar with all roles for each driver."""
-    provisioner = ProvisionerOptions(namespace=NAMESPACE, immediate_topology=False)
-    asked = SidecarOptions(provisioner=provisioner)
-    return tuple(declare_sidecar(address, asked, number) for number, address in enumerate(addresses))
+def _named_drivers(addresses: tuple[str, ...], drivers: NodeDrivers) -> tuple[ControllerDeclaration, ...]:
+    """Return what serves each driver that was named, with all roles of a sidecar."""
+    return tuple(declare_served(address, SIDECAR, drivers, number) for number, address in enumerate(addresses))
+
+
+def _with_drivers_here(
+    known: tuple[ControllerDeclaration, ...], drivers: NodeDrivers, place: LocalPlace | None
+) -> tuple[ControllerDeclaration, ...]:
+    """Return the controllers with a kubelet in small that knows the drivers, and with the local one's `place`."""
+
+    def kubelet(context: ControllerContext) -> Controller:
+        from pvbinder.controllers.kubelet import Kubelet
+
+        return Kubelet(context, drivers=drivers)
+
+    def with_drivers_here(one: ControllerDeclaration) -> ControllerDeclaration:
+        if one.name == KUBELET:
+            return replace(one, make=kubelet)
+        return declare_built_in(place, SIDECAR, drivers) if one.name == LOCAL and place is not None else one
+
+    return tuple(map(with_drivers_here, known))
 
 
 def _known_controllers(*, bare: bool) -> tuple[ControllerDeclaration, ...]:
     """Return the controllers, with those on by default that belong to how we begin (PLANE-4)."""
+    local = ControllerDeclaration(LOCAL, user="", make=_nowhere, on_by_default=not bare)
     if not bare:
-        return with_small_cluster()
-    return tuple(replace(one, on_by_default=one.on_by_default and one.name not in MAKE_CLAIMS) for one in CONTROLLERS)
+        return (*with_small_cluster(), local)
+    quiet = (replace(one, on_by_default=one.on_by_default and one.name not in MAKE_CLAIMS) for one in CONTROLLERS)
+    return (*quiet, local)
 
 
-def with_sidecars(options: ControllerOptions, sidecars: tuple[ControllerDeclaration, ...]) -> ControllerOptions:
-    """Return `options` with the sidecars chosen, whatever ``--controllers`` says of the others: they were named."""
-    return replace(options, controllers=",".join((options.controllers, *(one.name for one in sidecars))))
+def _nowhere(_: ControllerContext) -> Controller:
+    raise AssertionError("it is made only where it has a place")
+
+
+def with_drivers(options: ControllerOptions, served: tuple[ControllerDeclaration, ...]) -> ControllerOptions:
+    """Return `options` with the drivers chosen, whatever ``--controllers`` says of the others: they were named."""
+    return replace(options, controllers=",".join((options.controllers, *(one.name for one in served))))
 
 
 def _port(options: UpOptions) -> int:

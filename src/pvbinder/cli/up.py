@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -91,8 +90,8 @@ class CommandAfterDashes(WithControllerFlags):
 @click.option(
     "--default-class",
     is_flag=True,
-    help="Make the class standard the default, so that claims without a class are provisioned: with directories, as "
-    "with --enable-hostpath-provisioner.",
+    help="Have a class standard that is the default, so that claims without a class are provisioned: by the local "
+    "driver, or by the hostPath provisioner where that is enabled.",
 )
 @click.option(
     "--csi-driver",
@@ -165,8 +164,6 @@ def up(
     if kubeconfig is not None:
         check_kubeconfig_is_ours(kubeconfig)
     controllers = read_options(given(flags), config)
-    if default_class:
-        controllers = replace(controllers, enable_hostpath_provisioner=True)
     options = UpOptions(
         data_dir=None if ephemeral else (data_dir or default_data_dir()).expanduser().absolute(),
         host=host,

@@ -23,9 +23,11 @@ from typing import Final, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
+from pvbinder.controllers.csi.node_drivers import NodeDrivers
 from pvbinder.controllers.kubelet.addresses import PodAddresses
 from pvbinder.controllers.kubelet.nodes import HOST_IP, create_node, is_played, make_ready
 from pvbinder.controllers.kubelet.pod_events import PodEvents
+from pvbinder.controllers.kubelet.registration import Registration
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.events import Subject
 from pvbinder.kube.informer import Change, Deleted, Updated
@@ -34,12 +36,14 @@ from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.objects import Claim, ClaimKey, Node, NodeName, Pod, PodKey, Volume
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
 from pvbinder.model.resources import PODS as POD_RESOURCE
+from pvbinder.rules.csi.registration import NodeInfo
 from pvbinder.rules.node_expansion import waits_for_node, with_finished_resize
 from pvbinder.rules.pod_lifecycle import Remove, Report, Stay, decide_lifecycle, mount_problem
 from pvbinder.rules.pod_status import Address
 
 EVENT_SOURCE: Final = "kubelet"
 CONCURRENT_SYNCS_MAX: Final = 16
+REGISTRATION_SECONDS: Final = 10.0  # until a driver goes on, whether or not all nodes have it
 
 log = logs.get(__name__)
 
@@ -67,6 +71,7 @@ class Kubelet:
         context: ControllerContext,
         *,
         create_nodes: Sequence[str] = (),
+        drivers: NodeDrivers | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         informers = context.informers
@@ -74,6 +79,9 @@ class Kubelet:
         self._recorder = context.recorder(EVENT_SOURCE)
         self._events = PodEvents(self._recorder)
         self._create_nodes = tuple(create_nodes)
+        drivers = drivers or NodeDrivers()
+        self._registration = Registration(context.client, drivers)
+        drivers.listen(self._register)
         self._now = now
         self._pods = informers.of(PODS)
         self._nodes = informers.of(NODES)
@@ -168,6 +176,7 @@ class Kubelet:
 
     def _on_node(self, change: Change[Node]) -> None:
         if isinstance(change, Deleted):
+            self._registration.forget(change.object.key)
             return
         node = change.object
         if is_played(node):
@@ -302,7 +311,20 @@ class Kubelet:
     async def _sync_node(self, name: NodeName) -> None:
         node = self._nodes.get(name)
         if node is not None and is_played(node):
-            self._nodes.put(await make_ready(self._client, node, self._now()))
+            node = await make_ready(self._client, node, self._now())
+            self._nodes.put(await self._registration.sync(node))
+
+    async def _register(self, info: NodeInfo) -> None:
+        """Have all nodes that we play get a driver; those that fail are tried again later."""
+        try:
+            async with asyncio.timeout(REGISTRATION_SECONDS):
+                await self._nodes.wait_synced()
+                for node in self._nodes:
+                    if is_played(node):
+                        self._node_queue.add(node.key)
+                await self._node_queue.wait_idle(delayed_too=False)
+        except TimeoutError:
+            log.warning("not all nodes have the driver yet", driver=info.driver)
 
 
 def _node_of(pod: Pod) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from google.protobuf.wrappers_pb2 import Int64Value
 
 from pvbinder.csi.errors import CallFailed
 from pvbinder.csi.local import arguments
-from pvbinder.csi.local.identity import TOPOLOGY_KEY
+from pvbinder.csi.local.names import TOPOLOGY_KEY
 from pvbinder.csi.local.pages import page_of
 from pvbinder.csi.local.pool import Pool
 from pvbinder.csi.local.records import Shelf, Source, StoredVolume, VolumeSettings

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from pvbinder import __version__
 from pvbinder.csi.errors import CallFailed, Code
+from pvbinder.csi.local.names import DRIVER_NAME
 from pvbinder.csi.local.root import Root
 from pvbinder.csi.local.work import Work
 from pvbinder.csi.serving import Handlers
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
-
-DRIVER_NAME: Final = "local.csi.pvbinder.io"
-TOPOLOGY_KEY: Final = f"topology.{DRIVER_NAME}/node"
 
 _SERVICE = csi.PluginCapability.Service
 _EXPANSION = csi.PluginCapability.VolumeExpansion

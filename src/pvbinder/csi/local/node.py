@@ -8,7 +8,7 @@ from typing import Final
 from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.local import arguments
 from pvbinder.csi.local.controller import condition_of
-from pvbinder.csi.local.identity import TOPOLOGY_KEY
+from pvbinder.csi.local.names import TOPOLOGY_KEY
 from pvbinder.csi.local.publications import Publications
 from pvbinder.csi.local.publishing import check_path
 from pvbinder.csi.local.records import Shelf, StoredVolume

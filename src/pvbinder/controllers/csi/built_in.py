@@ -1,0 +1,161 @@
+"""The local driver inside of this process: started when something needs it, and served over its socket like any other.
+
+BUILTIN-1  Nothing of it runs, and gRPC isn't even imported, before a claim waits for it, a volume is its, or its
+           directory has volumes or snapshots from before; and never before the start of the process is over.
+BUILTIN-2  A start that fails is said, and tried again later and later; nothing else stops for it.
+BUILTIN-3  It doesn't touch what another driver of its name has made: one that is named with ``--csi-driver`` goes
+           first, and while there are volumes that such a one made in an earlier run, it isn't started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pvbinder import logs
+from pvbinder.controllers.context import Controller, ControllerContext, HasQueues
+from pvbinder.controllers.csi.node_drivers import NodeDrivers
+from pvbinder.csi.local.names import DRIVER_NAME
+from pvbinder.kube.informer import Change, Deleted
+from pvbinder.kube.kinds import CLAIMS, VOLUMES
+from pvbinder.kube.queue import QueueStatistics
+from pvbinder.model.errors import PvbinderError
+from pvbinder.model.names import BETA_STORAGE_PROVISIONER, STORAGE_PROVISIONER
+from pvbinder.model.objects import Claim, Volume
+
+NAMED_SECONDS: Final = 5.0  # for drivers named by the user to say their names
+FIRST_WAIT_SECONDS: Final = 1.0
+WAIT_SECONDS_MAX: Final = 60.0
+KEPT_IN: Final = ("volumes", "snapshots")  # folders of the root that hold more than the driver's own marks
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """Where the local driver keeps its volumes, which socket it serves, and the name of its node."""
+
+    root: Path
+    socket: Path
+    node: str
+
+    @property
+    def address(self) -> str:
+        """The address of the socket."""
+        return f"unix://{self.socket}"
+
+    def has_volumes(self) -> bool:
+        """Tell whether an earlier run left volumes or snapshots; blocking."""
+        for folder in KEPT_IN:
+            try:
+                if any((self.root / folder).iterdir()):
+                    return True
+            except OSError:
+                continue
+        return False
+
+
+class BuiltInDriver:
+    """The local driver and what is done for it; `run()` it as a task that somebody owns."""
+
+    def __init__(
+        self,
+        context: ControllerContext,
+        place: LocalPlace,
+        make_sidecar: Callable[[ControllerContext], Controller],
+        drivers: NodeDrivers,
+    ) -> None:
+        self._context = context
+        self._place = place
+        self._make_sidecar = make_sidecar
+        self._drivers = drivers
+        self._claims = context.informers.of(CLAIMS)
+        self._volumes = context.informers.of(VOLUMES)
+        self._serving: HasQueues | None = None
+
+    def queues(self) -> Iterator[QueueStatistics]:
+        """The state of the queues of its sidecar, once that runs."""
+        if self._serving is not None:
+            yield from self._serving.queues()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._claims.add_handler(self._on_claim)
+        self._volumes.add_handler(self._on_volume)
+        if await asyncio.to_thread(self._place.has_volumes):
+            self._drivers.reserve(DRIVER_NAME, f"the volumes in {self._place.root} are of a driver of that name")
+            self._drivers.need(DRIVER_NAME)
+        await self._drivers.wait_needed(DRIVER_NAME)  # BUILTIN-1
+        await self._drivers.wait_named(NAMED_SECONDS)
+        if self._drivers.is_served(DRIVER_NAME):
+            log.info("local driver is not needed: another one is served as it", name=DRIVER_NAME)
+            return
+        why = self._why_not()
+        if why is not None:
+            log.warning("local driver is not started", why=why)
+            self._drivers.say_trouble(DRIVER_NAME, why)
+            return
+        wait_seconds = FIRST_WAIT_SECONDS
+        while True:
+            async with AsyncExitStack() as stack:
+                try:
+                    serving = await self._start(stack)
+                except (PvbinderError, OSError, ImportError) as error:  # BUILTIN-2
+                    self._failed(error, wait_seconds)
+                else:
+                    self._drivers.say_trouble(DRIVER_NAME, None)
+                    await serving.run()
+            await asyncio.sleep(wait_seconds)
+            wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
+
+    def _on_claim(self, change: Change[Claim]) -> None:
+        claim = change.object
+        if isinstance(change, Deleted) or claim.volume_name:
+            return
+        asked = claim.annotations.get(STORAGE_PROVISIONER) or claim.annotations.get(BETA_STORAGE_PROVISIONER)
+        if asked == DRIVER_NAME:
+            self._drivers.need(DRIVER_NAME)
+
+    def _on_volume(self, change: Change[Volume]) -> None:
+        if not isinstance(change, Deleted) and _is_ours(change.object):
+            self._drivers.need(DRIVER_NAME)
+
+    def _why_not(self) -> str | None:
+        """Say why the driver may not be started (BUILTIN-3)."""
+        other = self._drivers.addresses.get(DRIVER_NAME)
+        if other is not None and any(_is_ours(volume) for volume in self._volumes):
+            return f"there are volumes of the driver at {other}, which has its name: start with --csi-driver {other}"
+        return None
+
+    async def _start(self, stack: AsyncExitStack) -> Controller:
+        """Serve the driver; raise PvbinderError, OSError or ImportError if that can't be."""
+        await asyncio.to_thread(_import)
+        from pvbinder.controllers.csi.served_driver import ServedDriver
+        from pvbinder.csi.local.driver import LocalDriver, local_driver
+
+        place = self._place
+        await asyncio.to_thread(place.socket.parent.mkdir, mode=0o700, exist_ok=True)
+        await stack.enter_async_context(local_driver(LocalDriver(place.address, place.root, place.node)))
+        log.info("local driver started", root=str(place.root))
+        serving = ServedDriver(place.address, self._make_sidecar(self._context), self._drivers, is_own=True)
+        self._serving = serving
+        return serving
+
+    def _failed(self, error: PvbinderError | OSError | ImportError, wait_seconds: float) -> None:
+        hint = {"hint": error.hint} if isinstance(error, PvbinderError) and error.hint else {}
+        self._drivers.say_trouble(DRIVER_NAME, f"the local driver can't start: {error}")
+        log.error("local driver can't start", err=str(error), **hint, again_in_seconds=wait_seconds)
+
+
+def _import() -> None:
+    """Import what takes time, in a thread: the loop goes on meanwhile."""
+    import pvbinder.controllers.csi.sidecar
+    import pvbinder.csi.local.driver  # noqa: F401
+
+
+def _is_ours(volume: Volume) -> bool:
+    return volume.csi is not None and volume.csi.driver == DRIVER_NAME
