@@ -25,7 +25,7 @@ from pvbinder.rules.csi.registration import NodeInfo
 if TYPE_CHECKING:
     from pvbinder.controllers.csi.node_driver import NodeDriver
 
-Listener: TypeAlias = "Callable[[NodeInfo], Awaitable[None]]"
+DriverListener: TypeAlias = "Callable[[NodeInfo], Awaitable[None]]"
 
 
 class NameTakenError(PvbinderError):
@@ -51,7 +51,7 @@ class NodeDrivers:
         self._reserved: dict[str, str] = {}
         self._needs: dict[str, asyncio.Event] = {}
         self._troubles: dict[str, str] = {}
-        self._listeners: list[Listener] = []
+        self._listeners: list[DriverListener] = []
         self._open = asyncio.Event()
         self._unnamed = named
         self._all_named = asyncio.Event()
@@ -114,7 +114,7 @@ class NodeDrivers:
 
     # -- who serves one
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: DriverListener) -> None:
         """Have `listener` told of each driver that comes (NODEDRIVERS-3)."""
         self._listeners.append(listener)
 
