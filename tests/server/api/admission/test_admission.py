@@ -48,6 +48,7 @@ def test_admission_1_plugins_run_in_the_references_order() -> None:
         "StorageObjectInUseProtection",
         "PersistentVolumeClaimResize",
         "ServiceAddresses",  # what the reference does in the storage of services
+        "ValidatingAdmissionPolicy",
         "ResourceQuota",
     ]
     assert names == [name for name in reference if name in names]
@@ -94,8 +95,8 @@ def test_nothing_is_made_in_an_ending_namespace() -> None:
 @pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
 def test_some_namespaces_stay(name: str) -> None:
     with pytest.raises(ApiError, match=f'namespaces "{name}" is forbidden: this namespace may not be deleted'):
-        admission.admit_delete(Objects(), admission.AdmissionAttributes(NAMESPACE, "", name, ANA))
-    admission.admit_delete(Objects(), admission.AdmissionAttributes(NAMESPACE, "", "shop", ANA))
+        admission.admit_delete(admission.AdmissionAttributes(NAMESPACE, "", name, ANA), {})
+    admission.admit_delete(admission.AdmissionAttributes(NAMESPACE, "", "shop", ANA), {})
 
 
 DEFAULTS = {  # DC-2, CD-5

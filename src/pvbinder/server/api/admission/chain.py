@@ -24,6 +24,16 @@ from pvbinder.server.api.admission.storage import (
 )
 from pvbinder.server.objects.kind import Json
 
+
+def ask_policies(_reader: Reader, on: AdmissionAttributes, new: Json, old: Json | None) -> None:
+    """Ask the policies of the cluster, if there are some."""
+    if on.review is not None:
+        on.review(new, old)
+
+
+VALIDATING_ADMISSION_POLICY = Plugin(
+    "ValidatingAdmissionPolicy", None, validates=ask_policies, on_update=True, on_subresources=True
+)
 PLUGINS: tuple[Plugin, ...] = (
     NAMESPACE_LIFECYCLE,
     LIMIT_RANGER,
@@ -35,6 +45,7 @@ PLUGINS: tuple[Plugin, ...] = (
     STORAGE_OBJECT_IN_USE_PROTECTION,
     PERSISTENT_VOLUME_CLAIM_RESIZE,
     SERVICE_ADDRESSES,
+    VALIDATING_ADMISSION_POLICY,
     RESOURCE_QUOTA,
 )
 _PREPARATIONS = tuple(plugin.prepares for plugin in PLUGINS if plugin.prepares is not None)
@@ -62,9 +73,11 @@ def validate(reader: Reader, on: AdmissionAttributes, new: Json, old: Json | Non
         step(reader, on, new, old)
 
 
-def admit_delete(reader: Reader, on: AdmissionAttributes) -> None:
+def admit_delete(on: AdmissionAttributes, old: Json) -> None:
     """Raise ApiError if the object may not be deleted."""
     refuse_deletion(on)
+    if on.review is not None:
+        on.review(None, old)
 
 
 @lru_cache(1024)

@@ -42,6 +42,11 @@ class Reader(Protocol):
         ...
 
 
+# What the policies of the cluster say of a write (`server.api.admission.policies`): it raises what refuses it, or puts
+# the question off.
+_Review: TypeAlias = Callable[[Json | None, Json | None], None]
+
+
 class AdmissionAttributes(Struct, frozen=True):
     """The write and its user; `namespace` and `subresource` are empty where there is none."""
 
@@ -51,6 +56,7 @@ class AdmissionAttributes(Struct, frozen=True):
     user: UserInfo
     subresource: str = ""
     disabled: frozenset[str] = frozenset()  # plugins that this server leaves out
+    review: _Review | None = None  # by the policies of the cluster, where there are some
 
     @property
     def resource(self) -> Resource:

@@ -32,6 +32,7 @@ async def bind(write: WriteRequest, body: Json) -> None:
     if errors:  # as the reference, which forgets to call it invalid
         texts = ", ".join(map(str, errors))
         raise internal_error(texts if len(errors) == 1 else f"[{texts}]")
+    await write.judge_posted(body, BIND)
     stored = write.find_there()
     old, new = write.storage.decode(stored.data), write.storage.decode(stored.data)
     _check_preconditions(write, sent, stored, old)

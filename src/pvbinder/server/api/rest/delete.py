@@ -7,10 +7,12 @@ from datetime import datetime
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.api import admission
+from pvbinder.server.api.aside import is_heavy
 from pvbinder.server.api.negotiation import negotiate, respond
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.rest.options import DeleteOptions, read_delete_options, read_list_options
 from pvbinder.server.api.rest.read import answer_list, answer_object, select
+from pvbinder.server.api.rest.reviewed import review_deletion
 from pvbinder.server.api.rest.selection import read_selection
 from pvbinder.server.api.rest.turns import in_turns
 from pvbinder.server.errors import ApiError, conflict, not_found
@@ -23,6 +25,7 @@ from pvbinder.server.store import Stored
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
+REVIEWS_MAX = 5  # while others write to the object
 _NO_USER = UserInfo("")
 
 
@@ -30,8 +33,8 @@ async def delete(api: Api, request: ApiRequest, attributes: Attributes, storage:
     """Answer a DELETE of one object."""
     form = negotiate(request.headers.get("accept", ""))
     options = read_delete_options(request.query, request.body, request.headers.get("content-type", ""))
-    deletion = Deletion(api, storage, options, request.user or _NO_USER)
-    data, removed = deletion.start(attributes.namespace, attributes.name)
+    deletion = Deletion(api, storage, options, request.user or _NO_USER, request.warnings)
+    data, removed = await deletion.carry_out(attributes.namespace, attributes.name, attributes.name)
     await deletion.settle()
     if removed and not storage.base.delete_returns_object:
         return respond(request, 200, _success(storage, data), form.media_type)
@@ -46,11 +49,11 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
     user = request.user or _NO_USER
     selection = read_selection(storage, list_options)
     items, metadata = await select(api, attributes.namespace, storage, list_options, selection, user.name)
-    deletion = Deletion(api, storage, options, user)
+    deletion = Deletion(api, storage, options, user, request.warnings)
     async for _, stored in in_turns(items):
         identity = storage.decode(stored.data)["metadata"]
         try:
-            deletion.start(identity.get("namespace", ""), identity["name"])
+            await deletion.carry_out(identity.get("namespace", ""), identity["name"])
         except ApiError as error:
             if error.code != 404:  # somebody else was faster
                 raise
@@ -61,13 +64,31 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
 class Deletion:
     """A DELETE request under way, of one object or of several."""
 
-    def __init__(self, api: Api, storage: Storage, options: DeleteOptions, user: UserInfo) -> None:
+    def __init__(
+        self, api: Api, storage: Storage, options: DeleteOptions, user: UserInfo, warnings: list[str] | None = None
+    ) -> None:
         self._api = api
         self._storage = storage
         self._options = options
         self._user = user
         self._pending: list[Future[None]] = []
         self._unchanged: list[str] = []
+        self._warnings = warnings  # what policies say; None: they have had their say already
+        self._asked_name = ""
+        self._review: tuple[Stored, admission.PolicyReview | None] | None = None
+
+    async def carry_out(self, namespace: str, name: str, asked_name: str = "") -> tuple[bytes, bool]:
+        """Delete an object as `start` does; the policies have the time that they take (REVIEW-2).
+
+        `asked_name` is the name in the request, which a deletion of several doesn't have.
+        """
+        self._asked_name = asked_name
+        for _ in range(REVIEWS_MAX):
+            try:
+                return self.start(namespace, name)
+            except admission.PoliciesTakeLongError as long:
+                await long.finish(self._api.aside, self._user.name)
+        raise conflict(self._storage.kind.resource, name)
 
     async def settle(self) -> None:
         """Wait until everything that the answer says is durable (WRITING-2)."""
@@ -84,10 +105,27 @@ class Deletion:
             raise not_found(storage.kind.resource, name)
         obj = storage.decode(stored.data)
         self._check_preconditions(obj)
+        review = None if self._warnings is None else self._reviewed(stored, namespace, self._warnings)
         admission.admit_delete(
-            self._api.objects, admission.AdmissionAttributes(storage.base, namespace, name, self._user)
+            admission.AdmissionAttributes(storage.base, namespace, name, self._user, review=review), obj
         )
         return stored, obj
+
+    def _reviewed(self, stored: Stored, namespace: str, warnings: list[str]) -> admission.PolicyReview | None:
+        """Return the review of the deletion of `stored`: the one that has begun, as long as it is about that object."""
+        if self._review is None or self._review[0] is not stored:
+            where = (namespace, self._asked_name)
+            review = review_deletion(
+                self._api,
+                self._storage,
+                where,
+                self._user,
+                self._options,
+                warnings,
+                is_heavy=is_heavy(len(stored.data)),
+            )
+            self._review = (stored, review)
+        return self._review[1]
 
     def start(self, namespace: str, name: str) -> tuple[bytes, bool]:
         """Delete an object, or mark it as being deleted; return what to show of it, and whether it is gone."""

@@ -25,7 +25,7 @@ from pvbinder.server.api.rest.options import DeleteOptions, internal_error, read
 from pvbinder.server.api.rest.write_request import WriteRequest
 from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.kinds.storage import Storage, encode, encoder_of
-from pvbinder.server.objects.kind import Json
+from pvbinder.server.objects.kind import Json, Subresource
 from pvbinder.server.objects.managed_fields import record_update
 
 SERVER: Final = "kube-apiserver"  # who owns what the server itself writes
@@ -35,12 +35,13 @@ _FAR: Final = "DisruptedPods map too big - too many evictions not confirmed by P
 _VIOLATES: Final = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
-async def evict(write: WriteRequest, eviction: Json) -> None:
+async def evict(write: WriteRequest, eviction: Json, sub: Subresource) -> None:
     """Delete the pod that the path names, or raise why it may not be."""
     name = write.attributes.name
     if (eviction.get("metadata") or {}).get("name", "") != name:
         raise bad_request("name in URL does not match name in Eviction object")
     options = _options(write, eviction)
+    await write.judge_posted(eviction, sub)
     stored = write.find_there()
     pod = write.storage.decode(stored.data)
     budget = None if _disrupts_nothing(pod) else _budget_over(write, pod)
@@ -54,7 +55,8 @@ async def evict(write: WriteRequest, eviction: Json) -> None:
         marked = _with_condition(pod, write.now)
         pending.append(_store(write, write.storage, marked))
     # the pod's revision is another now: that it was the one asked for is checked already
-    deletion = Deletion(write.api, write.storage, replace(options, resource_version=None), write.user)
+    options = replace(options, resource_version=None)
+    deletion = Deletion(write.api, write.storage, options, write.user)
     deletion.start(write.namespace, name)
     for durable in pending:
         await durable

@@ -26,7 +26,7 @@ async def post(
     """Answer a POST to a subresource of one object."""
     write = WriteRequest.read(api, request, attributes, storage, "CreateOptions")
     if sub.removes:
-        await evict(write, await write.decode(_kind_of(sub)))
+        await evict(write, await write.decode(_kind_of(sub)), sub)
         return respond(request, 201, _success(), write.form.media_type)
     if sub is BIND:
         await bind(write, await write.decode(_kind_of(sub)))

@@ -35,6 +35,7 @@ from pvbinder.server.api.rest.options import (
     read_write_options,
 )
 from pvbinder.server.api.rest.read import answer_object
+from pvbinder.server.api.rest.reviewed import ask_about, review_write
 from pvbinder.server.errors import (
     ApiError,
     already_exists,
@@ -265,7 +266,10 @@ class WriteRequest:
         self._drop_repeated_owners(obj, is_sent=True)
         await self.aside(lambda: self._fill_in(obj, None, None, record=record))
         name, namespace = metadata.get("name", ""), metadata.get("namespace")
-        on = admission.AdmissionAttributes(base, namespace or "", name, self.user, disabled=self.api.disabled_plugins)
+        review = self._review("CREATE", namespace or "", name)
+        on = admission.AdmissionAttributes(
+            base, namespace or "", name, self.user, disabled=self.api.disabled_plugins, review=review
+        )
         await admission.wait_for_default_account(self.api.objects, on, obj)
         await admission.prepare(self.api.objects, on)
         admission.admit(self.api.objects, on, obj)
@@ -275,8 +279,13 @@ class WriteRequest:
             admission.admit(self.api.objects, on, obj)
         if self.attributes.verb != "create":  # an update or an apply that turns out to create (DISPATCH-4)
             permit(self.api.authorizer, self.user, replace(self.attributes, verb="create"))
-        admission.validate(self.api.objects, on, obj)
-        self.api.authorizer.guard(self.user, base, obj, None)
+        try:
+            admission.validate(self.api.objects, on, obj)
+        except admission.PoliciesTakeLongError as long:
+            await long.finish(self.api.aside, self.user.name)
+            admission.admit(self.api.objects, on, obj)  # the namespace may have gone meanwhile
+            admission.validate(self.api.objects, on, obj)
+        self.api.guard(self.user, base, obj, None)
 
     def _check_new(self, obj: Json) -> None:
         base = self.storage.base
@@ -349,7 +358,12 @@ class WriteRequest:
         on = self._admission(old["metadata"], sub)
         changed = await self._complete_change(stored, old, new, sub, on, record=record)
         self.check_not_overtaken(stored)
-        self._judge(old, changed, on)
+        try:
+            self._judge(old, changed, on)
+        except admission.PoliciesTakeLongError as long:
+            await long.finish(self.api.aside, self.user.name)
+            self.check_not_overtaken(stored)
+            self._judge(old, changed, on)
         if self._is_emptied(changed):
             return await self._remove(stored, changed, key)
         changed["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
@@ -414,13 +428,29 @@ class WriteRequest:
     def _judge(self, old: Json, new: Json, on: admission.AdmissionAttributes) -> None:
         """Ask admission, in the turn in which the write is made."""
         admission.validate(self.api.objects, on, new, old)
-        self.api.authorizer.guard(self.user, self.storage.base, new, old)
+        self.api.guard(self.user, self.storage.base, new, old)
 
     def _admission(self, before: Json, sub: Subresource | None) -> admission.AdmissionAttributes:
-        base, namespace = self.storage.base, before.get("namespace", "")
+        base, namespace, name = self.storage.base, before.get("namespace", ""), before["name"]
+        is_posted = sub is not None and sub.body is not None and sub.verbs == ("create",)
+        review = None if is_posted else self._review("UPDATE", namespace, name, sub)
         return admission.AdmissionAttributes(
-            base, namespace, before["name"], self.user, sub.name if sub else "", self.api.disabled_plugins
+            base, namespace, name, self.user, sub.name if sub else "", self.api.disabled_plugins, review
         )
+
+    def _review(
+        self, operation: admission.AdmissionOperation, namespace: str, name: str, sub: Subresource | None = None
+    ) -> admission.PolicyReview | None:
+        of, asked = (self.api, self.storage), (self.user, self.options, self.request.query)
+        return review_write(
+            of, operation, (namespace, name), asked, self.request.warnings, sub=sub, is_heavy=self.heavy
+        )
+
+    async def judge_posted(self, body: Json, sub: Subresource) -> None:
+        """Ask the policies about what is posted to a subresource (REVIEWED-2)."""
+        review = self._review("CREATE", self.namespace, self.attributes.name, sub)
+        if review is not None:
+            await ask_about(review, body, self.api.aside, self.user.name)
 
     def _check_revision(self, stored: Stored, name: str, metadata: Json) -> None:
         """Raise ApiError if the revision that was sent isn't that of the stored object (GW-4, GW-5)."""

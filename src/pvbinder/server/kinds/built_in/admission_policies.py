@@ -1,12 +1,25 @@
-"""Webhooks and policies of admission: stored; nobody is asked by them."""
+"""Webhooks and policies of admission.
+
+ValidatingAdmissionPolicies and their bindings are followed (`server.api.admission.policies`); webhooks and
+MutatingAdmissionPolicies are stored, and nobody is asked by them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
 
+from pvbinder.server.kinds.built_in.admission_expressions import (
+    validate_binding,
+    validate_binding_update,
+    validate_policy,
+    validate_policy_status,
+    validate_policy_update,
+    validate_webhooks,
+    validate_webhooks_update,
+)
 from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, count_cell, field_cell
-from pvbinder.server.kinds.parts.plain import Plain
+from pvbinder.server.kinds.parts.plain import Plain, fill_in
 from pvbinder.server.objects.kind import Column, Json
 
 _ADMISSION = ("api.admissionregistration", "admissionregistration.k8s.io")
@@ -39,6 +52,49 @@ def _go_selector(selector: Json) -> str:
     )
 
 
+def default_policy(obj: Json) -> None:
+    """Fill in what a policy matches where it doesn't say, and that it denies what it can't judge."""
+    spec = obj.setdefault("spec", {})
+    fill_in(spec, failurePolicy="Fail")
+    _default_match(spec.get("matchConstraints"))
+    obj.setdefault("status", {})
+
+
+def default_binding(obj: Json) -> None:
+    """Fill in what a binding matches where it doesn't say."""
+    _default_match(obj.setdefault("spec", {}).get("matchResources"))
+
+
+def default_validating_webhooks(obj: Json) -> None:
+    """Fill in how webhooks are called."""
+    for hook in obj.get("webhooks") or ():
+        fill_in(hook, failurePolicy="Fail", matchPolicy="Equivalent", timeoutSeconds=10)
+        fill_in(hook, namespaceSelector={}, objectSelector={})
+        _default_rules(hook.get("rules"))
+        service = (hook.get("clientConfig") or {}).get("service")
+        if service is not None:
+            fill_in(service, port=443)
+
+
+def default_mutating_webhooks(obj: Json) -> None:
+    """Fill in how webhooks are called, and that none is called again."""
+    default_validating_webhooks(obj)
+    for hook in obj.get("webhooks") or ():
+        fill_in(hook, reinvocationPolicy="Never")
+
+
+def _default_match(constraints: Json | None) -> None:
+    if constraints is not None:
+        fill_in(constraints, namespaceSelector={}, objectSelector={}, matchPolicy="Equivalent")
+        _default_rules(constraints.get("resourceRules"))
+        _default_rules(constraints.get("excludeResourceRules"))
+
+
+def _default_rules(rules: list[Json] | None) -> None:
+    for rule in rules or ():
+        fill_in(rule, scope="*")
+
+
 _BINDING_COLUMNS = (
     NAME,
     Column("PolicyName", field_cell("spec", "policyName")),
@@ -57,6 +113,9 @@ _ROWS = (
         *_ADMISSION,
         "MutatingWebhookConfiguration",
         "mutatingwebhookconfigurations",
+        default=default_mutating_webhooks,
+        validate_create=validate_webhooks,
+        validate_update=validate_webhooks_update,
         counts=("webhooks",),
         columns=_WEBHOOK_COLUMNS,
     ),
@@ -64,6 +123,9 @@ _ROWS = (
         *_ADMISSION,
         "ValidatingWebhookConfiguration",
         "validatingwebhookconfigurations",
+        default=default_validating_webhooks,
+        validate_create=validate_webhooks,
+        validate_update=validate_webhooks_update,
         counts=("webhooks",),
         columns=_WEBHOOK_COLUMNS,
     ),
@@ -74,6 +136,10 @@ _ROWS = (
         has_status=True,
         keeps_metadata=True,
         status_metadata_checks=(),
+        default=default_policy,
+        validate_create=validate_policy,
+        validate_update=validate_policy_update,
+        validate_status=validate_policy_status,
         counts=("spec",),
         columns=_policy_columns("Validations", "validations"),
     ),
@@ -81,6 +147,9 @@ _ROWS = (
         *_ADMISSION,
         "ValidatingAdmissionPolicyBinding",
         "validatingadmissionpolicybindings",
+        default=default_binding,
+        validate_create=validate_binding,
+        validate_update=validate_binding_update,
         counts=("spec",),
         columns=_BINDING_COLUMNS,
     ),

@@ -25,6 +25,7 @@ _READ_ONCE: Final = frozenset(
 )  # fmt: skip
 _READ_TWICE: Final = frozenset({"replace", "split", "ip.isCanonical"})
 _FIRST_ONLY: Final = frozenset({"string_to_bytes", "bytes_to_string", "strings_quote", "string_format"})
+AUTHORIZATION_CHECK: Final = 350_000  # so that an expression has two of them
 _ORDERED: Final = ("less_", "greater_", "less_equals_", "greater_equals_")
 
 
@@ -47,6 +48,10 @@ def cost_of_call(function: str, overload: str, args: tuple[Any, ...], result: An
     if function in _READ_TWICE:
         return read_cost(size_of(args[0]), 2)
     match function:
+        case "check":
+            return AUTHORIZATION_CHECK
+        case "fieldSelector" | "labelSelector":
+            return read_cost(size_of(args[1]))
         case "join":
             return read_cost(size_of(result), 2)
         case "find" | "findAll" | "matches":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pvbinder.server.kinds.cel.call_costs import PATTERN, TRAVERSAL
+from pvbinder.server.kinds.cel.call_costs import AUTHORIZATION_CHECK, PATTERN, TRAVERSAL
 from pvbinder.server.kinds.cel.ranges import ONE, UNBOUNDED, UNKNOWN, Range
 from pvbinder.server.kinds.cel.types import Type
 
@@ -22,7 +22,8 @@ _UNIT: Final = frozenset(
         "masked", "prefixLength", "family", "isUnspecified", "isLoopback", "isLinkLocalMulticast", "isLinkLocalUnicast",
         "isGlobalUnicast", "format.named", "sign", "asInteger", "isInteger", "asApproximateFloat", "isGreaterThan",
         "isLessThan", "compareTo", "add", "sub", "major", "minor", "patch", "getScheme", "getHostname", "getHost",
-        "getPort", "getEscapedPath", "getQuery",
+        "getPort", "getEscapedPath", "getQuery", "serviceAccount", "path", "group", "resource", "subresource",
+        "namespace", "name", "allowed", "reason", "error", "errored",
     }
 )  # fmt: skip
 _UNIT_TYPES: Final = frozenset({"net.IP", "net.CIDR", "kubernetes.Quantity", "kubernetes.Semver"})
@@ -115,6 +116,10 @@ def _estimate_kubernetes(function: str, overload: str, target: Part | None, args
         size = target.size_or_unknown
         return CallEstimate(size.times(TRAVERSAL), size)
     match function:
+        case "check":
+            return CallEstimate(Range.of(AUTHORIZATION_CHECK))
+        case "fieldSelector" | "labelSelector":
+            return CallEstimate(args[0].size_or_unknown.times(TRAVERSAL))
         case "url":
             size = args[0].size_or_unknown
             return CallEstimate(size.times(TRAVERSAL), size)

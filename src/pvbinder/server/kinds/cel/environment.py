@@ -36,6 +36,7 @@ from pvbinder.server.kinds.cel.types import (
 )
 from pvbinder.server.kinds.cel.values import TypeValue
 
+_CHECKS: Final = ("Authorizer", "PathCheck", "GroupCheck", "ResourceCheck", "Decision")
 _TYPES: Final[dict[str, Type]] = {
     "bool": BOOL,
     "int": INT,
@@ -56,6 +57,7 @@ _TYPES: Final[dict[str, Type]] = {
     "kubernetes.Quantity": Type("object", "kubernetes.Quantity"),
     "kubernetes.Semver": Type("object", "kubernetes.Semver"),
     "kubernetes.NamedFormat": Type("object", "kubernetes.NamedFormat"),
+    **{f"kubernetes.authorization.{name}": Type("object", f"kubernetes.authorization.{name}") for name in _CHECKS},
 }
 _NAMES: Final = {name: type_of(type_) for name, type_ in _TYPES.items()}
 _VALUES: Final = {name: TypeValue(name) for name in _TYPES}

@@ -267,7 +267,7 @@ def _has(value: Any, name: str) -> bool:
         if isinstance(found, CelError):
             raise found
         return _known_as(value, name) in value
-    raise CelError("no such overload")
+    return False
 
 
 def _known_as(value: dict[Any, Any], name: str) -> str:
@@ -286,7 +286,9 @@ def _field(value: Any, name: str) -> Any:
         if isinstance(found, CelError):  # what isn't as the schema says
             raise found
         return found
-    raise CelError("no such overload")
+    if isinstance(value, list):
+        raise CelError("unsupported index type 'string' in list")
+    raise CelError(f"no such key: {name}")
 
 
 def _logical(one: Step, other: Step, *, decides: bool) -> Step:

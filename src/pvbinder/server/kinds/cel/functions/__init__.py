@@ -1,4 +1,4 @@
-"""What there is to call in rules of custom resources of Kubernetes 1.36: each module declares one library."""
+"""What there is to call in expressions of Kubernetes 1.36: each module declares one library."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from pvbinder.server.kinds.cel.declarations import Library
 from pvbinder.server.kinds.cel.functions import (
+    authorizers,
     conversions,
     formats,
     lists,
@@ -36,6 +37,7 @@ def library() -> Library:
         quantities,
         formats,
         versions,
+        authorizers,
     ):
         part.declare(everything)
     return everything
