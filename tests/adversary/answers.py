@@ -175,7 +175,7 @@ When: TypeAlias = Once | During
 
 
 async def sees_nothing(_user: str, _request: Request) -> None:
-    """Let every write pass."""
+    """Look at no write."""
 
 
 @dataclass
@@ -186,12 +186,12 @@ class FalseLine:
     when: When | None = None
     look: Callable[[str, Request], Awaitable[None]] = sees_nothing
     seen: list[Request] = field(default_factory=list)
-    given: list[Request] = field(default_factory=list)  # those that met the fault
+    given: list[Request] = field(default_factory=list)  # the requests that met the fault
     _earlier: dict[str, Answer] = field(default_factory=dict)
     _since: float | None = None
 
     def begin(self) -> None:
-        """The story begins now: periods that don't count from the start count from here."""
+        """Begin the story: periods of the story count from here."""
         if isinstance(self.when, During) and not self.when.from_start:
             self._since = asyncio.get_running_loop().time()
 
@@ -240,7 +240,7 @@ class FalseLine:
         return instead
 
     async def instead_of_watch(self, honest: Transport, request: Request) -> Answer | None:
-        """Return what comes in place of a watch, if something does."""
+        """Return the false answer to a watch, if there is one."""
         asked = asked_by(request)
         number = len(self.seen)
         self.seen.append(request)

@@ -1,7 +1,7 @@
-"""What an attack is: a function that attacks for some seconds, returns its figures, and raises when something gave in.
+"""Attacks: functions that attack for some seconds, return their figures, and raise when a promise was broken.
 
-An `AssertionError` says what was promised and didn't hold. `Unavailable` says why an attack can't be made here: no file
-system may be mounted, for example. Everything else that is raised is a fault of the attack itself.
+An `AssertionError` names the broken promise. `Unavailable` says why an attack can't be made here: no file system may be
+mounted, for example. Every other exception is a fault of the attack itself.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Figures: TypeAlias = Mapping[str, Figure]
 Run: TypeAlias = Callable[[Path, float, Random], Figures]
 
 BARE = ("--bare", "--controllers=")  # a server and nothing else
-MEMORY_MIB_MAX = 512.0  # of the server, whatever is done to it
-OTHERS_SECONDS_MAX = 0.25  # how much processor time others may get ahead of somebody's GET
+MEMORY_MIB_MAX = 512.0  # of the server, under any attack
+OTHERS_SECONDS_MAX = 0.25  # processor time of the server, from a bystander's GET to its answer
 
 
 class Unavailable(Exception):  # noqa: N818  (says what is the case)

@@ -1,7 +1,7 @@
-"""Somebody else, who has done nothing wrong: asks the server again and again, and measures what the asking costs.
+"""A bystander of an attack: it asks the server again and again, and measures the cost of its requests.
 
-What counts is processor time of the server from before the question until after the answer: what others got ahead of
-it, and the answer's own. It is the same on a fast machine and a busy one, unlike the time on the clock.
+The cost is the processor time of the server from before the question until after the answer: the time for others
+ahead of it, and for its own answer. Unlike the time on the clock, it is the same on an idle machine and a busy one.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def token_of(plane: RunningPlane) -> str:
 
 @contextmanager
 def bystander(plane: RunningPlane) -> Iterator[Bystander]:
-    """Let somebody ask while the context lasts."""
+    """Let a bystander ask while the context lasts."""
     asking = Bystander(plane)
     thread = threading.Thread(target=asking.ask_all_the_time, daemon=True)
     thread.start()
@@ -112,7 +112,7 @@ def bystander(plane: RunningPlane) -> Iterator[Bystander]:
 
 @contextmanager
 def in_threads(count: int, work: Callable[[], None], stop: threading.Event) -> Iterator[None]:
-    """Run `work` in so many threads until the context is left; what it raises about its socket is no news."""
+    """Run `work` in so many threads until the context is left; errors of its socket are ignored."""
 
     def safely() -> None:
         while not stop.is_set():

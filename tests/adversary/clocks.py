@@ -1,8 +1,8 @@
-"""The clocks of the server and of the controllers jump, forward and back, together or one alone: nothing stops or goes.
+"""The clocks of server and controllers jump, forward and back, together or alone: nothing stops, no object is lost.
 
-After each jump a new pair must bind, a new pod must run, a deletion must end, an open watch must have told of all of
-it, and a new token must be good. Leases and objects that are no events are never lost. A token that was good before is
-never good for longer than its time by the server's clock. Processes start with a clock that is wrong, too.
+After each jump a new pair must bind, a new pod must run, a deletion must end, an open watch must show all of this, and
+a new token must be valid. Leases, and all objects but events, must stay. An older token must not be valid beyond its
+time by the server's clock. Processes also start with a wrong clock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.adversary.attack import Attack, Figures
 from tests.adversary.direct import Direct, Json, direct
 from tools.plane import controlling, running
 
-DONE_SECONDS_MAX = 30.0  # for what is asked after a jump
+DONE_SECONDS_MAX = 30.0  # for each check after a jump
 HOUR, DAY, YEAR = 3600.0, 86400.0, 31_557_600.0
 JUMPS = (-10 * YEAR, -YEAR, -DAY, -HOUR, -600.0, -5.0, 5.0, 600.0, HOUR + 60, DAY, YEAR, 10 * YEAR)
 STARTS = (0.0, -30 * DAY, -HOUR, HOUR, 30 * DAY)  # a certificate must be valid for a client whose clock is right
@@ -34,7 +34,7 @@ CONTROLLERS = "*,scheduler,kubelet,namespace,garbagecollector"
 
 @contextmanager
 def with_clock(clock: str) -> Iterator[None]:
-    """Let what is started meanwhile look at this clock."""
+    """Give this clock to processes that start meanwhile."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = clock
     try:
@@ -55,7 +55,7 @@ class Watching:
         self.ended = False
 
     async def run(self) -> None:
-        """Take in what comes."""
+        """Note the events of the watch."""
         target = f"{CLAIMS}?watch=1&timeoutSeconds=100000"
         async with direct(self._kubeconfig) as line, line.stream(target) as lines:
             async for text in lines:
@@ -74,7 +74,7 @@ async def until(what: str, question: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def live_once(line: Direct, watching: Watching, number: int) -> str:
-    """Do all that a jump could have broken; return a new token."""
+    """Use each ability that a jump could have broken; return a new token."""
     name = f"n{number}"
     spec = {"storageClassName": "x", "accessModes": ["ReadWriteOnce"]}
     volume = {**spec, "capacity": {"storage": "1Gi"}, "hostPath": {"path": f"/tmp/none-{name}"}}
@@ -133,7 +133,7 @@ async def is_good(line: Direct, token: str) -> bool:
 
 
 async def jump_about(kubeconfig: Path, clocks: list[Path], offsets: list[float], seconds: float, random: Random) -> int:
-    """Jump and live until the time is over; return how often it jumped."""
+    """Jump and check until the time is over; return the number of jumps."""
     watching = Watching(kubeconfig)
     following = asyncio.ensure_future(watching.run())
     jumps, ended = 0, time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""A disk of 4 MiB that others fill, too: what was acknowledged is there, what was refused is not, and it goes on.
+"""A disk of 4 MiB that others fill, too: acknowledged writes are kept, refused ones aren't there, and it goes on.
 
 The disk is a file system in memory, in a mount namespace of its own, so that no root is needed where users may have
 namespaces; elsewhere the attack is skipped. Inside: write until it is full, read, free space by deleting, write again;

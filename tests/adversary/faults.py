@@ -1,4 +1,4 @@
-"""What can go wrong between a client and its API server, as values.
+"""The faults between a client and its API server, as values.
 
 Either the proxy answers by itself and the server never hears of the request (`Instead`), or the server's answer is
 replaced by another one (`Rewritten`), or something happens to the connection.
@@ -149,7 +149,7 @@ FAULTS: dict[str, Fault] = {
 
 
 def rewritten(how: str, body: bytes, older: bytes | None) -> bytes:
-    """Return what a broken proxy makes of the list in `body`; whatever is no list stays as it is."""
+    """Return the list in `body` as a broken proxy falsifies it; other bodies stay as they are."""
     try:
         document = json.loads(body)
     except ValueError:

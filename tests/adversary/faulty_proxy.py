@@ -1,4 +1,4 @@
-"""Controllers and server with a proxy between them that fails, lies, freezes and loses answers, while a user lives on.
+"""Controllers and server with a proxy between them that fails, lies, freezes and loses answers, while a user works.
 
 Both are processes of their own, and the proxy has a real socket. A story goes in episodes: some seconds with one or a
 few faults, then a time without any in which all must settle within `SETTLED_SECONDS_MAX`. Meanwhile the controllers are
@@ -38,11 +38,11 @@ REQUESTS_MAX_PER_SECOND = 120.0  # of the controllers in an episode; the user's 
 SILENT_SECONDS_MAX = 200.0  # until it is noticed that a watch is silent for good; bookmarks come every minute
 SAME_MAX_PER_SECOND = 15.0  # of them for one method and path
 LOOK_SECONDS = 0.15
-TOLD_LINES = 25  # of requests and of the log, about each object that a failure names
+TOLD_LINES = 25  # lines of requests and of the log, for each object in a failure
 STOP_SECONDS = 30.0
 CONTROLLERS = "*,namespace,garbagecollector"
 LIES = frozenset(name for name, fault in FAULTS.items() if isinstance(fault, Rewritten)) - {
-    "a list of another kind",  # which a client can tell
+    "a list of another kind",  # that a client can recognise
     "a list without its end",
 }
 TELLABLE = tuple(name for name in FAULTS if name not in LIES)
@@ -167,7 +167,7 @@ class Schedule:
 
 @dataclass(slots=True)
 class Stage:
-    """All that takes part in a story."""
+    """The server, the controllers, the proxy and the user of a story."""
 
     server: Server
     proxy: Proxy
@@ -200,7 +200,7 @@ class Stage:
     async def episode(
         self, names: tuple[str, ...], seconds: float, share: float | None = None, *, kills: bool = True
     ) -> None:
-        """Live through some faults: as many of the requests meet one as `share` says, else as it comes."""
+        """Live through some faults; `share` is the part of the requests that meet one, None for a random part."""
         self.episodes += 1
         self.schedule.begin(names)
         if share is not None:
@@ -218,7 +218,7 @@ class Stage:
         self.schedule.end()
 
     async def settle(self, limit_seconds: float = SETTLED_SECONDS_MAX) -> None:
-        """Wait until nothing is left to do, a new pair included."""
+        """Wait until all work is done, that of a new pair included."""
         began = time.monotonic()
         await self.user.end_all_pods()
         await self.user.make_disk()
@@ -240,7 +240,7 @@ class Stage:
         return f"{', '.join(names) or 'the faults before'} for {self.schedule.only or 'everything'}"
 
     def figures(self) -> Figures:
-        """Return what happened."""
+        """Return the numbers of faults and events."""
         return {
             "episodes": self.episodes,
             "faults": sum(self.proxy.by_fault.values()),
@@ -257,7 +257,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def stage(directory: Path, random: Random) -> AsyncIterator[Stage]:
-    """Start all that takes part."""
+    """Start server, proxy, controllers and user."""
     async with AsyncExitStack() as stack:
         server = Server(directory)
         stack.callback(server.stop)
@@ -341,7 +341,7 @@ def faulty_proxy(directory: Path, seconds: float, random: Random) -> Figures:
 
 
 def lying_proxy(directory: Path, seconds: float, random: Random) -> Figures:
-    """Show lists from which something is missing, or old ones."""
+    """Answer with old or incomplete lists."""
     return asyncio.run(_lying(directory, seconds, random))
 
 

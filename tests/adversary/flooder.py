@@ -1,4 +1,4 @@
-"""Connections without any credentials that send what costs them nothing; somebody else must hardly notice.
+"""Floods from connections without credentials, which cost their sender nothing; a bystander must hardly notice.
 
 Every flood of `frames` comes for a while from a few connections, which are made anew when the server ends them.
 """
@@ -25,7 +25,7 @@ LOG_LINES_MAX = 50  # for each flood
 
 
 def anonymous(plane: RunningPlane, protocol: str) -> ssl.SSLSocket:
-    """Connect, and say nothing of who it is."""
+    """Connect without credentials."""
     url = urlsplit(access(plane.kubeconfig)[0])
     context = ssl.create_default_context(cafile=str(plane.kubeconfig.parent / "pki" / "ca.crt"))
     context.set_alpn_protocols([protocol])
@@ -79,7 +79,7 @@ def run(directory: Path, seconds: float, random: Random) -> Figures:
 
 
 def under(plane: RunningPlane, flood: Flood, seconds: float) -> tuple[float, int]:
-    """Send one flood; return how long somebody else's GET waited for the processor, and the lines in the log."""
+    """Send one flood; return how long a bystander's GET waited for the processor, and the lines in the log."""
     stop, before = threading.Event(), len(plane.log().splitlines())
     with bystander(plane) as other, in_threads(CONNECTIONS, partial(send, plane, flood, stop), stop):
         time.sleep(seconds)

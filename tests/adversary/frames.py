@@ -1,4 +1,4 @@
-"""What nobody should send, ready to be sent: frames of HTTP/2 that cost their sender nothing, and requests of HTTP/1.1.
+"""Hostile input, ready to be sent: frames of HTTP/2 that cost their sender nothing, and requests of HTTP/1.1.
 
 Each is a beginning, sent once on a connection, and a piece that is sent again and again.
 """
@@ -29,13 +29,13 @@ def head(method: str = "GET", path: str = "/version", *more: tuple[str, str]) ->
 
 
 def many(piece: bytes) -> bytes:
-    """Return `piece` so often that it fills what is sent at once."""
+    """Return `piece`, repeated to the size of one send."""
     return piece * max(1, PIECE_BYTES // len(piece))
 
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """What is sent on a connection. `pieces` gives what comes next, by its number."""
+    """The input of a connection; `pieces` gives each next piece, by its number."""
 
     protocol: str  # as TLS calls it
     beginning: bytes

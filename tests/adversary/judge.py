@@ -1,7 +1,7 @@
-"""Judges what controllers are about to do that can't be undone, by the true state, at the moment when they do it.
+"""The judge of irreversible writes: it compares each with the true state, at the moment of the write.
 
-The judge stands directly before the API server and sees each write that will be carried out. It reads what it needs
-from the server itself, past all false answers, and notes what the truth doesn't justify. It knows who writes.
+The judge stands directly before the API server and sees each write that will be carried out, with its user. It reads
+the true state from the server itself, past all false answers, and notes each write that this state doesn't justify.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Judge:
         if asked.method == "DELETE":
             return await self._deleted(user, asked, before)
         if before is None or before["metadata"]["resourceVersion"] != wanted.get("metadata", {}).get("resourceVersion"):
-            return []  # the server will refuse it, or it says nothing of what is there
+            return []  # refused by the server, or without effect on stored objects
         lost = set(before["metadata"].get("finalizers") or ())
         if (not asked.subresource and "finalizers" in wanted["metadata"]) or asked.method == "PUT":
             lost -= set(wanted["metadata"].get("finalizers") or ())

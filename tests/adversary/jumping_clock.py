@@ -49,13 +49,13 @@ def install(place: Path) -> None:
         return float(struct.unpack("d", shared[:8])[0])
 
     class OfAnyKind(type):
-        """Whatever is a datetime is one of these."""
+        """Every datetime counts as an instance."""
 
         def __instancecheck__(cls, instance: object) -> bool:
             return isinstance(instance, datetime.datetime)
 
     class Jumping(datetime.datetime, metaclass=OfAnyKind):
-        """A datetime whose now is the clock's; nobody gets one, so that what comes out is of the usual type."""
+        """The type `datetime` with the clock's `now`, whose result is of the usual type."""
 
         @classmethod
         def now(cls, tz: datetime.tzinfo | None = None) -> Any:

@@ -1,7 +1,7 @@
 """`kill -9` while the server writes, starts, stops and recovers: every write that was acknowledged is there afterwards.
 
-Some clients write all the time, each to objects of its own. What one of them was told to be done must be in the list
-after the next start; what it wasn't told may be there or not.
+Some clients write all the time, each to objects of its own. After the next start the list must have each acknowledged
+write; it may have the others or not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Client:
     number: int
     random: Random
     values: dict[str, str] = field(default_factory=dict)  # acknowledged
-    unknown: dict[str, set[str | None]] = field(default_factory=dict)  # what an unanswered write may have left
+    unknown: dict[str, set[str | None]] = field(default_factory=dict)  # possible states after an unanswered write
     acknowledged: int = 0
     counter: int = 0
 
@@ -81,7 +81,7 @@ class Client:
             self.values[name] = outcome
 
     def check(self, found: dict[str, str]) -> None:
-        """Compare with what is there now; what wasn't known is known then."""
+        """Compare with the list, which also decides about unanswered writes."""
         mine = {name: value for name, value in found.items() if name.startswith(f"c{self.number}-")}
         for name, possible in self.unknown.items():
             assert mine.get(name) in possible, f"{name} is {mine.get(name)}, and can only be one of {possible}"

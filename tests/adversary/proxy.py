@@ -51,7 +51,7 @@ class Passing:
 
     @property
     def is_watch(self) -> bool:
-        """Whether its answer goes on until somebody ends it."""
+        """Whether its answer is endless."""
         return "watch=true" in self.target or "watch=1" in self.target
 
 
@@ -73,7 +73,7 @@ class Proxy:
     _began: float = field(default_factory=time.monotonic)
     _old: dict[str, bytes] = field(default_factory=dict)
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
-    _breaks: Fault | None = None  # what happens to every watch that is open
+    _breaks: Fault | None = None  # the fault of every open watch
     _broken: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextlib.asynccontextmanager

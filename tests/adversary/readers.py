@@ -1,8 +1,8 @@
-"""Readers that take nothing, or a byte at a time, and senders who never end: what the server holds for all is bounded.
+"""Readers that take nothing, or a byte at a time, and endless senders: the server's memory for all is bounded.
 
 Three attacks. `unread-watchers`: watches from an old revision, and fresh ones that large writes are sent to; with a
-token. `slow-readers`: large lists, taken by the byte; with a token. `anonymous-bodies`: bodies of almost the size that
-is allowed, on many connections and streams, from nobody. Somebody else asks all the time.
+token. `slow-readers`: large lists, taken by the byte; with a token. `anonymous-bodies`: bodies of almost the allowed
+size, on many connections and streams, without credentials. A bystander asks all the time.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _half_bodies(plane: RunningPlane, streams: int) -> ssl.SSLSocket:
         connection.sendall(PREFACE + frame(SETTINGS, 0, 0))
         for number in range(streams):
             connection.sendall(frame(HEADERS, END_HEADERS, 1 + 2 * number, fields))
-        for _ in range(60):  # as much as a window takes without being told to go on
+        for _ in range(60):  # the bytes of one flow-control window
             connection.sendall(b"".join(frame(DATA, 0, 1 + 2 * number, piece) for number in range(streams)))
     return connection
 

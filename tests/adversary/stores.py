@@ -1,10 +1,10 @@
-"""Data directories that a disk has returned otherwise than they were written: served right or refused, never wrong.
+"""Data directories that a disk has changed: served right or refused, never served wrong.
 
 A server is written to, stopped, started, written to, and killed. Each damage then goes into a copy of its directory: a
 bit or a byte is changed, a file is cut, emptied, gone, or of another server, pages are swapped, are of an earlier time,
-are zeros or noise. Opened, it must have exactly what was acknowledged, or be refused. What was refused is recovered:
-then each object must be in one of the states that it was ever in, the directory must open, and nobody may be told that
-all is there while it isn't.
+are zeros or noise. Opened, it must have exactly the acknowledged objects, or be refused. A refused directory is
+recovered: then each object must be in one of its earlier states, the directory must open, and the report may say that
+nothing is missing only if that is true.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FILES = ("store.db", "store.db", "store.db-wal", "store.db-wal", "store.db-shm",
 
 @dataclass(slots=True)
 class Written:
-    """What a server has acknowledged: every state of each object, and the last one of those that are there."""
+    """The acknowledged states of each object, and the last state of each that still exists."""
 
     states: dict[str, list[str]] = field(default_factory=dict)
     last: dict[str, str] = field(default_factory=dict)

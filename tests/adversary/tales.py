@@ -1,6 +1,6 @@
-"""Short histories that lead to each irreversible act, with something beside it that must not be touched.
+"""Short histories that lead to each irreversible act, each beside an object that must stay untouched.
 
-What must stay is watched for a minute, longer than false answers last; then the act is justified, and it must happen.
+That object is watched for a minute, longer than false answers last; then the act becomes justified, and must happen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whatever somebody answers in the API server's place, nothing irreversible happens that the truth doesn't justify.
+"""False answers in the API server's place never cause an irreversible act that the true state doesn't justify.
 
 Each tale of `tests.adversary.tales` is told with each fault of `tests.adversary.answers`: given to one request after
 another, and to all requests about a resource for a while. The judge stands before the server; in the end everything is
@@ -21,7 +21,7 @@ ALL_FAULTS = (*FAULTS, LOST)
 SEEMS_TRUE = ("empty list", "half of the list")  # right kind, right revision: only another witness can tell
 TURNS = 5  # of a tale's requests, in make test
 
-# Where cache and question are answered by the same lie, all the time: `docs/irreversible.md` says so.
+# Faults that give the same lie to the cache and to the question, all the time: not detectable (`docs/irreversible.md`).
 SAME_LIE = {
     ("an attributes class is let go", During("persistentvolumeclaims", from_start=True)),
     ("a claim is let go", During("pods", from_start=True)),
@@ -63,12 +63,12 @@ def turns(name: str, fault: str, requests: int, *, every: bool) -> Iterator[When
 
 
 def is_beyond(name: str, fault: str, when: When) -> bool:
-    """Whether nobody could tell: the one witness whom the controller may ask is the one who lies."""
+    """Whether the fault can't be detected: it falsifies the only witness that the controller can ask."""
     return fault in SEEMS_TRUE and (name, when) in SAME_LIE
 
 
 def problems(name: str, fault: str, root: Path, *, every: bool) -> list[str]:
-    """What goes wrong in a tale with a fault, whenever it is given."""
+    """The problems of a tale with a fault, given to each request in turn."""
     expected = undisturbed(name, root)
     found = []
     for when in turns(name, fault, expected.requests, every=every):

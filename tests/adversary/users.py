@@ -1,11 +1,11 @@
-"""Users with rights by chance send requests by chance: nobody gets what a SubjectAccessReview says they may not have.
+"""Users with random rights send random requests: no request gets more than SubjectAccessReviews allow.
 
 In a world, roles and bindings are drawn for a few users with tokens. Each request comes with the attributes that it
 needs, all of them: an apply that creates needs `patch` and `create`, an impersonation needs each part of whom it names.
 
 - A request is answered 403 if the first of its attributes is denied, and has no effect if any is.
 - It isn't answered 403 if all are allowed, unless it gives rights away.
-- Whatever users do, all users together may afterwards no more than before: nobody makes rights out of nothing.
+- The requests of the users never add to the rights of all users together.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ GIVES_RIGHTS = {"roles", "rolebindings", "clusterroles", "clusterrolebindings"}
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What must be allowed for a request."""
+    """A right that a request needs."""
 
     verb: str
     group: str
@@ -70,7 +70,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request and what it needs, of its own user and then, if it impersonates, of that one."""
+    """A request and the rights that it needs: of its own user, and then of the impersonated one."""
 
     method: str
     path: str
@@ -80,7 +80,7 @@ class Asked:
     headers: tuple[tuple[str, str], ...] = ()
     impersonated: tuple[str, tuple[str, ...]] | None = None
     gives_rights: bool = False
-    makes: str | None = None  # the path of what must not exist afterwards if the request was denied
+    makes: str | None = None  # the path of the object that a denied request must not have made
 
 
 class Line:
@@ -119,7 +119,7 @@ class World:
         self.reviews = 0
 
     def make(self, number: int) -> None:
-        """Draw roles and bindings, the ones of before are gone."""
+        """Draw new roles and bindings in place of the last ones."""
         for resource in ("clusterroles", "clusterrolebindings"):
             self._ask("DELETE", f"{RBAC}/{resource}?labelSelector=world%3Dchance")
         for namespace in NAMESPACES:
@@ -180,7 +180,7 @@ class World:
         return bool(said["status"]["allowed"])
 
     def power(self) -> set[tuple[str, Need]]:
-        """Return all that users together may, out of a fixed list; for whom it is, is left out where it is a user."""
+        """Return the rights of all users together, out of a fixed list."""
         found = set()
         for verb, resource, namespace in product(("get", "create", "delete"), sorted(GROUP_OF), NAMESPACES):
             where = "" if resource in CLUSTER_WIDE else namespace
@@ -297,7 +297,7 @@ def _impersonating(random: Random) -> Asked:
 
 
 def _giving(random: Random) -> Asked:
-    """Try to give rights away: roles, bindings, roles that are put together from others."""
+    """Try to give rights away: by roles, bindings, and aggregated roles."""
     name = f"n{random.randrange(10**6)}"
     rules: list[Json] = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
     if random.random() < 0.5:

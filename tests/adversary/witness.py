@@ -1,8 +1,8 @@
-"""What must never be, whatever happens between controllers and server, seen from outside: past the proxy and on disk.
+"""The invariants under faults between controllers and server, checked from outside: past the proxy and on disk.
 
-WITNESS: no two claims have a volume, no claim has two; nobody's data goes; what is bound fits; nothing vanishes that
-nobody has asked to delete, or that a pod uses; no claim is called Lost whose volume is there. What it sees, the user of
-the story learns: which volume a claim has got.
+WITNESS: no two claims have one volume, no claim has two; no data are lost; bound pairs fit; no object vanishes that the
+user didn't delete, or that a pod uses; no claim is called Lost while its volume exists. The witness tells the user of
+the story which volume a claim has got.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ CLAIMS = f"{CORE}/persistentvolumeclaims"
 
 
 class GaveIn(AssertionError):  # noqa: N818  (says what happened)
-    """Something that must never be was seen."""
+    """An invariant is broken."""
 
 
 @dataclass(slots=True)
 class Witness:
-    """Looks, and raises `GaveIn`."""
+    """The observer, which raises `GaveIn`."""
 
     direct: Direct
     user: User
     looks: int = 0
-    excused: set[Path] = field(default_factory=set)  # gone for good reason before the past came back
+    excused: set[Path] = field(default_factory=set)  # deleted for good reason before the backup came back
     _claims: list[Json] = field(default_factory=list)
     _volumes: list[Json] = field(default_factory=list)
     _holders: dict[str, str] = field(default_factory=dict)  # name of a volume -> UID of the claim seen Bound to it
@@ -130,7 +130,7 @@ class Witness:
 
     @staticmethod
     def _has_data(disk: Disk) -> bool:
-        """Whether all is there; while a directory is deleted, its files go first."""
+        """Whether the data are complete; while a directory is deleted, its files go first."""
         if not disk.name.startswith("disk-"):
             return disk.directory.is_dir()
         try:
@@ -154,7 +154,7 @@ class Witness:
                     raise GaveIn(f"config map {claim.part} was collected, and its owner {claim.path} lives")
 
     def unsettled(self) -> list[str]:
-        """Say what was left to do at the last look, nothing if all was done."""
+        """Name the work that was left at the last look; "" if all was done."""
         claims, volumes = self._claims, self._volumes
         left = []
         free = [volume for volume in volumes if volume["status"].get("phase") == "Available"]
@@ -187,9 +187,9 @@ class Witness:
         return spec["claimRef"].get("uid") not in {claim["metadata"]["uid"] for claim in claims}
 
     async def begin_again(self) -> None:
-        """Take what the server has now as the truth: a backup has brought back the past, which knows no later wish.
+        """Take the server's state as the truth: a backup has brought it back, and undone the user's later wishes.
 
-        Directories that are gone by now were deleted in the time that is undone, for good reason: they were looked at.
+        Directories that are gone were deleted in the undone time, and each deletion was checked then.
         """
         claims = {obj["metadata"]["uid"]: obj for obj in await self.direct.items(CLAIMS)}
         volumes = {name_of(obj): obj for obj in await self.direct.items(VOLUMES)}

@@ -25,8 +25,8 @@ from pvbinder.model.json import Json
 from pvbinder.model.resources import CONFIG_MAPS, SECRETS, Resource
 from pvbinder.server.embedded import EmbeddedServer
 
-SETTLED_SECONDS = 900.0  # after the last fault everything is as in an undisturbed run
-FILLED_SECONDS = 1.0  # after the start: also the caches that a controller fills for itself are there
+SETTLED_SECONDS = 900.0  # from the last fault until the state of an undisturbed run
+FILLED_SECONDS = 1.0  # from the start until all caches are filled, those that a controller fills for itself included
 HELD_SECONDS = 60.0  # longer than a period of faults, and than back-offs at its end
 CONFIG: Kind[Metadata] = metadata_of(CONFIG_MAPS)
 SETS: Kind[Metadata] = metadata_of(Resource("apps", "v1", "StatefulSet", "statefulsets", True))
@@ -71,7 +71,7 @@ class World(Cluster):
                 await self._changed.wait()
 
     async def stays(self, question: Callable[[], bool]) -> None:
-        """The answer is yes for a minute, whatever happens."""
+        """Check that the answer stays yes for a minute."""
         loop = asyncio.get_running_loop()
         end = loop.time() + HELD_SECONDS
         while loop.time() < end:
@@ -105,12 +105,12 @@ Story: TypeAlias = Callable[[World], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Tale:
-    """What is there before the controllers start, what happens then, and which of them are there."""
+    """The objects before the controllers start, the story after that, and the names of the controllers."""
 
     controllers: str
     before: Story
     then: Story
-    resources: tuple[str, ...]  # that all answers about are false for a while, in turn
+    resources: tuple[str, ...]  # each has false answers for a while, in turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ async def world(options: ControllerOptions, root: Path) -> AsyncGenerator[World]
 
 
 async def settled(here: World, expected: Json | None) -> Json:
-    """Return the state at the end: when it is as `expected`, or when there was time enough for that."""
+    """Return the state once it is as `expected`, or after enough time for that."""
     loop = asyncio.get_running_loop()
     end = loop.time() + SETTLED_SECONDS
     while True:
@@ -148,7 +148,7 @@ async def settled(here: World, expected: Json | None) -> Json:
 
 
 async def tell(tale: Tale, false: FalseLine, root: Path, expected: Json | None = None) -> End:
-    """Let `tale` happen, with the false answers that `false` has in store."""
+    """Let `tale` happen with the false answers of `false`."""
     options = ControllerOptions(
         controllers=tale.controllers,
         enable_hostpath_provisioner=True,
@@ -179,7 +179,7 @@ VARIABLE = frozenset(
 
 
 def symbolic(value: Any) -> Any:
-    """Return `value` without what differs from run to run."""
+    """Return `value` with symbols in place of values that differ from run to run."""
     if isinstance(value, dict):
         return {key: symbolic(inner) for key, inner in value.items() if key not in VARIABLE}
     if isinstance(value, list):
@@ -190,7 +190,7 @@ def symbolic(value: Any) -> Any:
 
 
 async def state_of(here: World) -> Json:
-    """All that the tales are about, without what differs from run to run."""
+    """The objects of the tales, without values that differ from run to run."""
     state: Json = {"storage": sorted(path.name for path in here.root.iterdir())}
     kinds: tuple[Kind[Any], ...] = (PODS, CLAIMS, VOLUMES, CONFIG, SETS, metadata_of(SECRETS))
     for kind in (*kinds, KINDS["VolumeAttributesClass"], KINDS["Namespace"]):

@@ -1,4 +1,4 @@
-"""``-v 3`` shows decisions: what each object was found to need, by the rule, also when nothing is done."""
+"""``-v 3`` shows the decision about each object, with its rule, also the decision to do nothing."""
 
 from __future__ import annotations
 

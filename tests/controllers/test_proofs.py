@@ -1,4 +1,4 @@
-"""What each controller asks for before it does what can't be undone; the whole matrix is in `tests.adversary`."""
+"""The proof that each controller asks for before an irreversible act; the whole matrix is in `tests.adversary`."""
 
 from __future__ import annotations
 

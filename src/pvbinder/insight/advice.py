@@ -1,8 +1,7 @@
 """The remedies for a claim that is stuck: ways out that the evidence supports, the cheapest first.
 
-ADVICE-1  All reasons why a volume doesn't fit decide what is said of it: what is advised makes it fit, not just
-          fail the next rule.
-ADVICE-2  A volume that another claim has is never advised, nor one that is going.
+ADVICE-1  Advice about a volume removes all reasons why it doesn't fit, not only the first one.
+ADVICE-2  The volume of another claim is never advised, nor a volume that is being deleted.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _OTHERS_HAVE: Final = frozenset[MisfitReason]({"ClaimedByAnother", "NotAvailable
 def advise(
     claim: Claim, reason: ReasonCode, own: Sequence[Remedy], misses: Misses, snapshot: Snapshot
 ) -> tuple[Remedy, ...]:
-    """Return what would let `claim` go on, at most a handful; `own` are the remedies that the finding itself knows."""
+    """Return the remedies that let `claim` go on, at most a handful; `own` are those of the finding itself."""
     found: list[Remedy] = []
     for remedy in (*own, *_more(claim, reason, misses, snapshot)):
         if remedy not in found:
@@ -96,13 +95,13 @@ def _more(claim: Claim, reason: ReasonCode, misses: Misses, snapshot: Snapshot) 
             return
         case "VolumeUnreachable" | "VolumeIsGoing" | "PodOnWrongNode" | "PodNodeMissing" | "UsedOnAnotherNode":
             return
-        case "PodCannotStart" | "ClaimMissing" | "ClaimIsAnothers":  # the last two are said of a pod
+        case "PodCannotStart" | "ClaimMissing" | "ClaimIsAnothers":  # the last two are reasons of pods
             return
         case _:
             assert_never(reason)
 
 
-# ------------------------------------------------------------------------------------------------ for want of a volume
+# ------------------------------------------------------------------------------------------------ no volume
 
 
 def _for_want_of_a_volume(claim: Claim, reason: ReasonCode, misses: Misses, snapshot: Snapshot) -> Iterator[Remedy]:
@@ -128,7 +127,7 @@ def _for_want_of_a_volume(claim: Claim, reason: ReasonCode, misses: Misses, snap
 
 
 def _install(storage_class: StorageClass, snapshot: Snapshot) -> Iterator[Remedy]:
-    """A driver that there is not; what isn't CSI needs none, so it is only said of what provisions."""
+    """The advice to install the class's CSI driver, if it is missing; an in-tree provisioner needs none."""
     provisioner = storage_class.provisioner
     driver = snapshot.settings.migrations.driver_of(provisioner) or provisioner
     is_known = snapshot.knows("CSIDriver") and not driver.startswith("kubernetes.io/")
@@ -137,7 +136,7 @@ def _install(storage_class: StorageClass, snapshot: Snapshot) -> Iterator[Remedy
 
 
 def _give_a_class(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
-    """For a claim without any class: a default one, or one by name; both work on the claim as it is (DC-3)."""
+    """The two ways to a class for a claim without one: a default class, or a name in the claim as it is (DC-3)."""
     provisioning = [
         each
         for each in snapshot.storage_classes()
@@ -153,7 +152,7 @@ def _give_a_class(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
 
 
 def _would_provision(storage_class: StorageClass, snapshot: Snapshot) -> bool:
-    """Whether anybody may act for the class: a plugin that is there, or somebody outside."""
+    """Whether the class may have a provisioner: an installed plugin, or an external one."""
     provisioner = storage_class.provisioner
     if snapshot.settings.migrations.driver_of(provisioner) is not None:
         return provisioner != NO_PROVISIONER
@@ -167,7 +166,7 @@ def _make_fit(claim: Claim, misses: Misses) -> Iterator[Remedy]:
 
 
 def _freed(claim: Claim, misses: Misses) -> Iterator[Remedy]:
-    """A volume that fits once it is free: one of an earlier claim of this name first."""
+    """The remedy that frees a volume which then fits; the volume of an earlier claim of this name goes first."""
     fitting = [
         volume
         for volume, reasons in misses
@@ -178,7 +177,7 @@ def _freed(claim: Claim, misses: Misses) -> Iterator[Remedy]:
 
 
 def _can_be_freed(volume: Volume, claim: Claim) -> bool:
-    """Whether a volume keeps the data of a claim that is gone; one that is to be deleted or scrubbed isn't."""
+    """Whether a volume is kept with the data of a claim that is gone: its reclaim policy is Retain."""
     is_over = volume.is_released or volume.claim_key == claim.key
     return is_over and not volume.is_deleting and volume.reclaim_policy not in ("Delete", "Recycle")
 
@@ -191,11 +190,11 @@ def _free(volume: Volume, claim: Claim) -> Kubectl:
     return remove("pv", volume, "/spec/claimRef", why)
 
 
-# ------------------------------------------------------------------------------------------------ what would fit
+# ------------------------------------------------------------------------------------------------ changes that fit
 
 
 def _changed(claim: Claim, misses: Misses) -> Iterator[Remedy]:
-    """The changes that make an unclaimed volume fit: of the volume if that is enough, else of the claim."""
+    """The changes after which an unclaimed volume fits: to the volume if that is enough, else to the claim."""
     too_small = [volume for volume, reasons in misses if {reason.reason for reason in reasons} == {"TooSmall"}]
     if too_small:
         yield _other_claim(claim, max(too_small, key=lambda volume: volume.size), frozenset({"TooSmall"}))
@@ -214,13 +213,13 @@ def _changed(claim: Claim, misses: Misses) -> Iterator[Remedy]:
 
 
 def _is_near(claim: Claim, volume: Volume, kinds: frozenset[MisfitReason]) -> bool:
-    """Whether somebody might be content with `volume`: at most two other wishes, and not a fraction of the size."""
+    """Whether `volume` is close to the claim's wishes: it misses at most two, and has at least half of the size."""
     is_much_smaller = volume.size + volume.size < claim.request
     return len(kinds) <= _COMPROMISES_MAX and not ("TooSmall" in kinds and is_much_smaller)
 
 
 def _other_claim(claim: Claim, volume: Volume, kinds: frozenset[MisfitReason]) -> RecreateClaim:
-    """The claim that `volume` would fit, all reasons together (ADVICE-1)."""
+    """The claim with all changes that `volume` needs to fit it (ADVICE-1)."""
     return RecreateClaim(
         storage_max=str(volume.size) if "TooSmall" in kinds else "",
         storage_class=volume.storage_class if "ClassDiffers" in kinds else None,
@@ -257,7 +256,7 @@ def _other_mode(claim: Claim, misses: Misses) -> Iterator[Remedy]:
 
 
 def _suit(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
-    """The changes that make the named volume suitable: only what failed is changed (ADVICE-1)."""
+    """The changes after which the named volume is suitable: one for each check that failed (ADVICE-1)."""
     volume = snapshot.volume(claim.volume_name)
     if volume is None:
         return
@@ -287,7 +286,7 @@ def _suit(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
 
 
 def _any_volume(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
-    """Not to name a volume helps only if the binder then has one, or somebody makes one."""
+    """The advice to name no volume: only if the binder then finds one, or a provisioner makes one."""
     document = claim.document()
     document["spec"].pop("volumeName", None)
     action = decide_claim(parse_claim(encode(document)), snapshot, snapshot.settings)

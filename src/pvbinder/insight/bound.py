@@ -1,8 +1,8 @@
 """The steps that a bound claim still waits for: growing, modification, and a node where its pods can use it.
 
-BOUND-1  A claim is fine only if nothing known keeps a pod from using it: its volume isn't going, a node can reach it,
-         and the nodes of its pods are among those.
-BOUND-2  Growth and modification that nobody carries out are a reason to act; those that somebody does aren't.
+BOUND-1  A claim is fine only if nothing known keeps a pod from using it: its volume isn't being deleted, a node can
+         reach the volume, and so can the nodes of its pods.
+BOUND-2  A growth or modification that nobody carries out is a reason to act; one that is under way isn't.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def _delete_pod(pod: Pod, why: str) -> Kubectl:
 def _used_elsewhere(
     claim: Claim, volume: Volume, pod: Pod, rules: tuple[str, ...], snapshot: Snapshot
 ) -> Finding | None:
-    """A volume for one node, which another node still has (the kubelet's Multi-Attach error)."""
+    """The finding that another node still has the volume, which only one node may have (Multi-Attach error)."""
     if not set(volume.access_modes) <= _ONE_NODE or volume.source in ("nfs", "hostPath"):
         return None
     others = [

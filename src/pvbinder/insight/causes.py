@@ -1,8 +1,8 @@
 """Many claims at once, grouped by their common cause: one cause, one explanation, one way out.
 
 CAUSES-1  Every claim is in exactly one group; claims are in one group exactly if reason, class and rules are the same.
-CAUSES-2  Those that need somebody come first, the largest group first; then those on their way; those that are fine are
-          only counted.
+CAUSES-2  Groups that need somebody to act come first, the largest first; then groups on their way; claims that are
+          fine are only counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pvbinder.insight.pods import SEVERITY
 
 
 class Cause(Struct, frozen=True, rename="camel"):
-    """Claims that are where they are for the same reason."""
+    """Claims in the same state for the same reason."""
 
     verdict: Verdict
     reason: str
@@ -27,13 +27,13 @@ class Cause(Struct, frozen=True, rename="camel"):
 
     @property
     def shared_advice(self) -> tuple[str, ...]:
-        """The remedies that help all of them."""
+        """The remedies that help every claim of the group."""
         first, *others = self.claims
         return tuple(advice for advice in first.advice if all(advice in other.advice for other in others))
 
 
 class Causes(Struct, frozen=True, rename="camel", tag_field="kind", tag="Explanations"):
-    """All of them."""
+    """All groups, and the number of claims by verdict."""
 
     causes: tuple[Cause, ...]
     counts: dict[str, int]  # by verdict
@@ -41,7 +41,7 @@ class Causes(Struct, frozen=True, rename="camel", tag_field="kind", tag="Explana
 
     @property
     def needs_action(self) -> bool:
-        """Tell whether somebody must act for any."""
+        """Tell whether any claim needs somebody to act."""
         return bool(self.counts.get("Stuck"))
 
 
@@ -58,6 +58,6 @@ def grouped(explanations: Iterable[ClaimExplanation]) -> Causes:
 
 
 def summary(claims: Sequence[ClaimExplanation]) -> str:
-    """Return what is the matter with all of them: what the first says, with its own name left out."""
+    """Return the summary that all `claims` share; ``""`` if they differ, as a summary may name its claim."""
     said = {each.summary for each in claims}
     return claims[0].summary if len(said) == 1 else ""

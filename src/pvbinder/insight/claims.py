@@ -1,12 +1,12 @@
-"""Why a claim is where it is: the decision that the binder makes about it, put into words.
+"""The reason for a claim's state: the decision that the binder makes about it, put into words.
 
 EXPLAIN-1  The verdict comes from `rules.claims.decide_claim` (of a claim that is being deleted, from
-           `rules.protection`), so that it can't differ from what the controllers do with the same objects.
-EXPLAIN-2  A claim is Stuck exactly if somebody must act: waiting for a first consumer or a provisioner is on its way,
-           unless whoever is next is known to refuse (`provisioning`, `scheduling`, `bound`).
-EXPLAIN-3  Every volume that isn't the claim's is there with the first rule it fails, the nearest miss first.
+           `rules.protection`), so that it can't differ from the controllers' decision about the same objects.
+EXPLAIN-2  A claim is Stuck exactly if somebody must act: a claim that waits for a first consumer or a provisioner is
+           on its way, unless the next controller is known to refuse (`provisioning`, `scheduling`, `bound`).
+EXPLAIN-3  Every other volume is listed with the first rule that it fails, the nearest miss first.
 
-Nothing here reads or writes anything but its arguments.
+The functions here read their arguments and nothing else, and write nothing.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ from pvbinder.rules.matching import Misfit, is_bound_to, modes_differ
 
 
 def explain_claim(claim: Claim, snapshot: Snapshot) -> ClaimExplanation:
-    """Say why `claim` is where it is and what happens next (EXPLAIN-1)."""
+    """Explain the state of `claim` and its next step (EXPLAIN-1)."""
     explanation, _ = explain_with_remedies(claim, snapshot)
     return explanation
 
 
 def explain_with_remedies(claim: Claim, snapshot: Snapshot) -> tuple[ClaimExplanation, tuple[Remedy, ...]]:
-    """Return the explanation of `claim` and, as values, what its advice says in sentences."""
+    """Return the explanation of `claim`, and its advice as remedies."""
     if claim.is_deleting:
         return _explained(claim, deletion(claim, snapshot), snapshot)
     action = decide_claim(claim, snapshot, snapshot.settings)
-    if isinstance(action, AnnealClaim):  # a write that changes annotations only: what counts is what comes after it
+    if isinstance(action, AnnealClaim):  # a write of annotations only: the decision after it counts
         claim = parse_claim(encode(action.document))
         action = decide_claim(claim, snapshot, snapshot.settings)
     return _explained(claim, _finding(claim, action, snapshot), snapshot)

@@ -1,9 +1,9 @@
-"""Objects from files: manifests and what ``kubectl get -o yaml`` or ``-o json`` writes, lists unpacked.
+"""Objects from files: manifests, and the output of ``kubectl get -o yaml`` or ``-o json``, lists unpacked.
 
 DUMP-1  A file is YAML or JSON, of several documents and lists within lists; ``-`` is standard input.
-DUMP-2  What can't be read is a `DumpError` that names the file, and the line where there is one.
-DUMP-3  YAML can't make objects or run anything. Memory is bounded by the content of the file: its size, its nesting,
-        the number of its values, and what aliases expand to, in nodes and in bytes.
+DUMP-2  A file that can't be read is a `DumpError` that names the file, and the line where there is one.
+DUMP-3  YAML can't make objects of Python or run code. Memory is bounded by the content of the file: its size, its
+        nesting, the number of its values, and the expansion of its aliases, in nodes and in bytes.
 DUMP-4  Text stays text: times are kept to the last digit, and words and numbers are read as kubectl reads them.
 DUMP-5  Only files are read (`files`): a pipe, a device, a socket, and a link that leads out of a directory are refused.
 
@@ -27,11 +27,11 @@ from pvbinder.model.json import Json
 from pvbinder.server.objects.schema.json_text import LEVELS_MAX, object_depth_within
 
 DUMP_BYTES_MAX = 512 * 1024 * 1024
-NODES_MAX: Final = 40_000_000  # of a file of that size: real dumps have a value in 15 to 30 bytes
+NODES_MAX: Final = 40_000_000  # values in a file of that size; real dumps have one in 15 to 30 bytes
 LISTS_MAX: Final = 8  # lists within lists
 _ENDINGS = (".yaml", ".yml", ".json")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_ALIAS_NODES_FREE = 1_000_000  # nodes; in a large file there may be more, but they never make it several times as large
+_ALIAS_NODES_FREE = 1_000_000  # nodes; more are allowed in proportion to the size of the file
 _ALIAS_BYTES_FREE = 32 << 20
 
 
@@ -40,7 +40,7 @@ class DumpError(PvbinderError):
 
 
 class DumpFileError(DumpError):
-    """A file that can't be read at all: it is no file, no YAML, or too large in some way."""
+    """The path leads to no regular file, or the file is no YAML, or it is over a limit."""
 
 
 def read_dumps(paths: Iterable[str]) -> Iterator[Json]:
@@ -104,7 +104,7 @@ def read_contents(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
 
 @contextmanager
 def _collector_at_rest() -> Iterator[None]:
-    """Let nobody look for garbage among values that are all kept: that would take longer than reading them."""
+    """Switch Python's garbage collector off: all values are kept, and its passes would take longer than the reading."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -150,7 +150,7 @@ def _yaml_documents(source: str, text: str) -> Iterator[Any]:
         raise _too_deep(source) from error
     except YamlTextError as error:
         problem = error.message.removeprefix("yaml: ")
-        if error.line is not None and problem.startswith("line "):  # as go-yaml counts, which is often one off
+        if error.line is not None and problem.startswith("line "):  # go-yaml's count, often one off
             problem = problem.partition(": ")[2]
         where = f"{source}, line {error.line}" if error.line is not None else source
         raise DumpFileError(f"{where}: {problem}", hint="is it YAML or JSON?") from error

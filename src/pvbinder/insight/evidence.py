@@ -1,4 +1,4 @@
-"""The evidence of an explanation: what is known of a claim's class, volumes, pods, node and events, as notes."""
+"""The evidence of an explanation: notes on a claim's class, volumes, pods, node and events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FAILED_STARTS = ("FailedAttachVolume", "FailedMount", "FailedMapVolume")
 
 
 def other_volumes(claim: Claim, snapshot: Snapshot) -> list[tuple[Volume, tuple[Misfit, ...]]]:
-    """Return every volume that is not the claim's, with its reasons; one that would fit has none (delayed binding)."""
+    """Return every other volume with the reasons against it; a volume that would fit has none (delayed binding)."""
     try:
         misses = nearest_misses(snapshot.volumes, claim, settings=snapshot.settings)
         selector_of(claim)
@@ -65,7 +65,7 @@ def _usable(volume: Volume, node: str, labels: dict[str, str]) -> bool:
 
 
 def wants_of(claim: Claim) -> Wants:
-    """Say what `claim` asks for."""
+    """Return the request of `claim`."""
     selector = ""
     if claim.selector is not None:
         selector = encode(claim.document()["spec"]["selector"]).decode()
@@ -75,7 +75,7 @@ def wants_of(claim: Claim) -> Wants:
 
 
 def class_note(claim: Claim, snapshot: Snapshot) -> ClassNote | None:
-    """Say what is known of the class that `claim` names; None if it names none."""
+    """Return the note on the class that `claim` names; None if it names none."""
     if not claim.storage_class:
         return None
     storage_class = snapshot.storage_class(claim.storage_class)
@@ -97,7 +97,7 @@ def class_note(claim: Claim, snapshot: Snapshot) -> ClassNote | None:
 
 
 def _default(claim: Claim, storage_class: StorageClass) -> Literal["CameFromIt", "IsIt"] | UnsetType:
-    """Whether the claim's class is the default one, and the manifest that was applied named none."""
+    """Whether the claim's class is the default class, and whether the claim got it by default."""
     if not storage_class.is_default:
         return UNSET
     applied = claim.annotations.get(LAST_APPLIED)
@@ -111,7 +111,7 @@ def _default(claim: Claim, storage_class: StorageClass) -> Literal["CameFromIt",
 
 
 def pod_note(pod: Pod, snapshot: Snapshot) -> PodNote:
-    """Say where `pod` is."""
+    """Return the note on the state of `pod`."""
     problem = scheduling_problem(pod, snapshot) or starting_problem(pod, snapshot)
     return PodNote(pod.name, "Terminating" if pod.is_deleting else pod.phase, pod.node_name, problem)
 
@@ -129,7 +129,7 @@ def scheduling_problem(pod: Pod, snapshot: Snapshot) -> str:
 
 
 def starting_problem(pod: Pod, snapshot: Snapshot) -> str:
-    """Return why `pod`, which has a node, doesn't get its volumes, in the words of whoever tried; ``""`` if it does."""
+    """Return the problem that keeps `pod`, which has a node, from its volumes, as its event says it; ``""`` if none."""
     if not pod.is_scheduled or pod.is_terminated or pod.phase == "Running":
         return ""
     told = snapshot.events_about("Pod", pod.namespace, pod.name, pod.uid)
@@ -137,22 +137,22 @@ def starting_problem(pod: Pod, snapshot: Snapshot) -> str:
 
 
 def node_note(claim: Claim, snapshot: Snapshot) -> NodeNote | None:
-    """Say which node the scheduler chose for `claim`, while that matters."""
+    """Return the node that the scheduler chose for `claim`, while that matters."""
     if claim.selected_node is None or claim.volume_name:
         return None
     return NodeNote(claim.selected_node, exists=snapshot.node(claim.selected_node) is not None)
 
 
 def event_notes(claim: Claim, snapshot: Snapshot) -> tuple[EventNote, ...]:
-    """Return what was last told about `claim`."""
+    """Return the latest events about `claim`."""
     return notes_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid, snapshot)
 
 
 def notes_about(kind: str, namespace: str, name: str, uid: str, snapshot: Snapshot) -> tuple[EventNote, ...]:
-    """Return what was last told about an object, the same only once."""
+    """Return the latest events about an object, each text only once."""
     found = snapshot.events_about(kind, namespace, name, uid)
     told: dict[tuple[str, str, str], EventNote] = {}
-    for each in found:  # the oldest first: what is said again is as new as the last time
+    for each in found:  # the oldest first: a repeated event is as new as its last time
         before = told.pop((each.type, each.reason, each.message), None)
         count = (each.count or 1) + (before.count if before is not None else 0)
         told[each.type, each.reason, each.message] = EventNote(each.type, each.reason, each.message, each.time, count)
@@ -169,13 +169,13 @@ def latest_event(claim: Claim, snapshot: Snapshot, reasons: set[str]) -> EventNo
 
 
 def reach_of(claim: Claim, snapshot: Snapshot) -> VolumeReach | UnsetType:
-    """Say where the volume that `claim` has can be used; unset if it has none, or it can be used everywhere."""
+    """Return the reach of the claim's own volume; unset if it has none, or one that can be used everywhere."""
     volume = snapshot.volume(claim.volume_name) if claim.volume_name else None
     return reach_of_volume(volume, snapshot) if volume is not None else UNSET
 
 
 def reach_of_volume(volume: Volume, snapshot: Snapshot) -> VolumeReach | UnsetType:
-    """Say where `volume` can be used; unset if that is everywhere."""
+    """Return the reach of `volume`; unset if it can be used everywhere."""
     if volume.node_affinity is None:
         return UNSET
     names = tuple(sorted(node.name for node in nodes_for(volume, snapshot)))

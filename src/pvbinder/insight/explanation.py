@@ -73,7 +73,7 @@ ReasonCode = Literal[
 
 
 class VolumeNote(Struct, frozen=True, rename="camel", kw_only=True):
-    """Why one volume is not the claim's: the first rule it fails, and the reasons of all."""
+    """The reason why one volume is not the claim's: the first rule that it fails, and the reasons of all rules."""
 
     name: str
     rule: str
@@ -85,7 +85,7 @@ class VolumeNote(Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class ClassNote(Struct, frozen=True, rename="camel"):
-    """The class that the claim names, if it exists, and who provisions for it."""
+    """The class that the claim names, whether it exists, and its provisioner."""
 
     name: str
     exists: bool
@@ -93,21 +93,22 @@ class ClassNote(Struct, frozen=True, rename="camel"):
     binding_mode: str = ""
     allow_expansion: bool = False
     driver: str = ""  # the CSI driver that acts for an in-tree provisioner (MG-3)
-    driver_registered: bool | None = None  # None: not known, or no CSI driver is needed
-    default: Literal["CameFromIt", "IsIt"] | UnsetType = UNSET  # the claim got it as the default class; it is one
+    driver_registered: bool | None = None  # None: unknown, or no CSI driver is needed
+    # set for the default class; CameFromIt: the claim's manifest named no class
+    default: Literal["CameFromIt", "IsIt"] | UnsetType = UNSET
 
 
 class VolumeGroup(Struct, frozen=True, rename="camel"):
-    """Volumes of which no more is said than how many they are, and why."""
+    """Volumes without a row of their own: their names, and the reason that they share."""
 
     what: str
     names: tuple[str, ...]
 
 
 class VolumeReach(Struct, frozen=True, rename="camel"):
-    """Where the claim's own volume can be used: what its node affinity asks for, and the nodes that have it."""
+    """The nodes on which the claim's own volume can be used: its node affinity, and the nodes that match it."""
 
-    affinity: str  # "" is everywhere
+    affinity: str  # "": everywhere
     nodes: tuple[str, ...] = ()
     nodes_known: bool = False
 
@@ -118,7 +119,7 @@ class PodNote(Struct, frozen=True, rename="camel"):
     name: str
     phase: str
     node: str = ""
-    problem: str = ""  # why it isn't scheduled, in the scheduler's words
+    problem: str = ""  # the scheduler's words for why it isn't scheduled
 
 
 class NodeNote(Struct, frozen=True, rename="camel"):
@@ -139,7 +140,7 @@ class EventNote(Struct, frozen=True, rename="camel"):
 
 
 class Wants(Struct, frozen=True, rename="camel"):
-    """The request of the claim; `storage_class` of None is no class at all, ``""`` is none on purpose."""
+    """The request of the claim; a `storage_class` of None is an unset one, ``""`` is the wish for no class."""
 
     storage: str
     access_modes: tuple[str, ...]
@@ -150,7 +151,7 @@ class Wants(Struct, frozen=True, rename="camel"):
 
 
 class ClaimExplanation(Struct, frozen=True, rename="camel", tag_field="kind", tag="ClaimExplanation"):
-    """Why a claim is where it is, what happens next, and what would change it."""
+    """The reason for a claim's state, its next step, and the ways to change it."""
 
     claim: str
     phase: str
@@ -160,7 +161,7 @@ class ClaimExplanation(Struct, frozen=True, rename="camel", tag_field="kind", ta
     summary: str  # one sentence without the claim's name and phase
     next: str  # the next step, by itself or not
     wants: Wants | None = None
-    volume: str = ""  # the one it has, will get or names
+    volume: str = ""  # the volume that the claim has, gets next, or names
     storage_class: ClassNote | None = None
     volumes: tuple[VolumeNote, ...] = ()
     pods: tuple[PodNote, ...] = ()
@@ -168,8 +169,8 @@ class ClaimExplanation(Struct, frozen=True, rename="camel", tag_field="kind", ta
     events: tuple[EventNote, ...] = ()
     advice: tuple[str, ...] = ()
     version: int = 1
-    reach: VolumeReach | UnsetType = UNSET  # of the volume that it has, if that can't be used everywhere
-    volume_groups: tuple[VolumeGroup, ...] | UnsetType = UNSET  # where there are many: `volumes` that take no row
+    reach: VolumeReach | UnsetType = UNSET  # set if its own volume can't be used everywhere
+    volume_groups: tuple[VolumeGroup, ...] | UnsetType = UNSET  # of volumes without a row in `volumes`
 
     @property
     def needs_action(self) -> bool:
@@ -178,7 +179,7 @@ class ClaimExplanation(Struct, frozen=True, rename="camel", tag_field="kind", ta
 
 
 class PodExplanation(Struct, frozen=True, rename="camel", tag_field="kind", tag="PodExplanation"):
-    """Why a pod's storage isn't there yet: the explanations of its claims, the worst first."""
+    """The reason why a pod lacks its storage: the explanations of its claims, the worst first."""
 
     pod: str
     phase: str
@@ -216,7 +217,7 @@ VolumeReasonCode = Literal[
 
 
 class WaitingClaim(Struct, frozen=True, rename="camel"):
-    """A claim that waits, and why this volume isn't its own."""
+    """A claim that waits, and the reason why this volume isn't its own."""
 
     claim: str
     rule: str
@@ -224,7 +225,7 @@ class WaitingClaim(Struct, frozen=True, rename="camel"):
 
 
 class VolumeExplanation(Struct, frozen=True, rename="camel", tag_field="kind", tag="VolumeExplanation", kw_only=True):
-    """Why a volume is where it is, and who could have it."""
+    """The reason for a volume's state, and the claims that could have it."""
 
     volume: str
     phase: str
@@ -250,7 +251,7 @@ class VolumeExplanation(Struct, frozen=True, rename="camel", tag_field="kind", t
 
 
 class SetExplanation(Struct, frozen=True, rename="camel", tag_field="kind", tag="StatefulSetExplanation", kw_only=True):
-    """Which pods of a StatefulSet wait for their storage, and why."""
+    """The pods of a StatefulSet that wait for their storage, and the reasons."""
 
     stateful_set: str
     verdict: Verdict
@@ -316,7 +317,7 @@ def on_its_way(
     volume: str = "",
     with_volumes: bool = True,
 ) -> Finding:
-    """Return the finding that it goes on by itself."""
+    """Return the finding that the claim goes on by itself."""
     return Finding(
         verdict="OnItsWay",
         reason=reason,

@@ -1,10 +1,10 @@
 """All objects of a cluster or of a data directory, written in the form that `dump` reads and ``up --load`` begins with.
 
-EXPORT-1  Nothing is left out of an object: status, UID, times, owner references, managed fields, all of it.
+EXPORT-1  Objects are written whole: with status, UID, times, owner references and managed fields.
 EXPORT-2  A kind is written once: in its group's preferred version, and events as those of the core group.
-EXPORT-3  Written is one ``List`` that kubectl reads, too; in YAML no text is taken for anything else when it is read.
-EXPORT-4  A kind that may not be read is named, and the others are written.
-EXPORT-5  No character that could command a terminal is in it as it is: such are written as JSON and YAML escape them.
+EXPORT-3  The output is one ``List`` that kubectl reads, too; every text in YAML is read back as the same text.
+EXPORT-4  A kind that the user may not read is named, and the others are written.
+EXPORT-5  Characters that could command a terminal are escaped as JSON and YAML do it.
 
 Each kind of a cluster is read at a moment of its own, as kubectl does; a data directory is read at one moment.
 """
@@ -30,7 +30,7 @@ from pvbinder.server.store.database import FILE_NAME
 Format = Literal["yaml", "json"]
 
 _EVENTS_ELSEWHERE = ("events.k8s.io", "events")  # the same events as those of the core group
-_NEEDED_VERBS = ("list", "create")  # without, it is no object that somebody keeps
+_NEEDED_VERBS = ("list", "create")  # a kind without these isn't stored: reviews, for example
 _LOOKS_LIKE_MORE = re.compile(r"[-+.~=0-9]|(?:[yYnN]|on|off)$", re.IGNORECASE)
 
 

@@ -24,7 +24,7 @@ _ATTACHER: Final = "external-attacher/"
 
 
 def what_removes(finalizer: str, view: Claim | Volume, snapshot: Snapshot) -> str:
-    """Say when `finalizer` is taken away from `view`; ``""`` for one that nobody knows."""
+    """Say when `finalizer` is taken away from `view`; ``""`` for an unknown finalizer."""
     if finalizer.startswith(_ATTACHER):
         nodes = [each.node for each in snapshot.attachments_of(view.name)]
         where = f" from {listed(sorted(nodes))}" if nodes else ""

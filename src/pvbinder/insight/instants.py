@@ -1,4 +1,4 @@
-"""Times as objects have them, and lengths of time as people say them."""
+"""Times as objects have them, and durations as people say them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
 def instant(text: object) -> datetime | None:
-    """Return the moment that the RFC 3339 time `text` means; None for anything else."""
+    """Return the moment of the RFC 3339 time `text`; None if it is no such time."""
     if not isinstance(text, str):
         return None
     try:
@@ -25,7 +25,7 @@ def instants_in(entries: object, name: str) -> list[datetime]:
 
 
 def how_long(seconds: float) -> str:
-    """Say a length of time as a person does: ``3 h``, ``12 min``, ``40 s``."""
+    """Return a duration as a person says it: ``3 h``, ``12 min``, ``40 s``."""
     for unit, length in _UNITS:
         if seconds >= length:
             return f"{int(seconds // length)} {unit}"

@@ -1,4 +1,4 @@
-"""How a claim lost its volume, and whether it can get it back."""
+"""The loss of a claim's volume: its cause, and whether the claim can get the volume back."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Objects from files as an API server would have them: what ``up --load`` fills in and says, said here too.
+"""Objects from files as an API server would store them: with the defaults and the warnings of ``up --load``.
 
-MANIFESTS-1  Defaults are filled in, so that a manifest means what it means once it is applied.
-MANIFESTS-2  A field that the schema doesn't know, and a kind that nothing serves, are said; everything else is used.
-MANIFESTS-3  A volume of a manifest that nobody has created counts as available, as it will be.
+MANIFESTS-1  Defaults are filled in, so that a manifest is explained as the object that it becomes.
+MANIFESTS-2  A field that the schema doesn't know is warned of, and so is a kind that isn't served; the rest is used.
+MANIFESTS-3  A volume of a manifest, which isn't created yet, counts as Available.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ USED: Final = frozenset(
 
 
 def as_served(found: Iterable[tuple[str, Json]]) -> tuple[list[Json], list[str]]:
-    """Return the objects of files, each with the name of its file, as a server would have them, and what to say."""
+    """Return the objects of files as a server would store them, each with the name of its file, and the warnings."""
     registry = Registry()
     documents: list[Json] = []
     notes: list[str] = []

@@ -1,6 +1,6 @@
-"""Why the storage of a pod isn't there, or why it can't start with it: its claims, one by one.
+"""The reason why a pod lacks its storage or can't start with it: its claims, one by one.
 
-PODS-1  A pod is fine only if all its claims are, and nothing is known that keeps it from its node or its volumes.
+PODS-1  A pod is fine only if all its claims are fine, and nothing known keeps it from its node or its volumes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The refusals of a provisioner that can be foretold: asked before it is said that a claim is on its way.
+"""The refusals of a provisioner that can be foretold; a claim is called on its way only if there is none.
 
 PROVISIONING-1  A refusal that follows from the objects (a selector, a class without nodes, no room, a source that isn't
                 there) is a reason to act now, whether or not the provisioner has said so yet.
-PROVISIONING-2  A provisioner that has said nothing for `PATIENCE_SECONDS` isn't believed in any more, and it is told
-                for how long it said nothing. The age of a file isn't enough against a driver that is registered.
+PROVISIONING-2  A provisioner that was silent for `PATIENCE_SECONDS` counts as absent, and the length of its silence is
+                told. Against a registered driver, the age of a file is no proof of silence.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from pvbinder.rules.plugins import PluginAbilities
 from pvbinder.rules.provisioning import refuse_data_source, refuse_mount_options
 
 PATIENCE_SECONDS: Final = 600.0
-_RETOLD_SECONDS: Final = 15.0  # between two events of the binder that it waits for a provisioner
+_RETOLD_SECONDS: Final = 15.0  # between two ExternalProvisioning events of the binder
 
 
 def external_refusal(claim: Claim, provisioner: str, rules: tuple[str, ...], snapshot: Snapshot) -> Finding | None:
-    """Return why `provisioner` won't make a volume for `claim`, as far as that is known (PROVISIONING-1)."""
+    """Return the known reason why `provisioner` won't make a volume for `claim` (PROVISIONING-1)."""
     storage_class = snapshot.storage_class(claim.storage_class)
     assert storage_class is not None
     return (
@@ -46,7 +46,7 @@ def external_refusal(claim: Claim, provisioner: str, rules: tuple[str, ...], sna
 def plugin_refusal(
     claim: Claim, storage_class: StorageClass, plugin: PluginAbilities, rules: tuple[str, ...], snapshot: Snapshot
 ) -> Finding | None:
-    """Return why the in-tree `plugin` won't make a volume for `claim`, as far as that is known (PR-7, PR-10)."""
+    """Return the known reason why the in-tree `plugin` won't make a volume for `claim` (PR-7, PR-10)."""
     if (refused := refuse_data_source(claim, plugin)) is not None:
         remedy = RecreateClaim(without=("dataSource", "dataSourceRef"))
         return stuck("PluginRefuses", (*rules, refused.rule), f"no volume fits it and {refused.error}", remedy)
@@ -81,7 +81,7 @@ def _selector(claim: Claim, provisioner: str, rules: tuple[str, ...]) -> Finding
 
 
 def attributes_class_problem(claim: Claim, driver: str, rules: tuple[str, ...], snapshot: Snapshot) -> Finding | None:
-    """Return what is wrong with the attributes class that `claim` names, for a volume of `driver`."""
+    """Return the problem of the attributes class that `claim` names, for a volume of `driver`."""
     name = claim.attributes_class
     if not name:
         return None
@@ -195,7 +195,7 @@ def _other_topologies(terms: tuple[TopologyTerm, ...], snapshot: Snapshot) -> st
 
 
 def _node(claim: Claim, provisioner: str, rules: tuple[str, ...], snapshot: Snapshot) -> Finding | None:
-    """The node that was chosen doesn't have the driver: it would not even find out where it is."""
+    """The finding that the chosen node lacks the driver, so that the provisioner can't tell the node's topology."""
     node = claim.selected_node
     drivers = snapshot.drivers_on(node) if node else None
     if drivers is None or provisioner in drivers or snapshot.driver(provisioner) is None:
@@ -210,7 +210,7 @@ def _node(claim: Claim, provisioner: str, rules: tuple[str, ...], snapshot: Snap
 
 
 def silence(claim: Claim, provisioner: str, rules: tuple[str, ...], snapshot: Snapshot) -> Finding | None:
-    """Return that `provisioner` has done nothing about `claim` for too long (PROVISIONING-2)."""
+    """Return the finding that `provisioner` has done nothing about `claim` for too long (PROVISIONING-2)."""
     waited, is_sure = _waited_seconds(claim, snapshot)
     if waited < PATIENCE_SECONDS or (not is_sure and snapshot.driver(provisioner) is not None):
         return None
@@ -234,14 +234,14 @@ def silence(claim: Claim, provisioner: str, rules: tuple[str, ...], snapshot: Sn
 
 
 def _waited_seconds(claim: Claim, snapshot: Snapshot) -> tuple[float, bool]:
-    """For how long `claim` has been waiting for a provisioner, and whether more than the age of a file says so."""
+    """The time that `claim` has waited for a provisioner, and whether it is known from more than the age of a file."""
     waited, is_sure = 0.0, True
     created = instant(claim.created)
     if created is not None and snapshot.moment is not None:
         waited, is_sure = (snapshot.moment - created).total_seconds(), not snapshot.is_dated_by_file
     for event in snapshot.events_about("PersistentVolumeClaim", claim.namespace, claim.name, claim.uid):
         if event.reason == "Provisioning":
-            return 0.0, True  # it is at work: what becomes of that it will tell
+            return 0.0, True  # the provisioner is at work, and will tell the result
         if event.reason == "ExternalProvisioning":
             told = max(event.span_seconds, ((event.count or 1) - 1) * _RETOLD_SECONDS)
             waited, is_sure = max(waited, told), is_sure or told >= PATIENCE_SECONDS
@@ -249,14 +249,14 @@ def _waited_seconds(claim: Claim, snapshot: Snapshot) -> tuple[float, bool]:
 
 
 def other_classes(claim: Claim, snapshot: Snapshot) -> Iterator[RecreateClaim]:
-    """Yield claims with a class that is nearly called so."""
+    """Yield the claim with a class of a similar name."""
     near = nearest(claim.storage_class, (each.name for each in snapshot.storage_classes()))
     if near:
         yield RecreateClaim(storage_class=near)
 
 
 def volumes_on_no_node(claim: Claim, rules: tuple[str, ...], snapshot: Snapshot) -> Finding | None:
-    """Return that no node can have a volume for `claim`, of a class that nothing provisions (DB-4, FM-16)."""
+    """Return the finding that no node can have a volume for `claim`, whose class has no provisioner (DB-4, FM-16)."""
     reasons = no_storage_anywhere(claim, snapshot)
     if "NoVolumeToBind" not in reasons:
         return None

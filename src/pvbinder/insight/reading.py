@@ -1,8 +1,8 @@
-"""The snapshot of a running cluster: what an explanation needs, read once.
+"""The snapshot of a running cluster: the objects that an explanation needs, each read once.
 
-READING-1  Volumes, classes, nodes and drivers are read whole, the rest of one namespace, or of all (``""``).
-READING-2  What may not be read is left out and named; only without claims there is no explanation.
-READING-3  An object that isn't in the namespace is looked for by name in all others, as far as that is allowed.
+READING-1  All volumes, classes, nodes and drivers are read; other kinds in one namespace, or in all (``""``).
+READING-2  A kind that the user may not read is left out and named; an explanation needs claims only.
+READING-3  An object that isn't in the namespace is looked for by name in the others, where the user may list them.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ _READ = (
     VOLUME_ATTACHMENTS,
     STATEFUL_SETS,
 )
-_OF_DRIVERS = (CSI_STORAGE_CAPACITIES,)  # in the namespaces of drivers, wherever that is
+_OF_DRIVERS = (CSI_STORAGE_CAPACITIES,)  # kept in the namespaces of drivers, whatever those are
 
 
 async def read_cluster(
     client: Client, namespace: str, *, plugins: Plugins, settings: Settings = DEFAULTS
 ) -> tuple[Snapshot, list[str]]:
-    """Return what the server has, as far as `namespace` is concerned, and what it wouldn't show (READING-1, READING-2).
+    """Return the server's objects for `namespace`, and a line about those that it didn't show (READING-1, READING-2).
 
     Raises `ApiFailure` if not even claims may be read, and `ConnectionFailed`.
     """
@@ -73,13 +73,13 @@ async def read_cluster(
 
 
 async def elsewhere(client: Client, resource: Resource, name: str, namespace: str) -> tuple[list[str], bool]:
-    """Return where objects called `name` are, and whether there is a `namespace` at all (READING-3)."""
+    """Return the places of objects called `name`, and whether `namespace` exists (READING-3)."""
     found: list[str] = []
     try:
         listed = await client.list_all(metadata_of(resource), field_selector=f"metadata.name={name}")
         found = [item.key for item in listed]
     except ApiFailure:
-        pass  # a user without that right isn't told
+        pass  # the user may not list other namespaces
     try:
         await client.get(metadata_of(NAMESPACES), namespace)
     except ApiFailure as failure:
@@ -95,6 +95,6 @@ def _told(refused: dict[Resource, str]) -> list[str]:
 
 
 async def _documents(client: Client, resource: Resource, namespace: str) -> list[Json]:
-    """All objects of a kind as they are: which of them can be understood is the snapshot's to find out."""
+    """All objects of a kind, unparsed: the snapshot finds out which can be read (SNAPSHOT-2)."""
     found = await client.list_all(metadata_of(resource), namespace)
     return [{**item.document(), "kind": resource.kind} for item in found]

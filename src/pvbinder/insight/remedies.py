@@ -1,9 +1,9 @@
 """The remedies that a person can carry out, as values: each has its sentence, and a program can carry it out.
 
-REMEDY-1  A remedy holds all that is needed to carry it out; the tests do that with each, and the claim then binds.
-REMEDY-2  `Kubectl` is a command that can be typed as it is shown, whatever is in names and values.
+REMEDY-1  A remedy holds all that is needed to carry it out: the tests carry each out, and the claim then binds.
+REMEDY-2  `Kubectl` is a command that can be typed as it is shown, whatever its names and values contain.
 
-`Do` is for what no object says: somebody's driver, disk or head.
+`Do` is for work outside the API: on a driver, a disk, or a decision of people.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pvbinder.rules.matching import shown_selector
 
 
 class Kubectl(Struct, frozen=True, tag_field="do", tag="kubectl"):
-    """Type this command; `why` says what it does."""
+    """Type this command; `why` says its effect."""
 
     why: str
     arguments: tuple[str, ...]
@@ -37,11 +37,11 @@ class AddVolume(Struct, frozen=True, tag_field="do", tag="addVolume", rename="ca
     storage_class: str
     attributes_class: str = ""
     labels: dict[str, str] = {}
-    selector: str = ""  # in words; labels are those that it names, as far as it can be met by naming some
+    selector: str = ""  # the claim's selector, in words; `labels` satisfy it where labels can
     name: str = ""
     node: str = ""
-    claim_uid: str = ""  # of the claim that it must say it belongs to
-    claim: str = ""  # namespace/name of that claim
+    claim_uid: str = ""  # the UID for its claimRef
+    claim: str = ""  # namespace/name for its claimRef
 
 
 class AddClass(Struct, frozen=True, tag_field="do", tag="addClass", rename="camel"):
@@ -53,7 +53,7 @@ class AddClass(Struct, frozen=True, tag_field="do", tag="addClass", rename="came
 
 
 class RecreateClaim(Struct, frozen=True, tag_field="do", tag="recreateClaim", rename="camel"):
-    """Create the claim anew with what is set here, since the spec of an unbound claim can't be changed (VU-8)."""
+    """Create the claim anew with the fields set here: the spec of an unbound claim can't be changed (VU-8)."""
 
     storage_max: str = ""
     storage_class: str | None = None
@@ -65,7 +65,7 @@ class RecreateClaim(Struct, frozen=True, tag_field="do", tag="recreateClaim", re
 
 
 class RecreatePod(Struct, frozen=True, tag_field="do", tag="recreatePod", rename="camel"):
-    """Create the pod anew, or change what makes it (`owner`): `without` these fields, with this node selector."""
+    """Create the pod anew, or change its `owner`: `without` these fields, with this node selector."""
 
     pod: str
     without: tuple[str, ...] = ()
@@ -131,7 +131,7 @@ def merge(resource: str, view: Volume | Claim, change: Json, why: str) -> Kubect
 
 
 def remove(resource: str, view: Volume | Claim, path: str, why: str) -> Kubectl:
-    """Return a patch that takes away what is at `path`."""
+    """Return a patch that removes the field at `path`."""
     return _patch(resource, view, "json", [{"op": "remove", "path": path}], why)
 
 

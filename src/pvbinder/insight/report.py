@@ -1,7 +1,7 @@
-"""Explanations as text: the verdict and what happens next first, then the evidence, then the way out.
+"""Explanations as text: the verdict and the next step first, then the evidence, then the way out.
 
-REPORT-1  What is said once isn't said again: a sentence of the first line isn't repeated below it.
-REPORT-2  Each line is one line: whatever is in names and messages is written out.
+REPORT-1  A sentence of the first line isn't repeated below it.
+REPORT-2  Each line stays one line: control characters in names and messages are escaped.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def pod_lines(explanation: PodExplanation, most_volumes: int | None = VOLUMES_SH
 
 
 def only_printable(explanation: E) -> E:
-    """Return the same with every text in it as one printable line: values come from objects, and lines are ours."""
+    """Return the explanation with every text as one printable line, as objects may contain any characters."""
     values = _printable_values(msgspec.to_builtins(explanation))
     return msgspec.convert(values, type(explanation))
 
@@ -89,7 +89,7 @@ def claim_lines(explanation: ClaimExplanation, most_volumes: int | None, *, said
 
 
 def event_lines(events: Sequence[EventNote], said: str) -> Iterator[str]:
-    """Yield what was told, unless it was `said` already."""
+    """Yield a line for each event whose message wasn't `said` already."""
     for event in events:
         if not event.message or event.message not in said:
             times = f" (x{event.count})" if event.count > 1 else ""
@@ -97,7 +97,7 @@ def event_lines(events: Sequence[EventNote], said: str) -> Iterator[str]:
 
 
 def advice_lines(advice: Sequence[str]) -> Iterator[str]:
-    """Yield what can be done."""
+    """Yield the lines of the advice."""
     if advice:
         yield "  Any one of these lets it go on:" if len(advice) > 1 else "  What to do:"
         yield from (f"    - {sentence}" for sentence in advice)
@@ -135,7 +135,7 @@ def _class_line(explanation: ClaimExplanation) -> Iterator[str]:
 
 
 def reach_line(volume: str, reach: VolumeReach | UnsetType) -> Iterator[str]:
-    """Yield where a volume can be used, unless that is everywhere."""
+    """Yield the line about the nodes of a volume, unless it can be used everywhere."""
     if reach is UNSET:
         return
     where = f"can be used on {listed(list(reach.nodes))}" if reach.nodes else "can be used on no node"

@@ -1,4 +1,4 @@
-"""The rules of Kubernetes' behaviour, to be looked up by their IDs: what `pvbinder explain --rule SC-U6` prints.
+"""The rules of Kubernetes' behaviour by ID, as `pvbinder explain --rule SC-U6` prints them.
 
 The texts are those of `docs/rules/`; `tools.rules` writes them into `rulebook.json`, which is part of the package.
 
@@ -23,7 +23,7 @@ _EMPHASIS = re.compile(r"\*\*(.+?)\*\*")
 
 
 class Rule(Struct, frozen=True):
-    """One rule: where it stands, and its text by column (`Condition`, `Action`; most have one column, `Rule`)."""
+    """One rule: its page, and its text by column (`Condition`, `Action`; most have one column, `Rule`)."""
 
     id: str
     page: str  # of docs/rules, without .md

@@ -1,7 +1,7 @@
-"""The scheduler's decision, by its own rules (`rules.scheduling`) from the objects of a snapshot.
+"""The scheduler's decision, made by its own rules (`rules.scheduling`) from the objects of a snapshot.
 
-FORESIGHT-1  A node can't have a claim's storage exactly if the scheduler's rules say so: there is no second opinion.
-FORESIGHT-2  Nothing is foretold of nodes that aren't known (SNAPSHOT-3).
+FORESIGHT-1  Only the scheduler's rules decide whether a node can have a claim's storage.
+FORESIGHT-2  Nothing is foretold where the nodes aren't known (SNAPSHOT-3).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pvbinder.rules.scheduling import Cluster, NodeReason, NoStorage, Plan, Unsc
 
 
 class SnapshotCluster(Cluster):
-    """A snapshot as the scheduler sees the cluster, with nothing promised to anybody."""
+    """A snapshot as the scheduler sees the cluster, without any reservations."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -31,11 +31,11 @@ class SnapshotCluster(Cluster):
         return self._snapshot.driver(name)
 
     def capacities_of_class(self, name: str) -> Iterable[CsiStorageCapacity]:
-        """Return what is left of the class called `name`."""
+        """Return the free capacity of the class called `name`."""
         return (each for each in self._snapshot.capacities() if each.storage_class == name)
 
     def plan_for(self, key: ClaimKey) -> Plan | None:
-        """Return None: what a scheduler has in mind isn't in any object."""
+        """Return None: a scheduler's plan isn't in any object."""
         return None
 
     def reserved_for(self, name: VolumeName) -> ClaimKey | None:
@@ -47,7 +47,7 @@ class SnapshotCluster(Cluster):
         return pod.is_scheduled
 
     def pods_on(self, node: NodeName) -> int:
-        """Return 0: which node is the best doesn't matter here."""
+        """Return 0: the best node doesn't matter here."""
         return 0
 
     def failures_on(self, pod: PodKey, node: NodeName) -> int:
@@ -56,7 +56,7 @@ class SnapshotCluster(Cluster):
 
 
 def no_storage_anywhere(claim: Claim, snapshot: Snapshot) -> frozenset[NodeReason]:
-    """Return why no node can have storage for `claim`; nothing if one can, or if nodes aren't known (FORESIGHT-2)."""
+    """Return why no node can have storage for `claim`; nothing if a node can, or no node is known (FORESIGHT-2)."""
     nodes = list(snapshot.nodes())
     cluster = SnapshotCluster(snapshot)
     found = [storage_on(node, claim, cluster) for node in nodes]
@@ -65,7 +65,7 @@ def no_storage_anywhere(claim: Claim, snapshot: Snapshot) -> frozenset[NodeReaso
 
 
 def foretold(pod: Pod, snapshot: Snapshot) -> Unschedulable | None:
-    """Return why the scheduler will find no node for `pod`; None if it will, if it isn't its, or nobody knows."""
+    """Return why the scheduler finds no node for `pod`; None if it finds one, or another scheduler has the pod."""
     nodes = list(snapshot.nodes())
     if not nodes:
         return None
@@ -79,7 +79,7 @@ def nodes_for(volume: Volume, snapshot: Snapshot) -> list[Node]:
 
 
 def shown_affinity(volume: Volume) -> str:
-    """Say which nodes `volume` can be used on, as its node affinity does; ``""`` if it has none."""
+    """Return the node affinity of `volume` in words; ``""`` if it has none."""
     if volume.node_affinity is None:
         return ""
     terms = []

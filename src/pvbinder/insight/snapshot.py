@@ -2,12 +2,12 @@
 
 SNAPSHOT-1  A `Snapshot` is a `World`: decisions made from it are those that the controllers make from their caches.
 SNAPSHOT-2  An object that can't be read is in `unreadable` with the reason, and everything else is there.
-SNAPSHOT-3  That an object isn't there means that there is none only if its kind is known (`knows`): it was asked for,
-            or others of it are there. A file without nodes says nothing about nodes.
-SNAPSHOT-4  `moment` is when it was true: given by whoever read a server, else the newest time that an event or a node
-            reports, else `written_at`, the time of the file.
+SNAPSHOT-3  A missing object counts as nonexistent only if its kind is known (`knows`): the kind was read from a server,
+            or the snapshot has other objects of it. A file without nodes says nothing about nodes.
+SNAPSHOT-4  `moment` is the time of the snapshot: the time of reading from a server, else the newest time that an event
+            or a node reports, else `written_at`, the time of the file.
 
-It is built once and not changed; where it comes from, a server or a file, makes no difference.
+A snapshot is built once and not changed; it makes no difference between a server and a file.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class _Involved(Struct, frozen=True):
 
 
 class ObservedEvent(Struct, frozen=True, rename="camel"):
-    """An event that somebody recorded; `involved_object` says about what."""
+    """An event of Kubernetes, about `involved_object`."""
 
     involved_object: _Involved = _Involved()
     type: str = ""
@@ -69,18 +69,18 @@ class ObservedEvent(Struct, frozen=True, rename="camel"):
 
     @property
     def time(self) -> str:
-        """When it was last seen, in RFC 3339; ``""`` if nobody said."""
+        """The last time of the event, in RFC 3339; ``""`` if it has none."""
         return self.last_timestamp or self.event_time or ""
 
     @property
     def span_seconds(self) -> float:
-        """How long it was told, from the first time to the last; 0 if nobody said."""
+        """The time from its first time to its last; 0 if it lacks one of them."""
         first, last = instant(self.first_timestamp), instant(self.last_timestamp)
         return (last - first).total_seconds() if first is not None and last is not None else 0.0
 
 
 class Attachment(Struct, frozen=True):
-    """A VolumeAttachment: a volume that is attached to a node, or that is to be; `error` says why it couldn't."""
+    """A VolumeAttachment: a volume that is attached to a node, or is to be; `error` says why it couldn't be."""
 
     volume: str
     node: str
@@ -102,7 +102,7 @@ class Snapshot(World):
         moment: datetime | None = None,
         written_at: datetime | None = None,
     ) -> None:
-        """Take in `documents` of any kind; of the kinds in `known`, what isn't there doesn't exist (SNAPSHOT-3)."""
+        """Take in `documents` of any kind; of the kinds in `known`, a missing object doesn't exist (SNAPSHOT-3)."""
         self.settings = settings
         self.volumes = VolumeIndex(settings=settings)
         self.unreadable: list[PvbinderError] = []
@@ -145,7 +145,7 @@ class Snapshot(World):
                     namespace = _part(document, "metadata").get("namespace")
                     self.namespaces_with_unreadable_claims.add(str(namespace or "default"))
 
-    # -- what only explanations ask ------------------------------------------------------------------------------
+    # -- questions of explanations only ------------------------------------------------------------------------------
 
     def claims(self) -> Iterable[Claim]:
         """Return all claims."""
@@ -169,12 +169,12 @@ class Snapshot(World):
 
     @property
     def moment(self) -> datetime | None:
-        """When all this was true, as far as anybody knows (SNAPSHOT-4)."""
+        """The time of the snapshot; None if it isn't known (SNAPSHOT-4)."""
         return self._moment or self._reported or self._written_at
 
     @property
     def is_dated_by_file(self) -> bool:
-        """Tell whether only the time of a file says when all this was true."""
+        """Tell whether `moment` is only the time of a file."""
         return self._moment is None and self._reported is None
 
     def attributes_class(self, name: str) -> VolumeAttributesClass | None:
@@ -190,15 +190,15 @@ class Snapshot(World):
         return self._drivers.get(name)
 
     def drivers_on(self, node: str) -> frozenset[str] | None:
-        """Return the CSI drivers that are registered on `node`; None if nobody says."""
+        """Return the CSI drivers that are registered on `node`; None if the snapshot doesn't know."""
         return self._drivers_on.get(node)
 
     def capacities(self) -> Sequence[CsiStorageCapacity]:
-        """Return what is left of storage classes, as far as drivers publish it."""
+        """Return the free capacity of storage classes, as drivers publish it."""
         return self._capacities
 
     def attachments_of(self, volume: str) -> list[Attachment]:
-        """Return where the volume called `volume` is attached, or is to be."""
+        """Return the attachments of the volume called `volume`, planned ones included."""
         return [each for each in self._attachments if each.volume == volume]
 
     def stateful_set(self, key: str) -> StatefulSet | None:
@@ -258,7 +258,7 @@ class Snapshot(World):
         try:
             event = msgspec.convert(document, ObservedEvent)
         except msgspec.ValidationError:
-            return  # an event is only told, nothing depends on it
+            return  # no decision depends on an event
         about = event.involved_object
         self._report([found for text in (event.last_timestamp, event.event_time) if (found := instant(text))])
         self._events.setdefault((about.kind, about.namespace, about.name), []).append(event)

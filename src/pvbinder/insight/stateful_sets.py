@@ -1,7 +1,7 @@
-"""Which pods of a StatefulSet wait for their storage: its pods in order, each with its claims.
+"""The pods of a StatefulSet that wait for their storage, in order, each with its claims.
 
-SETS-1  Pods and claims that the set wants and that aren't there are named, with what makes them.
-SETS-2  A claim that differs from its template says so: a template makes claims, it never changes them.
+SETS-1  Pods and claims that the set wants and that don't exist are named, with the controller that makes them.
+SETS-2  A claim that differs from its template is named: a template makes claims, and never changes them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pvbinder.rules.stateful_sets import claim_name
 
 
 def explain_set(stateful_set: StatefulSet, snapshot: Snapshot) -> SetExplanation:
-    """Say which pods of the set wait for storage, and why."""
+    """Return the pods of the set that wait for storage, with the reasons."""
     pods: list[PodExplanation] = []
     remarks: list[str] = []
     advice: list[str] = []

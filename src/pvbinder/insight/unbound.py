@@ -1,4 +1,4 @@
-"""Why a claim isn't bound: the binder's decision in words, and what whoever is next does about it."""
+"""The reason why a claim isn't bound: the binder's decision in words, and the next controller's part."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -> Finding
             assert_never(action.by)
     made = snapshot.volume(volume_name_for(claim))
     if made is not None and made.claim_uid == claim.uid:
-        # A volume of this name is never made twice (PR-9), so nobody goes on by himself.
+        # A volume of this name is never made twice (PR-9), so nothing goes on by itself.
         summary = f"volume {made.name} was provisioned for it and doesn't fit it"
         return stuck("ProvisionedVolumeUnsuitable", going.rules, summary)
     match action.by:
@@ -108,7 +108,7 @@ def _no_provisioner(claim: Claim, action: Provision, by: CannotProvision, snapsh
 
 
 def waiting(claim: Claim, action: Wait, snapshot: Snapshot) -> Finding:
-    """Say what `claim` waits for, and whether that comes by itself."""
+    """Name the event that `claim` waits for, and whether it comes by itself."""
     match action.reason:
         case WaitReason.NO_CONSUMER:
             return _first_consumer(claim, snapshot)
@@ -145,7 +145,7 @@ def waiting(claim: Claim, action: Wait, snapshot: Snapshot) -> Finding:
 
 
 def _first_consumer(claim: Claim, snapshot: Snapshot) -> Finding:
-    """The class waits for a pod: is there one, does the scheduler see it, and can there be storage for it at all?"""
+    """The wait for a first consumer: is there a pod, does the scheduler see it, can a node have its storage?"""
     pods = [pod for pod in snapshot.pods_of(claim.key) if not pod.is_terminated]
     unscheduled = [pod for pod in pods if not pod.is_scheduled]
     if pods and not unscheduled:
@@ -181,7 +181,7 @@ def _first_consumer(claim: Claim, snapshot: Snapshot) -> Finding:
 
 
 def _bypassed(claim: Claim, pods: list[Pod], snapshot: Snapshot) -> Finding:
-    """Pods that name their node never meet the scheduler, which alone would select a node for the claim (DB-1)."""
+    """The finding that its pods name their node and bypass the scheduler, which selects the claim's node (DB-1)."""
     pod = min(pods, key=lambda each: each.name)
     names = listed(sorted(each.name for each in pods))
     return stuck(
@@ -199,7 +199,7 @@ def _around_the_scheduler(claim: Claim, pod: Pod, snapshot: Snapshot) -> Iterato
     owner = next((each for each in pod.owner_references if each.controller), None)
     volume = choose_for_node(snapshot.volumes, claim, node, settings=snapshot.settings)
     if volume is None and not _provisions(claim, snapshot):
-        yield volume_for(claim, node=pod.node_name, keeps_uid=True)  # nothing less helps: there is no storage for it
+        yield volume_for(claim, node=pod.node_name, keeps_uid=True)  # no storage to choose from
         return
     yield RecreatePod(
         pod=pod.key,
@@ -230,7 +230,7 @@ def _provisions(claim: Claim, snapshot: Snapshot) -> bool:
 
 
 def _no_storage(claim: Claim, snapshot: Snapshot) -> Finding | None:
-    """Why no node can have a volume for `claim`, whatever its pod asks for."""
+    """The finding that no node can have a volume for `claim`, whatever its pod asks for."""
     if _fits_somewhere(claim, snapshot):
         return None
     storage_class = snapshot.storage_class(claim.storage_class)
@@ -258,11 +258,11 @@ def _fits_somewhere(claim: Claim, snapshot: Snapshot) -> bool:
     return any(choose_for_node(snapshot.volumes, claim, node, settings=snapshot.settings) is not None for node in nodes)
 
 
-# ------------------------------------------------------------------------------------------------ what went wrong
+# ------------------------------------------------------------------------------------------------ failures
 
 
 def failing(claim: Claim, action: Fail, snapshot: Snapshot) -> Finding:
-    """Say what is wrong with `claim`."""
+    """Name the fault of `claim`."""
     match action.reason:
         case FailReason.CLASS_IS_BROKEN:
             return stuck("ClassIsBroken", (action.rule,), action.message, then="the same again", with_volumes=False)
@@ -282,7 +282,7 @@ def taken(claim: Claim, action: Wait | Fail, snapshot: Snapshot) -> Finding:
 
 
 def holder_of(volume: Volume, claim: Claim) -> str:
-    """Say whom `volume` belongs to, seen from `claim`: another claim, or an earlier one of the same name."""
+    """Name the owner of `volume`, seen from `claim`: another claim, or an earlier one of the same name."""
     key = volume.claim_key or ""
     if key == claim.key and volume.claim_uid not in ("", claim.uid):
         return f"reserved for an earlier claim {key} (uid {volume.claim_uid}), which is gone"

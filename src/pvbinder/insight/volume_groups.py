@@ -1,7 +1,7 @@
-"""The volumes of a large cluster in groups, so that only those that could be had take a row each.
+"""The volumes of a large cluster in groups, so that only volumes within reach of the claim take a row each.
 
-GROUPS-1  Every volume is in a row or in exactly one group, and a group says how many it has and what keeps them.
-GROUPS-2  A row is for a volume that fits, lacks one thing, or would fit once it is freed; nobody else's volume has one.
+GROUPS-1  Every volume is in a row or in exactly one group; a group has the number of its volumes and their reason.
+GROUPS-2  A row is for a volume that fits, lacks one thing, or would fit once freed; another claim's volume has none.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pvbinder.insight.wording import listed
 from pvbinder.model.objects import Volume
 from pvbinder.rules.matching import Misfit, MisfitReason
 
-UNGROUPED_VOLUMES_MAX: Final = 6  # volumes that need no groups
+UNGROUPED_VOLUMES_MAX: Final = 6  # volumes; fewer need no groups
 ROWS_MAX: Final = 8
 _FREED_ROWS_MAX: Final = 2
 _NOT_FREE: Final = frozenset[MisfitReason]({"ClaimedByAnother", "NotAvailable"})
 
 
 def groups_of(misses: Sequence[tuple[Volume, tuple[Misfit, ...]]]) -> tuple[VolumeGroup, ...]:
-    """Return the groups of those volumes that take no row; none if there are few altogether."""
+    """Return the groups of the volumes that take no row; none in a small cluster."""
     if len(misses) <= UNGROUPED_VOLUMES_MAX:
         return ()
     near: list[str] = []
@@ -57,6 +57,6 @@ def _group(volume: Volume, kinds: frozenset[MisfitReason]) -> str | None:
 
 
 def told(group: VolumeGroup) -> str:
-    """Say a group in a line."""
+    """Return the line of a group."""
     count = len(group.names)
     return f"{count} {'are' if count > 1 else 'is'} {group.what}: {listed(list(group.names))}"

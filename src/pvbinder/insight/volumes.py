@@ -1,7 +1,7 @@
-"""Why a volume is where it is: the decision that the binder makes about it, and who holds it.
+"""The reason for a volume's state: the decision that the binder makes about it, and its owner.
 
-VOLUMES-1  The verdict comes from `rules.volumes.decide_volume`; what becomes of a released volume from `rules.reclaim`.
-VOLUMES-2  Of a volume that is free, every claim that waits is there with the first reason why it isn't its own.
+VOLUMES-1  The verdict comes from `rules.volumes.decide_volume`; that of a released volume from `rules.reclaim`.
+VOLUMES-2  For a free volume, every claim that waits is listed with the first reason why the volume isn't its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from pvbinder.rules.volumes import (
 )
 
 WAITING_SHOWN_MAX = 20
-_NEVER = 99  # as many reasons as no volume has
+_NEVER = 99  # more reasons than any volume has
 _GETS_IT = "it gets it"
 
 
@@ -46,7 +46,7 @@ def explain_volume(volume: Volume, snapshot: Snapshot) -> VolumeExplanation:
     if volume.is_deleting:
         return _going(volume, snapshot)
     if volume.phase == "Bound" and volume.claim_key is not None and not _could_see(volume.claim_key, snapshot):
-        return _bound(volume, ("SV-8",), snapshot)  # by its own word
+        return _bound(volume, ("SV-8",), snapshot)  # claims of that namespace weren't read
     action = decide_volume(volume, snapshot, snapshot.settings, _answer(volume, snapshot))
     if isinstance(action, AnnealVolume):
         volume = parse_volume(encode(action.document))
@@ -84,13 +84,13 @@ def explain_volume(volume: Volume, snapshot: Snapshot) -> VolumeExplanation:
 
 
 def _could_see(key: ClaimKey, snapshot: Snapshot) -> bool:
-    """Whether the claim with `key` would be here: claims of its namespace were read."""
+    """Whether the snapshot would have the claim with `key`: it has claims of that namespace."""
     namespace = key.partition("/")[0]
     return any(claim.namespace == namespace for claim in snapshot.claims())
 
 
 def _answer(volume: Volume, snapshot: Snapshot) -> LiveClaim | None:
-    """Return the server's answer about its claim, as the snapshot has it."""
+    """Return the server's answer about the volume's claim, as the snapshot has it."""
     if volume.claim_ref is None or not volume.claim_ref.uid:
         return None
     return LiveClaim(snapshot.claim(volume.claim_ref.key))
@@ -170,7 +170,7 @@ def _waiting(volume: Volume, snapshot: Snapshot) -> tuple[WaitingClaim, ...]:
 
 
 def _instead(volume: Volume, claim: Claim, snapshot: Snapshot) -> tuple[str, str]:
-    """The rule and the reason why `volume`, which fits, isn't what `claim` gets."""
+    """The rule and the reason why `claim` doesn't get `volume`, which fits."""
     action = decide_claim(claim, snapshot, snapshot.settings)
     match action:
         case Bind(volume=chosen) if chosen.name == volume.name:

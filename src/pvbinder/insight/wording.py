@@ -1,4 +1,4 @@
-"""Reasons of the rules in a person's words: what a volume is, against what the claim wants."""
+"""Reasons of the rules in a person's words: the volume's value against the claim's wish."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def listed(names: list[str], most: int = 3) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the name among `known` that may have been meant by `name`, which isn't among them; ``""`` if none."""
+    """Return the name in `known` that is most similar to the unknown `name`; ``""`` if none is."""
     by_lower = {each.lower(): each for each in known if each != name}
     wanted = name.lower()
     close = difflib.get_close_matches(wanted, by_lower, n=1, cutoff=0.6)

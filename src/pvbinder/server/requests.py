@@ -39,7 +39,7 @@ class ApiRequest:
     user: UserInfo | None = None
     client_certificate: Mapping[str, object] | None = None  # as `ssl.SSLSocket.getpeercert()` gives it
     repeated: Mapping[str, Sequence[str]] | None = None
-    warnings: list[str] = field(default_factory=list)  # what whoever asks is to be told, whatever the answer
+    warnings: list[str] = field(default_factory=list)  # for the client, whatever the answer
     takes_chunks: bool = False  # a long document may be answered with a stream of chunks, too
     is_admitted: bool = False  # `user` may do this: `Dispatcher.screen` found out from the head, before the body came
     head_read: object = (

@@ -1,4 +1,4 @@
-"""What every namespace gets: the account `default` and the certificate to trust the server by."""
+"""The objects in every namespace: the account `default` and the certificate of the server's authority."""
 
 from __future__ import annotations
 

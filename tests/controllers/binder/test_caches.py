@@ -1,4 +1,4 @@
-"""What the binder knows of the cluster."""
+"""The binder's caches of the cluster."""
 
 from __future__ import annotations
 

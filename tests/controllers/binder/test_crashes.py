@@ -1,6 +1,7 @@
-"""The binder stopped dead, or failed, at each of its writes in turn: what it ends in is the same (BN-5 to BN-9, T-11).
+"""The binder killed, or failed, at each of its writes in turn: the end state is the same (BN-5 to BN-9, T-11).
 
-A disturbed run is compared with an undisturbed one of the same story, object by object, without what can't be equal.
+A disturbed run is compared with an undisturbed one of the same story, object by object, without values that can't be
+equal.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class FaultyLine(InProcessTransport):
 
 @dataclass
 class Story:
-    """Something to begin with, something that happens, and how to see that it is over."""
+    """The objects at the beginning, the acts of the user, and the sign of the end."""
 
     objects: list[Json]
     is_over: Callable[[Client], Awaitable[bool]]
@@ -226,7 +227,7 @@ async def running(line: FaultyLine, options: ControllerOptions):  # type: ignore
 
 
 async def end_state(client: Client) -> dict[str, Any]:
-    """All that is there, without what differs from run to run."""
+    """All objects, without values that differ from run to run."""
     state: dict[str, Any] = {}
     for found in [*await client.list_all(VOLUMES), *await client.list_all(CLAIMS)]:
         document = found.document()

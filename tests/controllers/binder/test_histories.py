@@ -1,4 +1,4 @@
-"""Random histories of users, restarts and failed writes: what must never be, and what holds once things settle.
+"""Random histories of users, restarts and failed writes: invariants at all times, and those of the settled state.
 
 On virtual time, over the small API store of the vectors, so that thousands of histories take seconds.
 `PVBINDER_HISTORIES` says how many.
@@ -196,7 +196,7 @@ class Running:
 
 
 def act(cluster: Cluster, action: Action, number: int) -> None:
-    """Do what a user does; what the API server would refuse isn't done."""
+    """Carry out an act of the user, unless the API server would refuse it."""
     match action:
         case CreateVolume(name=name):
             if cluster.find(VOLUMES, name) is None:
@@ -251,7 +251,7 @@ def claim(made: CreateClaim, number: int) -> Json:
 
 
 def check_always(cluster: Cluster) -> None:
-    """What must never be, not even for a moment: two claims told that the same volume is theirs."""
+    """Check the invariant of every moment: no two claims are told that they have the same volume."""
     takers: dict[str, str] = {}
     volumes = {found["metadata"]["name"]: found for found in cluster.all_of(VOLUMES)}
     for found in cluster.all_of(CLAIMS):
@@ -264,7 +264,7 @@ def check_always(cluster: Cluster) -> None:
 
 
 def check_settled(cluster: Cluster) -> None:
-    """What holds when nothing is left to do."""
+    """Check the invariants of the settled state."""
     volumes = {found["metadata"]["name"]: found for found in cluster.all_of(VOLUMES)}
     holders: dict[str, str] = {}
     for found in cluster.all_of(CLAIMS):

@@ -1,4 +1,4 @@
-"""What settles is the same whatever the order of events that have nothing to do with each other.
+"""The end state doesn't depend on the order of independent events.
 
 Several groups of volumes and claims, each with a class of its own: inside a group the order of what users do is fixed,
 between groups it is shuffled. The end state must not depend on the shuffle.

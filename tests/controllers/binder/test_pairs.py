@@ -1,4 +1,4 @@
-"""Who writes to a volume."""
+"""The one writer of a volume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which changes bring a claim to the protection controller's attention (PC-1 to PC-6)."""
+"""The changes that queue a claim at the protection controller (PC-1 to PC-6)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def pod(*, node: str = "n1", phase: str = "Running", uid: str = "1", deleted: bo
 
 
 BOTH = 2  # claims that the pod needs: one by name, one made for it (PC-6)
-CHANGES: dict[str, tuple[Change[Claim] | Change[Pod], int, int]] = {  # looked at: without, with the `Unused` condition
+CHANGES: dict[str, tuple[Change[Claim] | Change[Pod], int, int]] = {  # queued: without, with `Unused`
     "a claim without the finalizer (PC-1)": (Added(claim(finalizers=())), 1, 1),
     "a claim that is going (PC-1)": (Updated(claim(), claim(deleted=True)), 1, 1),
     "a claim that has what it needs (PC-1)": (Added(claim(unused="True")), 0, 0),

@@ -1,4 +1,4 @@
-"""A rule of a schema, compiled, or why it can't be."""
+"""A rule of a schema, compiled, or the reason why it can't be."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OLD_SELF: Final = "oldSelf"
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """A rule: its program, that of its message, and where its errors point; `wrong` and `wrong_message`: why not."""
+    """A rule with its program, its message's program (`wrong`, `wrong_message`: why none), and its errors' field."""
 
     rule: Json
     program: Compiled | None = None
@@ -29,17 +29,17 @@ class CompiledRule:
 
     @property
     def uses_old(self) -> bool:
-        """Whether the rule compares with what was there before."""
+        """Whether the rule reads the old value."""
         return self.program is not None and OLD_SELF in self.program.uses
 
     @property
     def takes_no_old(self) -> bool:
-        """Whether the rule copes with there being nothing before."""
+        """Whether the rule is tried without an old value, too."""
         return bool(self.rule.get("optionalOldSelf"))
 
     @property
     def text(self) -> str:
-        """What errors call the rule."""
+        """The name of the rule in errors."""
         return str(self.rule.get("message") or self.rule.get("rule") or "").strip()
 
 

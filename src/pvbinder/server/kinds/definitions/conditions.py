@@ -1,4 +1,4 @@
-"""The conditions of a definition's status: what each says, and how one takes the place of another."""
+"""The conditions of a definition's status: their texts, and the replacement of one by another."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def with_condition(status: Json, type_: str, told: tuple[str, str, str], now: st
 
 
 def settled_status(definition: Json, naming: Naming, now: str) -> Json:
-    """Return the status that a definition has once its names are decided and what it has is served."""
+    """Return the status of a definition whose names are decided and whose kind is served."""
     status: Json = dict(definition.get("status") or {})
     if is_protected(definition["spec"]["group"]):
         reason, message = approval(definition)

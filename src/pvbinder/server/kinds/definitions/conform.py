@@ -1,9 +1,9 @@
-"""Making an object follow a structure: pruning what it doesn't know or doesn't allow, filling in defaults.
+"""An object made to follow a structure: unknown and forbidden fields are pruned, defaults are filled in.
 
-CONFORM-1  A null is dropped where the schema knows the field, doesn't allow null and has no default for it; items of
-           lists and what the schema doesn't know stay as they are.
+CONFORM-1  A null is dropped where the schema knows the field, doesn't allow null and has no default for it; a null in
+           a list or in an unknown field stays.
 CONFORM-2  An object inside another (``x-kubernetes-embedded-resource``) keeps its kind, its version and its metadata
-           whatever the schema says of them; the metadata is that of any object, and unknown fields of it are dropped.
+           whatever the schema says of them; its metadata follows the type of all objects' metadata.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Note = Callable[[str, str], None]  # "unknown" or "duplicate", and the path
 
 
 def pruned(value: Any, structure: Structure, path: str, note: Note) -> Any:
-    """The value with only what the structure knows, telling `note` what was dropped or there twice."""
+    """The value without fields that the structure doesn't know; `note` is told of dropped fields and duplicates."""
     if isinstance(value, Members | dict):
         return _pruned_object(value, structure, path, note)
     if isinstance(value, list):
@@ -37,7 +37,7 @@ def pruned(value: Any, structure: Structure, path: str, note: Note) -> Any:
             if structure.preserves_unknown:
                 return plain(value)
             items = NOTHING
-        if structure.preserves_unknown:  # spares what the items have, too, but not what their fields have
+        if structure.preserves_unknown:  # keeps unknown fields of the items, too, but not those deeper
             return [_spared(inner, items, f"{path}[{index}]", note) for index, inner in enumerate(value)]
         return [pruned(inner, items, f"{path}[{index}]", note) for index, inner in enumerate(value)]
     return plain(value)
@@ -92,7 +92,7 @@ def _header(key: str, value: Any, known: Structure | None, place: str, note: Not
 
 
 class DefaultsTooLargeError(PvbinderError):
-    """Defaults that would make an object too large."""
+    """The defaults would make an object too large."""
 
 
 class DefaultsLeft:
@@ -102,7 +102,7 @@ class DefaultsLeft:
         self._left = most
 
     def take(self, size: int) -> None:
-        """Take some; DefaultsTooLargeError when there is no more."""
+        """Take `size` bytes; raises DefaultsTooLargeError when there are not enough left."""
         self._left -= size
         if self._left < 0:
             raise DefaultsTooLargeError(
@@ -111,7 +111,7 @@ class DefaultsLeft:
 
 
 def fill_in_defaults(value: Any, structure: Structure, left: DefaultsLeft | None = None) -> None:
-    """Set what isn't there and has a default; a null that isn't allowed counts as not there.
+    """Set each missing field that has a default; a null that isn't allowed counts as missing.
 
     Raises DefaultsTooLargeError: a default may be filled in as often as there are objects in a list.
     """

@@ -1,6 +1,6 @@
-"""Which part of an old object a part of a new one stands for, where that can be told (KEP-4008).
+"""The correspondence of a new object's parts with the old object's, where it can be told (KEP-4008).
 
-CORRELATION-1  Fields and keys of maps correspond by name, items of lists with keys by these; other items by nothing.
+CORRELATION-1  Fields and keys of maps correspond by name, items of lists with keys by their keys; other items don't.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pvbinder.server.kinds.definitions.structure import Structure
 
 @dataclass(slots=True)
 class Correlation:
-    """A value, the one that it takes the place of, and the schema of both."""
+    """A new value, the old value that it replaces, and the schema of both."""
 
     value: Any
     old: Any
@@ -23,7 +23,7 @@ class Correlation:
     _by_keys: OldItems | None = None
 
     def key(self, name: str) -> Correlation | None:
-        """The same for a field or key; None where it is new, or unknown to the schema."""
+        """The correlation of a field or key; None where it is new, or unknown to the schema."""
         if name in self._children:
             return self._children[name]
         child = None
@@ -35,7 +35,7 @@ class Correlation:
         return child
 
     def index(self, at: int) -> Correlation | None:
-        """The same for an item of a list that has keys; None for others, and for a new one."""
+        """The correlation of an item in a list with keys; None in other lists, and for a new item."""
         if at in self._children:
             return self._children[at]
         child = None
@@ -50,7 +50,7 @@ class Correlation:
         return child
 
     def is_same(self) -> bool:
-        """Whether nothing has changed; items of a list with keys may have changed places."""
+        """Whether the values are equal; items of a list with keys may have changed places."""
         if self._same is None:
             self._same = self._compare()
         return self._same

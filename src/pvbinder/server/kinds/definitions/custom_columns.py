@@ -1,4 +1,4 @@
-"""The columns of custom kinds: what a definition's JSON paths find, within bounds that all columns of a row share."""
+"""The columns of custom kinds: values found by a definition's JSON paths, within bounds for all columns of a row."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pvbinder.server.kinds.definitions.json_path import JsonPathError, TooManySt
 from pvbinder.server.kinds.parts.columns import AGE, NAME, UNKNOWN, age_of
 from pvbinder.server.objects.kind import Column, Json
 
-ROW_STEPS_MAX: Final = 5_000  # values that all columns of a row look at
+ROW_STEPS_MAX: Final = 5_000  # values, looked at by all columns of a row together
 CELL_STEPS_MIN: Final = 20
-ROW_LETTERS_MAX: Final = 16_384  # of the texts in all columns of a row
+ROW_LETTERS_MAX: Final = 16_384  # characters in all columns of a row
 CELL_LETTERS_MIN: Final = 64
 INVALID: Final = "<invalid>"
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -41,9 +41,9 @@ def _column(declared: Json, count: int) -> Column:
 
 
 def _cell(text: str, type_: str, count: int) -> Callable[[Json, datetime], object]:
-    """Return the cell of one of `count` columns; nothing where the path finds nothing, or something of another type.
+    """Return the cell of one of `count` columns; empty where the path finds no value of the column's type.
 
-    A row has its bounds, which columns share; a text that goes beyond ends with dots.
+    The columns of a row share its bounds; a text beyond them ends with dots.
     """
     try:
         path = read_json_path(text)
@@ -87,7 +87,7 @@ def _age(value: str, now: datetime) -> str:
 
 
 def _joined(values: list[Any], room: int) -> str:
-    """Return values as a cell of a column shows them, of more than `room` letters the first ones."""
+    """Return the text of a cell with these values, cut after `room` characters."""
     cell = _Cell(room)
     for number, value in enumerate(values):
         if number:
@@ -98,7 +98,7 @@ def _joined(values: list[Any], room: int) -> str:
 
 
 class _Cell:
-    """The text of a cell while it grows: of a large value no more is made than is shown."""
+    """The text of a cell as it grows: no more text of a large value is made than is shown."""
 
     __slots__ = ("_left", "_parts", "_room")
 
@@ -142,7 +142,7 @@ def shown_value(value: object) -> str:
 
 
 def _number(value: float | bool | None) -> str:
-    """The JSON of a value that isn't a text: a column shows many, and it takes long to ask an encoder."""
+    """The JSON of a value that isn't a text, made by hand: an encoder would take long for so many."""
     if value is None:
         return "null"
     if isinstance(value, bool):

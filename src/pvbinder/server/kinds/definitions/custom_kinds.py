@@ -26,7 +26,7 @@ from pvbinder.server.objects.kind import (
 )
 
 TERMINATING: Final = "create not allowed while custom resource definition is terminating"
-_VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")  # as they are told
+_VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 _STANDARD_FINALIZERS: Final = frozenset({"orphan", "foregroundDeletion", "kubernetes"})
 
 
@@ -46,7 +46,7 @@ def custom_kinds(definition: Json, schemas: list[CustomSchema]) -> list[ServedKi
     by_name = {schema.name: schema for schema in schemas}
     served = [version for version in spec["versions"] if version.get("served")]
     storage = next(version for version in spec["versions"] if version.get("storage"))
-    if not storage.get("served"):  # nothing can be stored in a form that nobody serves: the first one served stands in
+    if not storage.get("served"):  # objects are stored in a served version: the first one
         storage = served[0] if served else storage
     refuses_new = TERMINATING if "deletionTimestamp" in definition["metadata"] else ""
     kinds = []
@@ -124,7 +124,7 @@ def _is_better(version: Json) -> bool:
 
 
 def _to_version(schema: CustomSchema, api_version: str) -> Callable[[Json], Json]:
-    """The conversion "None" of what came in: its own version fills in the defaults, then only the name changes."""
+    """The conversion "None" of an incoming object: its own version fills in defaults, then only apiVersion changes."""
 
     def convert(obj: Json) -> Json:
         schema.default(obj)
@@ -134,7 +134,7 @@ def _to_version(schema: CustomSchema, api_version: str) -> Callable[[Json], Json
 
 
 def warn_of_finalizers(new: Json, old: Json | None) -> list[str]:
-    """Warn of new finalizers whose names others might choose, too."""
+    """Warn of new finalizers without a domain in their names, as others might choose the same."""
     known = set((old or {}).get("metadata", {}).get("finalizers") or ())
     warnings = []
     for name in sorted(set(new["metadata"].get("finalizers") or ()) - known):
@@ -158,7 +158,7 @@ def _subresources(declared: Json, judge: Judge) -> list[Subresource]:
 
 
 def _keep_all_but_status(new: Json, old: Json, _now: str) -> None:
-    """A write to the status of a custom object changes the status only, not even its labels."""
+    """The custom object after a write to its status: everything else, labels included, stays."""
     status, managed = new.get("status"), new["metadata"].get("managedFields")
     revision = new["metadata"].get("resourceVersion")
     new.clear()
@@ -233,7 +233,7 @@ def _get(obj: Json, path: list[str]) -> Any:
 
 
 def _selectable(version: Json, *, namespaced: bool) -> Mapping[str, FieldReader]:
-    """Field selectors that the definition allows beside the usual ones."""
+    """The field selectors that the definition adds to the usual ones."""
     declared = version.get("selectableFields") or []
     usual = METADATA_FIELDS if namespaced else {"metadata.name": METADATA_FIELDS["metadata.name"]}
     if not declared:

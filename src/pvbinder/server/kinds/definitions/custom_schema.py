@@ -1,4 +1,4 @@
-"""The schema of a custom kind: types to merge by, a way to conform objects, and its published form."""
+"""The schema of a custom kind: its types for merging, its conforming of objects, and its published form."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Rules(Protocol):
 
     @property
     def is_costly(self) -> bool:
-        """Whether a small object may take long to try."""
+        """Whether a small object may take long to judge."""
         ...
 
     def judge(self, new: Json, old: Json | None, same: Correlation | None) -> tuple[list[FieldError], list[str]]:
-        """Say which rules an object breaks, and which it would if it had changed."""
+        """Return errors for the rules that an object breaks, and warnings for those that its unchanged parts break."""
         ...
 
 
@@ -56,7 +56,7 @@ class CustomSchema:
         )
 
     def conform(self, value: Any, note: Any) -> Json:
-        """The object without what the schema doesn't know; kind, version and metadata are not its business."""
+        """The object without fields that the schema doesn't know; kind, version and metadata stay as they are."""
         unknown: list[str] = []
 
         def note_sorted(what: str, path: str) -> None:
@@ -85,7 +85,7 @@ class CustomSchema:
         return obj if obj.get("apiVersion") == version else {**obj, "apiVersion": version}
 
     def converted(self, obj: Json) -> Json:
-        """Return an object of another version as one of this: only what this schema knows is left."""
+        """Return an object of another version as one of this version: fields unknown to this schema are dropped."""
         body = pruned({key: value for key, value in obj.items() if key not in HEADER}, self.structure, "", _no_note)
         return {"kind": obj["kind"], "apiVersion": self._resource.api_version, "metadata": obj["metadata"], **body}
 
@@ -140,7 +140,7 @@ class CustomSchema:
         forget_schema(self.name)
 
     def _make_types(self) -> dict[str, ObjectType]:
-        """The types of its objects and of what is in them, by name; made once, as it takes long for a large schema."""
+        """The types of its objects and of their parts, by name; made once, as it takes long for a large schema."""
         types: dict[str, ObjectType] = {}
         fields = dict(_HEADER)
         for key, inner in self.structure.properties.items():

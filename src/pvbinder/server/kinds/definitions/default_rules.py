@@ -1,4 +1,4 @@
-"""The rules of defaults in a schema: each must be what the schema itself would take, and pruned already."""
+"""The rules of defaults in a schema: each must be valid by the schema itself, and without unknown fields."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pvbinder.server.kinds.definitions.validate import Steps, TooCostlyError, ch
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.objects.schema.convert import ConversionError
 
-Surrounding = Callable[[Any], Any]  # the embedded object in which a default stands, around the default
+Surrounding = Callable[[Any], Any]  # makes the embedded object around a default
 TryRules = Callable[[Json, Any, str, bool], list[FieldError]]  # schema, default, path, whether it is a whole object
 
 
@@ -93,14 +93,14 @@ def _placed(error: FieldError, path: str) -> FieldError:
 
 
 def _is_pruned(default: Any, structure: Structure) -> bool:
-    """Whether the schema knows all of a default; what metadata doesn't know is dropped when an object is stored."""
+    """Whether the schema knows every field of a default; unknown fields of metadata are dropped later, in storing."""
     dropped: list[str] = []
     pruned(copy.deepcopy(default), structure, "", lambda what, _where: dropped.append(what))
     return "unknown" not in dropped
 
 
 def _wrong_metadata(obj: Any, root: Json) -> str:
-    """Why an object around a default has no valid kind, version or metadata; "" if it has."""
+    """The reason why the object around a default has no valid kind, version or metadata; "" if it has."""
     if not isinstance(obj, dict):
         return ""
     whole = {"kind": "Validation", "apiVersion": "validation/v1", **obj}

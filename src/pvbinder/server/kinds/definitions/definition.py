@@ -1,4 +1,4 @@
-"""The kind CustomResourceDefinition itself: defaults, validation, what can't change."""
+"""The kind CustomResourceDefinition itself: its defaults, its validation, its immutable fields."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def default_definition(obj: Json) -> None:
-    """Fill in what a definition always says."""
+    """Fill in the defaults of a definition."""
     spec = obj.setdefault("spec", {})
     names = spec.setdefault("names", {})
     if kind := names.get("kind"):
@@ -44,7 +44,7 @@ def default_definition(obj: Json) -> None:
 
 
 def prepare_definition(obj: Json, _now: str) -> None:
-    """Start unaccepted, with the version in which objects will be stored."""
+    """Start without accepted names, and with the version in which objects will be stored."""
     stored = [version["name"] for version in obj["spec"].get("versions") or () if version.get("storage")][:1]
     obj["status"] = {
         "conditions": None,
@@ -79,12 +79,12 @@ def validate_definition(obj: Json) -> list[FieldError]:
 
 
 def validate_definition_update(new: Json, old: Json) -> list[FieldError]:
-    """The same, and what can't change; a spec that stays as it was isn't judged anew."""
+    """Check a changed definition, and its immutable fields; an unchanged spec isn't judged anew."""
     return list(check_definition_update(new, old))
 
 
 def warn_of_definition(new: Json, old: Json | None) -> list[str]:
-    """Warn of formats that nobody checks, and say openly that no webhook is called here."""
+    """Warn of formats that aren't checked, and of conversion webhooks, which aren't called here."""
     known = _formats(old) if old is not None else []
     warnings = [f'unrecognized format "{name}"' for name in _formats(new) if name not in known]
     if _converts(new) and not (old is not None and _converts(old)):

@@ -1,7 +1,7 @@
 """The rules of a definition, one by one in the reference's order and words.
 
-DEFINITION-1  What was there before stays allowed: an update isn't refused for a flaw that the stored definition has
-              already, where the reference says so (`Leniency`).
+DEFINITION-1  An update isn't refused for a flaw that the stored definition has already, where the reference says so
+              (`Leniency`).
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ _SEE: Final = "see https://github.com/kubernetes/enhancements/pull/1111"
 
 @dataclass(frozen=True, slots=True)
 class Leniency:
-    """The rules that an update needn't keep, as the stored definition breaks them, too (DEFINITION-1)."""
+    """The rules that an update may break, because the stored definition breaks them, too (DEFINITION-1)."""
 
-    same_schemas: frozenset[str] = frozenset()  # versions whose rules may cost what they cost
-    too_many_fields: frozenset[str] = frozenset()  # versions, "" for all together
+    same_schemas: frozenset[str] = frozenset()  # versions whose rules may cost any amount
+    too_many_fields: frozenset[str] = frozenset()  # versions; "" stands for all together
     any_bundle: bool = True
 
 
 def check_definition(obj: Json) -> Iterator[FieldError]:
-    """Say what is wrong with a new definition."""
+    """Yield the errors of a new definition."""
     yield from _check_name(obj)
     yield from _check_spec(obj.get("spec") or {}, Leniency())
     yield from _check_status(obj)
@@ -58,7 +58,7 @@ def check_definition(obj: Json) -> Iterator[FieldError]:
 
 
 def check_definition_update(new: Json, old: Json) -> Iterator[FieldError]:
-    """Say what is wrong with a changed definition."""
+    """Yield the errors of a changed definition."""
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     yield from _check_spec(spec, _leniency(spec, old))
     fixed = ["group", "names.plural"]
@@ -74,7 +74,7 @@ def check_definition_update(new: Json, old: Json) -> Iterator[FieldError]:
 
 
 def check_definition_status(new: Json, _old: Json) -> list[FieldError]:
-    """Say what is wrong with a status that was written."""
+    """Yield the errors of a definition whose status was written."""
     return list(_check_names((new.get("status") or {}).get("acceptedNames") or {}, "status.acceptedNames"))
 
 
@@ -85,12 +85,12 @@ def is_condition_true(definition: Json, type_: str) -> bool:
 
 
 def is_protected(group: str) -> bool:
-    """Whether a group belongs to the Kubernetes project, so that kinds in it need its approval."""
+    """Whether a group belongs to the Kubernetes project, which then must approve the kinds in it."""
     return any(group == name or group.endswith(f".{name}") for name in ("k8s.io", "kubernetes.io"))
 
 
 def approval(definition: Json) -> tuple[str, str]:
-    """Return the state of a definition's approval, as the reason of a condition, and what is to be said of it."""
+    """Return the state of a definition's approval: the reason and the message of its condition."""
     text = (definition["metadata"].get("annotations") or {}).get(APPROVED) or ""
     if not text:
         return "MissingAnnotation", f'protected groups must have approval annotation "{APPROVED}", {_SEE}'
@@ -165,7 +165,7 @@ def _check_spec(spec: Json, lenient: Leniency) -> Iterator[FieldError]:
 
 
 def check_choice(value: str, allowed: tuple[str, ...], path: str) -> Iterator[FieldError]:
-    """Check that a text is there, and one of a few."""
+    """Check that a text is there, and is one of a few."""
     if not value:
         yield required(path)
     elif value not in allowed:
@@ -275,7 +275,7 @@ def _check_validation(validation: Json, path: str, has_status: bool, same: bool)
 
 
 def _check_root(schema: Json, place: str) -> Iterator[FieldError]:
-    """Check that the part for the status can be taken out of the schema."""
+    """Check that the root of the schema allows a part for the status."""
     for name, word, empty in SCHEMA_FIELDS:
         value = schema.get(word)
         if value is None or value == empty or (not is_set(schema, word)):

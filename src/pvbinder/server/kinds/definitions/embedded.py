@@ -1,4 +1,4 @@
-"""Objects inside objects (``x-kubernetes-embedded-resource``): what they must say of themselves."""
+"""Objects inside objects (``x-kubernetes-embedded-resource``), which must have kind, version and metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IN_NONE: Final = ServedKind(Resource("", "v1", "", "", False), "", "", name_rul
 
 
 def check_embedded(value: Any, structure: Structure, path: str = "") -> Iterator[FieldError]:
-    """Say what is wrong with the kind, version and metadata of each embedded object in a value."""
+    """Return the errors in kind, version and metadata of each embedded object in a value."""
     if isinstance(value, dict):
         if structure.embedded:
             yield from _check_header(value, path)
@@ -34,7 +34,7 @@ def check_embedded(value: Any, structure: Structure, path: str = "") -> Iterator
 
 
 def has_embedded(structure: Structure) -> bool:
-    """Whether there is an embedded object anywhere in a structure."""
+    """Whether a structure has an embedded object anywhere."""
     inner = [structure.additional, structure.items, *structure.properties.values()]
     return structure.embedded or any(has_embedded(each) for each in inner if each is not None)
 

@@ -15,12 +15,12 @@ _ESCAPES: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "
 
 
 class FieldPathError(PvbinderError):
-    """A path that isn't one, or not one of this schema; the message is the reference's."""
+    """The text is no path, or leads to no field of this schema; the message is the reference's."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """A path that was read: its names, how messages show it, and the schema of what it leads to."""
+    """A parsed path: its names, its form in messages, and the schema at its end."""
 
     steps: tuple[str, ...]
     text: str
@@ -28,7 +28,7 @@ class FieldPath:
 
 
 def read_field_path(path: str, schema: Json, *, allow_brackets: bool = True) -> FieldPath:
-    """Read a path from a place in a schema; FieldPathError when there is no such field."""
+    """Parse a path that begins at a place in a schema; raises FieldPathError when there is no such field."""
     steps: list[str] = []
     shown = ""
     pieces = _TOKEN.findall(path)

@@ -1,4 +1,4 @@
-"""A definition as the reference sees it when it is judged: what all versions have alike stands in its spec.
+"""A definition in the reference's internal form, which it validates: parts common to all versions are in the spec.
 
 Messages name these places (``spec.validation.openAPIV3Schema``), and quote these values by the names of their fields.
 """
@@ -34,14 +34,14 @@ _IN_SPEC: Final = ("schema", "subresources", "additionalPrinterColumns", "select
 
 @dataclass(frozen=True, slots=True)
 class InternalSpec:
-    """The spec of a definition: `common` is what all versions have alike, `versions` what is left in each."""
+    """The spec of a definition: `common` has the parts that all versions share, `versions` has the rest of each."""
 
     common: Json
     versions: list[Json]
 
 
 def internal_spec(spec: Json) -> InternalSpec:
-    """Move what is the same in all versions to where the reference has it."""
+    """Move the parts that are equal in all versions to the place where the reference has them."""
     versions = [dict(version) for version in spec.get("versions") or ()]
     common: Json = {}
     for word in _IN_SPEC if versions else ():

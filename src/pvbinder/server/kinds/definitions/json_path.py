@@ -2,7 +2,7 @@
 
 ``.spec.replicas``, ``.status.conditions[?(@.type=="Ready")].status``, ``.spec['a.b'][0].c``, ``.items[*].name``.
 
-JSON_PATH-1  A search looks at `steps_max` values and no more: wildcards multiply, and each row searches anew.
+JSON_PATH-1  A search looks at no more than `steps_max` values: wildcards multiply, and each row searches anew.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ _WORDS: Final = {"true": True, "false": False}
 
 
 class JsonPathError(PvbinderError):
-    """A text that is no JSON path, or one of a kind that isn't understood."""
+    """The text is no JSON path, or one of an unsupported kind."""
 
 
 class TooManyStepsError(Exception):
-    """There is more at the path than may be looked at (JSON_PATH-1)."""
+    """The path leads to more values than may be looked at (JSON_PATH-1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonPath:
-    """A path that was read."""
+    """A parsed path."""
 
     steps: tuple[re.Match[str], ...]
 
     def find(self, value: Any, steps_max: int = STEPS_MAX) -> list[Any]:
-        """All values at the path; TooManyStepsError if `steps_max` values don't do (JSON_PATH-1)."""
+        """All values at the path; raises TooManyStepsError if they are more than `steps_max` (JSON_PATH-1)."""
         values, steps = [value], 0
         for step in self.steps:
             found = []
@@ -71,7 +71,7 @@ class JsonPath:
 
 
 def read_json_path(text: str) -> JsonPath:
-    """Read a path; JsonPathError when it can't be."""
+    """Parse a path; raises JsonPathError when it can't be parsed."""
     text = text.strip()
     if text.startswith("{") and text.endswith("}"):
         text = text[1:-1]

@@ -1,9 +1,9 @@
-"""All that a custom object must fulfil, in the order of the reference: schema, scale, embedded objects, lists, rules.
+"""All checks of a custom object, in the order of the reference: schema, scale, embedded objects, lists, rules.
 
-JUDGEMENT-1  The value that is judged is the whole object as it is stored, metadata included.
-JUDGEMENT-2  What an update leaves as it was isn't refused, where that can be told (VALIDATE-2); a rule that it would
-             have broken is a warning.
-JUDGEMENT-3  Rules aren't tried on an object that has other errors of shape: they may not hold for such values at all.
+JUDGEMENT-1  The whole object is judged as it is stored, metadata included.
+JUDGEMENT-2  An unchanged part of an updated object isn't refused, where it can be told that it is unchanged
+             (VALIDATE-2); a rule that it breaks becomes a warning.
+JUDGEMENT-3  Rules aren't tried on an object with errors of shape, for which they weren't compiled.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NOT_CHECKED: Final = (
 
 @dataclass(slots=True)
 class Verdict:
-    """The errors of an object, and the warnings."""
+    """The errors of an object, and its warnings."""
 
     errors: list[FieldError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -55,19 +55,19 @@ class Judge:
         self._last: tuple[Json, Json | None, Verdict] | None = None
 
     def create(self, obj: Json) -> list[FieldError]:
-        """Say what is wrong with a new object."""
+        """Return the errors of a new object."""
         return self._kept(obj, None, self._judge_new(obj)).errors
 
     def update(self, new: Json, old: Json) -> list[FieldError]:
-        """Say what is wrong with a changed object (JUDGEMENT-2)."""
+        """Return the errors of a changed object (JUDGEMENT-2)."""
         return self._kept(new, old, self._judge_change(new, old)).errors
 
     def status(self, new: Json, old: Json) -> list[FieldError]:
-        """Say what is wrong with an object whose status was written."""
+        """Return the errors of an object whose status was written."""
         return self._kept(new, old, self._judge_status(new, old)).errors
 
     def warnings(self, new: Json, old: Json | None) -> list[str]:
-        """Say what the object that was judged last is warned of."""
+        """Return the warnings of the object that was judged last."""
         last, self._last = self._last, None
         return last[2].warnings if last is not None and last[0] is new and last[1] is old else []
 
@@ -158,7 +158,7 @@ def _check_count(obj: Json, path: str) -> Iterator[FieldError]:
 
 
 def _at(obj: Json, path: str) -> tuple[Any, str]:
-    """The value at a simple path, and why there can't be one."""
+    """The value at a simple path, or the reason why there can't be one."""
     value: Any = obj
     for name in path.removeprefix(".").split("."):
         if value is None:

@@ -1,4 +1,4 @@
-"""Lists that are sets or maps: no item, and no keys of an item, may be there twice.
+"""Lists that are sets or maps: no item of a set may occur twice, nor the keys of an item of a map.
 
 An update is judged only if the old object broke no such rule (`CustomSchema.check_update`).
 """
@@ -14,7 +14,7 @@ from pvbinder.server.kinds.definitions.structure import Structure
 
 
 def check_lists(value: Any, structure: Structure, path: str = "") -> Iterator[FieldError]:
-    """Say which items stand twice in sets and maps, anywhere in a value."""
+    """Return an error for each item that occurs twice in a set or map, anywhere in a value."""
     if isinstance(value, dict):
         if structure.additional is not None:
             for key, inner in value.items():
@@ -46,7 +46,7 @@ def _check_list(value: list[Any], structure: Structure, path: str) -> Iterator[F
 
 
 def _repeated(values: list[Any]) -> Iterator[int]:
-    """Where each value that is there more than once is met for the second time."""
+    """The index of each repeated value's second occurrence."""
     times: dict[str, int] = {}
     for index, value in enumerate(values):
         text = json.dumps(value, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Which names a definition gets in its group, and in which order versions come."""
+"""The names that a definition gets in its group, and the order of its versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pvbinder.server.objects.kind import Json
 
 @dataclass(slots=True)
 class UsedNames:
-    """The names that the definitions of a group have been given: those in paths, and those of kinds."""
+    """The names that the definitions of a group have: the names in paths, and the names of kinds."""
 
     resources: set[str] = field(default_factory=set)
     kinds: set[str] = field(default_factory=set)
@@ -24,23 +24,23 @@ class UsedNames:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """The names given to a definition, of those that it asks for; `reason` and `message` as its condition has them."""
+    """The names that a definition was given, and the `reason` and the `message` of its condition."""
 
     accepted: Json
     reason: str
     message: str
-    is_reserved: bool = False  # no definition may ever have these names
+    is_reserved: bool = False  # the names are forbidden to all definitions
 
     @property
     def is_whole(self) -> bool:
-        """Whether it was given all that it asked for."""
+        """Whether the definition was given all names that it wants."""
         return self.reason == "NoConflicts"
 
 
 def accept_names(wanted: Json, accepted: Json, used: UsedNames) -> Naming:
-    """Give a definition the names that it wants and that no other has; it keeps what it has.
+    """Give a definition each name that it wants and that no other has; it keeps the names that it has.
 
-    Of several that are taken, the last one is told.
+    Of several taken names, the message tells the last one.
     """
     given = {"plural": "", "kind": "", **accepted}
     reason, message = "NoConflicts", "no conflicts found"

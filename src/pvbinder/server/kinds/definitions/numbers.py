@@ -14,7 +14,7 @@ _FLOAT_32_MAX: Final = 3.4028234663852886e38
 
 
 def check_number(value: float, types: tuple[str, ...], raw: Json, path: str, name: str) -> Iterator[FieldError]:
-    """Say which rules a number breaks; an error about a range names no field, as in the reference."""
+    """Return the errors of a number; an error about a range names no field, as in the reference."""
     type_ = types[0] if len(types) == 1 else ""
     format_ = _format_of(type_, raw.get("format"))
     if out := _out_of_range(value, type_, format_, "Checked", path):
@@ -98,7 +98,7 @@ def _check_factor(factor: float, value: float, path: str, name: str) -> FieldErr
 
 
 def _is_whole(value: float) -> bool:
-    """Tell whether the reference takes the number as whole: nearly whole ones, too."""
+    """Tell whether the reference takes the number as whole; it takes nearly whole numbers, too."""
     if math.isnan(value) or math.isinf(value) or abs(value) > 2**53 - 1:
         return False
     whole = math.trunc(value)

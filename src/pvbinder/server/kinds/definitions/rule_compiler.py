@@ -1,4 +1,4 @@
-"""Compiles all rules in CEL of a schema when its definition is written: those that can't be are refused at once.
+"""All rules in CEL of a schema, compiled when its definition is written, so that wrong rules are refused at once.
 
 RULES-1  A rule that doesn't compile is refused with its place and the reference's words.
 RULES-2  A rule that might cost too much is refused: one alone, and all of a schema together.
@@ -31,7 +31,7 @@ _NO_TYPES: Final = (
 
 
 class RuleCompiler:
-    """The rules of one schema; `any_cost`: the schema is in use, so that each rule may cost what it costs."""
+    """The rules of one schema; `any_cost`: each rule may cost any amount, as the schema is stored already."""
 
     def __init__(self, schema: Json, *, any_cost: bool) -> None:
         self._schema = schema
@@ -54,14 +54,14 @@ class RuleCompiler:
         return errors
 
     def try_on_default(self, schema: Json, default: Any, path: str, embedded: bool) -> list[FieldError]:
-        """Say which rules a default breaks, as a new value and as an old one."""
+        """Return the errors of a default by the rules, as a new value and as an old one."""
         if not has_rules(schema):
             return []
         rules = SchemaRules(schema, is_root=embedded)
         return rules.judge_at(path, default, default) or rules.judge_at(path, default, None)
 
     def total(self, path: str) -> list[FieldError]:
-        """Say whether all rules together might cost too much (RULES-2)."""
+        """Return the error if all rules together might cost too much (RULES-2)."""
         if self._total <= SCHEMA_COST_MAX:
             return []
         why = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
@@ -70,7 +70,7 @@ class RuleCompiler:
         return [*errors, forbidden(path, _too_much(what, self._total, SCHEMA_COST_MAX))]
 
     def _place(self, way: tuple[str, ...]) -> tuple[SchemaType | None, int | None]:
-        """What rules see at a place, and how many values may stand there; None without a bound."""
+        """The type that rules see at a place, and the most values that may be there; None without a bound."""
         schema, count = self._schema, 1
         bounded = True
         found = schema_type(schema, is_root=True) if not way else None
@@ -116,7 +116,7 @@ class RuleCompiler:
 
 
 def _elements_max(schema: Json) -> int | None:
-    """How many values may stand inside one of a schema; None without a bound."""
+    """The most values that may be inside one value of a schema; None without a bound."""
     word = "maxItems" if schema.get("type") == "array" else "maxProperties"
     if schema.get("type") != "array" and (schema.get("type") != "object" or schema.get("additionalProperties") is None):
         return 1

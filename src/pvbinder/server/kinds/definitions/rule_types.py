@@ -1,7 +1,7 @@
 """The types and sizes that rules in CEL see of a schema.
 
-What has no type there isn't seen: fields of unknown content, lists and maps of such. An object shows its fields by
-names that expressions can write (`escaped`); the root, and embedded objects, show their kind, version and names, too.
+Rules don't see values without a type: fields of unknown content, and lists and maps of such. They see the fields of an
+object by `escaped` names; of the root, and of embedded objects, they see kind, version and names, too.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*", re.ASCII)
 _SPECIAL: Final = re.compile(r"__|[-./]")
 _ESCAPES: Final = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 _DURATION_SIZE: Final = 32  # the reference's bound for one, with its quotes
-_TIMES: Final = {"date": (12, 12), "date-time": (32, 21)}  # the most and the least letters, with their quotes
+_TIMES: Final = {"date": (12, 12), "date-time": (32, 21)}  # the most and the fewest characters, with their quotes
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaType:
-    """What a place of a schema is to rules: its type, the most elements or letters, the least octets it takes."""
+    """A place of a schema as rules see it: its type, its most elements or characters, its fewest octets."""
 
     type: Type
     elements_max: int = 0
@@ -63,7 +63,7 @@ class SchemaType:
 
 
 def escaped(name: str) -> str | None:
-    """The name that expressions have for a field; None where there can be none."""
+    """The name of a field in expressions; None where there can be none."""
     if name in KEYWORDS:
         return f"__{name}__"
     if not _PLAIN.fullmatch(name):
@@ -72,7 +72,7 @@ def escaped(name: str) -> str | None:
 
 
 def schema_type(schema: Json, *, is_root: bool) -> SchemaType | None:
-    """Return what a schema is to rules; None where they don't see it."""
+    """Return the type of a schema in rules; None where they don't see it."""
     if schema.get("x-kubernetes-int-or-string"):
         longest = schema.get("maxLength")
         most = max(longest, 0) * 4 if isinstance(longest, int) else REQUEST_BYTES_MAX - 2
@@ -98,7 +98,7 @@ def schema_type(schema: Json, *, is_root: bool) -> SchemaType | None:
 
 
 def with_header(schema: Json) -> Json:
-    """Return a schema that knows kind, version and the two names of its metadata."""
+    """Return the schema with kind, version and the two names of its metadata."""
     properties = schema.get("properties") or {}
     names = ((properties.get("metadata") or {}).get("properties")) or {}
     known = all((properties.get(name) or {}).get("type") == "string" for name in ("kind", "apiVersion"))

@@ -17,7 +17,7 @@ _ANY_OBJECT = Type("object", "object")
 
 
 def rule_value(value: Any, schema: Json, *, is_root: bool = False) -> Any:
-    """Return a value as rules see it; a CelError where it isn't what the schema says."""
+    """Return a value as rules see it; a CelError where it doesn't follow the schema."""
     if value is None:
         why = "invalid data, got null for schema with nullable=false"
         return None if schema.get("nullable") else CelError(why)

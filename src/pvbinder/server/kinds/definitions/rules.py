@@ -1,10 +1,9 @@
 """The rules in CEL of a schema, tried on objects.
 
-RULES-3  Bounded: a rule may cost `RULE_COST_MAX`, and all of an object `OBJECT_COST_MAX` together; what comes after
-         that isn't tried, and the object is refused.
-RULES-4  A rule that compares with what was there before is tried only where there is something to compare with, but
-         for those that say that they cope without.
-RULES-5  What an update leaves as it was breaks no rule: it is a warning (JUDGEMENT-2).
+RULES-3  Bounded: one rule may cost `RULE_COST_MAX`, and all rules of an object together `OBJECT_COST_MAX`; beyond that
+         no more rules are tried, and the object is refused.
+RULES-4  A rule that reads the old value is tried only where there is an old value, unless it sets `optionalOldSelf`.
+RULES-5  A rule that an unchanged part of an object breaks is a warning, no error (JUDGEMENT-2).
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ _OUT_OF_BUDGET: Final = "validation failed due to running out of cost budget, no
 
 
 class _SpentError(Exception):
-    """All that rules may cost has been spent."""
+    """The rules have spent the cost that they may spend."""
 
 
 @dataclass(slots=True)
 class _Trial:
-    """One object under trial: what is left to spend, and what was found."""
+    """One object under trial: the cost that is left to spend, the errors and the warnings."""
 
     left: int = field(default_factory=lambda: OBJECT_COST_MAX)
     errors: list[FieldError] = field(default_factory=list)
@@ -46,7 +45,7 @@ class _Trial:
 
 @dataclass(frozen=True, slots=True)
 class _Ratchet:
-    """What of the old object a place stands for, and the nearest place above that stands for something."""
+    """The part of the old object that a place corresponds to, and that of the nearest place above it."""
 
     here: Correlation | None = None
     above: Correlation | None = None
@@ -63,13 +62,13 @@ class _Ratchet:
 
     @property
     def forgives(self) -> bool:
-        """Whether nothing has changed here."""
+        """Whether the value at this place is unchanged."""
         same = self.here if self.here is not None else self.above
         return same is not None and same.is_same()
 
 
 def has_rules(schema: Any) -> bool:
-    """Whether there is a rule at a place of a schema or inside it."""
+    """Whether a place of a schema has a rule, or a place inside it."""
     if not isinstance(schema, dict):
         return False
     inner = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
@@ -102,13 +101,13 @@ class SchemaRules:
         return _cost_max(self._root) > LIGHT_COST_MAX
 
     def judge(self, new: Json, old: Json | None, same: Correlation | None) -> tuple[list[FieldError], list[str]]:
-        """Say which rules an object breaks, and which it would if it had changed."""
+        """Return errors for the rules that an object breaks, and warnings for those that its unchanged parts break."""
         trial = _Trial()
         self._try(trial, "", new, old, _Ratchet(same))
         return trial.errors, trial.warnings
 
     def judge_at(self, path: str, new: Any, old: Any) -> list[FieldError]:
-        """Say which rules a value breaks that stands at a path."""
+        """Return the errors of the value at a path."""
         trial = _Trial()
         self._try(trial, path, new, old, _Ratchet())
         return trial.errors
@@ -122,7 +121,7 @@ class SchemaRules:
 
 
 def _place(schema: Any, *, is_root: bool) -> _Place | None:
-    """Compile what rules there are at a place and inside it; None where there are none."""
+    """Compile the rules at a place and inside it; None where there are none."""
     if not has_rules(schema):
         return None
     type_ = schema_type(schema, is_root=is_root)
@@ -140,7 +139,7 @@ def _place(schema: Any, *, is_root: bool) -> _Place | None:
 
 
 def _cost_max(place: _Place | None) -> int:
-    """What the rules at a place and inside it may cost, each tried once."""
+    """The most that the rules at a place and inside it cost, each tried once."""
     if place is None:
         return 0
     own = sum(rule.program.cost_max for rule in place.rules if rule.program is not None)
@@ -200,7 +199,7 @@ def _try_rules(place: _Place, path: str, new: Any, old: Any, ratchet: _Ratchet, 
 
 
 def _evaluate(rule: CompiledRule, program: Compiled, scope: Json, here: str, type_: str, trial: _Trial) -> bool | None:
-    """Whether a rule holds; None if that can't be said, which is told."""
+    """Whether a rule holds; None after an error of its evaluation, which is noted."""
     try:
         value, cost = program.program.run(scope, RULE_COST_MAX)
     except CostExceededError as error:
@@ -223,7 +222,7 @@ def _evaluate(rule: CompiledRule, program: Compiled, scope: Json, here: str, typ
 
 
 def _spend(trial: _Trial, cost: int, here: str, type_: str) -> None:
-    """Take a cost from what may be spent (RULES-3)."""
+    """Take a cost from the trial's budget (RULES-3)."""
     if cost > trial.left:
         trial.errors.append(invalid(here, type_, _OUT_OF_BUDGET))
         raise _SpentError
@@ -231,7 +230,7 @@ def _spend(trial: _Trial, cost: int, here: str, type_: str) -> None:
 
 
 def _tell(rule: CompiledRule, scope: Json, path: str, value: Any, type_: str, is_forgiven: bool, trial: _Trial) -> None:
-    """Say that a rule is broken, or warn of it (RULES-5)."""
+    """Note an error for a broken rule, or a warning (RULES-5)."""
     where = (f"{path}.{rule.field}" if path else rule.field) if rule.field else path
     message, stop = _message(rule, scope, trial)
     if stop:
@@ -261,7 +260,7 @@ def _error(where: str, value: Any, message: str, reason: Any, *, hides: bool) ->
 
 
 def _message(rule: CompiledRule, scope: Json, trial: _Trial) -> tuple[str, str]:
-    """The message of a broken rule, and why no more rules are tried if that is so."""
+    """The message of a broken rule, or the reason to try no more rules."""
     given = str(rule.rule.get("message") or "")
     fallback = given.strip() if given else f"failed rule: {rule.text}"
     if rule.message is None:

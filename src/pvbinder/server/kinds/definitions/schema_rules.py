@@ -29,14 +29,14 @@ CompileRules = Callable[[Json, str, "Context"], list[FieldError]]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where in a schema the walk is, and what that means."""
+    """The place of the walk in a schema, and its consequences."""
 
-    no_defaults: str | None = None  # why there may be none
+    no_defaults: str | None = None  # the reason why defaults are forbidden here
     in_metadata: bool = False
     unrelated: str = ""  # the first place above that has no counterpart in an old object
     way: (
         tuple[str, ...] | None
-    ) = ()  # from the root: names of properties, "[]" for items, "{}" for values; None: inside
+    ) = ()  # from the root: names of properties, "[]" for items, "{}" for values; None inside of combinations
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ def _walk(schema: Any, path: str, at: Context, compile_rules: CompileRules | Non
 
 
 def _inner(schema: Json, path: str, at: Context, *, is_root: bool) -> Iterator[tuple[Any, str, Context | str]]:
-    """The schemas inside a schema, where they stand, and what holds there."""
+    """The schemas inside a schema, their paths, and their contexts."""
     inside = replace(at, way=None)
     additional, properties = schema.get("additionalProperties"), schema.get("properties") or {}
     if additional is not None:
@@ -219,7 +219,7 @@ def _check_members(items: Json, keys: list[str], list_type: str, path: str) -> I
 
 
 def _check_rule(schema: Json, rule: Json, path: str) -> Iterator[FieldError]:
-    """The form of a rule; whether it compiles is another question."""
+    """The form of a rule; its compilation is checked elsewhere."""
     text, message = rule.get("rule") or "", rule.get("message") or ""
     expression, field = rule.get("messageExpression") or "", rule.get("fieldPath") or ""
     trimmed, plain_message = text.strip(), message.strip()

@@ -1,7 +1,7 @@
 """The rules of structural schemas, in the reference's words: shape stands apart from rules about values.
 
-STRUCTURAL-1  Everything a value may be is said outside of allOf, anyOf, oneOf and not; these may only narrow it, and
-              only what is said outside of them.
+STRUCTURAL-1  The shape of a value is declared outside of allOf, anyOf, oneOf and not; these only add conditions, and
+              only about fields that are declared outside.
 STRUCTURAL-2  Errors come sorted by their texts, as in the reference.
 """
 
@@ -45,7 +45,7 @@ _FORBIDDEN_INSIDE: Final = {
 
 
 def why_unreadable(schema: Any) -> str:
-    """Say why no structure can be made of a schema at all; "" if it can."""
+    """Return the reason why no structure can be made of a schema; "" if one can."""
     for place in _all_places(schema):
         for word, name in _UNSUPPORTED.items():
             if is_set(place, word):
@@ -58,7 +58,7 @@ def why_unreadable(schema: Any) -> str:
 
 
 def is_set(schema: Json, word: str) -> bool:
-    """Whether a schema says something by this word; a null, and what is empty, says nothing."""
+    """Whether a schema sets this word; a null or an empty value doesn't."""
     value = schema.get(word)
     if word in ("dependencies", "additionalItems"):
         return value is not None
@@ -66,7 +66,7 @@ def is_set(schema: Json, word: str) -> bool:
 
 
 def check_structural(schema: Any, path: str) -> list[FieldError]:
-    """Say why a schema isn't structural; `path` is where it stands (STRUCTURAL-1, STRUCTURAL-2)."""
+    """Return the errors of the schema at `path` that isn't structural (STRUCTURAL-1, STRUCTURAL-2)."""
     if not isinstance(schema, dict):
         return [required(path)]
     errors = [*_check(schema, path, "at the root"), *_check_completeness(schema, schema, path, path)]
@@ -150,7 +150,7 @@ def _check_header(schema: Json, properties: Json, path: str, level: Level) -> It
 
 
 def _says_too_much(metadata: Json) -> bool:
-    """Whether the schema of an object's own metadata says more than its type and its names."""
+    """Whether the schema of an object's own metadata has more than its type and its names."""
     said = {word for word in metadata if is_set(metadata, word) and metadata[word] is not False} - {"type", "default"}
     names = set(_properties(metadata))
     return bool(said - {"properties"}) or bool(names - {"name", "generateName"})
@@ -171,7 +171,7 @@ def _check_values(schema: Json, path: str, *, skip_any: bool, skip_first: bool) 
 
 
 def _check_nested(schema: Any, path: str, *, skip_any: bool = False) -> Iterator[FieldError]:
-    """Check a schema that others are combined with: it may say nothing of shape."""
+    """Check a schema in a combination: it may not declare shape."""
     if not isinstance(schema, dict):
         return
     yield from _check_values(schema, path, skip_any=skip_any, skip_first=False)
@@ -193,7 +193,7 @@ def _says(schema: Json, word: str) -> bool:
 
 
 def _check_completeness(nested: Any, spine: Any, spine_path: str, path: str) -> Iterator[FieldError]:
-    """Check that what is combined with a schema speaks of what that schema has."""
+    """Check that a schema in a combination names only fields of the schema that it is combined with."""
     if not isinstance(nested, dict):
         return
     yield from _check_complete(nested.get("not"), spine, spine_path, f"{path}.not")
@@ -218,7 +218,7 @@ def _check_complete(nested: Any, spine: Any, spine_path: str, path: str) -> Iter
 
 
 def _is_either(schemas: Any) -> bool:
-    """Whether these are the two that mean an integer or a string."""
+    """Whether these two schemas together mean an integer or a string."""
     return isinstance(schemas, list) and schemas == _INTEGER_OR_STRING
 
 

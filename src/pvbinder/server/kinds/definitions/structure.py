@@ -1,8 +1,8 @@
 """A structural schema as a tree that can be walked.
 
-A `Structure` keeps what decides the shape of objects; rules about values (bounds, patterns, combinations) stay in
-`raw`, the schema as it was written, and `validate` reads them there. What makes a schema structural is said in
-`structural_rules`.
+A `Structure` keeps the words that decide the shape of objects; rules about values (bounds, patterns, combinations) stay
+in `raw`, the schema as it was written, and `validate` reads them there. `structural_rules` checks that a schema is
+structural.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Structure:
     """One place in a structural schema."""
 
     type: str = ""
-    types: tuple[str, ...] = ()  # what a value may be
-    format: str = ""  # if it is one that is checked
+    types: tuple[str, ...] = ()  # the types that a value may have
+    format: str = ""  # only a format that is checked
     nullable: bool = False
     int_or_string: bool = False
     preserves_unknown: bool = False
     embedded: bool = False  # an object of some kind, with apiVersion, kind and metadata
     properties: Mapping[str, Structure] = field(default_factory=dict)
-    additional: Structure | None = None  # what other keys hold; with ``true`` nothing that has fields
+    additional: Structure | None = None  # of other keys; without fields for ``true``
     allows_no_more: bool = False  # ``additionalProperties: false``
     items: Structure | None = None
     required: tuple[str, ...] = ()
@@ -44,13 +44,13 @@ class Structure:
     all_of: tuple[Structure, ...] = ()
     any_of: tuple[Structure, ...] = ()
     one_of: tuple[Structure, ...] = ()
-    forbidden: Structure | None = None  # what ``not`` says
-    defaulted: tuple[tuple[str, Structure], ...] = ()  # the properties that have a default
-    default_size: int = 0  # of the default, as JSON
+    forbidden: Structure | None = None  # the schema of ``not``
+    defaulted: tuple[tuple[str, Structure], ...] = ()  # the properties with a default
+    default_size: int = 0  # bytes of the default as JSON
 
     @property
     def has_combinations(self) -> bool:
-        """Whether values are tried against other schemas, too."""
+        """Whether values are also checked against combined schemas."""
         return bool(self.all_of or self.any_of or self.one_of or self.forbidden is not None)
 
     def field(self, name: str) -> Structure | None:
@@ -60,12 +60,12 @@ class Structure:
 
 
 def read_structure(schema: Any) -> Structure:
-    """Make the tree of a schema; what isn't a schema allows everything."""
+    """Make the tree of a schema; a value that isn't a schema allows everything."""
     if not isinstance(schema, dict):
         return Structure(preserves_unknown=True)
     additional, items, default = schema.get("additionalProperties"), schema.get("items"), schema.get("default")
     properties = {name: read_structure(inner) for name, inner in (schema.get("properties") or {}).items()}
-    default = MISSING if default is None else plain(default)  # as it comes out of storage (NUMBERS-1); null is none
+    default = MISSING if default is None else plain(default)  # NUMBERS-1; null is no default
     type_ = str(schema.get("type") or "")
     is_either = bool(schema.get("x-kubernetes-int-or-string"))
     return Structure(
@@ -109,7 +109,7 @@ def _checked_format(name: str, type_: str) -> str:
 
 
 def branches(structure: Structure, most: int) -> int:
-    """Count the schemas that values are tried against one after the other; stops beyond `most`."""
+    """Count the combined schemas that values are checked against; stops beyond `most`."""
     found = 0
     places = [structure]
     while places and found <= most:
@@ -122,7 +122,7 @@ def branches(structure: Structure, most: int) -> int:
     return found
 
 
-NOTHING: Final = Structure()  # of which nothing is known
+NOTHING: Final = Structure()  # the structure without any field
 
 
 def _combined(schema: Json, word: str) -> tuple[Structure, ...]:

@@ -1,15 +1,15 @@
-"""The rules about values in a structural schema, and the reference's words for what breaks them.
+"""The rules about values in a structural schema, and the reference's words for their violations.
 
-Patterns are those of `patterns`, formats those of `formats`; no other rule takes more than time in proportion to the
-value. Rules in CEL are judged elsewhere (`rules`), as are lists that are sets or maps (`list_types`).
+Patterns are in `patterns`, formats in `formats`; every other rule takes time in proportion to the value. Rules in CEL
+are judged in `rules`, lists that are sets or maps in `list_types`.
 
-VALIDATE-1  Bounded: a value and a schema that are small can have much to do with each other, where schemas are
-            combined. After `STEPS_MAX` places of a schema were looked at, the object is refused as too costly.
-VALIDATE-2  Ratcheting: what an update leaves as it was isn't refused, where old and new can be told to be the same
+VALIDATE-1  Bounded: combined schemas can make much work of a small value. After `STEPS_MAX` places of a schema, the
+            object is refused as too costly.
+VALIDATE-2  Ratcheting: an unchanged part of an updated object isn't refused, where old and new parts can be matched
             (`correlation`).
 
-Of several schemas of which one must fit and none does, the reference shows the errors of the one that fitted best:
-`Outcome.matches` counts as it does.
+If none of the schemas of anyOf or oneOf fits, the reference shows the errors of the one that fitted best;
+`Outcome.matches` counts like the reference.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _GO_FORMATS: Final = {"integer": "int64", "number": "float64"}
 
 
 class TooCostlyError(PvbinderError):
-    """An object that would take too long to be validated (VALIDATE-1)."""
+    """The object would take too long to validate (VALIDATE-1)."""
 
 
 class Steps:
-    """How much of the work that one object may make is left."""
+    """The steps that are left for validating one object."""
 
     def __init__(self, most: int = STEPS_MAX) -> None:
         self._left = most
 
     def take(self, count: int) -> None:
-        """Take some; TooCostlyError when there are no more (VALIDATE-1)."""
+        """Take some steps; raises TooCostlyError when there are not enough left (VALIDATE-1)."""
         self._left -= count
         if self._left < 0:
             raise TooCostlyError("the object is too costly to be validated against its schema")
@@ -58,7 +58,7 @@ class Outcome:
     matches: int = 0
 
     def merge(self, other: Outcome) -> None:
-        """Take in what was found at another place."""
+        """Add the outcome of another place."""
         self.errors += other.errors
         self.matches += other.matches
 
@@ -66,12 +66,12 @@ class Outcome:
 def check_value(
     value: Any, structure: Structure, path: str, steps: Steps | None = None, old: Correlation | None = None
 ) -> Iterable[FieldError]:
-    """Say what is wrong with a value, in the order of the reference; TooCostlyError beyond its `steps`."""
+    """Return the errors of a value, in the order of the reference; raises TooCostlyError beyond its `steps`."""
     return _ratcheted(value, structure, path, steps or Steps(), old).errors
 
 
 def under(prefix: str, errors: Iterable[FieldError]) -> Iterator[FieldError]:
-    """The errors of a value that stands at a path of its own; the texts name the paths inside it."""
+    """The errors of a value at a path of its own; the texts name the paths inside it."""
     for error in errors:
         yield FieldError(error.reason, prefix if error.field == NOWHERE else f"{prefix}.{error.field}", error.body)
 
@@ -92,7 +92,7 @@ def json_type(value: Any) -> str:
 
 
 def _ratcheted(value: Any, structure: Structure, path: str, steps: Steps, old: Correlation | None) -> Outcome:
-    """Judge a value, and forgive what hasn't changed (VALIDATE-2)."""
+    """Judge a value, and forgive its unchanged parts (VALIDATE-2)."""
     outcome = _judge(value, structure, path, steps, old)
     if outcome.errors and old is not None and old.is_same():
         return Outcome([], outcome.matches)
@@ -125,7 +125,7 @@ def _judge(value: Any, structure: Structure, path: str, steps: Steps, old: Corre
 
 
 def field_of(path: str) -> str:
-    """The field that an error names whose text names `path`."""
+    """The field of an error whose text names `path`."""
     return path.removeprefix(".") or NOWHERE
 
 
@@ -144,14 +144,14 @@ def _check_type(value: Any, structure: Structure, path: str, outcome: Outcome) -
         or (kind == "integer" and "number" in types)
         or (kind == "number" and "integer" in types and float(value).is_integer())
     )
-    if format_ and not fits and not isinstance(value, str | list):  # the format is named in place of the type
+    if format_ and not fits and not isinstance(value, str | list):  # the error names the format instead of the type
         found = _GO_FORMATS.get(kind, "")
         fits = found == format_
         if not fits:
             outcome.errors.append(_wrong_type(path, format_, found))
             return
     if format_ and not fits and "integer" not in types and "number" not in types:
-        fits = True  # a format of texts judges texts and lists in place of the type
+        fits = True  # of texts and lists, the format is checked instead of the type
     if fits:
         outcome.matches += 1
     else:

@@ -1,4 +1,4 @@
-"""The rules of a definition's conversion: by nobody, or by a webhook that must be well described."""
+"""The rules of a definition's conversion: the strategy None, or a webhook with all that its calls need."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ONLY_WEBHOOK: Final = "should not be set when strategy is not set to Webhook"
 
 
 def check_conversion(conversion: Json, *, preserved: bool, any_bundle: bool) -> Iterator[FieldError]:
-    """Check how objects are converted; `preserved`: unknown fields are kept, `any_bundle`: any certificates do."""
+    """Check the conversion of objects; `preserved`: unknown fields are kept, `any_bundle`: any certificates do."""
     strategy, webhook = conversion.get("strategy") or "", conversion.get("webhook") or {}
     client, reviews = webhook.get("clientConfig"), webhook.get("conversionReviewVersions") or []
     if strategy != "None" and preserved:
@@ -39,7 +39,7 @@ def check_conversion(conversion: Json, *, preserved: bool, any_bundle: bool) -> 
 
 
 def is_bundle(bundle: Any) -> bool:
-    """Whether a text in base64 holds certificates; none at all is one."""
+    """Whether a text in base64 holds certificates; no text is valid, too."""
     if not bundle:
         return True
     try:
