@@ -1,4 +1,4 @@
-"""Files that users name, and what else may be there under their names."""
+"""Files that users name, and other things under such names."""
 
 from __future__ import annotations
 

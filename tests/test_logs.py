@@ -1,4 +1,4 @@
-"""What log lines promise (LOGS-1 to LOGS-4)."""
+"""The promises of log lines (LOGS-1 to LOGS-4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests' clock promises."""
+"""The promises of the tests' clock."""
 
 from __future__ import annotations
 

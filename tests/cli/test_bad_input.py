@@ -1,4 +1,4 @@
-"""What people and programs get wrong: a clear answer each, and everybody else is served as before."""
+"""Mistakes of people and programs: each gets a clear answer, and everybody else is served as before."""
 
 from __future__ import annotations
 

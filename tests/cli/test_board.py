@@ -1,4 +1,4 @@
-"""What counts as a change, and when things have settled."""
+"""The changes that the board counts, and the moment when things have settled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completion of what explain is asked about: kinds, and names of the server that the kubeconfig leads to."""
+"""Completion of explain's arguments: kinds, and names from the server of the kubeconfig."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_names_come_from_the_server_in_both_shells(tmp_path: Path) -> None:
 
 
 def asked(plane: RunningPlane, shell: str) -> str:
-    """What the shell's own function would be told after ``pvbinder explain pvc rep``."""
+    """The completions that the shell's own function would get after ``pvbinder explain pvc rep``."""
     environment = {
         **os.environ,
         "KUBECONFIG": str(plane.kubeconfig),

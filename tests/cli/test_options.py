@@ -1,4 +1,4 @@
-"""Where things are kept, and what is never written over."""
+"""The places of files, and the files that are never overwritten."""
 
 from __future__ import annotations
 

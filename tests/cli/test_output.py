@@ -1,4 +1,4 @@
-"""What commands write, when objects, files and servers say what would command a terminal."""
+"""The outputs of commands, when texts of objects, files and servers would command a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mistake at the start says: one line what, a second one what to do, and exit code 2."""
+"""The errors of a failed start: a line about the error, a line with the way out, and exit code 2."""
 
 from __future__ import annotations
 

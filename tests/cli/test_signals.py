@@ -1,4 +1,4 @@
-"""The wish to stop: what the first signal does, and that the second one is not held back."""
+"""Signals to stop: the effect of the first one, and that of a second one, which is never held back."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def refused(status: int, reason: str) -> Answer:
 
 
 async def state_of(c: Cluster) -> Json:
-    """All claims and volumes, without what differs from run to run."""
+    """All claims and volumes, without values that differ from run to run."""
     state: Json = {}
     for claim_found in await c.client.list_all(CLAIMS):
         state[f"claim {claim_found.key}"] = symbolic(claim_found.document())

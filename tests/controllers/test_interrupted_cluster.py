@@ -114,7 +114,7 @@ async def test_controllers_that_die_after_a_write_are_made_good_by_the_next(name
 
 
 async def state_of(c: Cluster) -> Json:
-    """All pods, claims and volumes, without what differs from run to run; which of two equal disks was taken, too."""
+    """All pods, claims and volumes, without values that differ from run to run, equal disks included."""
     state: Json = {}
     for kind in (PODS, CLAIMS):
         for found in await c.client.list_all(kind):  # type: ignore[misc]

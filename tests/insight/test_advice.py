@@ -1,4 +1,4 @@
-"""Advice is tried: what it says is done on a real API server with the real binder, and then the claim binds."""
+"""Advice is tried: it is carried out on a real API server with the real binder, and the claim then binds."""
 
 from __future__ import annotations
 

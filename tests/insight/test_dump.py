@@ -1,4 +1,4 @@
-"""Objects from files: whatever kubectl writes, and clear words for what it doesn't."""
+"""Objects from files: all forms that kubectl writes, and clear errors for others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is foretold is what the scheduler's rules say, and nothing else."""
+"""The foresight of explain agrees with the scheduler's rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files mean to explain what they mean to a server."""
+"""Explain reads files as a server does."""
 
 from __future__ import annotations
 

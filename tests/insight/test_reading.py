@@ -1,4 +1,4 @@
-"""What explain reads of a server: everything it needs, as far as it may, and where else a name is."""
+"""The objects that explain reads from a server: all that it needs and may read, and other places of a name."""
 
 from __future__ import annotations
 

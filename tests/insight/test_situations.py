@@ -1,4 +1,4 @@
-"""What people have asked, and whether they get the right verdict, exit code and advice."""
+"""Questions that people have asked, and the right verdict, exit code and advice for each."""
 
 from __future__ import annotations
 

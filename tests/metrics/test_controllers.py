@@ -1,4 +1,4 @@
-"""What real controllers over a real server report after real work."""
+"""The metrics of real controllers on a real server after real work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peers that mean harm, and the witness who asks for something beside them, on real sockets with TLS."""
+"""Hostile peers, and a witness that sends requests beside them, on real sockets with TLS."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ async def connected(
 
 @dataclass(slots=True)
 class Witness:
-    """Somebody who is known and asks for one object at a time, on a connection of their own.
+    """A client with credentials that asks for one object at a time, on a connection of its own.
 
-    A thread asks, so that how busy the attackers' loop is doesn't count.
+    It asks from a thread, so that the load of the attackers' loop doesn't count.
     """
 
     server: ServerProcess
@@ -77,7 +77,7 @@ class Witness:
         return seconds
 
     def check(self) -> None:
-        """Fail if the server is too large, or if it kept us waiting."""
+        """Fail if the server's memory is over its bound, or an answer took too much of its processor."""
         assert self.server.peak_mib < MEMORY_MIB_MAX
         assert max(self.delays) < DELAY_SECONDS_MAX, self.delays
 

@@ -1,4 +1,4 @@
-"""Requests that cost their sender nothing and a server much: each by its name, with what must be there.
+"""Requests that cost their sender nothing and a server much: each with its name, and the objects that it needs.
 
 A row is made when it is asked for: some are megabytes.
 """
@@ -69,7 +69,7 @@ def _aliases(levels: int, each: int) -> bytes:
 
 
 def definition(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition of widgets, whose spec has this schema."""
+    """The definition of widgets with this schema of their spec."""
     schema = {"type": "object", "properties": {"spec": spec}}
     names = {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
@@ -85,7 +85,7 @@ OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
 def with_widgets(spec: Mapping[str, Any] = OPEN) -> Callable[[Serving], Any]:
-    """What defines widgets."""
+    """The preparation that defines widgets."""
 
     async def prepare(server: Serving) -> None:
         from pvbinder.server.api.establisher import Establisher
@@ -100,7 +100,7 @@ def with_widgets(spec: Mapping[str, Any] = OPEN) -> Callable[[Serving], Any]:
 
 
 def with_map(**more: object) -> Callable[[Serving], Any]:
-    """What makes a config map."""
+    """The preparation that makes a config map."""
 
     async def prepare(server: Serving) -> None:
         reply = await server.send("POST", MAPS, _map(**more))
@@ -110,7 +110,7 @@ def with_map(**more: object) -> Callable[[Serving], Any]:
 
 
 def with_many_maps(count: int) -> Callable[[Serving], Any]:
-    """What makes many config maps."""
+    """The preparation that makes many config maps."""
 
     async def prepare(server: Serving) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -121,7 +121,7 @@ def with_many_maps(count: int) -> Callable[[Serving], Any]:
 
 
 def with_quotas(objects: int, quotas: int) -> Callable[[Serving], Any]:
-    """What makes many config maps, and quotas that count them."""
+    """The preparation that makes many config maps, and quotas that count them."""
 
     async def prepare(server: Serving) -> None:
         await with_many_maps(objects)(server)
@@ -133,7 +133,7 @@ def with_quotas(objects: int, quotas: int) -> Callable[[Serving], Any]:
 
 
 def with_pod(count: int) -> Callable[[Serving], Any]:
-    """What makes a pod of many environment variables."""
+    """The preparation that makes a pod with many environment variables."""
 
     async def prepare(server: Serving) -> None:
         reply = await server.send("POST", "/api/v1/namespaces/shop/pods", _pod(count))
@@ -161,7 +161,7 @@ def _nested_any_of(levels: int) -> dict[str, Any]:
 def with_columns(
     path: str, spec: Mapping[str, Any], type_: str = "string", count: int = 1_000
 ) -> Callable[[Serving], Any]:
-    """What defines widgets with many columns that show the same, and makes a few with this spec."""
+    """The preparation that defines widgets with many columns of one path, and makes a few with this spec."""
 
     async def prepare(server: Serving) -> None:
         from pvbinder.server.api.establisher import Establisher
@@ -183,7 +183,7 @@ def with_columns(
 
 
 def _deep(levels: int, letters: int) -> dict[str, Any]:
-    """An object in an object in an object, each with a name of so many letters."""
+    """Objects inside each other, each with a name of so many letters."""
     return {"x" * letters: _deep(levels - 1, letters) if levels else 1}
 
 
@@ -427,7 +427,7 @@ HOSTILE: dict[str, Hostile] = {
 
 
 async def ask(server: Serving, hostile: Hostile) -> ApiResponse:
-    """Make a hostile request; its answer isn't read here, so that only the server's work counts."""
+    """Send a hostile request; its answer isn't read here, so that only the server's work counts."""
     path, _, query = hostile.target.partition("?")
     headers = {"accept": JSON, "user-agent": "tester/1.0", "content-type": hostile.content_type, **hostile.headers}
     fields = parse_qs(query, keep_blank_values=True)

@@ -67,7 +67,7 @@ async def act(server: Serving, ledger: Ledger, verb: str, name: str, stale: int)
         answer = await change(server, verb, path, read.body)
         assert answer.status in (200, 404, 409), answer.body
         if answer.status == 200 and int(answer.revision) in ledger.revisions:
-            return  # it changed nothing (GW-6): another's write of the same was there first, and may be gone by now
+            return  # no change (GW-6): another client had written the same, and it may be gone by now
         if answer.status == 200 and verb != "blind put":
             known = ledger.counts[name]
             assert known is not None

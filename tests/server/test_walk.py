@@ -1,4 +1,4 @@
-"""A walk over our own OpenAPI: whatever is sent to whichever path, the answer is an object or a Status, never a bug.
+"""A walk over our own OpenAPI: every answer is an object or a Status, whatever is sent to whatever path.
 
 The paths, methods, query parameters and body schemas are those that the documents tell of; names, values and bodies are
 drawn by hypothesis, near-valid ones among them. A bug is a request that ends in `dispatch`'s last resort: it is logged
@@ -76,7 +76,7 @@ class Operation:
 
 @cache
 def operations() -> tuple[Operation, ...]:
-    """Everything that the OpenAPI v3 documents tell of."""
+    """All operations in the OpenAPI v3 documents."""
     documents = OpenApi(Registry())
 
     def read(path: str) -> Any:
@@ -106,7 +106,7 @@ def _schema(operation: Any) -> str:
 
 @st.composite
 def bodies(draw: st.DrawFn, operation: Operation, there: Any) -> bytes:
-    """What is sent: an object of the schema, one that is there and was changed, JSON, or no JSON."""
+    """The bodies to send: an object of the schema, a changed copy of a stored one, other JSON, or no JSON."""
     choice = draw(st.integers(0, 9))
     if choice == 0:
         return draw(st.binary(max_size=40))

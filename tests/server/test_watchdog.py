@@ -1,4 +1,4 @@
-"""The watchdog itself: it sees who holds the loop, and doesn't count who merely waits."""
+"""The watchdog itself: it names the callback that holds the loop, and doesn't count waiting."""
 
 from __future__ import annotations
 

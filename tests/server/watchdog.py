@@ -4,8 +4,8 @@
         ...  # anything on asyncio's standard loop
     watchdog.check()  # or read `watchdog.longest`
 
-The processor time of a callback doesn't grow when others use the machine, so a bound on it holds everywhere. What is
-measured is one callback of the loop: a step of a task from one wait to the next, a timer, what came on a socket. The
+The processor time of a callback hardly grows when others use the machine, so a bound on it holds everywhere. Each
+callback of the loop is measured: a step of a task from one wait to the next, a timer, the input of a socket. The
 fixture `watchdog` is for tests whose server runs in their own process; `tests.server.child` has one for a process of
 its own. Only the standard loop can be measured: uvloop's callbacks can't be seen.
 """
@@ -34,13 +34,13 @@ class Stop:
 
 @dataclass(slots=True)
 class Watchdog:
-    """What the callbacks of the loop took since the last `reset`."""
+    """The processor time of the loop's callbacks since the last `reset`."""
 
     callbacks: int = 0
     longest: Stop = field(default_factory=lambda: Stop(0.0, "nothing"))
 
     def reset(self) -> None:
-        """Forget what was seen: what comes before the part that matters, as a start, may take longer."""
+        """Forget the callbacks so far: those before the part that matters, such as a start, may take longer."""
         self.callbacks, self.longest = 0, Stop(0.0, "nothing")
 
     def check(self, seconds_max: float = CALLBACK_SECONDS_MAX) -> None:
@@ -51,7 +51,7 @@ class Watchdog:
         )
 
     def saw(self, seconds: float, callback: object) -> None:
-        """Take in what a callback took."""
+        """Note the processor time of a callback."""
         self.callbacks += 1
         if seconds > self.longest.seconds:
             self.longest = Stop(seconds, repr(callback))
@@ -69,7 +69,7 @@ def watching_loop() -> Iterator[Watchdog]:
             run(handle)
         finally:
             seconds = time.thread_time() - started
-            # told apart only where it counts: to name a callback takes longer than most callbacks
+            # only the longest is named: naming a callback takes longer than most callbacks
             watchdog.saw(seconds, _named(handle) if seconds > watchdog.longest.seconds else None)
 
     asyncio.Handle._run = measured  # type: ignore[method-assign, assignment]
@@ -83,7 +83,7 @@ def watching_loop() -> Iterator[Watchdog]:
 
 
 def _named(handle: asyncio.Handle) -> object:
-    """Return what says most about a callback: of a step of a task, the task."""
+    """Return the most telling part of a callback: of a step of a task, the task."""
     callback = getattr(handle, "_callback", None)
     return getattr(callback, "__self__", None) or handle
 

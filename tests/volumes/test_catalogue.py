@@ -1,4 +1,4 @@
-"""The plugins of a process, as the rules and those who carry out see them."""
+"""The plugins of a process, as the rules and the operations see them."""
 
 from __future__ import annotations
 

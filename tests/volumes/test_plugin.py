@@ -1,4 +1,4 @@
-"""The protocol of plugins: what a plugin is made of, and what becomes of what it made."""
+"""The protocol of plugins: the parts of a plugin, and the volumes from its answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removing a tree without ever leaving the root, whatever somebody put into it."""
+"""The removal of a tree, which never leaves the root, whatever the tree contains."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_removal_2_a_link_on_the_way_to_a_root_is_followed_only_if_the_root_was_
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
 def test_removal_2_a_link_that_others_can_have_made_is_followed_for_nobody(root: Path, mode: int) -> None:
-    """As in /tmp: who may write there may have put the link in the place of a directory."""
+    """As in /tmp: any user who may write there may have put the link in the place of a directory."""
     (root / "volumes" / "disk").mkdir(parents=True)
     (root.parent / "alias").symlink_to("root")
     root.parent.chmod(mode)

@@ -1,4 +1,4 @@
-"""Tests of `aside`: heavy work has its turn by user, and a write that was overtaken begins anew."""
+"""Heavy work in threads: users have turns, and a write that another one overtook begins anew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way through the dispatcher: who asks, whether they may, what there is, and what errors become."""
+"""The way through the dispatcher: user, rights, the resource, and the answers for errors."""
 
 from __future__ import annotations
 

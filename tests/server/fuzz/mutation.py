@@ -1,4 +1,4 @@
-"""Near-valid objects, patches and texts: what was accepted once, with something dropped, altered, doubled or spoiled.
+"""Near-valid objects, patches and texts: accepted ones with a part dropped, altered, doubled or spoiled.
 
 Everything is drawn from a `Random` that the caller owns: one with a seed says the same each time, hypothesis' shrinks.
 """
@@ -73,7 +73,7 @@ def mutated(random: Random, obj: Any, changes: int = 1) -> Any:
 
 
 def odd(random: Random) -> Any:
-    """A value that stands rarely where it is put."""
+    """A value that is unusual in its place."""
     return copy.deepcopy(random.choice(ODD))
 
 

@@ -1,4 +1,4 @@
-"""What reads texts and bytes of users understands them or refuses them in the way it should, in bounded processor time.
+"""Readers of users' texts and bytes understand them or refuse them in the right way, in bounded processor time.
 
 The same mutations as in `traffic`, straight at the functions: patches of all kinds, owners of fields, selectors,
 tokens, quantities, protobuf, YAML with aliases, JSON as nobody writes it. A long run: ``FUZZ_EXAMPLES=5000``.

@@ -1,8 +1,7 @@
-"""Over TLS and with a token, against a server as users run it: what OpenAPI tells of, and what nobody should send.
+"""Valid and hostile requests over TLS and with a token, against a server as users run it.
 
 `schemathesis` makes requests of our own OpenAPI documents, a custom kind's among them. The mutated requests of
-`traffic` follow, and bytes that are hardly HTTP. The log is looked through at the end: a traceback is a bug, whatever
-was answered.
+`traffic` follow, and bytes that are hardly HTTP. At the end the log must have no traceback, whatever the answers were.
 """
 
 from __future__ import annotations

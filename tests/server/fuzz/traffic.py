@@ -1,7 +1,7 @@
-"""Requests of a client that is out to do harm, a fair part of which is fine: the server has to stay itself.
+"""Requests of a hostile client, many of them valid: the server must go on as usual.
 
-The objects are those of the recorded HTTP cases and what became of them. Whoever sends the requests tells what was
-answered, so that the next ones build on it.
+The objects are those of the recorded HTTP cases and mutations of them. The sender reports each answer (`learn`), so
+that the next requests build on it.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Traffic:
     """A client. Ask for the `next` request, send it, and `learn` what was answered."""
 
     random: Random
-    there: dict[str, Any] = field(default_factory=dict)  # what the server has, by path
+    there: dict[str, Any] = field(default_factory=dict)  # the server's objects, by path
     counts: Counter[tuple[str, int]] = field(default_factory=Counter)  # answers by method and hundreds of their status
 
     def next(self) -> Sent:
@@ -126,7 +126,7 @@ class Traffic:
         return self._patch(path, obj)
 
     def learn(self, sent: Sent, status: int, body: Any) -> None:
-        """Take notice of an answer."""
+        """Note an answer."""
         self.counts[sent.method, status // 100] += 1
         path, _, query = sent.target.partition("?")
         if status not in (200, 201) or "dryRun" in query or not isinstance(body, dict) or sent.accept != JSON:
@@ -139,7 +139,7 @@ class Traffic:
             self.there[path] = body
 
     def clean_up(self) -> Iterator[Sent]:
-        """Requests after which nothing is left."""
+        """The requests that delete all objects."""
         paths = {f"{collection}/{name}" for collection, _ in seeds() for name in NAMES}
         for path in sorted(paths | self.there.keys()):
             # whatever finalizers the objects came with

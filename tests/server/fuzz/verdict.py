@@ -1,4 +1,4 @@
-"""What is asked of every answer: an object or a `Status`, in the form that was asked for, and never a bug."""
+"""The check of every answer: an object or a `Status`, in the form that was asked for, and never a bug."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NOT_HERE = (
     501,
     503,
     504,
-)  # what the server doesn't do, such as a shell in a pod, and what took longer than it was given
+)  # unsupported requests, such as a shell in a pod, and requests beyond their time
 REFERENCES_OWN = (  # the reference answers these with 500, too, and clients know its words
     "failed to create typed patch object",
     "resourceVersion: Invalid value",
@@ -34,7 +34,7 @@ REFERENCES_OWN = (  # the reference answers these with 500, too, and clients kno
 
 
 def check(sent: Sent, status: int, content_type: str, body: Any) -> None:
-    """Fail with the request if the answer isn't one that a server should give."""
+    """Fail, and show the request, if its answer is wrong."""
     where = f"{sent}\n{status} {str(body)[:2000]}"
     assert 200 <= status < 500 or status in NOT_HERE or is_references_own(sent, body), where
     media_type = content_type.partition(";")[0]
@@ -51,8 +51,8 @@ def check(sent: Sent, status: int, content_type: str, body: Any) -> None:
 
 
 def is_references_own(sent: Sent, body: Any) -> bool:
-    """Whether the reference has the same internal error; what doesn't follow the schema is one when it is applied."""
+    """Whether the reference has the same internal error; an applied object that doesn't follow the schema is one."""
     if sent.content_type == APPLY and isinstance(body, dict) and "reason" not in body:
-        return True  # those of ours that nobody has thought of have a reason
+        return True  # our own unexpected errors have a reason
     message = body["message"] if isinstance(body, dict) else str(body)
     return any(words in message for words in REFERENCES_OWN)

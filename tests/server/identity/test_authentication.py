@@ -1,4 +1,4 @@
-"""Certificates, tokens, impersonation: who a request is by."""
+"""The user of a request: by certificate, token or impersonation."""
 
 from __future__ import annotations
 

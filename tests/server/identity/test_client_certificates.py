@@ -1,4 +1,4 @@
-"""Client certificates over real TLS: who shows one of ours is somebody, everybody else is refused."""
+"""Client certificates over real TLS: a certificate of our authority names its user, every other one is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Key = ec.EllipticCurvePrivateKey
 
 @dataclass(slots=True)
 class Made:
-    """A certificate made for a test: whose it is, who signed it, when and for what it counts."""
+    """A certificate made for a test: its subject, its signer, its time and its purpose."""
 
     name: str = "ana"
     groups: tuple[str, ...] = ("devs", "ops")

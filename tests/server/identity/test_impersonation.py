@@ -1,4 +1,4 @@
-"""Requests for somebody else: each thing to be is a right of its own, and nothing else comes with it."""
+"""Requests in the name of another user: each part of the identity needs a right of its own, and brings no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens of service accounts: what they are good for, and until when."""
+"""Tokens of service accounts: their use, and their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the objects of a namespace amount to: right at any moment, and counted once (TOTALS-1, TOTALS-2)."""
+"""The totals of a namespace's objects: right at any moment, and counted once (TOTALS-1, TOTALS-2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recovery says of each object, for every kind of damage, against what is known to have been acknowledged."""
+"""The verdict of a recovery on each object, for every kind of damage, compared with the acknowledged writes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ LAST = {key: revision for key, revision in (FIRST | CHANGED | MADE).items() if k
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The directories that killed writers left, not to be changed."""
+    """The directories of killed writers; tests must not change them."""
     found = {}
     for where in ("in the log", "in the database", "early"):
         found[where] = tmp_path_factory.mktemp("written") / "data"
@@ -79,7 +79,7 @@ def stored_in(directory: Path) -> dict[str, int]:
 
 
 def assert_true(done: Recovery, directory: Path) -> None:
-    """Check every word of `done` against what was acknowledged, and against what is stored now."""
+    """Check every verdict of `done` against the acknowledged writes, and against the stored objects."""
     found = stored_in(directory)
     assert {each.key for each in done.outcomes if not isinstance(each, Lost)} == found.keys()
     said = {each.key for each in done.outcomes}

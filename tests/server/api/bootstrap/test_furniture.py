@@ -1,4 +1,4 @@
-"""What else a fresh Kubernetes has, compared with what was recorded from one."""
+"""The other objects of a fresh Kubernetes, compared with a recording."""
 
 from __future__ import annotations
 

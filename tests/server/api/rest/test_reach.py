@@ -1,4 +1,4 @@
-"""What leads through an object to something else: logs, containers, proxies."""
+"""Requests through an object to something else: logs, containers, proxies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of `turns`."""
+"""Long work on the loop, done in turns."""
 
 from __future__ import annotations
 

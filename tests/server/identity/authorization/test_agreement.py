@@ -23,7 +23,7 @@ BAD_START = "resourceVersion=abc"  # a watch that is allowed ends at once, with 
 
 
 def on(verb: str, resource: str, name: str = "", *, namespace: str = "shop", group: str = "") -> dict[str, Any]:
-    """What a review has to be asked about a right, written down by hand for each request below."""
+    """The question of a review about a right, written down by hand for each request below."""
     plural, _, subresource = resource.partition("/")
     asked = {"verb": verb, "group": group, "version": "v1", "resource": plural, "subresource": subresource}
     return {"resourceAttributes": {**asked, "namespace": namespace, "name": name}}

@@ -1,4 +1,4 @@
-"""What roles cost those who ask: rights are counted, rules that were read are kept, and reviews have an end."""
+"""The cost of roles for requests: rights are counted, parsed rules are kept, and reviews are bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody gives away more than they have: what is missing is named, labels and aggregation count."""
+"""Nobody gives away rights that they lack: a refusal names the missing ones; labels and aggregation count, too."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_rbac_4_nor_takes_one_away_or_changes_a_role_that_has_one(tmp_path
         assert released.status == 200, "a garbage collector needs no rights of the role"
 
 
-EVERYTHING = {  # what Ana may do: whether she may let a role gather others
+EVERYTHING = {  # Ana's rights: whether she may write a role that aggregates others
     "all paths": ([ALL_PATHS], False),
     "all resources but with two verbs": ([{**ALL_RESOURCES, "verbs": ["create", "get"]}, ALL_PATHS], False),
     "all that has one name": ([{**ALL_RESOURCES, "resourceNames": ["sum"]}, ALL_PATHS], False),
@@ -103,7 +103,7 @@ async def test_rbac_3_what_is_missing_is_named_piece_by_piece(tmp_path: Path) ->
 
 
 async def test_rbac_3_a_label_or_a_subject_on_what_one_does_not_have_is_refused(tmp_path: Path) -> None:
-    """A label may be what another role gathers by, so that it gives rights away as rules do."""
+    """Another role may aggregate by a label, so that a label gives rights away as rules do."""
     async with serving(tmp_path, rbac=True) as server:
         await as_writer(server)
         await make(server, "clusterroles", role("secrets", rule("secrets", "get")))

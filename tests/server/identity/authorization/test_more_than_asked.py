@@ -1,4 +1,4 @@
-"""Requests that do more than their verb says, and names in selectors: what was allowed is what is done."""
+"""Requests that do more than their verb says, and names in selectors: only the allowed is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gives away a rule must have all of it, not some of it (RBAC-3)."""
+"""To give away a rule, a user must have the whole rule, not a part of it (RBAC-3)."""
 
 from __future__ import annotations
 

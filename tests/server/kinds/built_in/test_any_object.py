@@ -1,4 +1,4 @@
-"""Whatever fits a kind's schema can be completed, checked, changed and shown: hooks raise nothing (KIND-2)."""
+"""Any object that fits its kind's schema can be completed, checked, changed and shown: hooks raise nothing (KIND-2)."""
 
 from __future__ import annotations
 

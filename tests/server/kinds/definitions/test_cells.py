@@ -1,4 +1,4 @@
-"""What columns of custom objects show of values that are large."""
+"""The cells of columns with large values, in tables of custom objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes with a definition: names that become free, schemas, versions, and what is in the store already."""
+"""A changed definition: names that become free, schemas, versions, and the objects that are stored already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a custom object must fulfil as a whole, and what an update may leave as it was."""
+"""The judgement of a whole custom object, and of the unchanged parts of an update."""
 
 from __future__ import annotations
 

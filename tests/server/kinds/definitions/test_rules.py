@@ -1,4 +1,4 @@
-"""Rules in CEL: which may be defined, and what they say of objects."""
+"""Rules in CEL: their definition, and their errors about objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand in a schema: each rule once, with the field and the words in which it is refused."""
+"""The rules of a schema: each once, with the field and the words of its refusal."""
 
 from __future__ import annotations
 
