@@ -22,6 +22,7 @@ from tests.adversary.attack import (
     peak_memory_mib,
     processor_seconds,
 )
+from tests.processor import hold
 from tools.plane import RunningPlane, access
 
 PAUSE_SECONDS = 0.02
@@ -76,7 +77,7 @@ class Bystander:
         }
         assert self.asked, "somebody else got no answer at all"
         assert not self.wrong, f"somebody else got {self.wrong[:3]}, {len(self.wrong)} times; {figures}"
-        assert self.longest_processor_seconds < OTHERS_SECONDS_MAX, f"somebody else waited: {figures}"
+        hold(self.longest_processor_seconds, OTHERS_SECONDS_MAX, f"a bystander's GET; {figures}")
         assert peak_memory_mib(self.plane) < MEMORY_MIB_MAX, f"memory: {figures}"
         assert "Traceback" not in self.plane.log(), self.plane.log()[-3000:]
         return figures

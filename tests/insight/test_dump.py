@@ -6,7 +6,6 @@ import io
 import json
 import os
 import subprocess
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.processor import at_most
 
 from pvbinder.insight.dump import DumpError, DumpFileError, check_dump, read_dumps
 
@@ -168,13 +168,12 @@ def test_dump_3_what_would_grow_in_memory_or_never_end_is_refused_at_once(
 ) -> None:
     file = tmp_path / "bomb.yaml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    started = time.process_time()
-    with pytest.raises(DumpFileError, match=why) as refused:
-        list(read_dumps([str(file)]))
-    with pytest.raises(DumpFileError, match=why):
-        list(read_dumps([str(tmp_path)]))
+    with at_most(2.0):
+        with pytest.raises(DumpFileError, match=why) as refused:
+            list(read_dumps([str(file)]))
+        with pytest.raises(DumpFileError, match=why):
+            list(read_dumps([str(tmp_path)]))
     assert str(file) in refused.value.message
-    assert time.process_time() - started < 2  # a watchdog; it takes a tenth
 
 
 def test_dump_3_too_many_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

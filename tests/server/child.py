@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from tests.processor import hold
 from tests.server.watchdog import CALLBACK_SECONDS_MAX, Stop, watching_loop
 
 STOP_SECONDS = 30.0
@@ -66,9 +67,7 @@ class ServerProcess:
     def check_longest(self, seconds_max: float = CALLBACK_SECONDS_MAX) -> None:
         """Fail if a callback held the loop for longer since this was last asked."""
         longest = self.longest()
-        assert longest.seconds <= seconds_max, (
-            f"the loop was held for {longest.seconds * 1000:.0f} ms of processor by {longest.callback}"
-        )
+        hold(longest.seconds, seconds_max, f"the loop was held by {longest.callback}")
 
     def _memory(self, name: str) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()

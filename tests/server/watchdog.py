@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from tests.processor import hold
 
 CALLBACK_SECONDS_MAX = 0.1  # of processor: no request may stop the loop for longer
 
@@ -46,9 +47,7 @@ class Watchdog:
     def check(self, seconds_max: float = CALLBACK_SECONDS_MAX) -> None:
         """Fail if a callback took longer."""
         assert self.callbacks, "no callback was seen: is this asyncio's standard loop?"
-        assert self.longest.seconds <= seconds_max, (
-            f"the loop was held for {self.longest.seconds * 1000:.0f} ms of processor by {self.longest.callback}"
-        )
+        hold(self.longest.seconds, seconds_max, f"the loop was held by {self.longest.callback}")
 
     def saw(self, seconds: float, callback: object) -> None:
         """Note the processor time of a callback."""

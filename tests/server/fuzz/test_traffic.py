@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from tests.processor import at_most
 from tests.server.fuzz.traffic import NAMESPACE, Sent, Traffic
 from tests.server.fuzz.verdict import check
 from tests.server.serving import Reply, Serving, serving
@@ -25,11 +26,10 @@ BEGINNING = Sent("POST", "/api/v1/namespaces", "application/json", b'{"metadata"
 async def send(server: Serving, sent: Sent) -> Reply:
     """Send one request, and check the answer."""
     body = None if sent.method == "GET" else sent.body
-    started = time.thread_time()
-    reply = await server.send(
-        sent.method, sent.target, body, content_type=sent.content_type, headers={"accept": sent.accept}
-    )
-    assert time.thread_time() - started < PROCESSOR_SECONDS_MAX, sent
+    with at_most(PROCESSOR_SECONDS_MAX, sent):
+        reply = await server.send(
+            sent.method, sent.target, body, content_type=sent.content_type, headers={"accept": sent.accept}
+        )
     check(sent, reply.status, reply.headers["Content-Type"], reply.body)
     return reply
 

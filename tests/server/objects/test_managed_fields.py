@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from tests.processor import hold
 from tests.server.objects.schema.kinds import CLAIM, CONFIG_MAP, POD
 
 from pvbinder.server.objects.kind import Json, ServedKind, Subresource
@@ -222,7 +223,7 @@ def test_managed_7_a_status_write_is_cheap() -> None:
         start = time.thread_time()
         write(new, made, "binder", "status", at=LATER)
         best = min(best, time.thread_time() - start)
-    assert best < 0.002, "40 µs on the reference machine; this only catches a walk of the whole object gone wrong"
+    hold(best, 0.002, "the best of 20 writes of a status, some 40 µs each")
 
 
 def test_an_object_that_breaks_its_schema_is_left_alone() -> None:

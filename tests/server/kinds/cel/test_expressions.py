@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
+from tests.processor import at_most
 
 from pvbinder.server.kinds.cel.environment import Compiled, compile_expression
 from pvbinder.server.kinds.cel.errors import CelError, CompileError, CostExceededError, InstantiationError
@@ -270,9 +270,8 @@ def test_program_2_what_is_not_needed_is_not_looked_at(source: str) -> None:
 
 def test_program_1_what_a_loop_gathers_takes_no_more_time_than_it_costs() -> None:
     program = compiled("items.map(x, x).size() > 0 && items.transformMap(i, x, x).size() > 0").program
-    before = time.process_time()
-    program.run({**VALUES, "items": list(range(60_000))}, 10_000_000)
-    assert time.process_time() - before < PROCESSOR_SECONDS_MAX
+    with at_most(PROCESSOR_SECONDS_MAX):
+        program.run({**VALUES, "items": list(range(60_000))}, 10_000_000)
 
 
 def test_what_a_loop_gathers_begins_anew_each_time() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from tests.processor import at_most
 
 from pvbinder.server.kinds.definitions.numbers import check_number, go_number
 from pvbinder.server.kinds.validation.text_formats import follows, unknown_formats
@@ -43,10 +42,9 @@ def test_a_text_has_its_form_or_not(name: str, text: str, fits: bool) -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_formats_1_a_long_text_is_judged_at_once(name: str) -> None:
-    started = time.thread_time()
-    for text in ("1" * 300_000, "a." * 150_000, "a@" + "b" * 300_000, "rgb(" + " " * 300_000):
-        follows(name, text)
-    assert time.thread_time() - started < PROCESSOR_SECONDS_MAX
+    with at_most(PROCESSOR_SECONDS_MAX):
+        for text in ("1" * 300_000, "a." * 150_000, "a@" + "b" * 300_000, "rgb(" + " " * 300_000):
+            follows(name, text)
 
 
 def test_formats_that_nobody_checks_are_found_anywhere() -> None:
