@@ -134,7 +134,7 @@ def test_a_rule_is_no_part_of_a_value() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(TOP)))
 def test_nothing_is_decided_by_a_rule(path: Path) -> None:
-    """What depends on a reason matches on its members with assert_never, so that mypy finds who forgot a new one."""
+    """Code that depends on a reason matches its members with assert_never, so that mypy finds a forgotten new one."""
     assert not branches_on_a_rule(ast.parse(path.read_text()))
 
 

@@ -1,4 +1,4 @@
-"""`make setup` prepares an environment from whatever a shell offers, its own activated one included."""
+"""`make setup` prepares an environment with any interpreter of the shell, also from its own activated environment."""
 
 from __future__ import annotations
 

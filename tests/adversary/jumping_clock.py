@@ -19,7 +19,7 @@ _TOP = Path(__file__).resolve().parent.parent.parent
 
 
 def directory_for(place: Path) -> str:
-    """Make a directory with a clock of its own, and return what PYTHONPATH has to be."""
+    """Make a directory with a clock of its own, and return the PYTHONPATH for it."""
     place.mkdir()
     set_offset(place, 0.0)
     (place / "sitecustomize.py").write_text(

@@ -56,7 +56,7 @@ class Writer:
 
 
 def _small(connection: ssl.SSLSocket) -> ssl.SSLSocket:
-    """Leave no room in this machine's kernel for what the server sends."""
+    """Leave no room in this machine's kernel for the server's answers."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     return connection
 
@@ -84,7 +84,7 @@ def ask_on_streams(plane: RunningPlane, target: str, streams: int) -> ssl.SSLSoc
 
 
 def unread_watchers(directory: Path, seconds: float, random: Random) -> Figures:
-    """Watch from an old revision and read nothing; then write what all watchers are to be sent."""
+    """Watch from an old revision and read nothing; then make writes that all watchers are to be sent."""
     with running(directory / "data", BARE) as plane, ExitStack() as stack:
         writer = Writer(plane)
         stack.callback(writer.close)

@@ -87,7 +87,7 @@ class Copies:
 
 
 def make_copies(directory: Path, random: Random) -> Copies:
-    """Run servers, and copy what they leave behind."""
+    """Run servers, and copy their data directories."""
     places = {name: directory / name for name in ("early", "late", "killed", "other")}
     data, written = directory / "data", Written()
     with running(data, BARE) as plane:

@@ -1,4 +1,4 @@
-"""A user who makes, uses, gives up and deletes volumes, claims, pods and what hangs on them, at random, for ever.
+"""A user who makes, uses, gives up and deletes volumes, claims, pods and their dependents, at random, for ever.
 
 The user remembers all that was asked for: this is the truth that the invariants are checked against. Directories lie
 below one root. Each holds the name of its volume from the start, and the claim's UID once the claim has been bound.
@@ -73,7 +73,7 @@ class User:
     _number: int = 0
 
     async def prepare(self) -> None:
-        """Make what stories happen in."""
+        """Make the namespaces and the class of the stories."""
         for namespace in NAMESPACES:
             await self.direct.ask("POST", f"{CORE}/namespaces", {"metadata": {"name": namespace}})
         provisioner = {"provisioner": "kubernetes.io/host-path", "reclaimPolicy": "Delete"}

@@ -1,4 +1,4 @@
-"""``--apply``: what kubectl gets, and what it says about it."""
+"""``--apply``: the input of kubectl, and its output."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_writes_are_refused_reads_go_on_and_nothing_acknowledged_is_lost(tmp_pat
     with running(directory, BARE) as plane:
         assert create(plane, "before") == 201
         acknowledged.add("before")
-        # what is less than the log has already leaves room for what the process says, which is in a file as well
+        # smaller than the log file already is, with room for the process's messages, which are in a file as well
         limit_files(plane, used_by_log(directory) + room if room else 60_000)
         statuses = []
         for n in range(100):

@@ -1,4 +1,4 @@
-"""The command `pvbinder` itself: what it imports, what it says, what it returns."""
+"""The command `pvbinder` itself: its imports, its messages, its exit codes."""
 
 from __future__ import annotations
 

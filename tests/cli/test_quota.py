@@ -1,4 +1,4 @@
-"""A quota on a running control plane, with the controller's own rights: what people see of it."""
+"""A quota on a running control plane, with the controller's own rights, as users see it."""
 
 from __future__ import annotations
 

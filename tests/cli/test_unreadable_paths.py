@@ -32,7 +32,7 @@ COMMANDS = {  # which path it is: the command, without its path at the end
     "the data directory of export": ["export", "--data-dir"],
     "the data directory of recover": ["recover", "--data-dir"],
 }
-AT_START = {  # the same, of what is read when the process has begun
+AT_START = {  # the same, of files that are read after the start of the process
     "what to load": ["up", "--ephemeral", "--load"],
     "what to apply": ["up", "--ephemeral", "--apply"],
     "the tokens": ["up", "--ephemeral", "--token-auth-file"],

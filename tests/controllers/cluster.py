@@ -1,4 +1,4 @@
-"""A real API server in the test's process with real controllers beside it, and a user who looks and acts."""
+"""A real API server in the test's process, with real controllers and the client of a user beside it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def fails(times: int, method: str, ending: str = "") -> Callable[[Request], None
 
 
 class Cluster:
-    """What a test needs of a cluster."""
+    """The server, the controllers and the user's client, for a test."""
 
     def __init__(
         self,
@@ -158,13 +158,13 @@ class Cluster:
                 await self._changed.wait()
 
     async def settle(self) -> None:
-        """Wait until the controllers have seen what the server has, and have nothing more to do."""
+        """Wait until the controllers' caches are current, and their queues are idle."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not self._has_settled():
                 await asyncio.sleep(0.001)  # not 0: on virtual time that would be no time, and delays would never pass
 
     async def settle_with_the_store(self) -> None:
-        """The same for kinds that the user has no view of: wait until each cache has what is stored."""
+        """Wait likewise for kinds without a view of the user: each cache must have the stored objects."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not all(map(self._is_current, self.manager.informers)) or not self._is_idle():
                 await asyncio.sleep(0.001)
@@ -197,7 +197,7 @@ async def cluster(
     credentials: Credentials | None = None,
     load: Sequence[Json] | None = None,
 ) -> AsyncGenerator[Cluster]:
-    """An API server, that begins with what is to `load`, and the controllers that `options` choose among `known`."""
+    """An API server that begins with the objects of `load`, and the controllers that `options` choose among `known`."""
     found = [("the test", document) for document in load] if load is not None else None
     async with EmbeddedServer(listen=False, load=found) as server, asyncio.TaskGroup() as group:
         here = Cluster(server, options, group, known, credentials=credentials)

@@ -22,7 +22,7 @@ ORDERS = ClaimRef("shop", "orders-1", "u1")
 
 
 class Shop(SmallServer):
-    """A server whose list of claims says what it is: a proof wants to know."""
+    """A server whose list of claims names its kind, as a proof demands."""
 
     async def send(self, request: Request) -> Answer:
         answer = await super().send(request)

@@ -1,4 +1,4 @@
-"""Flags from a file: what is read, what is refused and where it says so, and that the command line wins."""
+"""Flags from a file: values that are read, errors with their line, and the priority of the command line."""
 
 from __future__ import annotations
 

@@ -300,7 +300,7 @@ async def gone(c: Cluster, name: str, kind: Kind[Metadata] = CONFIG, namespace: 
 
 
 async def settle(c: Cluster) -> None:
-    """Let the collector see all changes to config maps so far, and do what follows: a later one of them is done."""
+    """Wait until the collector is done with all changes to config maps so far: it then handles a later one."""
     owner = await make(c, "last-owner")
     await make(c, "last", reference(CONFIG, owner))
     await c.client.delete(CONFIG, "last-owner", "default")

@@ -36,9 +36,7 @@ async def test_hours_of_nothing_are_hours_without_requests() -> None:
         await c.client.delete(CLAIMS, "old", "default")
         await c.client.delete(CLAIMS, "orders", "default")  # stays: a pod uses it
         await c.until(lambda: "Released" in {v.phase for v in c.of(VOLUMES)})
-        await asyncio.sleep(
-            600
-        )  # whatever was about to be told has been told; pods of nodes that aren't there are gone
+        await asyncio.sleep(600)  # the last events are told; pods of missing nodes are gone
 
         before = Counter(r.method for r in c.line.seen)
         lists = {name: statistics.lists for name, statistics in c.manager.informers.statistics().items()}

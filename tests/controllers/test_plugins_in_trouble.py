@@ -18,7 +18,7 @@ from pvbinder.model.objects import Volume
 from pvbinder.volumes import loading
 from pvbinder.volumes.plugin import DeleteOutcome, Identity, ProvisionOutcome, ProvisionRequest
 
-RELEASED = threading.Event()  # lets what hangs go on, at the end of a test
+RELEASED = threading.Event()  # lets hanging calls go on, at the end of a test
 
 
 class _Troubled:

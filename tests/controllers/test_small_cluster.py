@@ -27,7 +27,7 @@ WITH_HOST_PATHS = ControllerOptions(enable_hostpath_provisioner=True)
 
 @dataclass
 class Judged:
-    """A line that remembers what was refused for want of rights."""
+    """A line that remembers the requests that were refused with 403."""
 
     line: Transport
     refusals: list[str]

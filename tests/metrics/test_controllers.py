@@ -120,7 +120,7 @@ async def test_only_what_is_declared_is_shown(tmp_path: Path) -> None:
     library = {name for name in seen.families if name.startswith(("process_", "python_"))}
     assert seen.families - library <= set(BY_NAME)
     silent = {family.name for family in FAMILIES} - seen.families
-    assert silent <= {  # what has not happened in this test
+    assert silent <= {  # series that need other events than this test's
         "pv_collector_bound_pv_count",
         "pv_collector_bound_pvc_count",
         "pv_collector_unbound_pv_count",

@@ -1,4 +1,4 @@
-"""The manual's list of metrics and the Grafana dashboard say what the code says."""
+"""The manual's list of metrics and the Grafana dashboard agree with the code."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class ServerProcess:
         return time.clock_gettime((~self.process.pid << 3) | 2)  # clock_getcpuclockid(3) of another process
 
     def log(self) -> str:
-        """Return what it has written to stderr so far."""
+        """Return its stderr so far."""
         return self.log_file.read_text()
 
     def longest(self) -> Stop:

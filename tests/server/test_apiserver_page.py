@@ -1,4 +1,4 @@
-"""docs/apiserver.md lists exactly what is served."""
+"""docs/apiserver.md lists exactly the served kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded server as a whole: ready when entered, gone when left, and what a killed one leaves behind."""
+"""The embedded server as a whole: ready when entered, gone when left, and the files of a killed one."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.server.watchdog import Watchdog, watchdog  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.slow
 
-ANSWER_BYTES_MAX = 4 << 20  # no refusal is a multiple of what it refuses
+ANSWER_BYTES_MAX = 4 << 20  # no refusal is a multiple of its request
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -33,7 +33,7 @@ async def test_aside_2_no_request_stops_the_loop(tmp_path: Path, name: str, watc
             assert (await server.send("POST", WIDGETS, body)).status == 201
         made = hostile.body()
         hostile = dataclasses.replace(hostile, body=lambda: made)
-        await asyncio.sleep(0)  # what was prepared is not to count
+        await asyncio.sleep(0)  # the preparation doesn't count
         watchdog.reset()
 
         response = await asyncio.create_task(ask(server, hostile))

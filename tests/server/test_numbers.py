@@ -82,7 +82,7 @@ def same(left: object, right: object) -> bool:
 
 
 async def through(server: Serving, form: str, text: str) -> tuple[object, str]:
-    """Send a number; return what is read back, or `REFUSED`, and the message."""
+    """Send a number; return the stored one, or `REFUSED`, and the message."""
     method, target, content_type, template, _ = FORMS[form]
     if "/b" in target:
         await server.send("POST", WIDGETS, ("{" + HEAD.replace('"a"', '"b"') + ',"spec":{"x":1}}').encode())
@@ -114,7 +114,7 @@ async def test_numbers_1_a_number_keeps_its_value_or_is_refused(server: Serving,
 
 
 def as_read(value: object) -> object:
-    """As msgspec reads what is written of a number."""
+    """The number as msgspec reads its JSON."""
     return msgspec.json.decode(msgspec.json.encode(value))
 
 

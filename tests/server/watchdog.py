@@ -72,8 +72,8 @@ def watching_loop() -> Iterator[Watchdog]:
             watchdog.saw(seconds, _named(handle) if seconds > watchdog.longest.seconds else None)
 
     asyncio.Handle._run = measured  # type: ignore[method-assign, assignment]
-    gc.collect()  # what tests before this one left is not to be paid for here,
-    gc.freeze()  # and not looked through by each collection, as `pvbinder up` does when it has started
+    gc.collect()  # garbage of earlier tests isn't paid for here,
+    gc.freeze()  # and their objects aren't looked through by each collection, as in a started `pvbinder up`
     try:
         yield watchdog
     finally:

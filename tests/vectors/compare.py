@@ -11,7 +11,7 @@ from pvbinder.model.quantity import QuantityError, parse_quantity
 
 
 def differences(wanted: list[Json], found: list[Json], ignoring: list[str], what: str) -> list[str]:
-    """Return how the complete content of a store differs from what is expected."""
+    """Return the differences between the whole content of a store and the expected one."""
     problems = []
     wanted_by_name, found_by_name = _by_name(wanted), _by_name(found)
     for name in sorted(wanted_by_name.keys() | found_by_name.keys()):
@@ -26,7 +26,7 @@ def differences(wanted: list[Json], found: list[Json], ignoring: list[str], what
 
 
 def comparable(obj: Json, ignoring: list[str]) -> Json:
-    """Return `obj` without what doesn't count, quantities as values."""
+    """Return `obj` without the fields that don't count, quantities as values."""
     obj = copy.deepcopy(obj)
     for path in ignoring:
         *way, last = path.split(".")
@@ -79,7 +79,7 @@ def _differ(wanted: Any, found: Any, path: str) -> list[str]:
 
 
 def missing_events(wanted: list[str], found: list[str]) -> list[str]:
-    """Return what is wrong with the events sent: the n-th must begin with the n-th text, more may follow."""
+    """Return the faults of the sent events: the n-th must begin with the n-th text, more may follow."""
     problems = []
     for place, text in enumerate(wanted):
         if place >= len(found):

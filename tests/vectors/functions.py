@@ -47,5 +47,5 @@ def class_of(obj: Json) -> StorageClass:
 
 
 def unequal(what: str, wanted: object, found: object) -> list[str]:
-    """Return the difference between what a function should give and what it gives."""
+    """Return the difference between a function's result and the expected one."""
     return [] if wanted == found else [f"{what} should be {wanted!r} but is {found!r}"]

@@ -93,7 +93,7 @@ def controller_of(case: Case, context: ControllerContext) -> Protector:
 
 
 async def run(case: Case) -> list[str]:
-    """Run one case and return what is wrong with the requests that were made."""
+    """Run one case and return the faults of its requests."""
     store = Store()
     store.inject(case["apiErrors"])
     client = Client(store, retries=Retries(attempts=1))
@@ -139,7 +139,7 @@ def view_of(list_name: str, obj: Json) -> KubernetesObject:
 
 
 def tell(event: Json, informers: StillInformers) -> None:
-    """Call the handlers with what an informer would make of `event`."""
+    """Call the handlers with the change that an informer would make of `event`."""
     name = next(plural for word, plural in EVENTS.items() if event["type"].startswith(word))
     informer = informers.of(LISTS[name])
     assert isinstance(informer, StillInformer)

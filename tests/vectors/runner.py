@@ -1,4 +1,4 @@
-"""Runs the cases of a directory of suites, whatever suites are there."""
+"""Runs all suites of cases in a directory."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def run_case(run: Run, case: Case) -> list[str]:
     try:
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             return runner.run(_as_coroutine(run, case))
-    except Exception as error:  # whatever it is, the other cases go on
+    except Exception as error:  # after any error, the other cases go on
         return [f"{type(error).__name__}: {error}"]
 
 

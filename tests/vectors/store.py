@@ -113,7 +113,7 @@ class Store:
 
     @asynccontextmanager
     async def watch(self, request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
-        """Stream what happens after the revision that is asked for."""
+        """Stream the changes after the revision that is asked for."""
         plural = _seen(request).resource
         yield self._follow(plural, int(request.query["resourceVersion"]))
 

@@ -90,7 +90,7 @@ DELETERS = {  # what is special about the volume: (the volume, who deletes it)
 
 @pytest.mark.parametrize(("disk", "expected"), DELETERS.values(), ids=DELETERS.keys())
 def test_who_deletes(disk: Volume, expected: str | None) -> None:
-    """DL-1: what the rules make of our catalogue."""
+    """DL-1: the rules' decision with our catalogue."""
     match find_deleter(disk, IN_TREE):
         case DeleteOutside():
             assert expected is None

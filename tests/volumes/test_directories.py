@@ -12,7 +12,7 @@ from pvbinder.volumes.directories import LinkRefusedError, open_below, open_root
 
 
 def opened(path: Path | str, *, chosen: bool = False, make_mode: int | None = None) -> str:
-    """The path of what is opened."""
+    """The path of the opened directory."""
     directory = open_root(str(path), chosen=chosen, make_mode=make_mode)
     try:
         return str(Path(f"/proc/self/fd/{directory}").readlink())

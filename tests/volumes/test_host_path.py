@@ -210,7 +210,7 @@ TRAPS = {  # where the path of a volume leads through a link: (the link, what it
 def test_hostpath_2_a_root_found_in_the_path_of_a_volume_is_not_trusted(
     tmp_path: Path, link: str, target: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """9.3: the expression finds its root in a text that whoever makes volumes has written."""
+    """9.3: the expression finds its root in a text of any user who may create volumes."""
     for place in ("valuable/disk", "valuable/tmp/disk"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "data").write_text("keep")

@@ -1,4 +1,4 @@
-"""The binder on a real API server: what a user sees, what it costs, what it reacts to."""
+"""The binder on a real API server: its visible results, its costs, and its triggers."""
 
 from __future__ import annotations
 

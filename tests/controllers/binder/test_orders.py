@@ -32,7 +32,7 @@ from tests.virtual_time import VirtualTimeLoop
 
 ORDERS = int(os.environ.get("PVBINDER_ORDERS", "200"))
 GROUPS = ("red", "green", "blue")
-Step: TypeAlias = tuple[str, int, Action]  # its group, its place there, and what is done
+Step: TypeAlias = tuple[str, int, Action]  # its group, its place there, and the act
 
 
 def steps_of(group: str) -> st.SearchStrategy[list[Step]]:
@@ -68,7 +68,7 @@ async def end_of(steps: list[Step]) -> dict[str, Any]:
     await running.start()
     for group, place, action in steps:
         act(cluster, action, place + 100 * GROUPS.index(group))
-        await asyncio.sleep(1)  # what one group does has settled before another does something
+        await asyncio.sleep(1)  # one group has settled before the next one acts
     await asyncio.sleep(SETTLED_SECONDS)
     check_settled(cluster)
     await running.stop()

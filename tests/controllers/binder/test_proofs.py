@@ -29,7 +29,7 @@ def not_found(plural: str, name: str) -> Answer:
     return Answer(404, encode(status))
 
 
-ANSWERS = {  # what every request for claims is answered with, lists and reads, for a while
+ANSWERS = {  # false answers to all requests for claims, lists and reads, for a while
     "404 of a proxy": TEXT,
     "404 of another kind": not_found("persistentvolumes", "orders-0"),
     "404 of an aggregator": Answer(404, encode({"kind": "Status", "reason": "NotFound", "details": {}})),

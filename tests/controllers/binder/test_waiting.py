@@ -1,4 +1,4 @@
-"""Claims that wait, and what wakes them."""
+"""Claims that wait, and the events that wake them."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ async def replica_sets(c: Cluster) -> list[Workload]:
 
 
 def told(c: Cluster, kind: str) -> list[tuple[str, str]]:
-    """Reason and message of what happened to objects of that kind, in order."""
+    """Reason and message of the events about objects of that kind, in order."""
     documents = [event.document() for event in c.of(EVENTS)]
     own = [one for one in documents if one["involvedObject"]["kind"] == kind]
     return [(one["reason"], one["message"]) for one in sorted(own, key=lambda one: one["metadata"]["name"])]

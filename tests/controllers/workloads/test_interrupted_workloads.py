@@ -136,7 +136,7 @@ def test_controllers_that_die_after_a_write_are_made_good_by_the_next(name: str,
 
 
 async def state_of(c: Cluster) -> Json:
-    """Pods and workloads without names and times: what runs, and what is told of it."""
+    """Pods and workloads without names and times: the running pods, and the statuses."""
     pods = Counter(
         f"{pod.document()['spec']['containers'][0]['image']} {pod.phase} {'going' if pod.is_deleting else ''}"
         for pod in await c.client.list_all(PODS)

@@ -1,4 +1,4 @@
-"""OpenID discovery: who finds the keys of tokens, and verifies a token by them alone."""
+"""OpenID discovery: the right to the keys of tokens, and the verification of a token by them alone."""
 
 from __future__ import annotations
 

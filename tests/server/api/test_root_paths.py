@@ -1,4 +1,4 @@
-"""The list at ``/``: who may see it, and that everything on it is served."""
+"""The list at ``/``: the right to it, and that each of its paths is served."""
 
 from __future__ import annotations
 

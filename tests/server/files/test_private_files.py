@@ -1,4 +1,4 @@
-"""Private files: how they are written in places that others may write, and what is refused when they are read."""
+"""Private files: their writing in directories that others may write, and the refusals when they are read."""
 
 from __future__ import annotations
 

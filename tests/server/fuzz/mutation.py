@@ -111,7 +111,7 @@ def _pointers(value: Any, at: str = "") -> list[tuple[str, Any]]:
 
 
 def merge_patch(random: Random, obj: Any) -> Any:
-    """A part of an object, changed: most of it fits, as it is what is there."""
+    """A part of a stored object, changed: most of it still fits."""
     if not isinstance(obj, dict) or not obj:
         return odd(random)
     part = {key: value for key, value in obj.items() if random.random() < 0.3}

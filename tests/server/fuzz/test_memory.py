@@ -1,4 +1,4 @@
-"""Bad input leaves nothing behind: after the same requests again and again the server holds what it held before.
+"""Bad input leaves nothing behind: rounds of the same requests don't make the server's memory grow.
 
 A round is always the same requests, with what they made deleted at its end. The first rounds fill what is meant to be
 kept and is bounded: caches of patterns, selectors and shapes, the history of changes. After them nothing may grow.
@@ -25,7 +25,7 @@ HISTORY_CHANGES = 20  # fewer than a round has, so that a round leaves as much h
 
 
 async def play_round(server: Serving) -> None:
-    """Send the requests of a round, and delete what they made."""
+    """Send the requests of a round, and delete the objects that they made."""
     traffic = Traffic(Random(7))
     await exchange(server, traffic, REQUESTS)
     for sent in traffic.clean_up():
@@ -40,7 +40,7 @@ async def test_rounds_of_bad_input_leave_nothing_in_memory(tmp_path: Path) -> No
             await play_round(server)
         tracemalloc.start()
         try:
-            await play_round(server)  # so that what one round leaves is counted on both sides
+            await play_round(server)  # so that the rest of one round is counted on both sides
             gc.collect()
             before = tracemalloc.take_snapshot()
             for _ in range(ROUNDS):

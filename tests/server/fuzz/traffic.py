@@ -142,7 +142,7 @@ class Traffic:
         """The requests that delete all objects."""
         paths = {f"{collection}/{name}" for collection, _ in seeds() for name in NAMES}
         for path in sorted(paths | self.there.keys()):
-            # whatever finalizers the objects came with
+            # objects may have finalizers
             yield Sent("PATCH", path, MERGE, b'{"metadata":{"finalizers":null}}')
             yield Sent("DELETE", path + "?gracePeriodSeconds=0")
         self.there.clear()

@@ -20,7 +20,7 @@ USERS = rule("users", "impersonate", resourceNames=["bob"])
 
 
 async def as_ana(server: Serving, *rules: dict[str, Any]) -> None:
-    """Let Ana do what `rules` say, and everybody ask who they are."""
+    """Give Ana the rights of `rules`, and everybody the right to a SelfSubjectReview."""
     await make(server, "clusterroles", role("own", *rules, ME))
     await make(server, "clusterrolebindings", binding("own", "ClusterRole", "own", DEVS))
     await make(server, "clusterroles", role("me", ME))

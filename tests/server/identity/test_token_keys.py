@@ -1,4 +1,4 @@
-"""The keys of tokens: which one a token chooses, how a signature may be written, and what a file must be."""
+"""The keys of tokens: the choice by the token, the spelling of a signature, and the checks of the file."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_token_keys_1_a_token_of_the_older_secret_is_good_with_its_own_header_on
 
 def test_token_keys_2_the_other_form_of_a_signature_is_nobodys(keys: TokenKeys) -> None:
     public = keys.signing().private.public_key()
-    for _ in range(32):  # half of what the library signs has the higher form
+    for _ in range(32):  # half of the library's signatures have the higher form
         token = keys.sign(CLAIMS)
         signed, _, text = token.rpartition(".")
         signature = decoded(text)

@@ -71,7 +71,7 @@ def test_a_kind_is_found_by_what_its_objects_call_themselves() -> None:
     assert Registry().of_kind("", "v1", "Book") is None
 
 
-NOT_SERVED = {  # what lightkube-models has beside what is served, apart from alpha and beta versions, and why
+NOT_SERVED = {  # kinds of lightkube-models that aren't served, apart from alpha and beta versions, and the reasons
     "v1 componentstatuses": "deprecated, and there are no components to ask",
 }
 NO_BUILT_IN = "snapshot.storage.k8s.io"  # of an extension that is always there

@@ -35,7 +35,7 @@ class Size:
 
 
 class Sizes:
-    """A store of objects with sizes, and what they should amount to."""
+    """A store of objects with sizes, and their expected total."""
 
     def __init__(self, store: Store) -> None:
         self.store = store

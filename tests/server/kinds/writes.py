@@ -21,7 +21,7 @@ ANA = UserInfo("ana")
 
 
 class Objects:
-    """What admission may read: a namespace `ns`, and what a test puts in."""
+    """The objects that admission may read: a namespace `ns`, and those of the test."""
 
     def __init__(self, *objects: tuple[Resource, Json]) -> None:
         self._objects = list(objects)
@@ -44,7 +44,7 @@ class Objects:
         return len(list(self.list(resource, namespace)))
 
     def total(self, resource: Resource, namespace: str, measure: Measure) -> Amounts:
-        """Return what the objects of a resource amount to together."""
+        """Return the total of the objects of a resource."""
         total: dict[str, Quantity] = {}
         for obj in self.list(resource, namespace):
             for name, amount in measure(obj).items():

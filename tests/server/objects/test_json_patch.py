@@ -26,7 +26,7 @@ def patched(text: str, doc: Any = DOC, copied_bytes_max: int = 1000) -> Any:
     return document
 
 
-TAKEN = {  # where Kubernetes takes more than the RFC: a patch, a pointer, what is there then
+TAKEN = {  # patches that Kubernetes takes beyond the RFC: a patch, a pointer, the value there afterwards
     "replace of a missing key": ('[{"op":"replace","path":"/a/new","value":1}]', "/a/new", 1),
     "copy of a missing key": ('[{"op":"copy","from":"/a/none","path":"/a/new"}]', "/a/new", None),
     "test of a missing key for null": ('[{"op":"test","path":"/a/none","value":null}]', "/a/k", "v"),

@@ -193,7 +193,7 @@ def calls_of(call: Callable[[], object]) -> int:
         calls += event == "call"
 
     before = sys.getprofile()
-    gc.disable()  # whoever watches collections would be counted, too
+    gc.disable()  # callbacks of the collector would be counted, too
     sys.setprofile(count)
     try:
         call()

@@ -138,7 +138,7 @@ def containers(*names: str, **images: str) -> list[Json]:
     return [{"name": name, "image": images.get(name, "i")} for name in names]
 
 
-PATCHED = {  # what the object has, the patch, what comes out
+PATCHED = {  # the object, the patch, the result
     "an element with a known key is merged": (
         {"spec": {"containers": containers("c", "d")}},
         {"spec": {"containers": [{"name": "d", "image": "j"}]}},

@@ -1,4 +1,4 @@
-"""Peers without credentials who flood the server with what costs them nothing; others are served beside them."""
+"""Floods of peers without credentials, which cost these nothing; others are served beside them."""
 
 from __future__ import annotations
 

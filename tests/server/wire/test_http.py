@@ -61,7 +61,7 @@ class Listening:
     lost: asyncio.Event = field(default_factory=asyncio.Event)  # a connection has ended
 
     def tell(self, ended: Callable[..., None]) -> Callable[..., None]:
-        """Wrap what is called at the end of a connection."""
+        """Wrap the callback for the end of a connection."""
 
         def told(*arguments: object) -> None:
             ended(*arguments)

@@ -1,4 +1,4 @@
-"""Turns on the loop, with parsers that count what they are given."""
+"""Turns on the loop, with parsers that count their input."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Transport:
 
 
 class Parser(asyncio.Protocol):
-    """Takes what it is given, and seems to take long for it."""
+    """A parser that counts its input, and seems to take long for it."""
 
     def __init__(self, name: str, order: list[str], clock: list[float], seconds: float) -> None:
         self.name, self.order, self.clock, self.seconds = name, order, clock, seconds

@@ -1,4 +1,4 @@
-"""Answers that nobody reads, and bodies that nobody ends: what they hold together is bounded, and others are served."""
+"""Answers that nobody reads, and endless bodies: their memory together is bounded, and others are served."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pvbinder.model.objects import PodKey
 
 
 async def run(case: Case) -> list[str]:
-    """Run one case and return what is wrong."""
+    """Run one case and return its faults."""
     store = Store()
     store.inject(case["apiErrors"])
     client = Client(store, retries=Retries(attempts=1))

@@ -28,7 +28,7 @@ class KeepingRecorder(EventRecorder):
 
 
 async def run(case: Case) -> list[str]:
-    """Run one case and return what is wrong."""
+    """Run one case and return its faults."""
     store = Store()
     client = Client(store, retries=Retries(attempts=1))
     informers = StillInformers(client)

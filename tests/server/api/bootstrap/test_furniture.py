@@ -38,7 +38,7 @@ async def listed(server: EmbeddedServer, api_version: str, plural: str) -> list[
 
 
 def comparable(obj: Json) -> Json:
-    """Without what differs from server to server: times, addresses, certificates."""
+    """The object without values that differ from server to server: times, addresses, certificates."""
     metadata = {key: value for key, value in obj["metadata"].items() if key not in OURS}
     obj = {**obj, "metadata": metadata}
     for condition in (obj.get("status") or {}).get("conditions") or ():

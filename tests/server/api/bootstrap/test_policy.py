@@ -38,7 +38,7 @@ async def send(server: EmbeddedServer, method: str, path: str, body: Json | None
 
 
 async def policy_of(server: EmbeddedServer) -> dict[tuple[str, str, str], Json]:
-    """Return what is stored of roles and bindings, without what each server has of its own."""
+    """Return the stored roles and bindings, without the fields that differ from server to server."""
     found = {}
     for plural in PLURALS:
         answer = await send(server, "GET", f"/{plural}")
@@ -49,7 +49,7 @@ async def policy_of(server: EmbeddedServer) -> dict[tuple[str, str, str], Json]:
 
 
 def recorded() -> dict[tuple[str, str, str], Json]:
-    """Return what Kubernetes has of them; what a controller gathers is no business of a start."""
+    """Return Kubernetes' roles and bindings, without the rules that a controller aggregates."""
     found = {}
     for obj in filter(None, yaml.safe_load_all(RECORDED.read_text())):
         plural = obj.pop("kind").lower() + "s"

@@ -94,7 +94,7 @@ def put(obj: dict[str, Any], path: tuple[str, ...], value: object) -> dict[str, 
     return copy
 
 
-KINDS = {  # what is valid without the number
+KINDS = {  # an object that is valid without the number
     "pods": ("/api/v1/namespaces/shop/pods", "io.k8s.api.core.v1.Pod", POD),
     "claims": (
         "/api/v1/namespaces/shop/persistentvolumeclaims",

@@ -1,4 +1,4 @@
-"""Continue tokens that lead somewhere, and what is said of the others."""
+"""Valid continue tokens, and the refusals of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evictions: what a PodDisruptionBudget allows, and what the pod and the budget say then."""
+"""Evictions: those that a PodDisruptionBudget allows, and the statuses of pod and budget afterwards."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_eviction_2_a_pod_that_is_going_needs_no_budget(tmp_path: Path) ->
         assert await names(server) == set()
 
 
-UNHEALTHY = {  # what the budget says: whether a pod that isn't ready can go
+UNHEALTHY = {  # the budget's policy: whether a pod that isn't ready can be evicted
     "enough others are healthy": ({}, {"currentHealthy": 1, "desiredHealthy": 1}, True),
     "too few others are healthy": ({}, {"currentHealthy": 0, "desiredHealthy": 1}, False),
     "none needs to be": ({}, {"currentHealthy": 0, "desiredHealthy": 0}, False),

@@ -1,4 +1,4 @@
-"""Reviews: whose token this is, and that what a review says is what a request gets."""
+"""Reviews: the owner of a token, and the agreement of reviews with requests."""
 
 from __future__ import annotations
 
@@ -98,5 +98,5 @@ async def token_for_another(server: Serving) -> str:
 
 
 async def as_itself(server: Serving, headers: dict[str, str]) -> int:
-    """Send a request with no user but what its headers say."""
+    """Send a request whose user follows from its headers."""
     return (await server.dispatcher.handle(ApiRequest("GET", "/api/v1/namespaces", headers=headers))).status

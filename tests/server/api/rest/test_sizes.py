@@ -1,4 +1,4 @@
-"""No stored object is larger than what etcd takes (STORAGE-1), by whatever way it would come to be."""
+"""No stored object is larger than etcd's limit (STORAGE-1), by any way of writing."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_storage_1_aliases_count_as_what_they_stand_for(server: Serving) -
 
 
 async def test_storage_1_managed_fields_count(server: Serving) -> None:
-    """What is below the limit as it is sent is above it with the record of who owns what."""
+    """An object may be sent below the limit, and be above it with its managed fields."""
     data = {f"key-number-{number}": "v" for number in range(50_000)}
     assert len(json.dumps(data, separators=(",", ":"))) < OBJECT_BYTES_MAX
     assert is_too_large(await server.send("POST", WIDGETS, widget("b", **data)))

@@ -1,4 +1,4 @@
-"""Kinds that are served in two versions over one storage: what is written through one shows through the other."""
+"""Kinds that are served in two versions over one storage: a write through one version shows in the other."""
 
 from __future__ import annotations
 

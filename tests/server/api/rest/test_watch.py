@@ -136,7 +136,7 @@ async def test_watch_4_it_ends_at_its_timeout_after_a_last_bookmark(tmp_path: Pa
 @pytest.mark.slow
 @on_virtual_time
 async def test_watch_1_a_bookmark_is_never_past_a_change_that_was_not_shown(tmp_path: Path) -> None:
-    """Who goes on from a bookmark must miss nothing: it may say no more than what the reader has been given."""
+    """A watch that goes on from a bookmark must miss nothing, so a bookmark is never ahead of the events sent."""
     async with serving(tmp_path) as server:
         watch = await server.events(
             f"{MAPS}?watch=true&allowWatchBookmarks=true&timeoutSeconds=3000&resourceVersion={server.store.revision}"

@@ -1,4 +1,4 @@
-"""Creates, updates and patches: what the server fills in, refuses, keeps and leaves unwritten (GW-1 to GW-8)."""
+"""Creates, updates and patches: defaults, refusals, kept fields, and writes that change nothing (GW-1 to GW-8)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_writing_2_a_disk_that_refuses_the_write_is_a_500_and_nothing_chan
 
 
 async def test_writing_2_nothing_is_answered_with_a_change_of_others_that_is_not_durable_yet(tmp_path: Path) -> None:
-    """An update or deletion that changes nothing answers with what is there: also then it must be on disk."""
+    """An update or deletion that changes nothing answers with the stored object, which must be on disk, too."""
     async with serving(tmp_path) as server:
         made = config_map()
         made["metadata"]["finalizers"] = ["example.com/x"]

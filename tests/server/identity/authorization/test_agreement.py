@@ -1,4 +1,4 @@
-"""Reviews agree with what happens: in worlds of random roles, a request is refused just when a review says so."""
+"""Reviews agree with requests: in worlds of random roles, a request is refused exactly when its review says so."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def says(server: Serving, asked: dict[str, Any]) -> bool:
 
 
 def is_in(rules: dict[str, Any], asked: dict[str, Any]) -> bool:
-    """Look for a right in what a SelfSubjectRulesReview lists."""
+    """Look for a right in the list of a SelfSubjectRulesReview."""
     wanted = asked["resourceAttributes"]
     whole = f"{wanted['resource']}/{wanted['subresource']}".rstrip("/")
     return any(

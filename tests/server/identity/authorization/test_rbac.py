@@ -1,4 +1,4 @@
-"""Roles and bindings: what they allow, when they count, and that nobody gives away more than they have."""
+"""Roles and bindings: the rights that they give, when they count, and that nobody gives away rights that they lack."""
 
 from __future__ import annotations
 

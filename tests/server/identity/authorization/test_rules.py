@@ -1,4 +1,4 @@
-"""Rules compared with rules, one by one: what one covers of another, and when it would be too much to find out."""
+"""Rules compared with rules, one by one: their coverage, and the bound of the comparison."""
 
 from __future__ import annotations
 

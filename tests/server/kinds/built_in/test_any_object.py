@@ -27,7 +27,7 @@ FEW = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow, Hea
 
 
 def decoded(kind: ServedKind, obj: Json) -> Json:
-    """Return an object as the server gets it, with what the server itself fills in."""
+    """Return an object as the server decodes it, with the server's own metadata."""
     sent, _ = decode_body(msgspec.json.encode(obj), "application/json", kind, "Ignore")
     result = kind.to_storage(sent)
     metadata = {"name": "a", "uid": "u", "creationTimestamp": NOW, "resourceVersion": "7"}

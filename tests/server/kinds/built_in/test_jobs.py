@@ -1,4 +1,4 @@
-"""Jobs and cron jobs: what is refused, in the words of the reference."""
+"""Jobs and cron jobs: the refusals, in the words of the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kinds of networking, budgets and runtime classes refuse, in the reference's words and at its paths."""
+"""The refusals of the kinds of networking, budgets and runtime classes, in the reference's words and at its paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PersistentVolumeClaim: defaults, data sources, what is refused when it is made and when it is changed."""
+"""PersistentVolumeClaim: defaults, data sources, and the refusals of creations and changes."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ def test_a_claim_without_class_can_not_grow() -> None:  # RA-3
         update(PERSISTENT_VOLUME_CLAIM, bound(storageClassName=""), resize("3Gi"), EXPANDABLE)
 
 
-SHRINKS = {  # VU-4: the request, then what it is lowered to while the volume holds 2Gi
+SHRINKS = {  # VU-4: the request, and the lower one after it, while the volume holds 2Gi
     "to more than the volume holds": ("5Gi", "3Gi", []),
     "to what the volume holds": (
         "5Gi",

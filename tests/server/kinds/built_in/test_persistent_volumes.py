@@ -1,4 +1,4 @@
-"""PersistentVolume: defaults, status, what is refused when it is made and when it is changed."""
+"""PersistentVolume: defaults, status, and the refusals of creations and changes."""
 
 from __future__ import annotations
 

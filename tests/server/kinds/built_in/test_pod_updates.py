@@ -1,4 +1,4 @@
-"""What of a pod can be changed: the deadline, what a gate lets through, tolerations."""
+"""The mutable fields of a pod: the deadline, the fields of a gated pod, tolerations."""
 
 from __future__ import annotations
 

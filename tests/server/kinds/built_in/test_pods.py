@@ -1,4 +1,4 @@
-"""Pod: defaults, QoS classes, what can change, graceful deletion, binding.
+"""Pod: defaults, QoS classes, mutable fields, graceful deletion, binding.
 
 Rules: docs/rules/apiserver.md#6-core-helpers
 """

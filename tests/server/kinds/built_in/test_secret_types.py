@@ -1,4 +1,4 @@
-"""What the types of secrets ask of their contents."""
+"""The demands of the types of secrets on their contents."""
 
 from __future__ import annotations
 

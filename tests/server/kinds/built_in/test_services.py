@@ -1,4 +1,4 @@
-"""Services, Endpoints and EndpointSlices: what is refused, filled in, dropped and warned of."""
+"""Services, Endpoints and EndpointSlices: refusals, defaults, dropped fields and warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What workloads may ask for: selectors, templates, strategies and the counts of statuses, in the reference's words."""
+"""The rules of workloads: selectors, templates, strategies and the counts of statuses, in the reference's words."""
 
 from __future__ import annotations
 

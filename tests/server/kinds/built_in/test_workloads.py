@@ -1,4 +1,4 @@
-"""Workloads, jobs, services and the plain kinds: defaults, what is refused, columns."""
+"""Workloads, jobs, services and the plain kinds: defaults, refusals, columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions: what they give, what is wrong with them, what they cost and might cost."""
+"""Expressions: their values, their errors, their costs and the estimates of these."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pvbinder.server.kinds.cel.types import DYN, INT, STRING, list_of, map_of
 VARIABLES = {"n": INT, "s": STRING, "items": list_of(INT), "labels": map_of(STRING, STRING), "any": DYN}
 VALUES: dict[str, Any] = {"n": 7, "s": "a-b", "items": [3, 1, 2], "labels": {"app": "db"}, "any": {"x": [1, "2"]}}
 BUDGET = 1_000_000
-PROCESSOR_SECONDS_MAX = 5.0  # what copies at each turn would need is minutes
+PROCESSOR_SECONDS_MAX = 5.0  # copying at each turn would take minutes
 
 
 def compiled(source: str, **sizes: int) -> Compiled:
@@ -28,7 +28,7 @@ def value(source: str) -> Any:
 
 
 TRUE = [
-    # operators and what they are given
+    # operators and their operands
     "n + 1 == 8 && n - 1 == 6 && n * 2 == 14 && n / 2 == 3 && n % 4 == 3 && -n == -7",
     "1 < 2 && 2u > 1u && 1.5 <= 1.5 && 'a' < 'b' && b'a' < b'b' && false < true && 1 < 1.5 && 2u > 1",
     "'a' + 'b' == 'ab' && b'a' + b'b' == b'ab' && [1] + [2] == [1, 2]",

@@ -44,7 +44,7 @@ async def plane() -> AsyncIterator[Plane]:
 
 
 async def until(plane: Plane, path: str, is_so: Callable[[Json], object]) -> Json:
-    """Wait until what a path answers is so."""
+    """Wait until the answer of a path is as wanted."""
     async with asyncio.timeout(5):
         while True:
             answer: Json = await plane.ask("GET", path)

@@ -1,4 +1,4 @@
-"""Rules about values in structural schemas, and the words for what breaks them."""
+"""Rules about values in structural schemas, and the words for violations."""
 
 from __future__ import annotations
 

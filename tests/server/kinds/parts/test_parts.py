@@ -1,4 +1,4 @@
-"""Writes to a part of an object: nothing changes but that part, so that the right to it is a right to no more."""
+"""Writes to a part of an object: they change only that part, so that the right to it gives no more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Managed fields of a Scale, and of what it scales."""
+"""Managed fields of a Scale, and of the object that it scales."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few kinds as bare declarations: what decoding, patching and merging read of a kind, and nothing else."""
+"""A few kinds as bare declarations: only the parts that decoding, patching and merging read."""
 
 from __future__ import annotations
 

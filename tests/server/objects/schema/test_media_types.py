@@ -1,4 +1,4 @@
-"""Which bodies are read, by what is said about them."""
+"""The media types of bodies that are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped schema data is what the generator writes today."""
+"""The shipped schema data equals the generator's present output."""
 
 from __future__ import annotations
 
