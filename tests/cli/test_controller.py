@@ -305,3 +305,40 @@ def test_the_log_is_json_if_wanted(plane: RunningPlane) -> None:
         entry = json.loads(running.wait_for('"ready"'))
 
     assert entry["server"].startswith("https://127.0.0.1:")
+
+
+# ----------------------------------------------------------------------------------------------------- one of several
+
+ELECT = ["--leader-elect", "--leader-elect-lease-duration", "3s", "--leader-elect-renew-deadline", "2s"]
+ELECT += ["--leader-elect-retry-period", "500ms", "--metrics-port", "0"]
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/pvbinder-controller"
+
+
+def test_control_6_of_two_one_works_and_the_other_takes_over_when_it_dies(plane: RunningPlane) -> None:
+    with controlling(plane.kubeconfig, ELECT, wait=False) as first:
+        first.wait_for("became leader")
+        first.wait_for(" ready ")
+        with controlling(plane.kubeconfig, ELECT, wait=False) as second:
+            url = endpoint(second)
+            second.wait_for("waiting for the lead")
+            assert answer_of(url, "/readyz") == (200, "ok")
+            assert answer_of(url, "/healthz/leader-election") == (200, "ok")
+            first.process.send_signal(signal.SIGSTOP)  # it hangs; nobody can tell that from death
+            second.wait_for("became leader")
+            second.wait_for(" ready ")
+            first.process.send_signal(signal.SIGCONT)
+            first.wait_for("error: the lead was lost")
+            assert first.process.wait(DEADLINE_SECONDS) == 3
+            make_pair(plane.kubeconfig, "orders")
+            seen(plane.kubeconfig, CLAIMS, "orders", is_bound)
+            second.process.send_signal(signal.SIGTERM)
+            assert second.process.wait(DEADLINE_SECONDS) == 0
+    lease = request(plane.kubeconfig, LEASE)["spec"]
+    assert (lease["holderIdentity"], lease["leaseTransitions"]) == ("", 1)
+
+
+def test_times_of_an_election_that_make_no_sense_are_told() -> None:
+    finished = controller("--leader-elect", "--leader-elect-lease-duration", "10s")
+
+    assert finished.returncode == 2
+    assert "--leader-elect: the lease's duration must be greater than the renewal's deadline" in finished.stderr

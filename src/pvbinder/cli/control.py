@@ -7,13 +7,15 @@ CONTROL-2  A server that doesn't know us at the start is an error that ends it: 
 CONTROL-3  SIGINT, SIGTERM and SIGHUP end it cleanly, whether or not the server could be reached. Exit code 0.
 CONTROL-4  Nothing is written but by the controllers, and they ask for nothing that only our own server has.
 CONTROL-5  Only the controllers of persistent volumes are on by default: a cluster has all others of its own.
+CONTROL-6  With an election nothing is done until this process is the leader; when it isn't any more, all stops at once,
+           and the reason is raised. A process that waits for its turn is well and ready.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -26,7 +28,9 @@ from pvbinder.controllers.registry import ControllerDeclaration, beside_a_cluste
 from pvbinder.kube.client import Client, Retries
 from pvbinder.kube.config import ConnectionConfig, load
 from pvbinder.kube.discovery import Discovered, discover
+from pvbinder.kube.election import Election, Fence
 from pvbinder.kube.errors import ApiFailure, ConfigError, ConnectionFailed
+from pvbinder.kube.events import EventRecorder
 from pvbinder.kube.http import HttpTransport
 from pvbinder.kube.transport import Transport
 from pvbinder.metrics.controllers import ControllerSource
@@ -54,9 +58,10 @@ async def _main(options: ControlOptions, config: ConnectionConfig, known: tuple[
         stop.is_ready = True  # to stop means the same at any time (CONTROL-3)
         async with HttpTransport(config) as transport:
             # Made before the server answers: a controller that there is not is told at once.
-            manager = Manager(transport, options.controllers, known=known)
-            async with _endpoint(options, manager) as url, asyncio.TaskGroup() as group:
-                work = group.create_task(_work(transport, config, manager, url), name="controllers")
+            lead = _Lead(transport, options)
+            manager = Manager(transport, options.controllers, known=known, fence=lead.fence)
+            async with _endpoint(options, manager, lead) as url, asyncio.TaskGroup() as group:
+                work = group.create_task(_work(transport, config, manager, lead, url), name="controllers")
                 await stop.wished.wait()
                 work.cancel()
     log.info("stopped")
@@ -64,14 +69,23 @@ async def _main(options: ControlOptions, config: ConnectionConfig, known: tuple[
 
 
 @asynccontextmanager
-async def _endpoint(options: ControlOptions, manager: Manager) -> AsyncIterator[str]:
+async def _endpoint(options: ControlOptions, manager: Manager, lead: _Lead) -> AsyncIterator[str]:
     """Answer for metrics and health if that is wanted; give the address, empty for none."""
     if options.metrics is None:
         yield ""
         return
     host, port = options.metrics
-    ready = {"controllers": lambda: None if manager.is_ready else "the caches are not filled yet"}
-    endpoint = Endpoint(Metrics([ControllerSource(manager)]), host=host, port=port, ready=ready)
+
+    def trouble() -> str | None:
+        return next(filter(None, (one.trouble() for one in (*lead.elections, *manager.elections()))), None)
+
+    def unready() -> str | None:
+        waits = any(not one.is_leading for one in lead.elections)
+        return None if manager.is_ready or waits else "the caches are not filled yet"
+
+    live = {"leader-election": trouble}
+    sources = [ControllerSource(manager)]
+    endpoint = Endpoint(Metrics(sources), host=host, port=port, live=live, ready={"controllers": unready})
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(endpoint)
@@ -81,13 +95,41 @@ async def _endpoint(options: ControlOptions, manager: Manager) -> AsyncIterator[
         yield endpoint.url
 
 
-async def _work(transport: Transport, config: ConnectionConfig, manager: Manager, url: str) -> None:
+class _Lead:
+    """The election of the whole process, if there is one (CONTROL-6)."""
+
+    def __init__(self, transport: Transport, options: ControlOptions) -> None:
+        self.fence = Fence()
+        self.elections: list[Election] = []
+        if options.election is not None:
+            name, times = options.election
+            client = Client(transport, retries=Retries(attempts=1))
+            self._recorder = EventRecorder(client, name)
+            self.elections.append(Election(client, name, times, recorder=self._recorder))
+
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work`, when and as long as we may."""
+        if not self.elections:
+            await work()
+            return
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(self._recorder.run(), name="events of the election")
+            await self.fence.run(self.elections[0], work)
+            telling.cancel()
+
+
+async def _work(transport: Transport, config: ConnectionConfig, manager: Manager, lead: _Lead, url: str) -> None:
     log.info("starting", version=__version__, server=config.server, metrics=f"{url}/metrics" if url else "none")
     await wait_for_server(Client(transport, retries=Retries(attempts=1)), config.server)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(manager.run(), name="manager")
+
+    async def tell_when_ready() -> None:
         await manager.wait_ready()
         log.info("ready", server=config.server, controllers=len(manager.controllers))
+
+    async with asyncio.TaskGroup() as group:
+        telling = group.create_task(tell_when_ready(), name="ready")
+        await lead.run(manager.run)
+        telling.cancel()
 
 
 async def wait_for_server(client: Client, server: str, *, chance: Callable[[], float] = random.random) -> Discovered:

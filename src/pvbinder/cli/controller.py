@@ -7,26 +7,37 @@ from pathlib import Path
 import click
 
 from pvbinder.cli.controller_flags import WithControllerFlags, given, process_flags
+from pvbinder.cli.election_flags import checked, controller_election
 from pvbinder.cli.options import ControlOptions, LogFormat
 from pvbinder.cli.shared_options import metrics_options, server_options
 from pvbinder.controllers.configuration import read_options
+from pvbinder.kube.election_options import ElectionOptions
 
 EPILOG = """\b
 Examples:
   pvbinder controller --kubeconfig ~/.kube/config --context staging
   pvbinder controller --controllers '*,-ephemeral-volume' --metrics-port 9090
   pvbinder controller --config pvbinder.yaml       # in a pod: as its service account
+  pvbinder controller --leader-elect               # one of several
 """
 
 
 @click.command(cls=WithControllerFlags, epilog=EPILOG, context_settings={"show_default": True})
 @server_options
+@controller_election
 @metrics_options(10270)
 @process_flags
 def controller(
     *,
     kubeconfig: Path | None,
     context: str | None,
+    leader_elect: bool,
+    leader_elect_lease_duration: float,
+    leader_elect_renew_deadline: float,
+    leader_elect_retry_period: float,
+    leader_elect_resource_lock: str,
+    leader_elect_resource_name: str,
+    leader_elect_resource_namespace: str,
     metrics_host: str,
     metrics_port: int,
     no_metrics: bool,
@@ -43,7 +54,19 @@ def controller(
     has of its own (scheduler, kubelet, garbage collector, ...) runs here only if it is named.
 
     An API server that can't be reached is tried again until it answers. It stays until Ctrl-C or SIGTERM.
+
+    Of several processes with --leader-elect one works; another takes over when it ends, or is cut off from the server.
     """
+    del leader_elect_resource_lock  # there is one kind
+    election = None
+    if leader_elect:
+        election = ElectionOptions(
+            leader_elect_resource_namespace,
+            lease_seconds=leader_elect_lease_duration,
+            renew_deadline_seconds=leader_elect_renew_deadline,
+            retry_seconds=leader_elect_retry_period,
+        )
+        checked(election, "--leader-elect")
     options = ControlOptions(
         kubeconfig=kubeconfig,
         context=context,
@@ -51,6 +74,7 @@ def controller(
         metrics=None if no_metrics else (metrics_host, metrics_port),
         verbosity=verbosity,
         log_format=log_format,
+        election=(leader_elect_resource_name, election) if election is not None else None,
     )
     from pvbinder.cli.control import control  # the parts that take time to import
 

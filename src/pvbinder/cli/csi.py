@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import click
 
+from pvbinder.cli.durations import Duration
+from pvbinder.cli.election_flags import checked, namespace_of_pod, read_labels, sidecar_election
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import ControlOptions, LogFormat
 from pvbinder.cli.shared_options import log_options, metrics_options, server_options, true_or_false
 from pvbinder.controllers.csi.options import ProvisionerOptions, SidecarOptions
 from pvbinder.controllers.csi.roles import ROLE_NAMES, UnknownRoleError, choose_roles
 from pvbinder.controllers.options import ControllerOptions
-from pvbinder.model.durations import parse_duration
+from pvbinder.kube.election_options import ElectionOptions
 from pvbinder.rules.csi.volumes import VolumeNaming
 
 EPILOG = """\b
@@ -23,24 +24,6 @@ Examples:
   pvbinder csi --csi-address /run/csi/socket --extra-create-metadata --strict-topology
   pvbinder csi --csi-address /run/csi/socket --roles provisioner      # beside other sidecars
 """
-
-
-class _Duration(click.ParamType[float]):
-    """A duration as Go writes it, in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read ``1m30s``."""
-        if isinstance(value, float):
-            return value
-        try:
-            seconds = float(parse_duration(value))
-        except ValueError:
-            self.fail(f"{value!r} is no duration such as 15s, 1m30s or 500ms", param, ctx)
-        if seconds <= 0:
-            self.fail(f"{value!r} is not more than nothing", param, ctx)
-        return seconds
 
 
 @click.command(epilog=EPILOG, context_settings={"show_default": True})
@@ -73,11 +56,11 @@ class _Duration(click.ParamType[float]):
     help="How many characters of the claim's uid follow, without its dashes; -1 is the uid as it is.",
 )
 @click.option(
-    "--retry-interval-start", type=_Duration(), default="1s", metavar="DURATION", help="The pause after a failure."
+    "--retry-interval-start", type=Duration(), default="1s", metavar="DURATION", help="The pause after a failure."
 )
 @click.option(
     "--retry-interval-max",
-    type=_Duration(),
+    type=Duration(),
     default="5m",
     metavar="DURATION",
     help="The longest pause; it doubles with each failure.",
@@ -89,7 +72,7 @@ class _Duration(click.ParamType[float]):
     metavar="N",
     help="How many claims, and how many volumes, are worked on at once.",
 )
-@click.option("--timeout", type=_Duration(), default="10s", metavar="DURATION", help="The time limit of each call.")
+@click.option("--timeout", type=Duration(), default="10s", metavar="DURATION", help="The time limit of each call.")
 @true_or_false(
     "--strict-topology",
     default=False,
@@ -116,6 +99,7 @@ class _Duration(click.ParamType[float]):
     default=True,
     help="Refuse to restore a snapshot with another volume mode, unless it is allowed.",
 )
+@sidecar_election
 @metrics_options(10271)
 @log_options
 def csi(
@@ -137,6 +121,12 @@ def csi(
     default_fstype: str,
     controller_publish_readonly: bool,
     prevent_volume_mode_conversion: bool,
+    leader_election: bool,
+    leader_election_namespace: str,
+    leader_election_lease_duration: float,
+    leader_election_renew_deadline: float,
+    leader_election_retry_period: float,
+    leader_election_labels: str,
     metrics_host: str,
     metrics_port: int,
     no_metrics: bool,
@@ -149,7 +139,8 @@ def csi(
     a PersistentVolume, and has it deleted when its claim is gone and its policy says so. What the driver was asked for
     is written down in the cluster first, so that no crash, lost answer or deleted claim leaves a volume behind.
 
-    Run one for each driver, and only one: there is no leader election. It stays until Ctrl-C or SIGTERM.
+    Run one for each driver; several only with --leader-election, so that one of them works. It stays until Ctrl-C or
+    SIGTERM.
     """
     if not volume_name_prefix:
         raise WrongUsageError("--volume-name-prefix is empty", hint="leave it out: volumes are then called pvc-…")
@@ -185,7 +176,17 @@ def csi(
     from pvbinder.cli.control import control  # the parts that take time to import
     from pvbinder.controllers.csi.declaration import declare_sidecar
 
-    asked = SidecarOptions(roles, provisioner, timeout_seconds=timeout)
+    election = None
+    if leader_election:
+        election = ElectionOptions(
+            leader_election_namespace or namespace_of_pod(),
+            lease_seconds=leader_election_lease_duration,
+            renew_deadline_seconds=leader_election_renew_deadline,
+            retry_seconds=leader_election_retry_period,
+            labels=dict(read_labels(leader_election_labels, "--leader-election-labels")),
+        )
+        checked(election, "--leader-election")
+    asked = SidecarOptions(roles, provisioner, timeout_seconds=timeout, election=election)
     return control(options, known=(declare_sidecar(csi_address, asked),))
 
 

@@ -12,6 +12,7 @@ from pvbinder.cli.errors import WrongUsageError
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.files import UnreadableFileError, read_file
 from pvbinder.kube.config import FILE_BYTES_MAX
+from pvbinder.kube.election_options import ElectionOptions
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.objects.schema.yaml_text import YamlTextError, parse_yaml
 
@@ -47,7 +48,10 @@ class UpOptions:
 
 @dataclass(frozen=True, slots=True)
 class ControlOptions:
-    """The flags of `pvbinder controller`; `metrics` are address and port to listen on, None for neither."""
+    """The flags of `pvbinder controller`; `metrics` are address and port to listen on, None for neither.
+
+    With `election`, a lease and its times, nothing is done but while this process is the leader.
+    """
 
     kubeconfig: Path | None
     context: str | None
@@ -55,6 +59,7 @@ class ControlOptions:
     metrics: tuple[str, int] | None
     verbosity: int
     log_format: LogFormat
+    election: tuple[str, ElectionOptions] | None = None
 
 
 def default_data_dir(environment: Mapping[str, str] = os.environ) -> Path:

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.client import Client, KubernetesObject
+from pvbinder.kube.election import Election, Fence
 from pvbinder.kube.events import EventRecorder
 from pvbinder.kube.informer import Informer
 from pvbinder.kube.informers import Informers
@@ -37,6 +38,15 @@ class HasQueues(Protocol):
         ...
 
 
+@runtime_checkable
+class HasElections(Protocol):
+    """A controller that works only while it has the lead."""
+
+    def elections(self) -> Iterator[Election]:
+        """Those that it takes part in."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Possessions of the API server's operator, which no request gives.
@@ -55,6 +65,7 @@ class ControllerContext:
     `client` writes as this controller, `informers` are everybody's. `served` are the kinds that the server tells of in
     discovery, for controllers that treat all kinds alike. `also_kept` are caches that some controller keeps for itself,
     as second witnesses for others (`namespaces`). Only a controller that is declared to need `credentials` gets them.
+    The writes of `client` pass `fence`: whoever holds elections of its own runs them there.
     """
 
     client: Client
@@ -65,6 +76,7 @@ class ControllerContext:
     recorders: list[EventRecorder] = field(default_factory=list)
     also_kept: dict[Resource, Informer[KubernetesObject]] = field(default_factory=dict)
     credentials: Credentials | None = None
+    fence: Fence = field(default_factory=Fence)
 
     def recorder(self, component: str) -> EventRecorder:
         """Make the recorder of events that come from `component`."""

@@ -6,6 +6,7 @@ MANAGER-3  Stopping goes from the top: controllers first, then what they still h
            most), then the watches end.
 MANAGER-4  A controller that breaks breaks the manager: everything stops, and the reason is raised.
 MANAGER-5  Each controller writes as its own user, if the caller can give it a line as that user.
+MANAGER-6  With a `fence`, no controller writes once an election behind it is lost.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from pvbinder import logs
-from pvbinder.controllers.context import Controller, ControllerContext, Credentials, HasQueues
+from pvbinder.controllers.context import Controller, ControllerContext, Credentials, HasElections, HasQueues
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, choose_controllers
 from pvbinder.kube.client import Client, ClientStatistics, KubernetesObject
+from pvbinder.kube.election import Election, Fence, Fenced
 from pvbinder.kube.events import EventRecorder, RecorderStatistics
 from pvbinder.kube.informer import Informer, InformerStatistics
 from pvbinder.kube.informers import Informers
@@ -56,10 +58,17 @@ class Manager:
         served: tuple[Resource, ...] = (),
         known: tuple[ControllerDeclaration, ...] = CONTROLLERS,
         credentials: Credentials | None = None,
+        fence: Fence | None = None,
     ) -> None:
         """`transport_as` gives a line as a controller's user (MANAGER-5, `users.user_of`)."""
         self.options = options or ControllerOptions()
         shared = Client(transport)
+        behind = fence or Fence()
+
+        def line(user: str) -> Transport:
+            own = transport_as(user) if transport_as is not None else transport
+            return Fenced(own, fence) if fence is not None else own
+
         self.informers = Informers(shared)
         self._clients = {"": shared}
         self._controllers: dict[str, Controller] = {}
@@ -75,10 +84,16 @@ class Manager:
                 continue
             client = self._clients.get(declaration.user)
             if client is None:
-                client = Client(transport_as(declaration.user)) if transport_as is not None else Client(transport)
+                client = Client(line(declaration.user))
                 self._clients[declaration.user] = client
             context = ControllerContext(
-                client, self.informers, self.options, served, also_kept=also_kept, credentials=credentials
+                client,
+                self.informers,
+                self.options,
+                served,
+                also_kept=also_kept,
+                credentials=credentials,
+                fence=behind,
             )
             self._controllers[declaration.name] = declaration.make(context)
             self._recorders += context.recorders
@@ -137,6 +152,12 @@ class Manager:
             queues={queue.name: queue for queue in self._queues()},
             recorders={recorder.component: recorder.statistics() for recorder in self._recorders},
         )
+
+    def elections(self) -> Iterator[Election]:
+        """Those that controllers take part in."""
+        for controller in self._controllers.values():
+            if isinstance(controller, HasElections):
+                yield from controller.elections()
 
     def _queues(self) -> Iterator[QueueStatistics]:
         for controller in self._controllers.values():

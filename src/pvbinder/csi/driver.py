@@ -8,6 +8,7 @@ DRIVER-3  What is sent and what comes back never gets into a log: requests have 
 DRIVER-4  A driver that isn't there yet is waited for, with a log line now and then; it may go and come back later.
 DRIVER-5  Answers are bounded in size: one of more than 4 MiB fails with ResourceExhausted, and as `AnswerUnreadable`,
           like one that is nonsense: what was asked for may have been done.
+DRIVER-6  Where `forbidden` says why nobody may ask now, nothing is sent, and the call has failed with Unavailable.
 """
 
 from __future__ import annotations
@@ -68,12 +69,20 @@ def socket_of(address: str) -> str:
 class Driver:
     """A driver behind a socket: ``async with Driver(address)``; connecting is tried by each call that needs it."""
 
-    def __init__(self, address: str, *, timeout_seconds: float = 10.0, observe: Observe = lambda *_: None) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout_seconds: float = 10.0,
+        observe: Observe = lambda *_: None,
+        forbidden: Callable[[], str | None] = lambda: None,
+    ) -> None:
         """Name the driver; raises AddressError. `timeout_seconds` is the limit of calls that don't say theirs."""
         self.address = address
         self.timeout_seconds = timeout_seconds
         self._target = socket_of(address)
         self._observe = observe
+        self._forbidden = forbidden
         self._channel: grpc.aio.Channel | None = None
 
     async def __aenter__(self) -> Self:
@@ -102,6 +111,9 @@ class Driver:
         """Make one call; raise CallFailed (DRIVER-1, DRIVER-2)."""
         if self._channel is None:
             raise RuntimeError("the driver is not entered")
+        why = self._forbidden()
+        if why is not None:
+            raise CallFailed(Code.UNAVAILABLE, why)
         loop = asyncio.get_running_loop()
         started = loop.time()
         code = "OK"

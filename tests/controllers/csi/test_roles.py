@@ -37,7 +37,7 @@ async def test_role_1_a_driver_has_no_use_for_it(tmp_path: Path, monkeypatch: py
     def make(_: RoleContext) -> list[object]:
         raise AssertionError("it is made")
 
-    idle = SidecarRole("idle", "nothing", make, (), is_of_use=lambda can: can.clone_volume)  # type: ignore[arg-type]
+    idle = SidecarRole("idle", "nothing", make, (), "idle-{}", is_of_use=lambda can: can.clone_volume)  # type: ignore[arg-type]
     monkeypatch.setattr("pvbinder.controllers.csi.sidecar.ROLES", (*ROLES, idle))
     address = f"unix://{tmp_path}/csi.sock"
     made: list[CsiSidecar] = []

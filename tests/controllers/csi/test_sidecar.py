@@ -7,17 +7,25 @@ import logging
 from pathlib import Path
 
 import pytest
-from tests.controllers.cluster import claim, cluster
+from tests.controllers.cluster import Cluster, claim, cluster
 from tests.controllers.csi.fake_driver import FakeDriver, handlers
 from tests.controllers.csi.stage import PROTECTION, storage_class
 
+from pvbinder.cli.errors import reasons_in
+from pvbinder.controllers.context import Controller, ControllerContext
+from pvbinder.controllers.csi.options import SidecarOptions
 from pvbinder.controllers.csi.sidecar import CsiSidecar
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
 from pvbinder.csi.serving import serving
-from pvbinder.kube.kinds import CLAIMS, VOLUMES
+from pvbinder.kube.election import ElectionOptions
+from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.kinds import CLAIMS, VOLUMES, metadata_of
+from pvbinder.model.resources import LEASES
 
 OPTIONS = ControllerOptions(controllers=f"persistentvolume-binder,csi,{PROTECTION}")
+LEASES_SEEN = metadata_of(LEASES)
+LEASE_NAME = "fake-csi-example-com"
 
 
 def sidecar(address: str) -> tuple[ControllerDeclaration, ...]:
@@ -57,3 +65,51 @@ async def test_sidecar_2_a_driver_that_is_of_no_use_ends_nothing(
         async with serving(address, handlers(driver)):
             await c.until(lambda: "default/orders" in c.of(CLAIMS) and c.of(CLAIMS)["default/orders"].phase == "Bound")
             await c.stop()
+
+
+async def test_sidecar_3_a_role_is_taken_up_when_no_other_sidecar_has_it_and_put_down_when_it_is_lost(
+    tmp_path: Path,
+) -> None:  # SU-8
+    address = f"unix://{tmp_path}/csi.sock"
+    driver = FakeDriver()
+    times = ElectionOptions("default", 1.0, 0.6, 0.1, labels={"app": "us"})
+    made: list[CsiSidecar] = []
+
+    def elected(context: ControllerContext) -> Controller:
+        made.append(CsiSidecar(context, address, SidecarOptions("provisioner", election=times)))
+        return made[0]
+
+    lease = {"holderIdentity": "csi-provisioner-0", "leaseDurationSeconds": 3600}
+    document = {"metadata": {"name": LEASE_NAME, "namespace": "default"}, "spec": lease}
+    known = (*CONTROLLERS, ControllerDeclaration("csi", user="", make=elected))
+
+    async def story() -> None:
+        async with cluster(OPTIONS, known) as c:
+            await c.create(storage_class(), claim("orders", storageClassName="fast"))
+            await c.client.create(LEASES_SEEN, document)
+            async with serving(address, handlers(driver)), asyncio.timeout(20):
+                while c.line.asked("GET", LEASE_NAME) < 3:
+                    await asyncio.sleep(0.01)
+                assert driver.seen == []  # another has it
+                held = (await c.client.get(LEASES_SEEN, LEASE_NAME, "default")).document()
+                held["spec"]["holderIdentity"] = ""
+                await c.client.replace(LEASES_SEEN, held)
+                await c.until(lambda: any(one.phase == "Bound" for one in c.of(CLAIMS)))
+                await change_holder(c)
+                await asyncio.Event().wait()  # the manager breaks, and so does the cluster
+
+    async def change_holder(c: Cluster) -> None:
+        while True:
+            ours = (await c.client.get(LEASES_SEEN, LEASE_NAME, "default")).document()
+            assert ours["metadata"]["labels"] == {"app": "us"}
+            ours["spec"]["holderIdentity"] = "somebody-else"
+            try:
+                await c.client.replace(LEASES_SEEN, ours)
+                return
+            except ApiFailure as failure:
+                if not failure.is_conflict:  # it is being renewed
+                    raise
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await story()
+    assert "the lead was lost" in str([one.message for one in reasons_in(ended.value)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from pvbinder.kube.election_options import ElectionOptions
 from pvbinder.kube.queue import RateLimits
 from pvbinder.rules.csi.volumes import VolumeNaming
 
@@ -37,8 +38,12 @@ class ProvisionerOptions:
 
 @dataclass(frozen=True, slots=True)
 class SidecarOptions:
-    """The flags of a sidecar, one group for each role; `roles` as ``--roles`` says them, empty for all that exist."""
+    """The flags of a sidecar, one group for each role; `roles` as ``--roles`` says them, empty for all that exist.
+
+    With `election` a role is taken up only while no other sidecar has it.
+    """
 
     roles: str = ""
     provisioner: ProvisionerOptions = field(default_factory=ProvisionerOptions)
     timeout_seconds: float = 10.0
+    election: ElectionOptions | None = None

@@ -60,12 +60,16 @@ class RoleContext:
 
 @dataclass(frozen=True, slots=True)
 class SidecarRole:
-    """What can be done for a driver; `is_of_use` says whether it can be done for one with these abilities."""
+    """What can be done for a driver; `is_of_use` says whether it can be done for one with these abilities.
+
+    `lease` is what the reference's sidecar calls its lease, with the driver's name for ``{}``.
+    """
 
     name: str
     meaning: str
     make: Callable[[RoleContext], Sequence[RolePart]]
     rights: tuple[Right, ...]
+    lease: str
     is_of_use: Callable[[Abilities], bool] = lambda _: True
 
 
@@ -89,6 +93,7 @@ ROLES: Final[tuple[SidecarRole, ...]] = (
         "provisioner",  # of use for every driver: users are told what theirs can't do (CP-8)
         "makes a volume for each claim of the driver's classes, and deletes it: external-provisioner's",
         _provisioner,
+        lease="{}",
         rights=(
             Right("", ("persistentvolumes",), (*READ, "create", "update", "delete")),
             Right("", ("persistentvolumeclaims",), (*READ, "update")),

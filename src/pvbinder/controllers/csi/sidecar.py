@@ -3,6 +3,9 @@
 SIDECAR-1  A driver that isn't there yet is waited for; the other controllers run meanwhile.
 SIDECAR-2  A driver that answers nonsense, or says for good that it can't work, ends nothing but its own part: it is
            asked again, later and later.
+SIDECAR-3  With an election each role is taken up only while no other sidecar has it, be it one of ours or the
+           reference's; when one is lost, neither server nor driver are asked for anything that changes, and the reason
+           is raised.
 
 What is done for it are the roles (`roles`).
 """
@@ -19,9 +22,10 @@ from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.csi.driver_info import DriverInfo, NamelessDriverError, ask_driver
 from pvbinder.controllers.csi.options import SidecarOptions
-from pvbinder.controllers.csi.roles import ROLES, RoleContext, RolePart, choose_roles
+from pvbinder.controllers.csi.roles import ROLES, RoleContext, RolePart, SidecarRole, choose_roles
 from pvbinder.csi.driver import Driver, Observe, ProbeFailed
 from pvbinder.csi.errors import CallFailed
+from pvbinder.kube.election import Election, lease_name
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
 from pvbinder.kube.queue import QueueStatistics
 
@@ -47,8 +51,14 @@ class CsiSidecar:
         self._context = context
         self._options = options or SidecarOptions()
         self._roles = choose_roles(self._options.roles) if self._options.roles else ROLES
-        self._driver = open_driver(address, timeout_seconds=self._options.timeout_seconds, observe=observe)
+        self._driver = open_driver(
+            address,
+            timeout_seconds=self._options.timeout_seconds,
+            observe=observe,
+            forbidden=context.fence.trouble,
+        )
         self._parts: list[RolePart] = []
+        self._elections: list[Election] = []
         self.info: DriverInfo | None = None
         context.informers.of(CLAIMS)  # every role's: they fill while the driver is waited for
         context.informers.of(STORAGE_CLASSES)
@@ -59,24 +69,51 @@ class CsiSidecar:
         for part in self._parts:
             yield from part.queues()
 
+    def elections(self) -> Iterator[Election]:
+        """Those of all roles."""
+        return iter(self._elections)
+
     async def run(self) -> None:
         """Work until cancelled (SIDECAR-1, SIDECAR-2)."""
         async with self._driver as driver:
             self.info = info = await self._ask(driver)
             log.info("driver is ready", driver=info.name, address=driver.address)
             component = f"{info.name}_{socket.gethostname()}_{uuid.uuid4()}"
-            context = ControllerContext(self._context.client, self._context.informers, self._context.options)
-            here = RoleContext(context, driver, info, self._options, component)
-            for role in self._roles:
-                if role.is_of_use(info.abilities):
-                    self._parts += role.make(here)
-                else:
-                    log.info("role left out: the driver has no use for it", role=role.name, driver=info.name)
+            async with asyncio.TaskGroup() as group:
+                for role in self._roles:
+                    if role.is_of_use(info.abilities):
+                        group.create_task(
+                            self._take_up(role, driver, info, component), name=f"{role.name} of {info.name}"
+                        )
+                    else:
+                        log.info("role left out: the driver has no use for it", role=role.name, driver=info.name)
+
+    async def _take_up(self, role: SidecarRole, driver: Driver, info: DriverInfo, component: str) -> None:
+        """Do the work of a role, when and as long as it is ours (SIDECAR-3)."""
+        ours = self._context
+        context = ControllerContext(ours.client, ours.informers, ours.options, fence=ours.fence)
+        here = RoleContext(context, driver, info, self._options, component)
+
+        async def work() -> None:
+            parts = role.make(here)
+            self._parts += parts
             async with asyncio.TaskGroup() as group:
                 for recorder in context.recorders:
                     group.create_task(recorder.run(), name=f"events of {recorder.component}")
-                for part in self._parts:
+                for part in parts:
                     group.create_task(part.run(), name=f"{type(part).__name__} of {info.name}")
+
+        if self._options.election is None:
+            await work()
+            return
+        recorder = ours.make_recorder(ours.client, f"{info.name}/{component}")
+        name = lease_name(role.lease.format(info.name))
+        election = Election(ours.client, name, self._options.election, recorder=recorder)
+        self._elections.append(election)
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(recorder.run(), name=f"events of {name}")
+            await ours.fence.run(election, work)
+            telling.cancel()
 
     async def _ask(self, driver: Driver) -> DriverInfo:
         wait_seconds = FIRST_WAIT_SECONDS
