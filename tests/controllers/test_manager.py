@@ -1,4 +1,4 @@
-"""How controllers are started and stopped (MANAGER-1 to MANAGER-5)."""
+"""How controllers are started and stopped (MANAGER-1 to MANAGER-6)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from pvbinder.controllers.features import UNUSED_SINCE
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import ControllerDeclaration
+from pvbinder.kube.election import Fence
+from pvbinder.kube.errors import ConnectionFailed
 from pvbinder.kube.events import Subject
 from pvbinder.kube.history import History
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
@@ -163,6 +165,20 @@ async def test_manager_5_each_controller_writes_as_itself() -> None:
         "a-user": 1,
         "b-user": 0,
     }
+
+
+@on_virtual_time
+async def test_manager_6_nobody_writes_once_an_election_is_lost() -> None:
+    server = SmallServer()
+    fence = Fence()
+    manager = Manager(server, known=(declared("a"),), fence=fence)
+    async with running(manager):
+        controller = recording(manager, "a").context
+        assert controller.fence is fence
+        await controller.client.create(VOLUMES, {"metadata": {"name": "disk"}})
+        fence.trouble = lambda: "the lead is lost"  # type: ignore[method-assign]
+        with pytest.raises(ConnectionFailed, match="the lead is lost"):
+            await controller.client.create(VOLUMES, {"metadata": {"name": "other"}})
 
 
 @on_virtual_time

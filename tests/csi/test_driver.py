@@ -73,6 +73,24 @@ async def test_driver_1_a_call_without_answer_ends_in_time(tmp_path: Path) -> No
         assert caught.value.code is Code.DEADLINE_EXCEEDED
 
 
+async def test_driver_6_nothing_is_sent_that_is_forbidden(tmp_path: Path) -> None:
+    asked = 0
+
+    async def probe(_: csi.ProbeRequest) -> csi.ProbeResponse:
+        nonlocal asked
+        asked += 1
+        return csi.ProbeResponse()
+
+    why: list[str] = []
+    async with driver_with(tmp_path, {methods.PROBE: probe}, forbidden=lambda: next(iter(why), None)) as driver:
+        await driver.call(methods.PROBE, csi.ProbeRequest())
+        why.append("the lead is lost")
+        with pytest.raises(CallFailed, match="the lead is lost") as caught:
+            await driver.call(methods.PROBE, csi.ProbeRequest())
+    assert caught.value.code is Code.UNAVAILABLE
+    assert asked == 1
+
+
 @pytest.mark.parametrize("code", Code)
 async def test_driver_2_each_code_comes_as_it_was_sent(tmp_path: Path, code: Code) -> None:
     async def refuse(_: csi.DeleteVolumeRequest) -> csi.DeleteVolumeResponse:

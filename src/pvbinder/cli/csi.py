@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pvbinder.cli.durations import Duration
+from pvbinder.cli.durations import GoDuration
 from pvbinder.cli.election_flags import checked, namespace_of_pod, read_labels, sidecar_election
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import ControlOptions, LogFormat
@@ -56,11 +56,11 @@ Examples:
     help="How many characters of the claim's uid follow, without its dashes; -1 is the uid as it is.",
 )
 @click.option(
-    "--retry-interval-start", type=Duration(), default="1s", metavar="DURATION", help="The pause after a failure."
+    "--retry-interval-start", type=GoDuration(), default="1s", metavar="DURATION", help="The pause after a failure."
 )
 @click.option(
     "--retry-interval-max",
-    type=Duration(),
+    type=GoDuration(),
     default="5m",
     metavar="DURATION",
     help="The longest pause; it doubles with each failure.",
@@ -72,7 +72,7 @@ Examples:
     metavar="N",
     help="How many claims, and how many volumes, are worked on at once.",
 )
-@click.option("--timeout", type=Duration(), default="10s", metavar="DURATION", help="The time limit of each call.")
+@click.option("--timeout", type=GoDuration(), default="10s", metavar="DURATION", help="The time limit of each call.")
 @true_or_false(
     "--strict-topology",
     default=False,

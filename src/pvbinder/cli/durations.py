@@ -9,7 +9,7 @@ import click
 from pvbinder.model.durations import parse_duration
 
 
-class Duration(click.ParamType[float]):
+class GoDuration(click.ParamType[float]):
     """A duration as Go writes it, in seconds; nothing is one too where `may_be_zero`."""
 
     name = "duration"

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from pvbinder.cli.durations import Duration
+from pvbinder.cli.durations import GoDuration
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.shared_options import true_or_false
 from pvbinder.kube.election_options import ElectionOptions, ElectionOptionsError
@@ -38,7 +38,7 @@ def election_times(prefix: str, retry: str) -> Callable[[_Decorated], _Decorated
             ("lease-duration", "15s", "How long others leave a leader alone that doesn't renew."),
         ):
             command = click.option(
-                f"{prefix}-{name}", type=Duration(), default=default, metavar="DURATION", help=meaning
+                f"{prefix}-{name}", type=GoDuration(), default=default, metavar="DURATION", help=meaning
             )(command)
         return command
 
