@@ -15,7 +15,11 @@ DURATIONS = {
     "1.5h": 5400.0,
     ".5s": 0.5,
     "250us": 0.00025,
-    "250µs": 0.00025,
+    "250µs": 0.00025,  # the sign for micro
+    "250\u03bcs": 0.00025,  # the Greek letter
+    "250ns": 0.00000025,
+    "2.s": 2.0,
+    "-0": 0.0,
     "0": 0.0,
     "+2s": 2.0,
     "-2s": -2.0,
@@ -34,6 +38,9 @@ def test_what_is_no_go_duration(text: str) -> None:
 
 
 def test_a_duration_longer_than_the_reference_can_count() -> None:
+    assert parse_duration("2562047h") == 2562047 * 3600
+    with pytest.raises(ValueError, match="invalid duration '2562048h'"):
+        parse_duration("2562048h")
     with pytest.raises(ValueError, match="invalid duration"):
         parse_duration("9" * 30 + "h")
 
@@ -41,7 +48,14 @@ def test_a_duration_longer_than_the_reference_can_count() -> None:
 SHOWN = {
     0.0: "0s",
     0.00025: "250µs",
+    0.0009: "900µs",
+    0.001: "1ms",
+    -0.5: "-500ms",
+    -1.5: "-1.5s",
+    1.25: "1.25s",
     0.5: "500ms",
+    59.5: "59.5s",
+    60.0: "1m0s",
     1.0: "1s",
     15.0: "15s",
     64.0: "1m4s",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pvbinder.model.quantity import QUANTITY_CHARACTERS_MAX, ZERO, Quantity, QuantityError, parse_quantity
+from pvbinder.model.quantity import QUANTITY_CHARACTERS_MAX, ZERO, Quantity, QuantityError, parse_quantity, quantity_of
 
 PRINTED = {  # written: printed
     "0": "0",
@@ -100,8 +100,40 @@ def test_quantity_4_equal_by_value() -> None:
     assert parse_quantity("1Gi") != "1Gi"
 
 
+SAID = {
+    "": "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+    "1 Gi": "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+    "1K": "unable to parse quantity's suffix",
+    "1e": "unable to parse quantity's suffix",
+    "1eE": "unable to parse quantity's suffix",
+    "1e1001": "unable to parse quantity's suffix",
+    "1e-1001": "unable to parse quantity's suffix",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), SAID.items())
+def test_what_is_said_of_a_text_that_is_no_quantity(text: str, message: str) -> None:
+    with pytest.raises(QuantityError) as refused:
+        parse_quantity(text)
+
+    assert refused.value.message == message
+
+
+def test_a_quantity_shows_itself_in_failures() -> None:
+    assert repr(parse_quantity("1Gi")) == "Quantity('1Gi')"
+
+
+@pytest.mark.parametrize(
+    ("value", "quantity"),
+    [(None, "0"), ("1Gi", "1Gi"), (1000, "1k"), (1.5, "1500m"), ("many", "0"), ([], "0")],
+    ids=str,
+)
+def test_what_an_object_has_for_a_quantity(value: object, quantity: str) -> None:
+    assert quantity_of(value) == parse_quantity(quantity)
+
+
 def test_a_quantity_has_no_truth_value() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"^compare a Quantity with another one; `is None` asks whether it is missing$"):
         bool(ZERO)
 
 
@@ -110,6 +142,8 @@ def test_sums_and_differences_print_in_the_family_of_the_left_side() -> None:
     assert str(parse_quantity("1Gi") + parse_quantity("1Gi")) == "2Gi"
     assert str(parse_quantity("1Gi") - parse_quantity("512Mi")) == "512Mi"
     assert str(ZERO + parse_quantity("1Gi")) == "1Gi"
+    assert str(ZERO - parse_quantity("1Gi")) == "-1Gi"
+    assert str(parse_quantity("1Gi") - parse_quantity("1G")) == "73741824"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,80 @@
+"""The kinds that we speak of, their paths and names."""
+
+from __future__ import annotations
+
+import pytest
+
+from pvbinder.model import resources, workloads
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, STORAGE_CLASSES, Resource, is_built_in
+from pvbinder.server.kinds.registry import BUILT_IN
+
+KNOWN = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": found
+    for module in (resources, workloads)
+    for name, found in vars(module).items()
+    if isinstance(found, Resource)
+}
+
+
+@pytest.mark.parametrize("resource", KNOWN.values(), ids=KNOWN.keys())
+def test_a_resource_is_one_that_the_server_serves(resource: Resource) -> None:
+    assert resource in [kind.resource for kind in BUILT_IN]
+    assert is_built_in(resource)
+
+
+PATHS = {
+    "all of a namespaced kind": (PERSISTENT_VOLUME_CLAIMS.path(), "/api/v1/persistentvolumeclaims"),
+    "one": (PERSISTENT_VOLUME_CLAIMS.path("shop", "a"), "/api/v1/namespaces/shop/persistentvolumeclaims/a"),
+    "a subresource": (
+        PERSISTENT_VOLUME_CLAIMS.path("shop", "a", "status"),
+        "/api/v1/namespaces/shop/persistentvolumeclaims/a/status",
+    ),
+    "a kind of the cluster has no namespace": (
+        STORAGE_CLASSES.path("shop", "fast"),
+        "/apis/storage.k8s.io/v1/storageclasses/fast",
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "expected"), PATHS.values(), ids=PATHS.keys())
+def test_a_path(path: str, expected: str) -> None:
+    assert path == expected
+
+
+def test_the_names_of_a_resource() -> None:  # GW-9
+    assert (STORAGE_CLASSES.api_version, STORAGE_CLASSES.qualified) == (
+        "storage.k8s.io/v1",
+        "storageclasses.storage.k8s.io",
+    )
+    assert (PERSISTENT_VOLUME_CLAIMS.api_version, PERSISTENT_VOLUME_CLAIMS.qualified) == (
+        "v1",
+        "persistentvolumeclaims",
+    )
+
+
+GROUPS = {
+    "": True,
+    "autoscaling": True,
+    "admissionregistration.k8s.io": True,
+    "apiextensions.k8s.io": True,
+    "apiregistration.k8s.io": True,
+    "authentication.k8s.io": True,
+    "authorization.k8s.io": True,
+    "certificates.k8s.io": True,
+    "discovery.k8s.io": True,
+    "events.k8s.io": True,
+    "flowcontrol.apiserver.k8s.io": True,
+    "internal.apiserver.k8s.io": True,
+    "networking.k8s.io": True,
+    "node.k8s.io": True,
+    "resource.k8s.io": True,
+    "scheduling.k8s.io": True,
+    "storagemigration.k8s.io": True,
+    "snapshot.storage.k8s.io": False,
+    "example.com": False,
+}
+
+
+@pytest.mark.parametrize(("group", "is_so"), GROUPS.items())
+def test_the_groups_that_kubernetes_itself_serves(group: str, is_so: bool) -> None:
+    assert is_built_in(Resource(group, "v1", "Any", "anys", True)) is is_so
