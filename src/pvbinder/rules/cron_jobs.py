@@ -63,11 +63,6 @@ def decide_cron_job(cron: Workload, jobs: Sequence[Workload], now: datetime) -> 
     due = _due(cron, schedule, now)
     if due is None:
         return CronPlan(status, notes, history=history, look_again_at=again)
-    deadline = cron.spec.get("startingDeadlineSeconds")
-    if isinstance(deadline, int) and due + timedelta(seconds=deadline) < now:
-        missed = f"Missed scheduled time to start a job: {due.strftime('%a, %d %b %Y %H:%M:%S +0000')}"
-        notes = (*notes, ("Warning", "MissSchedule", missed))
-        return CronPlan(status, notes, history=history, look_again_at=again)
     active = [one for one in jobs if finish_of(one) is None and not one.is_deleting]
     policy = cron.spec.get("concurrencyPolicy") or "Allow"
     if policy == "Forbid" and (status.get("active") or active):
