@@ -65,7 +65,7 @@ def test_a_taint_keeps_new_pods_off(effect: str, is_so: bool) -> None:
     assert Taint("a", "b", effect).keeps_new_pods_off is is_so
 
 
-AFFINITY = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
+AFFINITY: Json = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
 DEMANDS: dict[str, tuple[Json, PodDemands]] = {
     "nothing": ({}, PodDemands("default-scheduler", False, {}, None, ())),
     "empty": (

@@ -14,7 +14,7 @@ from pvbinder.rules.cron_jobs import CronPlan, decide_cron_job, with_started, wi
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NEXT = datetime(2026, 3, 1, 12, 1, tzinfo=UTC)
-TEMPLATE = {"metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}}, "spec": {"parallelism": 2}}
+TEMPLATE: Json = {"metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}}, "spec": {"parallelism": 2}}
 
 
 def cron(status: Json | None = None, *, meta: Json | None = None, **spec: Any) -> Workload:
@@ -54,7 +54,7 @@ def waits(**fields: Any) -> CronPlan:
 
 RUNS = job("runs")
 GOING = job("going", is_deleting=True)
-LISTED = {"active": [{"uid": "uid-runs", "name": "runs"}]}
+LISTED: Json = {"active": [{"uid": "uid-runs", "name": "runs"}]}
 DONE = {"lastScheduleTime": "2026-03-01T12:00:00Z"}
 BUSY = (
     "Normal",

@@ -41,7 +41,7 @@ def deployment(
     return parse_workload(encode({"metadata": metadata, "spec": spec, "status": status}))
 
 
-RECREATE = {"strategy": {"type": "Recreate"}}
+RECREATE: dict[str, Any] = {"strategy": {"type": "Recreate"}}
 
 
 def replica_set(
@@ -102,7 +102,7 @@ def empty(number: int, **fields: Any) -> Workload:
 
 DONE = {"updatedReplicas": 4, "replicas": 4, "availableReplicas": 4, "observedGeneration": 3}
 GOING = {"deletionTimestamp": "2026-03-01T10:00:00Z"}
-LIMITED = {"revisionHistoryLimit": 1}
+LIMITED: dict[str, Any] = {"revisionHistoryLimit": 1}
 STEPS: dict[str, tuple[Workload, ReplicaSetsOf, bool, list[str]]] = {  # has old pods: the steps
     "the first replica set": (deployment(), sets(None), False, ["make 4"]),
     "the next one, within the surge": (deployment(), sets(None, old(4)), True, ["make 1"]),

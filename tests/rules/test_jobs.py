@@ -67,7 +67,7 @@ TOO_MANY = condition("FailureTarget", "BackoffLimitExceeded", "Job has reached t
 TOO_LATE = condition("FailureTarget", "DeadlineExceeded", "Job was active longer than specified deadline")
 COMPLETE = condition("Complete", "CompletionsReached", "Reached expected number of succeeded pods")
 FAILED = condition("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
-INDEXED = {"completionMode": "Indexed"}
+INDEXED: dict[str, Any] = {"completionMode": "Indexed"}
 
 
 def shown(plan: JobPlan) -> Json:

@@ -27,6 +27,7 @@ class Recording(Struct):
     sources: dict[str, str]  # the digest of each file that they reach
     seconds: dict[str, float]  # how long each test took
     lines: dict[str, dict[str, list[int]]]  # by test, then by file of the package
+    at_import: dict[str, list[int]]  # lines that run when the file of tests is imported, which makes its tables
 
 
 class Reach:
@@ -35,18 +36,19 @@ class Reach:
     def __init__(self, test_files: Iterable[str]) -> None:
         self.recordings = {name: _recording(name) for name in test_files}
         self.seconds = {test: each for item in self.recordings.values() for test, each in item.seconds.items()}
-        self._by_line: dict[str, dict[int, list[str]]] = {}
+        self._by_line: dict[tuple[str, bool], dict[int, list[str]]] = {}
 
-    def tests_of(self, file: str) -> dict[int, list[str]]:
-        """Return the tests that run each line of a file of the package."""
-        if file not in self._by_line:
+    def tests_of(self, file: str, *, in_tables: bool = True) -> dict[int, list[str]]:
+        """Return the tests that run each line of a file of the package, `in_tables` of theirs, too."""
+        if (file, in_tables) not in self._by_line:
             found: dict[int, list[str]] = defaultdict(list)
             for recording in self.recordings.values():
+                tables = set(recording.at_import.get(file, ())) if in_tables else set()
                 for test, files in recording.lines.items():
-                    for line in files.get(file, ()):
+                    for line in tables.union(files.get(file, ())):
                         found[line].append(test)
-            self._by_line[file] = dict(found)
-        return self._by_line[file]
+            self._by_line[file, in_tables] = dict(found)
+        return self._by_line[file, in_tables]
 
     def files(self) -> set[str]:
         """Return the files of the package that any test reaches."""
@@ -66,7 +68,7 @@ def _recording(test_file: str) -> Recording:
     answer, log = in_child(lambda: _record(test_file), RECORDING_SECONDS_MAX)
     if answer is None:
         print(f"{test_file} was not recorded, and its tests notice nothing:\n{log}", flush=True)
-        return Recording("", {}, {}, {})
+        return Recording("", {}, {}, {}, {})
     kept.write_bytes(answer)
     return msgspec.json.decode(answer, type=Recording)
 
@@ -81,15 +83,18 @@ def _record(test_file: str) -> bytes:
     coverage.stop()
     data = coverage.get_data()
     lines: dict[str, dict[str, list[int]]] = {test: {} for test in reports.seconds}
+    at_import: dict[str, list[int]] = {}
     for path in data.measured_files():
         file = str(Path(path).relative_to(SOURCE))
         for line, tests in data.contexts_by_lineno(path).items():
             for test in tests:
                 if test in lines:
                     lines[test].setdefault(file, []).append(line)
-    files = {file for each in lines.values() for file in each}
+                elif not test:
+                    at_import.setdefault(file, []).append(line)
+    files = {file for each in (*lines.values(), at_import) for file in each}
     sources = {file: _digest(SOURCE / file) for file in sorted(files)}
-    return msgspec.json.encode(Recording(_digest(ROOT / test_file), sources, reports.seconds, lines))
+    return msgspec.json.encode(Recording(_digest(ROOT / test_file), sources, reports.seconds, lines, at_import))
 
 
 class _Contexts:

@@ -90,11 +90,12 @@ class Judge:
     def _ranked(self, mistake: Mistake) -> list[str]:
         """Return the tests that can notice the mistake, the likeliest first (VERDICT-1)."""
         by_line = self.reach.tests_of(mistake.file)
-        near = set(by_line.get(mistake.line, ()) or by_line.get(mistake.statement_line, ()))
-        every: Iterable[str] = near
-        if mistake.is_at_import:
-            near |= self._using(mistake)
-            every = self.reach.seconds
+        if mistake.is_at_import:  # and so run by every test: those that use it come first
+            near = self._using(mistake)
+            every: Iterable[str] = self.reach.seconds
+        else:
+            near = set(by_line.get(mistake.line, ()) or by_line.get(mistake.statement_line, ()))
+            every = near
         name = Path(mistake.file).stem
 
         def rank(test: str) -> tuple[bool, bool, float, str]:
@@ -108,7 +109,7 @@ class Judge:
         named = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in sorted(words) if word) or "(?!)")
         found: set[str] = set()
         for file in self.reach.files() | {mistake.file}:
-            by_line = self.reach.tests_of(file)
+            by_line = self.reach.tests_of(file, in_tables=False)
             for number, line in enumerate((SOURCE / file).read_text(encoding="utf-8").splitlines(), 1):
                 if number in by_line and named.search(line):
                     found.update(by_line[number])
