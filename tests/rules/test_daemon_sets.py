@@ -10,7 +10,15 @@ import pytest
 from pvbinder.model.json import Json, encode
 from pvbinder.model.objects import Node, Pod, parse_node, parse_pod
 from pvbinder.model.workloads import Workload, parse_workload
-from pvbinder.rules.daemon_sets import HASH_LABEL, daemon_pod, decide_daemon_set, node_of, wanted_on
+from pvbinder.rules.daemon_sets import (
+    HASH_LABEL,
+    DaemonPlan,
+    daemon_pod,
+    daemon_status,
+    decide_daemon_set,
+    node_of,
+    wanted_on,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -100,3 +108,242 @@ def test_daemon_3_a_surge_makes_new_pods_first() -> None:
     both = {**old, "n1": [*old["n1"], pod("fresh", "n1")]}
     plan = decide_daemon_set(surge, nodes, both, "new", NOW)
     assert ([one.name for one in plan.delete], plan.create) == (["n1"], ())
+
+
+def test_daemon_1_a_pod_tolerates_what_befalls_its_node() -> None:
+    mine = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}
+    other = {"key": "own", "operator": "Exists"}
+    field = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n7"]}]}
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "uid": "u"}
+    document = daemon_pod(agent(tolerations=[other, mine], hostNetwork=True), "n7", "h")
+
+    assert document == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": "shop",
+            "generateName": "agent-",
+            "labels": {"app": "agent", "controller-revision-hash": "h"},
+            "ownerReferences": [owner | {"controller": True, "blockOwnerDeletion": True}],
+        },
+        "spec": {
+            "containers": [],
+            "hostNetwork": True,
+            "affinity": {
+                "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [field]}}
+            },
+            "tolerations": [
+                other,
+                mine,
+                {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"},
+                {"key": "node.kubernetes.io/disk-pressure", "operator": "Exists", "effect": "NoSchedule"},
+                {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists", "effect": "NoSchedule"},
+                {"key": "node.kubernetes.io/pid-pressure", "operator": "Exists", "effect": "NoSchedule"},
+                {"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"},
+                {"key": "node.kubernetes.io/network-unavailable", "operator": "Exists", "effect": "NoSchedule"},
+            ],
+        },
+    }
+    assert len(daemon_pod(agent(), "n7", "h")["spec"]["tolerations"]) == 6
+    assert daemon_pod(agent(affinity=AFFINITY), "n7", "h")["spec"]["affinity"] == {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{"matchExpressions": [{"key": "gpu", "operator": "Exists"}], **field}]
+            }
+        }
+    }
+
+
+MEANT: dict[str, tuple[Json, str]] = {
+    "it is there": ({"nodeName": "n1"}, "n1"),
+    "nothing is said": ({}, ""),
+    "affinity to labels": ({"affinity": AFFINITY}, ""),
+    "another field, then the name": (
+        {
+            "affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [
+                            {"matchFields": [{"key": "x", "operator": "In", "values": ["n1"]}]},
+                            {"matchFields": [{"key": "metadata.name", "operator": "In", "values": []}]},
+                            {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n2", "n3"]}]},
+                        ]
+                    }
+                }
+            }
+        },
+        "n2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "expected"), MEANT.values(), ids=MEANT.keys())
+def test_daemon_1_the_node_that_a_pod_is_meant_for(spec: Json, expected: str) -> None:
+    assert node_of(parse_pod(encode({"spec": spec}))) == expected
+
+
+def going(name: str, on: str, revision: str = "new", phase: str = "Running") -> Pod:
+    document = pod(name, on, revision, phase=phase).document()
+    document["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+    return parse_pod(encode(document))
+
+
+def shown(plan: DaemonPlan) -> tuple[list[str], list[str], list[str]]:
+    return list(plan.create), [one.name for one in plan.delete], [one.name for one in plan.over]
+
+
+N1, N2, N3 = node("n1"), node("n2"), node("n3")
+FULL, CLOSED = node("n4", ("own", "NoSchedule")), node("n5", ("own", "NoExecute"))
+SURGE = {"maxSurge": 1, "maxUnavailable": 0}
+waiting = parse_pod(encode({**daemon_pod(agent(), "n1", "new"), "status": {"phase": "Pending"}}))
+Plans = dict[str, tuple[Workload, list[Node], dict[str, list[Pod]], tuple[list[str], list[str], list[str]]]]
+PLANS: Plans = {  # the nodes, the pods by node: what is made, what is ended, what of that was over
+    "a node without a pod": (agent(), [N1, N2], {"n1": [pod("a", "n1")]}, (["n2"], [], [])),
+    "a node that takes no new ones": (agent(), [FULL], {}, ([], [], [])),
+    "but keeps the one it has": (agent(), [FULL], {"n4": [pod("a", "n4", "old")]}, ([], [], [])),
+    "a node that takes none": (agent(), [CLOSED], {"n5": [pod("a", "n5"), pod("b", "n5")]}, ([], ["a", "b"], [])),
+    "what is going already isn't ended": (agent(), [CLOSED], {"n5": [going("a", "n5")]}, ([], [], [])),
+    "the one with a node stays": (agent(), [N1], {"n1": [waiting, pod("z", "n1")]}, ([], [""], [])),
+    "an old and a new one may be there": (
+        agent(),
+        [N1],
+        {"n1": [pod("a", "n1"), pod("b", "n1", "old"), pod("c", "n1", "old")]},
+        ([], ["c"], []),
+    ),
+    "one that is over goes": (agent(), [N1], {"n1": [pod("a", "n1", phase="Succeeded")]}, ([], ["a"], ["a"])),
+    "one that is over and going": (agent(), [N1], {"n1": [going("a", "n1", phase="Failed")]}, ([], [], [])),
+    "an update waits while pods are made": (
+        agent(),
+        [N1, N2],
+        {"n1": [pod("a", "n1", "old")]},
+        (["n2"], [], []),
+    ),
+    "one may be unavailable": (
+        agent(),
+        [N1, N2],
+        {"n1": [pod("a", "n1", "old")], "n2": [pod("b", "n2", "old")]},
+        ([], ["a"], []),
+    ),
+    "one is already": (
+        agent(),
+        [N1, N2],
+        {"n1": [pod("a", "n1", "new", ready=False)], "n2": [pod("b", "n2", "old")]},
+        ([], [], []),
+    ),
+    "one goes already": (
+        agent(),
+        [N1, N2],
+        {"n1": [going("a", "n1", "old")], "n2": [pod("b", "n2", "old")]},
+        ([], [], []),
+    ),
+    "half of them": (
+        agent({"maxUnavailable": "50%"}),
+        [N1, N2, N3],
+        {name: [pod(name, name, "old")] for name in ("n1", "n2", "n3")},
+        ([], ["n1", "n2"], []),
+    ),
+    "at least one": (agent({"maxUnavailable": 0}), [N1], {"n1": [pod("a", "n1", "old")]}, ([], ["a"], [])),
+    "one where nothing is said": (
+        agent({"other": 1}),
+        [N1, N2],
+        {"n1": [pod("a", "n1", "old")], "n2": [pod("b", "n2", "old")]},
+        ([], ["a"], []),
+    ),
+    "a surge for what isn't available": (
+        agent(SURGE),
+        [N1, N2],
+        {"n1": [pod("a", "n1", "old", ready=False)], "n2": [pod("b", "n2", "old")]},
+        (["n1"], [], []),
+    ),
+    "the new one isn't available yet": (
+        agent(SURGE),
+        [N1, N2],
+        {"n1": [pod("a", "n1", "old"), pod("c", "n1", ready=False)], "n2": [pod("b", "n2", "old")]},
+        ([], [], []),
+    ),
+    "the old one goes already": (
+        agent(SURGE),
+        [N1],
+        {"n1": [going("a", "n1", "old"), pod("c", "n1")]},
+        ([], [], []),
+    ),
+    "a larger surge": (
+        agent({"maxSurge": 2, "maxUnavailable": 0}),
+        [N1, N2, N3],
+        {
+            "n1": [pod("a", "n1", "old"), pod("c", "n1")],
+            "n2": [pod("b", "n2", "old")],
+            "n3": [pod("d", "n3", "old")],
+        },
+        (["n2"], ["a"], []),
+    ),
+    "all are new": (agent(), [N1], {"n1": [pod("a", "n1")]}, ([], [], [])),
+}
+
+
+@pytest.mark.parametrize(("one", "nodes", "pods", "expected"), PLANS.values(), ids=PLANS.keys())
+def test_the_next_steps_of_a_daemon_set(
+    one: Workload,
+    nodes: list[Node],
+    pods: dict[str, list[Pod]],
+    expected: tuple[list[str], list[str], list[str]],
+) -> None:
+    """DAEMON-1 to DAEMON-3."""
+    assert shown(decide_daemon_set(one, nodes, pods, "new", NOW)) == expected
+
+
+def test_daemon_3_without_rolling_nothing_is_updated() -> None:
+    document = agent().document()
+    document["spec"]["updateStrategy"] = {"type": "OnDelete", "rollingUpdate": {}}
+    old = {"n1": [pod("a", "n1", "old")]}
+
+    assert decide_daemon_set(parse_workload(encode(document)), [N1], old, "new", NOW) == DaemonPlan()
+
+
+def test_the_status_of_a_daemon_set() -> None:
+    document = agent().document()
+    document["metadata"]["generation"] = 3
+    counted = daemon_status(
+        parse_workload(encode({**document, "status": {"collisionCount": 2}})),
+        [N1, N2, N3, FULL, CLOSED, node("n6")],
+        {
+            "n1": [pod("a", "n1")],
+            "n2": [pod("b", "n2", "old"), pod("c", "n2", ready=False)],
+            "n3": [pod("d", "n3", "old", ready=False)],
+            "n4": [pod("e", "n4")],
+        },
+        "new",
+        NOW,
+    )
+
+    assert counted == {
+        "currentNumberScheduled": 3,
+        "numberMisscheduled": 1,
+        "desiredNumberScheduled": 4,
+        "numberReady": 2,
+        "updatedNumberScheduled": 2,
+        "numberAvailable": 2,
+        "numberUnavailable": 2,
+        "observedGeneration": 3,
+        "collisionCount": 2,
+    }
+    assert daemon_status(agent(), [], {}, "new", NOW) == {
+        "currentNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberReady": 0,
+        "observedGeneration": 0,
+    }
+
+
+def test_a_pod_is_available_when_it_was_ready_for_long_enough() -> None:
+    document = agent().document()
+    document["spec"]["minReadySeconds"] = 10
+    one = parse_workload(encode(document))
+    fresh = pod("a", "n1").document()
+    fresh["status"]["conditions"][0]["lastTransitionTime"] = "2026-03-01T11:59:55Z"
+    there = {"n1": [parse_pod(encode(fresh))], "n2": [pod("b", "n2", "old", ready=False)]}
+
+    status = daemon_status(one, [N1], there, "new", NOW)
+    assert (status["numberReady"], status.get("numberAvailable"), status["numberUnavailable"]) == (1, None, 1)
+    assert shown(decide_daemon_set(one, [N1, N2], there, "new", NOW)) == ([], ["b"], [])

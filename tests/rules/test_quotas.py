@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES
-from pvbinder.rules.pod_amounts import amounts_of_pod
+from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES, Resource
+from pvbinder.rules.pod_amounts import amounts_of_pod, qos_class
 from pvbinder.rules.quotas import is_about, is_counted_by, names_of, unsaid, usage_of
 from pvbinder.server.kinds.built_in.workloads import DEPLOYMENT
 from pvbinder.server.kinds.registry import BUILT_IN
@@ -37,6 +37,74 @@ def test_usage_1_every_kind_has_its_count() -> None:
     assert shown(usage_of(DEPLOYMENTS, {})) == {"count/deployments.apps": "1"}
     assert not is_counted_by("deployments.apps", DEPLOYMENTS)
     assert not is_counted_by("count/deployments", DEPLOYMENTS)
+
+
+COUNTED_BY = {  # an amount of a quota, a kind: is the one about the other
+    "pods": (PODS, True),
+    "services": (SERVICES, True),
+    "resourcequotas": (RESOURCE_QUOTAS, True),
+    "secrets": (PODS, False),
+    "cpu": (PODS, True),
+    "memory": (PODS, True),
+    "ephemeral-storage": (PODS, True),
+    "requests.cpu": (PODS, True),
+    "requests.memory": (PODS, True),
+    "requests.ephemeral-storage": (PODS, True),
+    "limits.cpu": (PODS, True),
+    "limits.memory": (PODS, True),
+    "limits.ephemeral-storage": (PODS, True),
+    "hugepages-2Mi": (PODS, True),
+    "requests.hugepages-2Mi": (PODS, True),
+    "limits.hugepages-2Mi": (PODS, False),
+    "requests.example.com/gpu": (PODS, True),
+    "limits.example.com/gpu": (PODS, False),
+    "requests.kubernetes.io/gpu": (PODS, False),
+    "requests.my.kubernetes.io/gpu": (PODS, False),
+    "requests.gold.storageclass.storage.k8s.io/x": (PODS, False),
+    "requests.gpu": (PODS, False),
+    "example.com/gpu": (PODS, False),
+    "requests.storage": (PERSISTENT_VOLUME_CLAIMS, True),
+    "gold.storageclass.storage.k8s.io/requests.storage": (PERSISTENT_VOLUME_CLAIMS, True),
+    "gold.storageclass.storage.k8s.io/persistentvolumeclaims": (PERSISTENT_VOLUME_CLAIMS, True),
+    "gold.storageclass.storage.k8s.io/pods": (PERSISTENT_VOLUME_CLAIMS, False),
+    "limits.storage": (PERSISTENT_VOLUME_CLAIMS, False),
+    "services.nodeports": (SERVICES, True),
+    "services.loadbalancers": (SERVICES, True),
+    "services.clusterips": (SERVICES, False),
+}
+
+
+@pytest.mark.parametrize("name", COUNTED_BY)
+def test_usage_1_what_an_amount_is_about(name: str) -> None:
+    resource, is_so = COUNTED_BY[name]
+
+    assert is_counted_by(name, resource) is is_so
+    assert not is_counted_by(name, DEPLOYMENTS)
+
+
+def test_usage_1_some_kinds_have_a_short_name() -> None:
+    names = ["pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps"]
+    for plural in [*names, "persistentvolumeclaims"]:
+        resource = Resource("", "v1", "X", plural, True)
+        assert is_counted_by(plural, resource)
+        assert names_of(resource) == (f"count/{plural}", plural)
+    assert names_of(Resource("", "v1", "X", "endpoints", True)) == ("count/endpoints",)
+    assert names_of(Resource("x", "v1", "X", "secrets", True)) == ("count/secrets.x",)
+    assert shown(usage_of(Resource("x", "v1", "X", "secrets", True), {})) == {"count/secrets.x": "1"}
+    assert shown(usage_of(Resource("", "v1", "X", "secrets", True), {})) == {"count/secrets": "1", "secrets": "1"}
+
+
+def test_usage_2_a_claim_of_no_class_counts_with_its_request() -> None:
+    counts = {"count/persistentvolumeclaims": "1", "persistentvolumeclaims": "1"}
+    beta = {"metadata": {"annotations": {"volume.beta.kubernetes.io/storage-class": "old"}}}
+
+    assert shown(usage_of(PERSISTENT_VOLUME_CLAIMS, {})) == {**counts, "requests.storage": "0"}
+    assert shown(usage_of(PERSISTENT_VOLUME_CLAIMS, {**beta, "spec": {"storageClassName": "gold"}})) == {
+        **counts,
+        "requests.storage": "0",
+        "old.storageclass.storage.k8s.io/requests.storage": "0",
+        "old.storageclass.storage.k8s.io/persistentvolumeclaims": "1",
+    }
 
 
 def test_usage_2_a_claim_counts_with_the_larger_of_what_it_asks_for_and_what_it_is_given() -> None:
@@ -112,6 +180,9 @@ def test_usage_3_overhead_counts_for_limits_where_there_are_some() -> None:
         ({"ports": [{"port": 1}]}, "0", "0"),
         ({"type": "NodePort", "ports": [{"port": 1}, {"port": 2}]}, "2", "0"),
         ({"type": "LoadBalancer", "ports": [{"port": 1}]}, "1", "1"),
+        ({"type": "LoadBalancer"}, "0", "1"),
+        ({"type": "NodePort", "allocateLoadBalancerNodePorts": False, "ports": [{"port": 1}]}, "1", "0"),
+        ({"type": "ClusterIP", "ports": [{"port": 1, "nodePort": 30000}]}, "0", "0"),
         (
             {
                 "type": "LoadBalancer",
@@ -122,7 +193,7 @@ def test_usage_3_overhead_counts_for_limits_where_there_are_some() -> None:
             "1",
         ),
     ],
-    ids=["cluster", "node ports", "balancer", "balancer without ports"],
+    ids=["cluster", "node ports", "balancer", "no ports", "node ports anyway", "inside", "balancer without ports"],
 )
 def test_usage_4_services_count_ports_and_balancers(spec: Json, node_ports: str, balancers: str) -> None:
     usage = shown(usage_of(SERVICES, {"spec": spec}))
@@ -168,6 +239,68 @@ SCOPES: dict[str, tuple[Json, Json, bool]] = {  # the quota's spec, the pod, whe
         True,
     ),
     "of claims": ({"scopes": ["VolumeAttributesClass"]}, pod(container()), False),
+    "a deadline before now": ({"scopes": ["Terminating"]}, pod(container(), activeDeadlineSeconds=-1), False),
+    "it doesn't terminate": ({"scopes": ["NotTerminating"]}, pod(container()), True),
+    "some effort": ({"scopes": ["BestEffort"]}, pod(container("1")), False),
+    "its status says how much": (
+        {"scopes": ["BestEffort"]},
+        {**pod(container("1")), "status": {"qosClass": "BestEffort"}},
+        True,
+    ),
+    "without the other priority": (
+        {"scopeSelector": {"matchExpressions": [{**GOLD, "operator": "NotIn"}]}},
+        pod(container(), priorityClassName="lead"),
+        True,
+    ),
+    "not without this priority": (
+        {"scopeSelector": {"matchExpressions": [{**GOLD, "operator": "NotIn"}]}},
+        pod(container(), priorityClassName="gold"),
+        False,
+    ),
+    "no priority at all": (
+        {"scopeSelector": {"matchExpressions": [{**GOLD, "operator": "DoesNotExist"}]}},
+        pod(container()),
+        True,
+    ),
+    "some priority": (
+        {"scopeSelector": {"matchExpressions": [{**GOLD, "operator": "DoesNotExist"}]}},
+        pod(container(), priorityClassName="lead"),
+        False,
+    ),
+    "an operator that is none": (
+        {"scopeSelector": {"matchExpressions": [{**GOLD, "operator": "Near"}]}},
+        pod(container(), priorityClassName="gold"),
+        False,
+    ),
+    "scopes and a selector": (
+        {"scopes": ["BestEffort"], "scopeSelector": {"matchExpressions": [GOLD]}},
+        pod(container(), priorityClassName="lead"),
+        False,
+    ),
+    "elsewhere by labels, if it can": (
+        {"scopes": ["CrossNamespacePodAffinity"]},
+        pod(
+            container(),
+            affinity={
+                "podAntiAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": [
+                        {},
+                        {"podAffinityTerm": {"namespaceSelector": {}}},
+                    ]
+                }
+            },
+        ),
+        True,
+    ),
+    "only here": (
+        {"scopes": ["CrossNamespacePodAffinity"]},
+        pod(
+            container(),
+            affinity={"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"namespaces": []}]}},
+        ),
+        False,
+    ),
+    "a scope that is none": ({"scopes": ["Near"]}, pod(container()), False),
 }
 
 
@@ -201,3 +334,57 @@ def test_what_a_quota_counts_has_to_be_said_by_every_container() -> None:
     obj = pod(container("1", "a"), container("", "b"), initContainers=[container("", "i")])
     assert unsaid(["limits.cpu", "pods", "requests.cpu"], obj) == "limits.cpu for: a,b,i; requests.cpu for: b,i"
     assert unsaid(["requests.ephemeral-storage"], obj) == ""
+
+
+def test_what_is_said_by_one_container_is_not_said_by_the_other() -> None:
+    said = {"resources": {"requests": {"cpu": "1", "memory": "1"}, "limits": {"cpu": "1", "memory": "1"}}}
+    names = ["cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory", "pods", "requests.x/y"]
+
+    assert unsaid(names, {"spec": {"containers": [{"name": "a", **said}]}}) == ""
+    assert unsaid(names, {"spec": {"containers": [{"name": "b"}, {"name": "a", **said}], "initContainers": [{}]}}) == (
+        "cpu for: ,b; limits.cpu for: ,b; limits.memory for: ,b; memory for: ,b; requests.cpu for: ,b; "
+        "requests.memory for: ,b"
+    )
+    assert unsaid(["pods"], {"spec": {"containers": [{"name": "b"}]}}) == ""
+
+
+QUALITIES: dict[str, tuple[list[Json], str]] = {  # containers: the class of their pod
+    "nothing said": ([{}], "BestEffort"),
+    "zero is nothing": ([{"resources": {"requests": {"cpu": "0"}, "limits": {"memory": "0"}}}], "BestEffort"),
+    "other amounts don't count": ([{"resources": {"requests": {"example.com/gpu": "1"}}}], "BestEffort"),
+    "a request": ([{"resources": {"requests": {"cpu": "1"}}}], "Burstable"),
+    "a limit": ([{"resources": {"limits": {"memory": "1"}}}], "Burstable"),
+    "limits without requests": ([{"resources": {"limits": {"cpu": "1", "memory": "1"}}}], "Burstable"),
+    "all the same": (
+        [{"resources": {"limits": {"cpu": "1", "memory": "1"}, "requests": {"cpu": "1000m", "memory": "1"}}}],
+        "Guaranteed",
+    ),
+    "one less": (
+        [{"resources": {"limits": {"cpu": "1", "memory": "1"}, "requests": {"cpu": "1", "memory": "500m"}}}],
+        "Burstable",
+    ),
+    "one container says nothing": (
+        [{"resources": {"limits": {"cpu": "1", "memory": "1"}, "requests": {"cpu": "1", "memory": "1"}}}, {}],
+        "Burstable",
+    ),
+}
+
+
+@pytest.mark.parametrize(("containers", "quality"), QUALITIES.values(), ids=QUALITIES.keys())
+def test_the_quality_of_service_of_a_pod(containers: list[Json], quality: str) -> None:
+    assert qos_class({"containers": containers}) == quality
+    assert qos_class({"initContainers": containers}) == quality
+
+
+def test_amounts_on_the_pod_itself_count_for_its_containers() -> None:
+    resources = {"requests": {"cpu": "3", "memory": "1Gi", "hugepages-2Mi": "2Mi", "ephemeral-storage": "1Gi"}}
+    one = pod(container("1"), container("1", "i"), resources=resources, overhead={"cpu": "250m", "pods": "1"})
+
+    assert shown(amounts_of_pod(one, "requests")) == {
+        "cpu": "3250m",
+        "memory": "1Gi",
+        "hugepages-2Mi": "2Mi",
+        "pods": "1",
+    }
+    assert amounts_of_pod(one, "limits") == {}
+    assert amounts_of_pod({}, "requests") == {}
