@@ -38,7 +38,13 @@ COMMON = {
     "owner_references": (OwnerReference("Pod", "p", "u-3", True, "v1"),),
 }
 SELECTOR = {"matchLabels": {"app": "web"}}
-NOTHING: Json = {**dict.fromkeys(COMMON, ""), "labels": {}, "annotations": {}, "finalizers": (), "deletion_timestamp": None}
+NOTHING: Json = {
+    **dict.fromkeys(COMMON, ""),
+    "labels": {},
+    "annotations": {},
+    "finalizers": (),
+    "deletion_timestamp": None,
+}
 NOTHING |= {"generation": 0, "owner_references": ()}
 STATEFUL: Json = {
     "replicas": 2,
