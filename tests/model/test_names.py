@@ -37,5 +37,5 @@ NAMES = {
 
 
 def test_names_are_those_of_kubernetes() -> None:
-    """Docs: docs/rules/binder.md, section 2."""
+    """They are listed in docs/rules/binder.md#2-keys-it-reads-or-writes."""
     assert {name: value for name, value in vars(names).items() if name.isupper()} == NAMES
