@@ -15,9 +15,10 @@ import msgspec
 import pytest
 from msgspec import Struct
 from tools.mutation.rooms import ROOT, SOURCE, WORK
-from tools.mutation.trial import OPTIONS, UNMARKED, Reports, in_child
+from tools.mutation.trial import OPTIONS, Reports, in_child
 
 RECORDING_SECONDS_MAX = 900
+SLOW_BUT_ALONE = "tests/server/store/"  # what is slow there waits for the disk, and starts no command
 
 
 class Recording(Struct):
@@ -79,7 +80,8 @@ def _record(test_file: str) -> bytes:
     coverage = Coverage(data_file=None, config_file=False, source=[str(SOURCE)], messages=False)
     reports = Reports()
     coverage.start()
-    pytest.main([*OPTIONS, *UNMARKED, test_file], plugins=[reports, _Contexts(coverage)])
+    marks = "not kubectl and not soak" + ("" if test_file.startswith(SLOW_BUT_ALONE) else " and not slow")
+    pytest.main([*OPTIONS, "-m", marks, test_file], plugins=[reports, _Contexts(coverage)])
     coverage.stop()
     data = coverage.get_data()
     lines: dict[str, dict[str, list[int]]] = {test: {} for test in reports.seconds}

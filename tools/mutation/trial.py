@@ -28,7 +28,7 @@ OPTIONS = [
     *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", "60"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
 ]
-UNMARKED = ["-m", "not slow and not kubectl and not soak"]
+MEMORY = Path("/dev/shm")  # where tests keep their files, if there is one: they would wait for the disk
 LIBRARIES = (  # what tests and code import, and takes long
     "aiohttp",
     "cryptography.x509",
@@ -126,6 +126,8 @@ def _be_child(body: Callable[[], bytes], writer: int, log: Path, seconds_max: fl
             os.dup2(output, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.chdir(ROOT)
+        if MEMORY.is_dir():
+            os.environ |= {"TMPDIR": str(MEMORY), "PYTEST_DEBUG_TEMPROOT": str(MEMORY)}
         seconds = int(seconds_max) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         answer = b"+" + body()
