@@ -113,7 +113,7 @@ def test_what_a_quota_can_not_be() -> None:
     assert refusals(
         RESOURCE_QUOTA, new(spec={"hard": {"requests.storage": "-1", "persistentvolumeclaims": "500m"}})
     ) == [
-        "spec.hard[requests.storage]: Invalid value: -1: must be a valid resource quantity",
+        'spec.hard[requests.storage]: Invalid value: "-1": must be greater than or equal to 0',
         'spec.hard[persistentvolumeclaims]: Invalid value: "500m": must be an integer',
     ]
     old = stored(RESOURCE_QUOTA, new(spec={"hard": {"pods": "1"}}))

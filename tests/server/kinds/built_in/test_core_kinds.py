@@ -216,3 +216,10 @@ def test_what_a_lease_can_not_be() -> None:
         "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0",
     ]
     assert stored(LEASE, new())["metadata"]["creationTimestamp"] == NOW
+
+
+def test_leases_know_no_coordinated_election() -> None:
+    coordinated = {"strategy": "OldestEmulationVersion", "preferredHolder": "b"}
+    made = stored(LEASE, new(spec={"holderIdentity": "a", **coordinated}))
+    assert made["spec"] == {"holderIdentity": "a"}
+    assert changed(LEASE, made, {"spec": coordinated})["spec"] == {"holderIdentity": "a"}

@@ -9,6 +9,11 @@ from pvbinder.server.kinds.built_in.autoscaler_targets import targets_cell
 from pvbinder.server.kinds.built_in.autoscaler_versions import AUTOSCALERS, AUTOSCALERS_V1, from_v2, to_v2
 from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, field_cell, text_cell
 from pvbinder.server.kinds.parts.status import STATUS, keep_status
+from pvbinder.server.kinds.validation.autoscalers import (
+    validate_autoscaler,
+    validate_autoscaler_status,
+    validate_autoscaler_update,
+)
 from pvbinder.server.objects.kind import Column, Convertor, Json, ServedKind
 
 _V1_SCHEMA = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler"
@@ -71,7 +76,9 @@ AUTOSCALER = ServedKind(
     default=default_autoscaler,
     prepare_create=_start,
     prepare_update=keep_status,
-    subresources=(STATUS,),
+    validate_create=validate_autoscaler,
+    validate_update=validate_autoscaler_update,
+    subresources=(replace(STATUS, validate_update=validate_autoscaler_status),),
     columns=_COLUMNS,
     convertors={AUTOSCALERS_V1.api_version: Convertor(_V1_SCHEMA, from_v2, to_v2)},
 )

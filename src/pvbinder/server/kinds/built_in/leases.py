@@ -8,17 +8,22 @@ from __future__ import annotations
 from pvbinder.model.resources import LEASES
 from pvbinder.server.errors import FieldError, invalid
 from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell
-from pvbinder.server.objects.kind import Column, Json, ServedKind, drop_empty
+from pvbinder.server.objects.kind import Column, Json, ServedKind
 
 
 def default_lease(lease: Json) -> None:
     """Show an absent spec as an empty one."""
     lease.setdefault("spec", {})
-    drop_empty(lease["spec"], "preferredHolder")
+
+
+def drop_coordination(lease: Json) -> None:
+    """Drop what belongs to coordinated leader election, which is off in 1.36 unless somebody switches it on."""
+    for field in ("strategy", "preferredHolder"):
+        lease["spec"].pop(field, None)
 
 
 def validate_lease(lease: Json) -> list[FieldError]:
-    """Check the numbers and the strategy of a lease."""
+    """Check the numbers of a lease."""
     spec = lease["spec"]
     errors = []
     duration = spec.get("leaseDurationSeconds")
@@ -43,6 +48,8 @@ LEASE = ServedKind(
     put_needs_revision=True,
     delete_returns_object=False,
     default=default_lease,
+    prepare_create=lambda lease, _now: drop_coordination(lease),
+    prepare_update=lambda new, _old, _now: drop_coordination(new),
     validate_create=validate_lease,
     validate_update=validate_lease_update,
     columns=(

@@ -6,17 +6,22 @@ Rules: docs/rules/apiserver.md#6-core-helpers
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
-from pvbinder.model.quantity import quantity_of
 from pvbinder.model.resources import RESOURCE_QUOTAS, Resource
-from pvbinder.server.errors import FieldError, duplicate, forbidden, invalid, required
-from pvbinder.server.kinds.built_in.quota_scopes import validate_scopes
+from pvbinder.server.errors import FieldError, forbidden, invalid, required, unsupported
 from pvbinder.server.kinds.parts.columns import AGE, NAME, NAME_AND_TIME, field_cell
 from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
+from pvbinder.server.kinds.validation.limit_ranges import validate_limit_range, validate_limit_range_update
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
-from pvbinder.server.kinds.validation.names import check_qualified_name
-from pvbinder.server.kinds.validation.quantities import canonical_quantities, check_not_negative
+from pvbinder.server.kinds.validation.quantities import canonical_quantities
+from pvbinder.server.kinds.validation.quotas import (
+    validate_quota,
+    validate_quota_status,
+    validate_quota_update,
+    warn_of_quota,
+)
 from pvbinder.server.objects.kind import Column, Json, ServedKind, drop_empty
 
 LIMIT_RANGES = Resource("", "v1", "LimitRange", "limitranges", True)
@@ -35,7 +40,7 @@ SYSTEM_PRIORITIES = {  # the classes that every cluster has: value, description
 
 _USER_PRIORITY_MAX = 1_000_000_000
 _SYSTEM_PREFIX = "system-"
-_POLICIES = ("Never", "PreemptLowerPriority")
+_POLICIES = ("PreemptLowerPriority", "Never")
 
 
 def default_quota(obj: Json) -> None:
@@ -48,26 +53,6 @@ def default_quota(obj: Json) -> None:
     canonical_quantities(status, "used")
 
 
-def validate_quota(obj: Json) -> list[FieldError]:
-    """Check the amounts of a quota."""
-    errors: list[FieldError] = []
-    for name, amount in (obj["spec"].get("hard") or {}).items():
-        path = f"spec.hard[{name}]"
-        errors += (invalid(path, name, reason) for reason in check_qualified_name(name))
-        errors += check_not_negative(amount, path)
-        if _is_count(name) and not quantity_of(amount).is_whole():
-            errors.append(invalid(path, amount, "must be an integer"))
-    return errors + validate_scopes(obj["spec"])
-
-
-def validate_quota_update(new: Json, old: Json) -> list[FieldError]:
-    """Check a changed quota; what it is about can't change."""
-    errors = validate_quota(new)
-    if sorted(new["spec"].get("scopes") or []) != sorted(old["spec"].get("scopes") or []):
-        errors.append(invalid("spec.scopes", new["spec"].get("scopes"), IMMUTABLE))
-    return errors
-
-
 def default_limit_range(obj: Json) -> None:
     """Let what is allowed at most be the default, and the default be asked for (containers only)."""
     spec = obj.setdefault("spec", {})
@@ -78,65 +63,10 @@ def default_limit_range(obj: Json) -> None:
                 canonical_quantities(item, field)
         if item.get("type") == "Container":
             default = {**(item.get("max") or {}), **(item.get("default") or {})}
-            request = {**default, **(item.get("min") or {}), **(item.get("defaultRequest") or {})}
+            request = {**(item.get("min") or {}), **default, **(item.get("defaultRequest") or {})}
             for field, amounts in (("default", default), ("defaultRequest", request)):
                 if amounts:
                     item[field] = amounts
-
-
-def validate_limit_range(obj: Json) -> list[FieldError]:
-    """Check that the amounts of each type are in order."""
-    errors: list[FieldError] = []
-    types: set[str] = set()
-    for index, item in enumerate(obj["spec"]["limits"] or ()):
-        path = f"spec.limits[{index}]"
-        kind = item.get("type", "")
-        if not kind:
-            errors.append(required(f"{path}.type"))
-        if kind in types:
-            errors.append(duplicate(f"{path}.type", kind))
-        types.add(kind)
-        if kind == "Pod":
-            errors += (
-                forbidden(f"{path}.{field}", "may not be specified when `type` is 'Pod'")
-                for field in ("default", "defaultRequest")
-                if item.get(field)
-            )
-        if kind == "PersistentVolumeClaim" and not (_has_storage(item, "min") or _has_storage(item, "max")):
-            errors.append(
-                required(
-                    f"{path}.limits", "either minimum or maximum storage value is required, but neither was provided"
-                )
-            )
-        errors += _validate_order(item, path)
-    return errors
-
-
-def validate_limit_range_update(new: Json, _old: Json) -> list[FieldError]:
-    """Check a changed limit range like a new one."""
-    return validate_limit_range(new)
-
-
-def _has_storage(item: Json, field: str) -> bool:
-    return "storage" in (item.get(field) or {})
-
-
-def _validate_order(item: Json, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    least, most = item.get("min") or {}, item.get("max") or {}
-    for name in sorted(least.keys() & most.keys()):
-        if quantity_of(least[name]) > quantity_of(most[name]):
-            why = f"min value {least[name]} is greater than max value {most[name]}"
-            errors.append(invalid(f"{path}.min[{name}]", least[name], why))
-    for field, text in (("defaultRequest", "default request value"), ("default", "default value")):
-        for name, amount in (item.get(field) or {}).items():
-            if name in least and quantity_of(amount) < quantity_of(least[name]):
-                why = f"min value {least[name]} is greater than {text} {amount}"
-                errors.append(invalid(f"{path}.{field}[{name}]", amount, why))
-            if name in most and quantity_of(amount) > quantity_of(most[name]):
-                why = f"{text} {amount} is greater than max value {most[name]}"
-                errors.append(invalid(f"{path}.{field}[{name}]", amount, why))
-    return errors
 
 
 def system_priority_classes() -> list[Json]:
@@ -165,17 +95,30 @@ def validate_priority_class(obj: Json) -> list[FieldError]:
     """Check that a class of the user's own stays below the system's."""
     errors: list[FieldError] = []
     name, value = obj["metadata"].get("name", ""), obj.get("value", 0)
+    policy = obj.get("preemptionPolicy", "")
     if name.startswith(_SYSTEM_PREFIX):
-        if name not in SYSTEM_PRIORITIES or value != SYSTEM_PRIORITIES[name][0]:
-            why = (
-                f"priority class names with '{_SYSTEM_PREFIX}' prefix are reserved for system use only. "
-                f"error: {name} is not a known system priority class"
-            )
-            errors.append(forbidden("metadata.name", why))
+        if error := _unlike_system(obj):
+            why = f"priority class names with '{_SYSTEM_PREFIX}' prefix are reserved for system use only."
+            errors.append(forbidden("metadata.name", f"{why} error: {error}"))
     elif value > _USER_PRIORITY_MAX:
         why = f"maximum allowed value of a user defined priority is {_USER_PRIORITY_MAX}"
         errors.append(forbidden("value", why))
+    if not policy:
+        errors.append(required("preemptionPolicy"))
+    elif policy not in _POLICIES:
+        errors.append(unsupported("preemptionPolicy", policy, _POLICIES))
     return errors
+
+
+def _unlike_system(obj: Json) -> str:
+    """Say how a class differs from the one of the system that has its name; "" if it doesn't."""
+    name = obj["metadata"].get("name", "")
+    if name not in SYSTEM_PRIORITIES:
+        return f"{name} is not a known system priority class"
+    value = SYSTEM_PRIORITIES[name][0]
+    if obj.get("value", 0) != value:
+        return f"value of {name} PriorityClass must be {value}"
+    return f"globalDefault of {name} PriorityClass must be false" if obj.get("globalDefault") else ""
 
 
 def validate_priority_class_update(new: Json, old: Json) -> list[FieldError]:
@@ -186,22 +129,6 @@ def validate_priority_class_update(new: Json, old: Json) -> list[FieldError]:
     if new.get("preemptionPolicy") != old.get("preemptionPolicy"):
         errors.append(invalid("preemptionPolicy", new.get("preemptionPolicy"), IMMUTABLE))
     return errors
-
-
-def _is_count(name: str) -> bool:
-    """Say whether amounts of a resource are whole numbers of objects."""
-    counted = {
-        "pods",
-        "services",
-        "replicationcontrollers",
-        "resourcequotas",
-        "secrets",
-        "configmaps",
-        "persistentvolumeclaims",
-        "services.nodeports",
-        "services.loadbalancers",
-    }
-    return name in counted or name.startswith("count/") or name.endswith("/persistentvolumeclaims")
 
 
 def _quota_cell(*, limits: bool) -> Callable[[Json, datetime], object]:
@@ -229,7 +156,8 @@ RESOURCE_QUOTA = ServedKind(
     prepare_update=keep_status,
     validate_create=validate_quota,
     validate_update=validate_quota_update,
-    subresources=(STATUS,),
+    warnings=warn_of_quota,
+    subresources=(replace(STATUS, validate_update=validate_quota_status),),
     columns=(
         NAME,
         Column("Request", _quota_cell(limits=False), description="What is used of what can be asked for."),

@@ -10,6 +10,8 @@ from datetime import datetime
 from pvbinder.model.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from pvbinder.server.errors import FieldError, invalid, required, unsupported
 from pvbinder.server.kinds.parts.columns import AGE, NAME, NAME_AND_TIME
+from pvbinder.server.kinds.validation.names import check_dns_subdomain, check_path_segment
+from pvbinder.server.kinds.validation.selectors import validate_label_selector
 from pvbinder.server.objects.kind import Column, Json, ServedKind, drop_empty
 
 GROUP = "rbac.authorization.k8s.io"
@@ -44,8 +46,21 @@ def validate_role(role: Json) -> list[FieldError]:
 
 
 def validate_cluster_role(role: Json) -> list[FieldError]:
-    """Check the rules of a cluster role."""
-    return _validate_rules(role, paths_allowed=True)
+    """Check the rules of a cluster role, and which others it gathers."""
+    errors = _validate_rules(role, paths_allowed=True)
+    aggregation = role.get("aggregationRule")
+    if aggregation is None:
+        return errors
+    path = "aggregationRule.clusterRoleSelectors"
+    selectors = aggregation.get("clusterRoleSelectors") or []
+    if not selectors:
+        errors.append(required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil"))
+    for index, selector in enumerate(selectors):
+        found = validate_label_selector(selector, f"{path}[{index}]")
+        errors += found
+        if found:
+            errors.append(invalid(f"{path}[{index}]", None, "invalid label selector."))
+    return errors
 
 
 def validate_changed_role(new: Json, _old: Json) -> list[FieldError]:
@@ -63,13 +78,15 @@ def validate_binding(binding: Json) -> list[FieldError]:
     errors: list[FieldError] = []
     reference = binding["roleRef"]
     namespaced = bool(binding["metadata"].get("namespace"))
-    kinds = ("ClusterRole", "Role") if namespaced else ("ClusterRole",)
+    kinds = ("Role", "ClusterRole") if namespaced else ("ClusterRole",)
     if reference.get("apiGroup") != GROUP:
         errors.append(unsupported("roleRef.apiGroup", reference.get("apiGroup", ""), (GROUP,)))
     if reference.get("kind") not in kinds:
         errors.append(unsupported("roleRef.kind", reference.get("kind", ""), kinds))
-    if not reference.get("name"):
+    name = reference.get("name", "")
+    if not name:
         errors.append(required("roleRef.name"))
+    errors += (invalid("roleRef.name", name, reason) for reason in check_path_segment(name))
     for index, subject in enumerate(binding.get("subjects") or ()):
         errors += _validate_subject(subject, f"subjects[{index}]", namespaced=namespaced)
     return errors
@@ -113,10 +130,13 @@ def _validate_rules(role: Json, *, paths_allowed: bool) -> list[FieldError]:
 def _validate_subject(subject: Json, path: str, *, namespaced: bool) -> list[FieldError]:
     errors: list[FieldError] = []
     kind, group = subject.get("kind", ""), subject.get("apiGroup", "")
-    if not subject.get("name"):
+    name = subject.get("name", "")
+    if not name:
         errors.append(required(f"{path}.name"))
     if kind not in _SUBJECT_KINDS:
         return [*errors, unsupported(f"{path}.kind", kind, _SUBJECT_KINDS)]
+    if kind == "ServiceAccount" and name:
+        errors += (invalid(f"{path}.name", name, reason) for reason in check_dns_subdomain(name))
     wanted = "" if kind == "ServiceAccount" else GROUP
     if group != wanted:
         errors.append(unsupported(f"{path}.apiGroup", group, (wanted,)))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from pvbinder.model.quantity import quantity_of
+from pvbinder.model.quantity import ZERO, QuantityError, parse_quantity, quantity_of
 from pvbinder.server.errors import FieldError, forbidden, invalid, required
 from pvbinder.server.kinds.validation.names import check_qualified_name
-from pvbinder.server.kinds.validation.quantities import check_not_negative
+from pvbinder.server.kinds.validation.numbers import NEGATIVE
 from pvbinder.server.objects.kind import Json
 
 _COUNTED: Final = frozenset(
@@ -57,14 +57,26 @@ def validate_container_resource_name(name: str, path: str) -> list[FieldError]:
 def validate_quota_resource_name(name: str, path: str) -> list[FieldError]:
     """Check the name of a resource that a quota is about."""
     errors = validate_resource_name(name, path)
-    if "/" not in name and name not in _OF_QUOTAS and not _is_huge_pages_of_quota(name):
+    if "/" not in name and not is_counted_by_quotas(name):
         errors.append(invalid(path, name, "must be a standard resource for quota"))
     return errors
 
 
+def validate_limit_resource_name(kind: str, name: str, path: str) -> list[FieldError]:
+    """Check the name of a resource that a range of limits is about: pods and containers know fewer than others."""
+    if kind in ("Pod", "Container"):
+        return validate_container_resource_name(name, path)
+    return validate_resource_name(name, path)
+
+
+def validate_amount_not_negative(amount: object, path: str) -> list[FieldError]:
+    """Check that an amount isn't less than nothing."""
+    return [invalid(path, amount, NEGATIVE)] if quantity_of(amount) < ZERO else []
+
+
 def validate_amount(name: str, amount: str, path: str) -> list[FieldError]:
     """Check an amount of a resource: not negative, and whole where the resource is counted."""
-    errors = check_not_negative(amount, path)
+    errors = validate_amount_not_negative(amount, path)
     if (name in _COUNTED or is_extended(name)) and not quantity_of(amount).is_whole():
         errors.append(invalid(path, amount, "must be an integer"))
     return errors
@@ -82,6 +94,8 @@ def validate_resource_requirements(resources: Json, path: str) -> list[FieldErro
             errors += validate_amount(name, amount, at)
             if field == "requests":
                 errors += _validate_request(name, amount, limits, path)
+            if is_huge_pages(name) and not _is_made_of_pages(name, amount):
+                errors.append(invalid(at, amount, f"{amount} is not positive integer multiple of {name}"))
     names = {*limits, *requests}
     if any(is_huge_pages(name) for name in names) and not {"cpu", "memory"} & names:
         errors.append(forbidden(path, "HugePages require cpu or memory"))
@@ -89,7 +103,7 @@ def validate_resource_requirements(resources: Json, path: str) -> list[FieldErro
 
 
 def _validate_request(name: str, amount: str, limits: Json, path: str) -> list[FieldError]:
-    may_differ = is_native(name) and not is_huge_pages(name)
+    may_differ = may_be_overcommitted(name)
     if name not in limits:
         return [] if may_differ else [required(f"{path}.limits", "Limit must be set for non overcommitable resources")]
     limit = limits[name]
@@ -98,6 +112,11 @@ def _validate_request(name: str, amount: str, limits: Json, path: str) -> list[F
     if quantity_of(amount) > quantity_of(limit):
         return [invalid(f"{path}.requests", amount, f"must be less than or equal to {name} limit of {limit}")]
     return []
+
+
+def is_counted_by_quotas(name: str) -> bool:
+    """Say whether a resource is one that every quota knows."""
+    return name in _OF_QUOTAS or _is_huge_pages_of_quota(name)
 
 
 def is_native(name: str) -> bool:
@@ -113,6 +132,20 @@ def is_extended(name: str) -> bool:
 def is_huge_pages(name: str) -> bool:
     """Say whether a resource is large pages of memory."""
     return name.startswith(_HUGE_PAGES)
+
+
+def may_be_overcommitted(name: str) -> bool:
+    """Say whether the limit of a resource may be more than what is asked for."""
+    return is_native(name) and not is_huge_pages(name)
+
+
+def _is_made_of_pages(name: str, amount: str) -> bool:
+    """Say whether an amount of large pages is a number of pages of the size in their name."""
+    try:
+        page = parse_quantity(name.removeprefix(_HUGE_PAGES))
+    except QuantityError:
+        return False
+    return page > ZERO and page.is_whole() and quantity_of(amount).whole_units() % page.whole_units() == 0
 
 
 def _is_huge_pages_of_quota(name: str) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from pvbinder.server.errors import FieldError, invalid, required
+from pvbinder.server.kinds.validation.internal_form import Inner, InternalFields, inner_form
+from pvbinder.server.kinds.validation.resource_names import is_counted_by_quotas
 from pvbinder.server.objects.kind import Json
 
 _PODS: Final = frozenset({"pods"})
@@ -23,26 +25,16 @@ _APPLIES_TO: Final = {
     "CrossNamespacePodAffinity": _COMPUTE,
     "VolumeAttributesClass": _CLAIMS,
 }
-_STANDARD: Final = frozenset(
-    {
-        *_COMPUTE,
-        *_CLAIMS,
-        "ephemeral-storage",
-        "requests.ephemeral-storage",
-        "limits.ephemeral-storage",
-        "services",
-        "services.nodeports",
-        "services.loadbalancers",
-        "replicationcontrollers",
-        "resourcequotas",
-        "secrets",
-        "configmaps",
-    }
-)
 _EXCLUSIVE: Final = (frozenset({"BestEffort", "NotBestEffort"}), frozenset({"Terminating", "NotTerminating"}))
+_EXPRESSION: Final[InternalFields] = {
+    "ScopeName": ("scopeName", ""),
+    "Operator": ("operator", ""),
+    "Values": ("values", None),
+}
+_SELECTOR: Final[InternalFields] = {"MatchExpressions": ("matchExpressions", Inner(_EXPRESSION, many=True))}
 _BY_NAME: Final = ("PriorityClass", "VolumeAttributesClass")
 _EXISTS_ONLY = (
-    "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
+    "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
     "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
 )
 
@@ -51,7 +43,7 @@ def validate_scopes(spec: Json) -> list[FieldError]:
     """Check the scopes and the scope selector of a quota."""
     errors: list[FieldError] = []
     hard = sorted(spec.get("hard") or ())
-    scopes = spec.get("scopes") or []
+    scopes: list[str] = spec.get("scopes") or []
     for scope in scopes:
         if scope not in _APPLIES_TO:
             errors.append(invalid("spec.scopes", scopes, "unsupported scope"))
@@ -60,11 +52,11 @@ def validate_scopes(spec: Json) -> list[FieldError]:
         )
     errors += (invalid("spec.scopes", scopes, "conflicting scopes") for pair in _EXCLUSIVE if pair.issubset(scopes))
     if spec.get("scopeSelector") is not None:
-        errors += _validate_selector(spec["scopeSelector"], scopes, hard)
+        errors += _validate_selector(spec["scopeSelector"], spec.get("scopes"), hard)
     return errors
 
 
-def _validate_selector(selector: Json, scopes: list[str], hard: list[str]) -> list[FieldError]:
+def _validate_selector(selector: Json, scopes: list[str] | None, hard: list[str]) -> list[FieldError]:
     errors: list[FieldError] = []
     path = "spec.scopeSelector.matchExpressions"
     expressions = selector.get("matchExpressions") or ()
@@ -72,7 +64,8 @@ def _validate_selector(selector: Json, scopes: list[str], hard: list[str]) -> li
         scope, operator = expression.get("scopeName", ""), expression.get("operator", "")
         if scope not in _APPLIES_TO:
             errors.append(invalid(f"{path}.scopeName", scope, "unsupported scope"))
-        errors += (invalid(path, selector, "unsupported scope applied to resource") for _ in _unsupported(scope, hard))
+        shown = inner_form(_SELECTOR, selector)
+        errors += (invalid(path, shown, "unsupported scope applied to resource") for _ in _unsupported(scope, hard))
         if scope in _APPLIES_TO and scope not in _BY_NAME and operator != "Exists":
             errors.append(invalid(f"{path}.operator", operator, _EXISTS_ONLY))
         errors += _validate_operator(operator, expression.get("values") or [], path)
@@ -95,5 +88,7 @@ def _validate_operator(operator: str, values: list[str], path: str) -> list[Fiel
 
 def _unsupported(scope: str, hard: Iterable[str]) -> list[str]:
     """Return the amounts that a scope can't be about."""
-    applies_to = _APPLIES_TO.get(scope, frozenset())
-    return [name for name in hard if name in _STANDARD and name not in applies_to]
+    applies_to = _APPLIES_TO.get(scope)
+    if applies_to is None:
+        return []
+    return [name for name in hard if is_counted_by_quotas(name) and name not in applies_to]
