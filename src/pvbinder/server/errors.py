@@ -64,9 +64,10 @@ def forbidden(path: str, detail: str) -> FieldError:
     return FieldError("FieldValueForbidden", path, f"Forbidden: {detail}")
 
 
-def duplicate(path: str, value: object) -> FieldError:
+def duplicate(path: str, value: object, detail: str = "") -> FieldError:
     """Return the error of a value that is there twice (GW-11)."""
-    return FieldError("FieldValueDuplicate", path, f"Duplicate value: {shown(value)}")
+    text = f"Duplicate value: {shown(value)}"
+    return FieldError("FieldValueDuplicate", path, f"{text}: {detail}" if detail else text)
 
 
 def too_long(path: str, maximum: int) -> FieldError:

@@ -220,6 +220,7 @@ class ServedKind:
     # METADATA_FIELDS; one with its own refuses other labels in other words (`server.kinds.parts.fields`). They are
     # called for each object of a list or watch with a field selector, and must not change it.
     selectable_fields: Mapping[str, FieldReader] = field(default_factory=lambda: METADATA_FIELDS)
+    not_selectable: str = "field label not supported: {label}"  # what is said of another label
 
     # metadata.generation: at a create set to `generation_at_create` (None keeps the sent one: only some kinds count);
     # at an update counted up when one of these fields changes, such as "spec" or "metadata.annotations";

@@ -67,9 +67,12 @@ def test_a_nodes_provider_and_network_are_set_once() -> None:
 def test_a_nodes_taints_are_different() -> None:
     taint = {"key": "k", "value": "v", "effect": "NoSchedule"}
     assert refusals(NODE, new("n1", spec={"taints": [taint, taint, {"key": "k", "effect": "Odd"}]})) == [
-        'spec.taints[1]: Duplicate value: {"Key":"k","Value":"v","Effect":"NoSchedule","TimeAdded":null}',
         (
-            'spec.taints[2].effect: Unsupported value: "Odd": supported values: '
+            'metadata.taints[1]: Duplicate value: {"Key":"k","Value":"v","Effect":"NoSchedule","TimeAdded":null}: '
+            "taints must be unique by key and effect pair"
+        ),
+        (
+            'metadata.taints[2].effect: Unsupported value: "Odd": supported values: '
             '"NoSchedule", "PreferNoSchedule", "NoExecute"'
         ),
     ]
@@ -130,9 +133,39 @@ def test_an_event_of_the_newer_group_hardly_changes() -> None:
         "involvedObject": {"namespace": "ns"},
     }
     old = stored(EVENT_OF_EVENTS, event(**fields))
-    assert change_refusals(EVENT_OF_EVENTS, old, {"reason": "S"}) == ['reason: Invalid value: "S": field is immutable']
+    assert change_refusals(EVENT_OF_EVENTS, old, {"reason": "S"}) == [
+        *['reason: Invalid value: "S": field is immutable'] * 2  # as the reference says it
+    ]
     series = {"count": 2, "lastObservedTime": "2020-01-01T00:00:01.000000Z"}
     assert change_refusals(EVENT_OF_EVENTS, old, {"series": series}) == []
+    assert change_refusals(EVENT_OF_EVENTS, old, {"series": {"count": 1}, "involvedObject": {"name": "n"}}) == [
+        'series.count: Invalid value: "": should be at least 2',
+        "series.lastObservedTime: Required value",
+        (
+            'involvedObject: Invalid value: {"Kind":"","Namespace":"ns","Name":"n","UID":"","APIVersion":"",'
+            '"ResourceVersion":"","FieldPath":""}: field is immutable'
+        ),
+    ]
+    counted = {**old, "count": 5, "related": {"kind": "Pod"}}
+    assert change_refusals(EVENT_OF_EVENTS, counted, {"count": None, "related": None}) == [
+        "count: Invalid value: 0: field is immutable",
+        "related: Invalid value: null: field is immutable",
+    ]
+
+
+def test_the_longest_texts_of_events_are_counted_in_bytes() -> None:
+    fields = {
+        "eventTime": "2020-01-01T00:00:00.000000Z",
+        "reportingComponent": "example.com/c",
+        "reportingInstance": "i",
+        "action": "A",
+        "involvedObject": {"namespace": "ns"},
+    }
+    assert refusals(EVENT, event(**fields, reason="ü" * 64, message="ü" * 512)) == []
+    assert refusals(EVENT, event(**fields, reason="ü" * 65, message="ü" * 513)) == [
+        'reason: Invalid value: "": can have at most 128 characters',
+        'message: Invalid value: "": can have at most 1024 characters',
+    ]
 
 
 def test_both_groups_show_the_same_event() -> None:

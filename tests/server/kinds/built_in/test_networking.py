@@ -214,6 +214,19 @@ def test_addresses_belong_to_something() -> None:
     assert parent == "spec.parentRef: Required value"
 
 
+def test_an_address_stays_where_it_belongs() -> None:
+    kind = kind_of("ipaddresses")
+    parent = {"resource": "services", "namespace": "default", "name": "kubernetes"}
+    made = stored(kind, new("10.0.0.1", spec={"parentRef": parent}))
+    assert change_refusals(kind, made, {"metadata": {"labels": {"a": "b"}}}) == []
+    assert change_refusals(kind, made, {"spec": {"parentRef": {"name": "a/b"}}}) == [
+        (
+            'spec.parentRef: Invalid value: {"Group":"","Resource":"services","Namespace":"default","Name":"a/b"}: '
+            "field is immutable"
+        )
+    ]
+
+
 def test_warnings_of_networking() -> None:
     ingress = kind_of("ingresses")
     made = stored(

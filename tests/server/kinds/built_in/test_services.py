@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from tests.server.serving import Serving, serving
 
+from pvbinder.server.kinds.built_in.services import ENDPOINT_SLICE
 from pvbinder.server.objects.kind import Json
 
 SERVICES = "/api/v1/namespaces/shop/services"
@@ -258,3 +259,24 @@ async def test_endpoints_are_refused_and_warned_of_in_the_words_of_the_reference
 )  # fmt: skip
 async def test_slices_are_refused_in_the_words_of_the_reference(server: Serving, body: Json, errors: list[str]) -> None:
     assert await wrong(server, SLICES, body) == errors
+
+
+async def test_a_slice_counts_its_labels_and_knows_no_topology(server: Serving) -> None:
+    endpoint = {"addresses": ["1.2.3.4"], "deprecatedTopology": {"kubernetes.io/hostname": "n"}}
+    body = {"metadata": {"name": "a"}, "addressType": "IPv4", "endpoints": [endpoint]}
+    made = (await server.send("POST", SLICES, body)).body
+    assert made["endpoints"][0] == {"addresses": ["1.2.3.4"], "conditions": {}}
+    path = f"{SLICES}/a"
+    for field, generation in (("annotations", 1), ("labels", 2)):
+        changed = await server.send("PATCH", path, {"metadata": {field: {"x": "y"}}}, content_type=MERGE)
+        assert changed.body["metadata"]["generation"] == generation, field
+
+
+@pytest.mark.parametrize(
+    ("manager", "is_warned"),
+    [("endpointslice-controller.k8s.io", False), ("endpointslicemirroring-controller.k8s.io", False), ("me", True)],
+)
+def test_who_writes_slices_for_others_is_not_warned(manager: str, *, is_warned: bool) -> None:
+    labels = {"endpointslice.kubernetes.io/managed-by": manager}
+    written = {"metadata": {"labels": labels}, "endpoints": [{"addresses": ["2001:DB8::1"]}]}
+    assert bool(ENDPOINT_SLICE.warnings(written, None)) == is_warned

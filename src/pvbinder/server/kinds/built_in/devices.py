@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell
 from pvbinder.server.kinds.parts.plain import Plain
-from pvbinder.server.objects.kind import Column, Json
+from pvbinder.server.objects.kind import Column, Json, metadata_name
 
 _DEVICES = ("api.resource", "resource.k8s.io")
 
@@ -57,6 +57,12 @@ DEVICE_KINDS = tuple(
             "resourceslices",
             counts=("spec",),
             returns_object=True,
+            selectable_fields={
+                "metadata.name": metadata_name,
+                "spec.nodeName": lambda obj: str((obj.get("spec") or {}).get("nodeName") or ""),
+                "spec.driver": lambda obj: str((obj.get("spec") or {}).get("driver") or ""),
+            },
+            not_selectable="field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {label}",
             columns=(
                 NAME,
                 Column("Node", field_cell("spec", "nodeName")),

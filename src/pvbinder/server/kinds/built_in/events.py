@@ -13,14 +13,20 @@ from datetime import datetime
 from pvbinder.model.resources import EVENTS, EVENTS_EVENTS
 from pvbinder.server.errors import FieldError, invalid, required
 from pvbinder.server.kinds.parts.columns import age_of, field_cell, name_cell
-from pvbinder.server.kinds.validation.internal_form import OBJECT_REFERENCE_FIELDS
+from pvbinder.server.kinds.validation.internal_form import (
+    OBJECT_REFERENCE,
+    OBJECT_REFERENCE_FIELDS,
+    Inner,
+    InternalFields,
+    inner_form,
+)
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_dns_subdomain, check_qualified_name
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Convertor, FieldReader, Json, ServedKind, drop_empty
 
 _TYPES = ("Normal", "Warning")
-_FIELD_CHARACTERS_MAX = 128
-_MESSAGE_CHARACTERS_MAX = 1024
+_FIELD_BYTES_MAX = 128
+_MESSAGE_BYTES_MAX = 1024
 _RENAMED = {  # fields of events.k8s.io and what they are called in v1
     "regarding": "involvedObject",
     "note": "message",
@@ -31,21 +37,26 @@ _RENAMED = {  # fields of events.k8s.io and what they are called in v1
     "deprecatedCount": "count",
 }
 _RENAMED_BACK = {old: new for new, old in _RENAMED.items()}
-_FIXED = (  # what an update through events.k8s.io can't change
-    ("involvedObject", "involvedObject"),
-    ("reason", "reason"),
-    ("message", "message"),
-    ("source", "source"),
-    ("firstTimestamp", "firstTimestamp"),
-    ("lastTimestamp", "lastTimestamp"),
-    ("count", "count"),
-    ("type", "type"),
-    ("eventTime", "eventTime"),
-    ("action", "action"),
-    ("related", "related"),
-    ("reportingComponent", "reportingController"),
-    ("reportingInstance", "reportingInstance"),
-)
+_SOURCE: InternalFields = {"Component": ("component", ""), "Host": ("host", "")}
+_FIXED: InternalFields = {  # what an update through events.k8s.io can't change, and how that is shown
+    "involvedObject": ("involvedObject", Inner(OBJECT_REFERENCE, pointer=False)),
+    "reason": ("reason", ""),
+    "message": ("message", ""),
+    "source": ("source", Inner(_SOURCE, pointer=False)),
+    "firstTimestamp": ("firstTimestamp", None),
+    "lastTimestamp": ("lastTimestamp", None),
+    "count": ("count", 0),
+    "type": ("type", ""),
+    "eventTime": ("eventTime", None),
+    "action": ("action", ""),
+    "related": ("related", Inner(OBJECT_REFERENCE)),
+    "reportingController": ("reportingComponent", ""),
+    "reportingInstance": ("reportingInstance", ""),
+}
+_LOOKED_AT = (  # sic: the reference looks at the reason twice
+    "involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "reason", "type",
+    "eventTime", "action", "related", "reportingController", "reportingInstance",
+)  # fmt: skip
 _TIMES = ("eventTime", "firstTimestamp", "lastTimestamp")
 
 
@@ -90,10 +101,10 @@ def validate_new_event(event: Json) -> list[FieldError]:
 def validate_new_event_update(new: Json, old: Json) -> list[FieldError]:
     """Check an event changed through ``events.k8s.io``: only its series and metadata can change."""
     errors = _validate(new, "reportingController")
-    for field, path in _FIXED:
-        if new.get(field) != old.get(field):
-            errors.append(invalid(path, new.get(field), IMMUTABLE))
-    return errors
+    if new.get("series") != old.get("series"):
+        errors += _validate_series(new)
+    sent, kept = inner_form(_FIXED, new), inner_form(_FIXED, old)
+    return errors + [invalid(path, sent[path], IMMUTABLE) for path in _LOOKED_AT if sent[path] != kept[path]]
 
 
 def to_v1(event: Json) -> Json:
@@ -138,10 +149,10 @@ def _validate_timed(event: Json, controller_field: str) -> list[FieldError]:
         value = event.get(field, "")
         if not value:
             errors.append(required(field))
-        if len(value) > _FIELD_CHARACTERS_MAX:
-            errors.append(invalid(field, "", f"can have at most {_FIELD_CHARACTERS_MAX} characters"))
-    if len(event.get("message", "")) > _MESSAGE_CHARACTERS_MAX:
-        errors.append(invalid("message", "", f"can have at most {_MESSAGE_CHARACTERS_MAX} characters"))
+        if len(value.encode()) > _FIELD_BYTES_MAX:
+            errors.append(invalid(field, "", f"can have at most {_FIELD_BYTES_MAX} characters"))
+    if len(event.get("message", "").encode()) > _MESSAGE_BYTES_MAX:
+        errors.append(invalid("message", "", f"can have at most {_MESSAGE_BYTES_MAX} characters"))
     return errors
 
 

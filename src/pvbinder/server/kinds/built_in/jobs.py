@@ -322,6 +322,7 @@ JOB = ServedKind(
         *container_columns("spec", "template", "spec", "containers"),
         SELECTOR,
     ),
+    not_selectable='field label "{label}" not supported for Job',
     selectable_fields={
         **METADATA_FIELDS,
         "status.successful": lambda obj: str((obj.get("status") or {}).get("succeeded", 0)),

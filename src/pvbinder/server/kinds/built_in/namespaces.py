@@ -118,7 +118,7 @@ NAMESPACE = ServedKind(
         Subresource("status", prepare_update=prepare_namespace_status, validate_update=validate_namespace_status),
     ),
     columns=(NAME, Column("Status", field_cell("status", "phase"), description="Active or terminating."), AGE),
-    selectable_fields={"metadata.name": metadata_name, "name": metadata_name, "status.phase": _phase},
+    selectable_fields={"metadata.name": metadata_name, "status.phase": _phase},
     terminate=terminate_namespace,
     is_held=is_held_by_spec,
 )

@@ -22,6 +22,7 @@ from pvbinder.server.kinds.validation.ingresses import (
     validate_ingress_status,
     validate_ingress_update,
 )
+from pvbinder.server.kinds.validation.internal_form import InternalFields, inner_form
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_dns_subdomain, check_path_segment
 from pvbinder.server.kinds.validation.network_policies import (
@@ -30,6 +31,12 @@ from pvbinder.server.kinds.validation.network_policies import (
 )
 from pvbinder.server.objects.kind import Column, Json
 
+_PARENT: InternalFields = {
+    "Group": ("group", ""),
+    "Resource": ("resource", ""),
+    "Namespace": ("namespace", ""),
+    "Name": ("name", ""),
+}
 _NETWORK = ("api.networking", "networking.k8s.io")
 _DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 _HOSTS_MAX = 3
@@ -114,12 +121,11 @@ def validate_ip_address(obj: Json) -> list[FieldError]:
 
 
 def validate_ip_address_update(new: Json, old: Json) -> list[FieldError]:
-    """Check a changed address; what it belongs to can't change."""
-    errors = validate_ip_address(new)
-    parent = (new.get("spec") or {}).get("parentRef")
-    if parent != (old.get("spec") or {}).get("parentRef"):
-        errors.append(invalid("spec.parentRef", parent, IMMUTABLE))
-    return errors
+    """Check that what an address belongs to stays."""
+    parent, before = ((obj.get("spec") or {}).get("parentRef") for obj in (new, old))
+    if parent == before:
+        return []
+    return [invalid("spec.parentRef", None if parent is None else inner_form(_PARENT, parent), IMMUTABLE)]
 
 
 def validate_service_cidr(obj: Json) -> list[FieldError]:

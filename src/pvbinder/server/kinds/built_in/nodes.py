@@ -9,11 +9,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pvbinder.model.resources import NODES, Resource
-from pvbinder.server.errors import ApiError, FieldError, duplicate, forbidden, invalid, required, unsupported
+from pvbinder.server.errors import ApiError
 from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, UNKNOWN, field_cell, joined
-from pvbinder.server.kinds.validation.internal_form import TAINT, inner_form
-from pvbinder.server.kinds.validation.names import check_label_value, check_qualified_name
-from pvbinder.server.kinds.validation.quantities import canonical_quantities, check_not_negative
+from pvbinder.server.kinds.validation.nodes import (
+    validate_node,
+    validate_node_change,
+    validate_node_update,
+    warn_of_node,
+)
+from pvbinder.server.kinds.validation.quantities import canonical_quantities
 from pvbinder.server.objects.kind import Column, Json, ServedKind, Subresource, drop_empty, metadata_name
 
 _NODE_INFO = (
@@ -28,7 +32,6 @@ _NODE_INFO = (
     "osImage",
     "systemUUID",
 )
-_TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _ROLE_PREFIX = "node-role.kubernetes.io/"
 _ROLE_LABEL = "kubernetes.io/role"
 
@@ -59,57 +62,22 @@ def default_node(node: Json) -> None:
         drop_empty(condition, "reason", "message")
 
 
+def prepare_new_node(node: Json, _now: str) -> None:
+    """Drop the configuration of the kubelet, which nodes had once."""
+    node["spec"].pop("configSource", None)
+    node["status"].pop("config", None)
+
+
 def prepare_node(new: Json, old: Json, _now: str) -> None:
-    """Take the status from the stored object."""
+    """Take the status from the stored object, and drop the configuration of the kubelet."""
+    new["spec"].pop("configSource", None)
     new["status"] = old["status"]
 
 
 def prepare_node_status(new: Json, old: Json, _now: str) -> None:
-    """Take the spec from the stored object."""
+    """Take the spec from the stored object, and drop the configuration of the kubelet."""
     new["spec"] = old["spec"]
-
-
-def validate_node(node: Json) -> list[FieldError]:
-    """Check taints and amounts."""
-    errors = _validate_taints(node["spec"].get("taints") or [])
-    for field in ("capacity", "allocatable"):
-        for name, amount in (node["status"].get(field) or {}).items():
-            errors += check_not_negative(amount, f"status.{field}[{name}]")
-    return errors
-
-
-def validate_node_update(new: Json, old: Json) -> list[FieldError]:
-    """Check a changed node; its provider and pod networks are set once."""
-    errors = validate_node(new)
-    spec, before = new["spec"], old["spec"]
-    if before.get("podCIDRs") and spec.get("podCIDRs") != before["podCIDRs"]:
-        errors.append(forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'))
-    if before.get("providerID") and spec.get("providerID") != before["providerID"]:
-        errors.append(forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid'))
-    return errors
-
-
-def validate_node_status(new: Json, old: Json) -> list[FieldError]:
-    """Check a changed status like a changed node."""
-    return validate_node_update(new, old)
-
-
-def _validate_taints(taints: list[Json]) -> list[FieldError]:
-    errors: list[FieldError] = []
-    seen: set[tuple[str, str]] = set()
-    for index, taint in enumerate(taints):
-        path = f"spec.taints[{index}]"
-        key, value, effect = taint.get("key", ""), taint.get("value", ""), taint.get("effect", "")
-        errors += (invalid(f"{path}.key", key, reason) for reason in check_qualified_name(key))
-        errors += (invalid(f"{path}.value", value, reason) for reason in check_label_value(value))
-        if not effect:
-            errors.append(required(f"{path}.effect"))
-        elif effect not in _TAINT_EFFECTS:
-            errors.append(unsupported(f"{path}.effect", effect, _TAINT_EFFECTS))
-        if (key, effect) in seen:
-            errors.append(duplicate(path, inner_form(TAINT, taint)))
-        seen.add((key, effect))
-    return errors
+    new["status"].pop("config", None)
 
 
 def _status_cell(node: Json, _now: datetime) -> object:
@@ -166,9 +134,11 @@ NODE = ServedKind(
     short_names=("no",),
     delete_returns_object=False,
     default=default_node,
+    prepare_create=prepare_new_node,
     prepare_update=prepare_node,
     validate_create=validate_node,
     validate_update=validate_node_update,
+    warnings=warn_of_node,
     metadata_checks=("whole", "change", "whole"),
     subresources=(
         Subresource(
@@ -181,7 +151,7 @@ NODE = ServedKind(
         Subresource(
             "status",
             prepare_update=prepare_node_status,
-            validate_update=validate_node_status,
+            validate_update=validate_node_change,
             metadata_checks=("change", "whole"),
         ),
     ),

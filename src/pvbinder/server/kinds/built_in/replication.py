@@ -10,7 +10,7 @@ from pvbinder.server.kinds.built_in.workload_rules import validate_replica_set_s
 from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell, labels_shown
 from pvbinder.server.kinds.parts.plain import Plain, fill_in
 from pvbinder.server.kinds.validation.pod_warnings import warner_of_template
-from pvbinder.server.objects.kind import Column, Json
+from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json
 
 _CONTAINERS = ("spec", "template", "spec", "containers")
 
@@ -47,6 +47,10 @@ def _labels_cell(obj: Json, _now: datetime) -> object:
     return labels_shown(((obj.get("template") or {}).get("metadata") or {}).get("labels"))
 
 
+def _replicas(obj: Json) -> str:
+    return str((obj.get("status") or {}).get("replicas", 0))
+
+
 REPLICATION_KINDS = tuple(
     row.declare()
     for row in (
@@ -65,6 +69,7 @@ REPLICATION_KINDS = tuple(
             validate_create=validate_replication_controller,
             validate_update=lambda new, _old: validate_replication_controller(new),
             validate_status=validate_replica_set_status,
+            selectable_fields={**METADATA_FIELDS, "status.replicas": _replicas},
             warnings=warner_of_template("spec", "template"),
             columns=(
                 NAME,

@@ -193,6 +193,12 @@ def default_endpoint_slice(obj: Json) -> None:
             port["protocol"] = "TCP"
 
 
+def drop_topology(obj: Json) -> None:
+    """Drop the labels of nodes, which only the first version of endpoint slices could write."""
+    for endpoint in obj["endpoints"] or ():
+        endpoint.pop("deprecatedTopology", None)
+
+
 def _external_cell(obj: Json, _now: datetime) -> object:
     spec = obj.get("spec") or {}
     given = spec.get("externalIPs") or []
@@ -333,6 +339,8 @@ ENDPOINT_SLICE = ServedKind(
     schema="io.k8s.api.discovery.v1.EndpointSlice",
     delete_returns_object=False,
     default=default_endpoint_slice,
+    prepare_create=lambda obj, _now: drop_topology(obj),
+    prepare_update=lambda new, _old, _now: drop_topology(new),
     warnings=warn_of_endpoint_slice,
     validate_create=validate_endpoint_slice,
     validate_update=validate_endpoint_slice_update,
@@ -345,7 +353,7 @@ ENDPOINT_SLICE = ServedKind(
         AGE,
     ),
     generation_at_create=1,
-    generation_follows=("endpoints", "ports"),
+    generation_follows=("endpoints", "ports", "metadata.labels"),
 )
 
 SERVICE_KINDS = (ENDPOINT, ENDPOINT_SLICE, SERVICE)

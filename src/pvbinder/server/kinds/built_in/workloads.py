@@ -34,7 +34,7 @@ from pvbinder.server.kinds.validation.claim_specs import complete_claim_spec
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.numbers import NEGATIVE
 from pvbinder.server.kinds.validation.pod_warnings import warn_of_claim_spec, warner_of_template
-from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind
+from pvbinder.server.objects.kind import Column, Json, ServedKind
 
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", True)
 REPLICA_SETS = Resource("apps", "v1", "ReplicaSet", "replicasets", True)
@@ -232,10 +232,6 @@ REPLICA_SET = ServedKind(
         replace(STATUS, validate_update=validate_replica_set_status),
     ),
     columns=(NAME, DESIRED, CURRENT, READY, AGE, *container_columns(*_CONTAINERS), SELECTOR),
-    selectable_fields={
-        **METADATA_FIELDS,
-        "status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas", 0)),
-    },
     generation_at_create=1,
     generation_follows=("spec",),
 )

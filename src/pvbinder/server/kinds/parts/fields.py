@@ -92,4 +92,4 @@ def _unescape(text: str, value: str) -> str:
 def _unknown_field(kind: ServedKind, label: str) -> ApiError:
     if kind.selectable_fields is METADATA_FIELDS:
         return bad_request(f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"')
-    return bad_request(f"field label not supported: {label}")
+    return bad_request(kind.not_selectable.format(label=label))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.errors import FieldError
@@ -11,7 +11,9 @@ from pvbinder.server.kinds.parts.columns import AGE, NAME
 from pvbinder.server.kinds.parts.scale import scale_of
 from pvbinder.server.kinds.parts.status import STATUS, STATUS_ALONE, keep_status
 from pvbinder.server.objects.kind import (
+    METADATA_FIELDS,
     Column,
+    FieldReader,
     Json,
     MetadataChecks,
     NameRule,
@@ -57,6 +59,8 @@ class Plain:
     warnings: Callable[[Json, Json | None], list[str]] = no_warnings
     status_warnings: Callable[[Json, Json | None], list[str]] = no_warnings
     table_order: Callable[[Json], tuple[object, ...]] | None = None
+    selectable_fields: Mapping[str, FieldReader] = field(default_factory=lambda: METADATA_FIELDS)
+    not_selectable: str = "field label not supported: {label}"
 
     def declare(self) -> ServedKind:
         """Make the declaration."""
@@ -88,6 +92,8 @@ class Plain:
             subresources=(*scale, status) if self.has_status else scale,
             columns=self.columns,
             table_order=self.table_order,
+            selectable_fields=self.selectable_fields,
+            not_selectable=self.not_selectable,
             generation_at_create=1 if self.counts else None,
             generation_follows=self.counts,
         )
@@ -105,6 +111,6 @@ def _starting_with(default: Callable[[Json], None]) -> Callable[[Json, str], Non
 
 def fill_in(obj: Json, **values: object) -> None:
     """Fill in the fields that are missing."""
-    for field, value in values.items():
-        if obj.get(field) is None:
-            obj[field] = value
+    for name, value in values.items():
+        if obj.get(name) is None:
+            obj[name] = value

@@ -26,6 +26,8 @@ PORTS_MAX: Final = 20_000
 ENDPOINTS_MAX: Final = 1000
 HINTS_MAX: Final = 8
 TOPOLOGY_LABELS_MAX: Final = 16
+_MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
+_MANAGERS: Final = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 
 
@@ -46,6 +48,8 @@ def validate_endpoints_update(new: Json, old: Json) -> list[FieldError]:
 def warn_of_endpoints(new: Json, _old: Json | None) -> list[str]:
     """Warn of the kind itself, and of addresses that nobody should write so."""
     found: list[str] = []
+    if (new["metadata"].get("labels") or {}).get("endpoints.kubernetes.io/managed-by") == "endpoint-controller":
+        return found
     for index, subset in enumerate(new.get("subsets") or ()):
         for field in ("addresses", "notReadyAddresses"):
             for at, address in enumerate(subset.get(field) or ()):
@@ -103,6 +107,8 @@ def warn_of_endpoint_slice(new: Json, old: Json | None) -> list[str]:
     found: list[str] = []
     if old is None and new.get("addressType") == "FQDN":
         found.append("spec.addressType: FQDN endpoints are deprecated")
+    if (new["metadata"].get("labels") or {}).get(_MANAGED_BY) in _MANAGERS:
+        return found
     for index, endpoint in enumerate(new.get("endpoints") or ()):
         for at, text in enumerate(endpoint.get("addresses") or ()):
             found += warn_of_ip(f"endpoints[{index}].addresses[{at}]", text)

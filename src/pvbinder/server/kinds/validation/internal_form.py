@@ -35,17 +35,15 @@ class Inner:
 
 
 _SECRET = Inner({"Name": ("name", ""), "Namespace": ("namespace", "")})
-_OBJECT = Inner(
-    {
-        "Kind": ("kind", ""),
-        "Namespace": ("namespace", ""),
-        "Name": ("name", ""),
-        "UID": ("uid", ""),
-        "APIVersion": ("apiVersion", ""),
-        "ResourceVersion": ("resourceVersion", ""),
-        "FieldPath": ("fieldPath", ""),
-    }
-)
+OBJECT_REFERENCE: InternalFields = {
+    "Kind": ("kind", ""),
+    "Namespace": ("namespace", ""),
+    "Name": ("name", ""),
+    "UID": ("uid", ""),
+    "APIVersion": ("apiVersion", ""),
+    "ResourceVersion": ("resourceVersion", ""),
+    "FieldPath": ("fieldPath", ""),
+}
 _READ_ONLY = ("readOnly", False)
 _FS_TYPE = ("fsType", "")
 
@@ -237,7 +235,7 @@ PERSISTENT_VOLUME_SOURCE: Mapping[str, tuple[str, Inner]] = {
                 "VolumeNamespace": ("volumeNamespace", ""),
                 "FSType": _FS_TYPE,
                 "ReadOnly": _READ_ONLY,
-                "SecretRef": ("secretRef", _OBJECT),
+                "SecretRef": ("secretRef", Inner(OBJECT_REFERENCE)),
             }
         ),
     ),
@@ -348,7 +346,7 @@ LEFT_OUT_OF_SOURCES: Mapping[str, tuple[str, ...]] = {
     )
     for source, form in PERSISTENT_VOLUME_SOURCE.values()
 }
-OBJECT_REFERENCE_FIELDS = tuple(api_name for api_name, _ in _OBJECT.structure.values())
+OBJECT_REFERENCE_FIELDS = tuple(api_name for api_name, _ in OBJECT_REFERENCE.values())
 
 
 def diff_of(structure: InternalFields, old: Json, new: Json) -> str:
