@@ -16,7 +16,8 @@ from pvbinder.server.requests import UserInfo
 
 NOW = "2026-01-31T12:00:00Z"
 LATER = "2026-01-31T13:00:00Z"
-OFF = frozenset({admission.SERVICE_ACCOUNT_PLUGIN})  # tests/server/api/admission/test_service_accounts.py has it on
+# What needs accounts, or an authoriser to ask: tests/server/api/admission has tests of both.
+OFF = frozenset({admission.SERVICE_ACCOUNT_PLUGIN, "CertificateApproval"})
 ANA = UserInfo("ana")
 
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pvbinder.server.api.admission.certificates import CERTIFICATE_REQUESTER
+from pvbinder.server.api.admission.certificates import (
+    CERTIFICATE_REQUESTER,
+    CERTIFICATE_SIGNERS,
+    CERTIFICATE_SUBJECT_RESTRICTION,
+)
+from pvbinder.server.api.admission.ingresses import DEFAULT_INGRESS_CLASS
 from pvbinder.server.api.admission.limits import LIMIT_RANGER
 from pvbinder.server.api.admission.namespaces import NAMESPACE_LIFECYCLE, refuse_deletion
 from pvbinder.server.api.admission.nodes import TAINT_NODES_BY_CONDITION
@@ -44,6 +49,9 @@ PLUGINS: tuple[Plugin, ...] = (
     DEFAULT_STORAGE_CLASS,
     STORAGE_OBJECT_IN_USE_PROTECTION,
     PERSISTENT_VOLUME_CLAIM_RESIZE,
+    CERTIFICATE_SIGNERS,
+    CERTIFICATE_SUBJECT_RESTRICTION,
+    DEFAULT_INGRESS_CLASS,
     SERVICE_ADDRESSES,
     VALIDATING_ADMISSION_POLICY,
     RESOURCE_QUOTA,

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from pvbinder.model.resources import Resource
+from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.kinds.totals import Amounts, Measure
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import UserInfo
@@ -47,6 +48,11 @@ class Reader(Protocol):
 _Review: TypeAlias = Callable[[Json | None, Json | None], None]
 
 
+def _nothing(_attributes: Attributes) -> bool:
+    """Let the user do nothing else: what is asked without an authoriser is denied."""
+    return False
+
+
 class AdmissionAttributes(Struct, frozen=True):
     """The write and its user; `namespace` and `subresource` are empty where there is none."""
 
@@ -57,6 +63,7 @@ class AdmissionAttributes(Struct, frozen=True):
     subresource: str = ""
     disabled: frozenset[str] = frozenset()  # plugins that this server leaves out
     review: _Review | None = None  # by the policies of the cluster, where there are some
+    may: Callable[[Attributes], bool] = _nothing  # whether the user may do something else, too
 
     @property
     def resource(self) -> Resource:

@@ -13,7 +13,8 @@ from pvbinder.server.kinds.built_in.devices import DEVICE_KINDS
 from pvbinder.server.kinds.built_in.flow_control import FLOW_KINDS
 from pvbinder.server.kinds.built_in.networking import NETWORK_KINDS
 from pvbinder.server.kinds.built_in.replication import REPLICATION_KINDS
-from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, field_cell, human_duration, text_cell
+from pvbinder.server.kinds.built_in.signing_requests import SIGNING_REQUEST
+from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell, text_cell
 from pvbinder.server.kinds.parts.plain import Plain, fill_in
 from pvbinder.server.kinds.validation.disruption_budgets import (
     validate_disruption_budget,
@@ -35,19 +36,6 @@ def default_disruption_budget(obj: Json) -> None:
     fill_in(obj.setdefault("status", {}), **zeros)
 
 
-def _duration_cell(obj: Json, _now: datetime) -> object:
-    seconds = (obj.get("spec") or {}).get("expirationSeconds")
-    return NONE if seconds is None else human_duration(seconds)
-
-
-def _condition_cell(obj: Json, _now: datetime) -> object:
-    conditions = [c.get("type", "") for c in (obj.get("status") or {}).get("conditions") or ()]
-    status = "Denied" if "Denied" in conditions else "Approved" if "Approved" in conditions else "Pending"
-    if "Failed" in conditions:
-        status += ",Failed"
-    return f"{status},Issued" if (obj.get("status") or {}).get("certificate") else status
-
-
 def _service_cell(obj: Json, _now: datetime) -> object:
     service = (obj.get("spec") or {}).get("service")
     return f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
@@ -62,24 +50,6 @@ def _available_cell(obj: Json, _now: datetime) -> object:
 
 
 _ROWS = (
-    Plain(
-        "api.certificates",
-        "certificates.k8s.io",
-        "CertificateSigningRequest",
-        "certificatesigningrequests",
-        short_names=("csr",),
-        has_status=True,
-        metadata_checks=("whole", "change"),
-        status_metadata_checks=("whole", "change"),
-        columns=(
-            NAME,
-            AGE,
-            Column("SignerName", field_cell("spec", "signerName", default=NONE)),
-            Column("Requestor", field_cell("spec", "username")),
-            Column("RequestedDuration", _duration_cell),
-            Column("Condition", _condition_cell),
-        ),
-    ),
     Plain(
         "api.policy",
         "policy",
@@ -142,5 +112,6 @@ PLAIN_KINDS: tuple[ServedKind, ...] = (
     *ADMISSION_KINDS,
     *FLOW_KINDS,
     *DEVICE_KINDS,
+    SIGNING_REQUEST,
     *(row.declare() for row in _ROWS),
 )

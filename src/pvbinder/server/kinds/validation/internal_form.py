@@ -354,7 +354,7 @@ def diff_of(structure: InternalFields, old: Json, new: Json) -> str:
     return diff_of_json(inner_form(structure, old), inner_form(structure, new))
 
 
-def diff_of_json(old: Json, new: Json) -> str:
+def diff_of_json(old: Json | list[Json], new: Json | list[Json]) -> str:
     """Show what differs between two objects as a unified diff of their text, indented by one space.
 
     Large objects are compared at their ends only, which takes no more time than reading them.
