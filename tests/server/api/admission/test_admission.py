@@ -47,6 +47,9 @@ def test_admission_1_plugins_run_in_the_references_order() -> None:
         "DefaultStorageClass",
         "StorageObjectInUseProtection",
         "PersistentVolumeClaimResize",
+        "CertificateApproval",
+        "CertificateSubjectRestriction",
+        "DefaultIngressClass",
         "ServiceAddresses",  # what the reference does in the storage of services
         "ValidatingAdmissionPolicy",
         "ResourceQuota",

@@ -80,7 +80,7 @@ ALONE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 async def test_a_status_of_these_kinds_brings_no_metadata(
     tmp_path: Path, path: str, body: dict[str, Any], status: dict[str, Any]
 ) -> None:
-    name = "x"
+    name = "v1.g.example.com"
     async with serving(tmp_path) as server:
         made = await server.send("POST", path, {**body, "metadata": {"name": name}})
         assert made.status == 201, made.body

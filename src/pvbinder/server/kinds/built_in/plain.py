@@ -6,9 +6,8 @@ services, flow control) are stored like the rest: nothing acts on them.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pvbinder.server.kinds.built_in.admission_policies import ADMISSION_KINDS
+from pvbinder.server.kinds.built_in.api_services import API_SERVICE
 from pvbinder.server.kinds.built_in.devices import DEVICE_KINDS
 from pvbinder.server.kinds.built_in.flow_control import FLOW_KINDS
 from pvbinder.server.kinds.built_in.networking import NETWORK_KINDS
@@ -34,19 +33,6 @@ def default_disruption_budget(obj: Json) -> None:
     obj.setdefault("spec", {})
     zeros = dict.fromkeys(("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"), 0)
     fill_in(obj.setdefault("status", {}), **zeros)
-
-
-def _service_cell(obj: Json, _now: datetime) -> object:
-    service = (obj.get("spec") or {}).get("service")
-    return f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
-
-
-def _available_cell(obj: Json, _now: datetime) -> object:
-    for condition in (obj.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "Available":
-            status, reason = condition.get("status", ""), condition.get("reason")
-            return f"{status} ({reason})" if status != "True" and reason else status
-    return "Unknown"
 
 
 _ROWS = (
@@ -88,22 +74,6 @@ _ROWS = (
         warnings=warn_of_runtime_class,
         columns=(NAME, Column("Handler", field_cell("handler")), AGE),
     ),
-    Plain(
-        "kube-aggregator.pkg.apis.apiregistration",
-        "apiregistration.k8s.io",
-        "APIService",
-        "apiservices",
-        has_status=True,
-        name_rule="path-segment",  # that of the core group ends in a dot: "v1."
-        keeps_metadata=True,
-        categories=("api-extensions",),
-        columns=(
-            NAME,
-            Column("Service", _service_cell),
-            Column("Available", _available_cell),
-            AGE,
-        ),
-    ),
 )
 
 PLAIN_KINDS: tuple[ServedKind, ...] = (
@@ -114,4 +84,5 @@ PLAIN_KINDS: tuple[ServedKind, ...] = (
     *DEVICE_KINDS,
     SIGNING_REQUEST,
     *(row.declare() for row in _ROWS),
+    API_SERVICE,
 )

@@ -47,6 +47,7 @@ class Plain:
     name_rule: NameRule = "subdomain"
     columns: tuple[Column, ...] = (NAME, AGE)
     default: Callable[[Json], None] | None = None
+    prepare_create: Callable[[Json, str], None] | None = None
     returns_object: bool = False
     put_creates: bool = False
     needs_revision: bool = False
@@ -82,7 +83,7 @@ class Plain:
             delete_returns_object=self.returns_object,
             name_rule=self.name_rule,
             default=self.default or nothing,
-            prepare_create=_starting_with(self.default or nothing) if self.has_status else nothing_at,
+            prepare_create=self.prepare_create or self._without_status(),
             prepare_update=keep_status if self.has_status else nothing_of_two,
             validate_create=self.validate_create,
             validate_update=self.validate_update,
@@ -97,6 +98,9 @@ class Plain:
             generation_at_create=1 if self.counts else None,
             generation_follows=self.counts,
         )
+
+    def _without_status(self) -> Callable[[Json, str], None]:
+        return _starting_with(self.default or nothing) if self.has_status else nothing_at
 
 
 def _starting_with(default: Callable[[Json], None]) -> Callable[[Json, str], None]:
