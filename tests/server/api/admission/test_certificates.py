@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.server.certificate_requests import certificate_pem, request_pem, text
@@ -18,7 +19,7 @@ ANA = UserInfo("ana", "7", ("devs", "system:authenticated"), {"team": ["a"]})
 SIGNER = "example.com/s"
 
 
-def body(signer: str = SIGNER, organization: str = "devs", **spec: object) -> Json:
+def body(signer: str = SIGNER, organization: str = "devs", **spec: Any) -> Json:
     asked = {"request": text(request_pem(organization)), "signerName": signer, "usages": ["client auth"], **spec}
     return {"metadata": {"name": "r"}, "spec": asked}
 
@@ -29,7 +30,7 @@ def approved(status: str = "Approved") -> Json:
 
 async def test_certificates_1_the_requester_is_who_asked_and_stays_so(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
-        forged = {"username": "system:node:n", "uid": "1", "groups": ["system:masters"], "extra": {"x": ["y"]}}
+        forged: Json = {"username": "system:node:n", "uid": "1", "groups": ["system:masters"], "extra": {"x": ["y"]}}
         made = await server.send("POST", REQUESTS, body(**forged), user=ANA)
         assert made.status == 201, made.body
         asked = {name: made.body["spec"].get(name) for name in forged}

@@ -11,7 +11,8 @@ from pvbinder.server.api.admission import SERVICE_ACCOUNT_PLUGIN, PolicyHooks
 from pvbinder.server.api.admission.policies.hooks import POLICIES
 from pvbinder.server.api.admission.policies.rights import guard_params
 from pvbinder.server.api.aside import Aside
-from pvbinder.server.identity.authorization import AlwaysAllow, Authorizer
+from pvbinder.server.identity.attributes import Attributes
+from pvbinder.server.identity.authorization import AlwaysAllow, Authorizer, decide
 from pvbinder.server.kinds.stored_objects import StoredObjects
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import UserInfo
@@ -34,6 +35,10 @@ class Api:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "policies", PolicyHooks(self.objects))
+
+    def may(self, user: UserInfo) -> Callable[[Attributes], bool]:
+        """Return what says whether `user` may do something."""
+        return lambda attributes: decide(self.authorizer, user, attributes).allowed
 
     def guard(self, user: UserInfo, kind: ServedKind, new: Json, old: Json | None) -> None:
         """Raise ApiError if `user` may not store `new` for what it says: rights, or parameters of policies."""

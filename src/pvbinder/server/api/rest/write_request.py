@@ -47,7 +47,7 @@ from pvbinder.server.errors import (
     not_found,
 )
 from pvbinder.server.identity.attributes import Attributes
-from pvbinder.server.identity.authorization import decide, permit
+from pvbinder.server.identity.authorization import permit
 from pvbinder.server.kinds.parts.generated_names import generate_name
 from pvbinder.server.kinds.storage import Storage, encode, encode_object, encoder_of, plural_as_kind, room_for
 from pvbinder.server.kinds.validation.metadata import (
@@ -434,12 +434,8 @@ class WriteRequest:
         base, namespace, name = self.storage.base, before.get("namespace", ""), before["name"]
         is_posted = sub is not None and sub.body is not None and sub.verbs == ("create",)
         review = None if is_posted else self._review("UPDATE", namespace, name, sub)
-        return admission.AdmissionAttributes(
-            base, namespace, name, self.user, sub.name if sub else "", self.api.disabled_plugins, review, self._may
-        )
-
-    def _may(self, attributes: Attributes) -> bool:
-        return decide(self.api.authorizer, self.user, attributes).allowed
+        part, disabled, may = sub.name if sub else "", self.api.disabled_plugins, self.api.may(self.user)
+        return admission.AdmissionAttributes(base, namespace, name, self.user, part, disabled, review, may)
 
     def _review(
         self, operation: admission.AdmissionOperation, namespace: str, name: str, sub: Subresource | None = None
