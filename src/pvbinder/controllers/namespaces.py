@@ -220,7 +220,7 @@ class Namespaces:
         if any(not one.is_deleting for one in there):
             if served.allows("deletecollection"):
                 options = b'{"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Background"}'
-                request = Request("DELETE", served.resource.path(name), body=options)
+                request = Request("DELETE", served.resource.path(name), body=options, accept=kind.accept_list)
                 answer = await self._client.request("deletecollection", served.resource, request)
                 check_is_object(answer, "the deletion of a collection")
             else:

@@ -31,6 +31,7 @@ from pvbinder.server.kinds.definitions.custom_schema import CustomSchema
 from pvbinder.server.kinds.definitions.definition import CLEANUP, DEFINITIONS
 from pvbinder.server.kinds.definitions.definition_rules import is_condition_true
 from pvbinder.server.kinds.definitions.names import Naming, UsedNames, accept_names
+from pvbinder.server.kinds.definitions.webhook_conversion import calls_webhook, without_loss
 from pvbinder.server.kinds.registry import BUILT_IN, OWN_KINDS, Registry
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
@@ -202,8 +203,16 @@ class Establisher:
         for _, stored in self._store.objects(kind.resource.qualified):
             obj = msgspec.json.decode(stored.data)
             if schema.reread(obj) != obj:
-                return replace(kind, reread=schema.reread)
+                return replace(kind, reread=self._reread(kind, definition, schema))
         return kind
+
+    @staticmethod
+    def _reread(kind: ServedKind, definition: Json, schema: CustomSchema) -> Callable[[Json], Json]:
+        """How stored objects are read: those of another version aren't pruned where a webhook would convert them."""
+        if not calls_webhook(definition) or kind.refuses_new:
+            return schema.reread
+        guarded, version = without_loss(schema.reread, definition), kind.resource.api_version
+        return lambda obj: (schema.reread if obj.get("apiVersion") == version else guarded)(obj)
 
     def _built_in(self, name: str) -> list[ServedKind]:
         """The kinds that are served without a definition, where this one takes their place."""

@@ -86,11 +86,11 @@ class _Load:
         storage = self._storage(document)
         try:
             obj, unknown = decode_body(encode(document), "application/json", storage.kind, "Warn")
+            obj = storage.kind.to_storage(obj)
         except ApiError as refused:
             raise _UnfitError(refused.message) from refused
         for warning in unknown:
             log.warning("field left out", source=source, object=_named(document), err=warning)
-        obj = storage.kind.to_storage(obj)
         revision = str((obj.get("metadata") or {}).get("resourceVersion", ""))
         namespace = self._complete(storage, obj)
         metadata = obj["metadata"]

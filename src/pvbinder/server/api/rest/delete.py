@@ -34,6 +34,8 @@ async def delete(api: Api, request: ApiRequest, attributes: Attributes, storage:
     form = negotiate(request.headers.get("accept", ""))
     options = read_delete_options(request.query, request.body, request.headers.get("content-type", ""))
     deletion = Deletion(api, storage, options, request.user or _NO_USER, request.warnings)
+    if storage.converts and form.shape == "object" and (stored := deletion.find(attributes.namespace, attributes.name)):
+        storage.answer(stored.data)  # what can't be shown isn't deleted (CONVERSION-1)
     data, removed = await deletion.carry_out(attributes.namespace, attributes.name, attributes.name)
     await deletion.settle()
     if removed and not storage.base.delete_returns_object:
@@ -50,6 +52,9 @@ async def delete_collection(api: Api, request: ApiRequest, attributes: Attribute
     selection = read_selection(storage, list_options)
     items, metadata = await select(api, attributes.namespace, storage, list_options, selection, user.name)
     deletion = Deletion(api, storage, options, user, request.warnings)
+    if storage.converts and form.shape == "object":
+        async for _, stored in in_turns(items):
+            storage.answer(stored.data)  # as above
     async for _, stored in in_turns(items):
         identity = storage.decode(stored.data)["metadata"]
         try:
@@ -97,10 +102,15 @@ class Deletion:
         for key in self._unchanged:
             await self._api.objects.store.settled(self._storage.store_name, key)
 
+    def find(self, namespace: str, name: str) -> Stored | None:
+        """Return the object, as the next write sees it."""
+        storage = self._storage
+        return self._api.objects.store.head(storage.store_name, storage.key(namespace, name))
+
     def check(self, namespace: str, name: str) -> tuple[Stored, Json]:
         """Return the object if it may be deleted; raise ApiError otherwise."""
-        storage, store = self._storage, self._api.objects.store
-        stored = store.head(storage.store_name, storage.key(namespace, name))
+        storage = self._storage
+        stored = self.find(namespace, name)
         if stored is None:
             raise not_found(storage.kind.resource, name)
         obj = storage.decode(stored.data)
@@ -264,7 +274,7 @@ def _is_waiting_for_grace(obj: Json) -> bool:
 
 def _success(storage: Storage, data: bytes) -> Json:
     resource = storage.kind.resource
-    metadata = storage.served(data)["metadata"]
+    metadata = storage.decode(data)["metadata"]
     details: Json = {"name": metadata["name"]}
     if resource.group:
         details["group"] = resource.group

@@ -245,6 +245,8 @@ async def _stream(
                 is_silent = False
             if now >= end:
                 return
+    except ApiError as error:  # an object that isn't to be had in this version (CONVERSION-1)
+        yield _error_line(error)
     finally:
         cursor.close()
         api.watches[events.resource] -= 1

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from pvbinder.model.resources import Resource
 from pvbinder.server.errors import invalid, is_invalid
 from pvbinder.server.kinds.definitions.custom_columns import columns_of, shown_value
-from pvbinder.server.kinds.definitions.custom_schema import CustomSchema
+from pvbinder.server.kinds.definitions.custom_schema import CustomSchema, schema_name
 from pvbinder.server.kinds.definitions.json_path import JsonPathError, TooManyStepsError, read_json_path
 from pvbinder.server.kinds.definitions.judgement import Judge
 from pvbinder.server.kinds.definitions.names import version_order
+from pvbinder.server.kinds.definitions.webhook_conversion import calls_webhook, without_loss
 from pvbinder.server.kinds.parts.scale import COLUMNS, SCALE
 from pvbinder.server.kinds.parts.status import drop_status, keep_status
 from pvbinder.server.objects.kind import (
@@ -52,7 +54,15 @@ def custom_kinds(definition: Json, schemas: list[CustomSchema]) -> list[ServedKi
     kinds = []
     for version, schema in zip(served, schemas, strict=True):
         stored_as = None if version is storage else _resource(spec, storage)
-        kinds.append(_kind(spec, version, by_name[schema.name], stored_as, refuses_new))
+        kind = _kind(spec, version, by_name[schema.name], stored_as, refuses_new)
+        if stored_as is not None and calls_webhook(definition) and not refuses_new:
+            stores = by_name[schema_name(stored_as)].converted
+            kind = replace(
+                kind,
+                to_storage=without_loss(kind.to_storage, definition, stores=stores),
+                from_storage=without_loss(kind.from_storage, definition),
+            )
+        kinds.append(kind)
     return kinds
 
 

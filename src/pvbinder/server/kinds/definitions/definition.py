@@ -11,6 +11,7 @@ from pvbinder.server.kinds.definitions.definition_rules import (
     check_definition_update,
 )
 from pvbinder.server.kinds.definitions.internal_definition import internal_spec
+from pvbinder.server.kinds.definitions.webhook_conversion import calls_webhook
 from pvbinder.server.kinds.parts.columns import NAME, field_cell
 from pvbinder.server.kinds.parts.status import keep_status
 from pvbinder.server.kinds.validation.text_formats import unknown_formats
@@ -87,9 +88,10 @@ def warn_of_definition(new: Json, old: Json | None) -> list[str]:
     """Warn of formats that aren't checked, and of conversion webhooks, which aren't called here."""
     known = _formats(old) if old is not None else []
     warnings = [f'unrecognized format "{name}"' for name in _formats(new) if name not in known]
-    if _converts(new) and not (old is not None and _converts(old)):
+    if calls_webhook(new) and not (old is not None and calls_webhook(old)):
         warnings.append(
-            "spec.conversion.strategy: webhooks are not called by this server; only apiVersion is converted"
+            "spec.conversion.strategy: webhooks are not called by this server; an object is served in another version "
+            "than the stored one only if nothing of it is lost"
         )
     return warnings
 
@@ -98,10 +100,6 @@ def _formats(definition: Json) -> list[str]:
     internal = internal_spec(definition.get("spec") or {})
     validations = [internal.common.get("schema"), *(version.get("schema") for version in internal.versions)]
     return [name for each in validations if each for name in unknown_formats(each.get("openAPIV3Schema"))]
-
-
-def _converts(definition: Json) -> bool:
-    return ((definition.get("spec") or {}).get("conversion") or {}).get("strategy") == "Webhook"
 
 
 def _keep_spec(new: Json, old: Json, _now: str) -> None:
