@@ -247,6 +247,25 @@ async def test_kubelet_5_a_volume_that_has_grown_is_grown_on_the_node() -> None:
         assert "allocatedResourceStatuses" not in status
 
 
+async def test_kubelet_5_a_claim_that_is_ahead_of_its_volume_waits_for_it() -> None:
+    async with cluster(WITH_BINDER) as c:
+        await create_node(c.client, "node-1")
+        await c.create(volume("disk"), claim("data"), on_node("web", using("data")))
+        await c.until(lambda: phase(c, "web") == "Running")
+        document = bound(c).document()
+        document["status"]["conditions"] = [{"type": "FileSystemResizePending", "status": "True"}]
+        document["status"]["allocatedResources"] = {"storage": "2Gi"}
+        await c.client.replace(CLAIMS, document, subresource="status")
+        await c.settle()
+        assert str(bound(c).status_capacity) == "1Gi"
+
+        grown = c.of(VOLUMES)["disk"].document()
+        grown["spec"]["capacity"]["storage"] = "2Gi"
+        await c.client.replace(VOLUMES, grown)
+
+        await c.until(lambda: str(bound(c).status_capacity) == "2Gi")
+
+
 async def test_kubelet_6_nothing_is_asked_while_nothing_happens() -> None:
     async with cluster(WITH_BINDER) as c:
         await create_node(c.client, "node-1")

@@ -413,3 +413,5 @@ def test_a_file_system_that_waits_for_its_node_is_grown() -> None:
     }
     assert with_finished_resize(grown, volume("disk", claim_ref=claim_ref(claim("other")))) is None
     assert with_finished_resize(claim("data"), volume("disk", claim_ref=claim_ref(grown))) is None
+    before = volume("disk", capacity="1Gi", claim_ref=claim_ref(grown))  # the news that it has grown isn't here yet
+    assert with_finished_resize(grown, before) is None

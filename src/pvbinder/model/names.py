@@ -20,6 +20,7 @@ SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 BETA_STORAGE_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
 PRE_RESIZE_CAPACITY: Final = "volume.alpha.kubernetes.io/pre-resize-capacity"
 STORAGE_RESIZER: Final = "volume.kubernetes.io/storage-resizer"
+NODE_EXPANSION_NOT_REQUIRED: Final = "volume.kubernetes.io/node-expansion-not-required"
 CREATED_BY: Final = "kubernetes.io/createdby"
 
 # Annotations of storage classes

@@ -6,6 +6,7 @@ from typing import Final
 
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, Volume
+from pvbinder.rules.csi.claim_progress import progress_of
 
 RESIZE_CONDITIONS: Final = frozenset(
     {"Resizing", "FileSystemResizePending", "ControllerResizeError", "NodeResizeError"}
@@ -20,9 +21,13 @@ def waits_for_node(claim: Claim) -> bool:
 def with_finished_resize(claim: Claim, volume: Volume) -> Json | None:
     """Return `claim` with the size of its `volume` in its status and nothing left of the resize (RS-12).
 
-    None if there is nothing to finish, or the volume is not the claim's.
+    None if there is nothing to finish, the volume is not the claim's, or what is known of it is older than the claim:
+    before the claim waits for its node, its volume has at least the size that is allocated to the claim.
     """
     if not waits_for_node(claim) or volume.capacity is None or volume.claim_uid != claim.uid:
+        return None
+    allocated = progress_of(claim).allocated
+    if allocated is not None and volume.capacity < allocated:
         return None
     document = claim.document()
     status = document["status"]

@@ -21,6 +21,7 @@ ABILITIES = Abilities(
     create_delete_snapshot=True,
     clone_volume=True,
     modify_volume=True,
+    expand_volume=True,
 )
 INFO = DriverInfo(NAME, ABILITIES)
 
@@ -40,6 +41,9 @@ class FakeDriver(Driver):
         self.after: Behaviour = lambda _: None
         self.change: Callable[[csi.Volume], None] = lambda _: None
         self.seconds = 0.0
+        self.needs_node = False  # after an expansion
+        self.given: Callable[[int], int] = lambda asked: asked  # the bytes that an expansion is said to give
+        self.attributes: dict[str, dict[str, str]] = {}  # by the volume's id
 
     def calls(self, method: Method[Any, Any]) -> list[Any]:
         return [request for name, request in self.seen if name == method.name]
@@ -54,6 +58,11 @@ class FakeDriver(Driver):
         elif method is methods.DELETE_VOLUME:
             self.volumes = {name: one for name, one in self.volumes.items() if one.volume_id != request.volume_id}
             answer = csi.DeleteVolumeResponse()
+        elif method is methods.CONTROLLER_EXPAND_VOLUME:
+            answer = self._expand(request)
+        elif method is methods.CONTROLLER_MODIFY_VOLUME:
+            self.attributes.setdefault(request.volume_id, {}).update(request.mutable_parameters)
+            answer = csi.ControllerModifyVolumeResponse()
         else:
             raise CallFailed(Code.UNIMPLEMENTED, method.name)
         self.after(request)
@@ -67,6 +76,13 @@ class FakeDriver(Driver):
             self.change(volume)
             self.volumes[request.name] = volume
         return csi.CreateVolumeResponse(volume=self.volumes[request.name])
+
+    def _expand(self, request: csi.ControllerExpandVolumeRequest) -> csi.ControllerExpandVolumeResponse:
+        volume = next(one for one in self.volumes.values() if one.volume_id == request.volume_id)
+        volume.capacity_bytes = max(volume.capacity_bytes, self.given(request.capacity_range.required_bytes))
+        return csi.ControllerExpandVolumeResponse(
+            capacity_bytes=volume.capacity_bytes, node_expansion_required=self.needs_node
+        )
 
 
 def handlers(driver: FakeDriver, name: str = NAME) -> Mapping[Any, Any]:

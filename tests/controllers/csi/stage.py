@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,8 +14,10 @@ from tests.controllers.csi.fake_driver import INFO, NAME, FakeDriver
 from pvbinder.controllers.context import Controller, ControllerContext
 from pvbinder.controllers.csi.deleter import CsiDeleter
 from pvbinder.controllers.csi.driver_info import DriverInfo
-from pvbinder.controllers.csi.options import ProvisionerOptions
+from pvbinder.controllers.csi.modifier import CsiModifier
+from pvbinder.controllers.csi.options import ProvisionerOptions, ResizerOptions
 from pvbinder.controllers.csi.provisioner import CsiProvisioner
+from pvbinder.controllers.csi.resizer import CsiResizer
 from pvbinder.controllers.csi.source_protection import SourceProtection
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
@@ -25,6 +27,8 @@ from pvbinder.model.resources import CONFIG_MAPS, SECRETS
 
 PROTECTION: Final = "persistentvolume-protection-controller"
 CHOSEN: Final = f"persistentvolume-binder,csi-provisioner,csi-deleter,{PROTECTION}"
+RESIZING: Final = "persistentvolume-binder,csi-provisioner,csi-resizer"
+MODIFYING: Final = "persistentvolume-binder,csi-provisioner,csi-modifier"
 CONFIG: Final = metadata_of(CONFIG_MAPS)
 SECRET: Final = metadata_of(SECRETS)
 
@@ -62,6 +66,28 @@ class Stage:
             lambda: key in self.cluster.of(CLAIMS) and self.cluster.of(CLAIMS)[key].phase == "Bound"
         )
 
+    async def grow(self, size: str, name: str = "orders") -> None:
+        """Ask for another size."""
+        await self.edit({"spec": {"resources": {"requests": {"storage": size}}}}, name)
+
+    async def edit(self, change: Json, name: str = "orders") -> None:
+        """Change a claim as its user does."""
+        await self.cluster.client.patch(CLAIMS, name, "default", change, patch_type="merge")
+
+    async def status(self, name: str = "orders") -> Json:
+        """What the server has as the status of a claim."""
+        found: Json = (await self.cluster.client.get(CLAIMS, name, "default")).document()["status"]
+        return found
+
+    async def until_status(self, question: Callable[[Json], bool], name: str = "orders") -> None:
+        """Wait until the answer to `question` about the status of a claim is yes."""
+        key = f"default/{name}"
+        await self.cluster.until(lambda: question(self.cluster.of(CLAIMS)[key].document()["status"]))
+
+    async def until_has(self, size: str, name: str = "orders") -> None:
+        """Wait until a claim has `size`."""
+        await self.until_status(lambda status: status["capacity"]["storage"] == size, name)
+
     async def until_told(self, text: str, reason: str = "ProvisioningFailed") -> None:
         """Wait for an event whose message has `text` in it."""
         await self.cluster.until(lambda: any(text in message for message in self.told(reason)))
@@ -95,12 +121,18 @@ def storage_class(**fields: object) -> Json:
     return {**head, "provisioner": NAME, **fields}
 
 
+def attributes_class(name: str, driver: str = NAME, **parameters: str) -> Json:
+    head = {"apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttributesClass", "metadata": {"name": name}}
+    return {**head, "driverName": driver, "parameters": parameters or {"tier": name}}
+
+
 @asynccontextmanager
 async def stage(
     driver: FakeDriver | None = None,
     info: DriverInfo = INFO,
     options: ProvisionerOptions | None = None,
     chosen: str = CHOSEN,
+    resizing: ResizerOptions | None = None,
 ) -> AsyncGenerator[Stage]:
     fake = driver or FakeDriver()
     flags = options or ProvisionerOptions()
@@ -114,8 +146,16 @@ async def stage(
     def sources(context: ControllerContext) -> Controller:
         return SourceProtection(context, flags)
 
+    def resizer(context: ControllerContext) -> Controller:
+        return CsiResizer(context, fake, info, resizing or ResizerOptions())
+
+    def modifier(context: ControllerContext) -> Controller:
+        return CsiModifier(context, fake, info, resizing or ResizerOptions())
+
     known = (
         *CONTROLLERS,
+        ControllerDeclaration("csi-modifier", user="", make=modifier),
+        ControllerDeclaration("csi-resizer", user="", make=resizer),
         ControllerDeclaration("csi-provisioner", user="", make=provisioner),
         ControllerDeclaration("csi-deleter", user="", make=deleter),
         ControllerDeclaration("csi-sources", user="", make=sources),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import msgspec
 from msgspec import Struct
 
-from pvbinder.controllers.csi.messages import abilities
+from pvbinder.controllers.csi.messages import abilities, grows_on_node
 from pvbinder.csi.driver import Driver
+from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
 from pvbinder.model.errors import PvbinderError
 from pvbinder.rules.csi.volumes import Abilities
+
+_ASK_AGAIN: Final = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.ABORTED, Code.CANCELLED})
 
 
 class NamelessDriverError(PvbinderError):
@@ -33,4 +39,18 @@ async def ask_driver(driver: Driver) -> DriverInfo:
     controller = None
     if abilities(plugin, None).controller_service:
         controller = await driver.call(methods.CONTROLLER_GET_CAPABILITIES, csi.ControllerGetCapabilitiesRequest())
-    return DriverInfo(info.name, abilities(plugin, controller))
+    can = abilities(plugin, controller)
+    if can.controller_service and not can.expand_volume:
+        can = msgspec.structs.replace(can, node_expand_volume=await _node_expands(driver))
+    return DriverInfo(info.name, can)
+
+
+async def _node_expands(driver: Driver) -> bool:
+    """Ask whether nodes expand volumes; a driver without a node service at this socket doesn't say so."""
+    try:
+        answer = await driver.call(methods.NODE_GET_CAPABILITIES, csi.NodeGetCapabilitiesRequest())
+    except CallFailed as failed:
+        if failed.code in _ASK_AGAIN:
+            raise
+        return False
+    return grows_on_node(answer)

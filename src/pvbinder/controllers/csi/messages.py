@@ -7,6 +7,7 @@ from typing import assert_never
 
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.rules.csi.capabilities import Capability
+from pvbinder.rules.csi.existing_volumes import ExpandRequest, ModifyRequest
 from pvbinder.rules.csi.topology import Requirement, Segments
 from pvbinder.rules.csi.volumes import Abilities, CreatedVolume, FromSnapshot, FromVolume, VolumeRequest
 
@@ -35,6 +36,23 @@ def create_volume(request: VolumeRequest, secrets: Mapping[str, str]) -> csi.Cre
     if request.accessibility is not None:
         message.accessibility_requirements.CopyFrom(requirement(request.accessibility))
     return message
+
+
+def expand_volume(request: ExpandRequest, secrets: Mapping[str, str]) -> csi.ControllerExpandVolumeRequest:
+    """Return the message that asks for a larger volume."""
+    return csi.ControllerExpandVolumeRequest(
+        volume_id=request.volume_id,
+        capacity_range=csi.CapacityRange(required_bytes=request.required_bytes),
+        secrets=secrets,
+        volume_capability=capability(request.capability),
+    )
+
+
+def modify_volume(request: ModifyRequest, secrets: Mapping[str, str]) -> csi.ControllerModifyVolumeRequest:
+    """Return the message that asks for other attributes of a volume."""
+    return csi.ControllerModifyVolumeRequest(
+        volume_id=request.volume_id, secrets=secrets, mutable_parameters=request.parameters
+    )
 
 
 def capability(one: Capability) -> csi.VolumeCapability:
@@ -66,6 +84,12 @@ def created(volume: csi.Volume) -> CreatedVolume:
     )
 
 
+def grows_on_node(node: csi.NodeGetCapabilitiesResponse) -> bool:
+    """Tell whether a driver says that its nodes expand volumes."""
+    rpcs = {one.rpc.type for one in node.capabilities if one.HasField("rpc")}
+    return csi.NodeServiceCapability.RPC.EXPAND_VOLUME in rpcs
+
+
 def abilities(
     plugin: csi.GetPluginCapabilitiesResponse, controller: csi.ControllerGetCapabilitiesResponse | None
 ) -> Abilities:
@@ -82,4 +106,5 @@ def abilities(
         several_writers=_Rpc.SINGLE_NODE_MULTI_WRITER in rpcs,
         modify_volume=_Rpc.MODIFY_VOLUME in rpcs,
         get_capacity=_Rpc.GET_CAPACITY in rpcs,
+        expand_volume=_Rpc.EXPAND_VOLUME in rpcs,
     )

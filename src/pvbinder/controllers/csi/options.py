@@ -37,6 +37,24 @@ class ProvisionerOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizerOptions:
+    """How volumes are expanded and modified; names and defaults are the reference's."""
+
+    retry_interval_start_seconds: float = 1.0
+    retry_interval_max_seconds: float = 300.0
+    workers: int = 10
+    timeout_seconds: float = 10.0
+    handle_volume_inuse_error: bool = True
+    extra_modify_metadata: bool = False
+
+    @property
+    def rate_limits(self) -> RateLimits:
+        """How fast a failed claim comes back: by its own back-off alone."""
+        start, longest = self.retry_interval_start_seconds, self.retry_interval_max_seconds
+        return RateLimits(start, longest, per_second=UNLIMITED, burst=UNLIMITED)
+
+
+@dataclass(frozen=True, slots=True)
 class SidecarOptions:
     """The flags of a sidecar, one group for each role; `roles` as ``--roles`` says them, empty for all that exist.
 
@@ -47,3 +65,4 @@ class SidecarOptions:
     provisioner: ProvisionerOptions = field(default_factory=ProvisionerOptions)
     timeout_seconds: float = 10.0
     election: ElectionOptions | None = None
+    resizer: ResizerOptions = field(default_factory=ResizerOptions)

@@ -6,7 +6,7 @@ KUBELET-2  A pod that starts costs one write, and one more when it ends: each is
 KUBELET-3  A deleted pod goes at once: its containers need no time. It is first told ended, if it ran. The DELETE names
            the uid that was seen being deleted, so it never meets a new pod of the same name.
 KUBELET-4  A node without a status of its own is made ready; nodes named at construction are created.
-KUBELET-5  A file system that waits to be grown is grown as soon as a pod runs with it.
+KUBELET-5  A file system that waits to be grown is grown as soon as a pod runs with it, and its volume is seen grown.
 KUBELET-6  Nothing is asked while nothing happens; a change by time (``finish-after``, deadlines) has a timer.
 KUBELET-7  Events tell what happened to each container: Pulled, Created, Started, and Killing when it is stopped.
 
@@ -196,6 +196,9 @@ class Kubelet:
     def _on_volume(self, change: Change[Volume]) -> None:
         key = change.object.claim_key
         if key is not None:
+            claim = self._claims.get(key)
+            if claim is not None and waits_for_node(claim):
+                self._claim_queue.add(key)
             for pod in self._pods_by_claim[key]:
                 if pod.key in self._problems:
                     self._pod_queue.add(pod.key)

@@ -56,6 +56,8 @@ class Abilities(Struct, frozen=True):
     several_writers: bool = False  # SINGLE_NODE_MULTI_WRITER
     modify_volume: bool = False
     get_capacity: bool = False
+    expand_volume: bool = False
+    node_expand_volume: bool = False  # asked for only where the controller can't
 
 
 class FromSnapshot(Struct, frozen=True, tag="snapshot"):
