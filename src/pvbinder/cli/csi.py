@@ -12,7 +12,7 @@ from pvbinder.cli.election_flags import checked, namespace_of_pod, read_labels, 
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import ControlOptions, LogFormat
 from pvbinder.cli.shared_options import log_options, metrics_options, server_options, true_or_false
-from pvbinder.controllers.csi.options import ProvisionerOptions, SidecarOptions
+from pvbinder.controllers.csi.options import ProvisionerOptions, ResizerOptions, SidecarOptions
 from pvbinder.controllers.csi.roles import ROLE_NAMES, UnknownRoleError, choose_roles
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.election_options import ElectionOptions
@@ -99,6 +99,23 @@ Examples:
     default=True,
     help="Refuse to restore a snapshot with another volume mode, unless it is allowed.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 10_000),
+    default=10,
+    metavar="N",
+    help="How many claims are expanded, and how many volumes modified, at once.",
+)
+@true_or_false(
+    "--handle-volume-inuse-error",
+    default=True,
+    help="Wait until no pod uses a volume that the driver refused to expand for that.",
+)
+@true_or_false(
+    "--extra-modify-metadata",
+    default=False,
+    help="Tell the driver the names of claim and volume when it modifies one, as parameters.",
+)
 @sidecar_election
 @metrics_options(10271)
 @log_options
@@ -121,6 +138,9 @@ def csi(
     default_fstype: str,
     controller_publish_readonly: bool,
     prevent_volume_mode_conversion: bool,
+    workers: int,
+    handle_volume_inuse_error: bool,
+    extra_modify_metadata: bool,
     leader_election: bool,
     leader_election_namespace: str,
     leader_election_lease_duration: float,
@@ -133,11 +153,13 @@ def csi(
     verbosity: int,
     log_format: LogFormat,
 ) -> int:
-    """Provision volumes for claims through a CSI driver, beside any API server.
+    """Provision and resize volumes of claims through a CSI driver, beside any API server.
 
     What external-provisioner does: it asks the driver for a volume for each claim of the driver's classes, saves it as
     a PersistentVolume, and has it deleted when its claim is gone and its policy says so. What the driver was asked for
     is written down in the cluster first, so that no crash, lost answer or deleted claim leaves a volume behind.
+
+    And external-resizer: volumes grow with their claims, and take on the attributes of the class that the claim names.
 
     Run one for each driver; several only with --leader-election, so that one of them works. It stays until Ctrl-C or
     SIGTERM.
@@ -165,6 +187,14 @@ def csi(
         prevent_volume_mode_conversion=prevent_volume_mode_conversion,
         namespace=intents_namespace,
     )
+    resizer = ResizerOptions(
+        retry_interval_start_seconds=retry_interval_start,
+        retry_interval_max_seconds=retry_interval_max,
+        workers=workers,
+        timeout_seconds=timeout,
+        handle_volume_inuse_error=handle_volume_inuse_error,
+        extra_modify_metadata=extra_modify_metadata,
+    )
     options = ControlOptions(
         kubeconfig=kubeconfig,
         context=context,
@@ -186,7 +216,7 @@ def csi(
             labels=dict(read_labels(leader_election_labels, "--leader-election-labels")),
         )
         checked(election, "--leader-election")
-    asked = SidecarOptions(roles, provisioner, timeout_seconds=timeout, election=election)
+    asked = SidecarOptions(roles, provisioner, timeout_seconds=timeout, election=election, resizer=resizer)
     return control(options, known=(declare_sidecar(csi_address, asked),))
 
 

@@ -20,7 +20,7 @@ from pvbinder.controllers.csi.options import SidecarOptions
 from pvbinder.controllers.csi.rights import READ, Right
 from pvbinder.kube.queue import QueueStatistics
 from pvbinder.model.errors import PvbinderError
-from pvbinder.rules.csi.volumes import Abilities
+from pvbinder.rules.csi.volumes import Abilities, can_expand
 
 if TYPE_CHECKING:  # gRPC takes time to import
     from pvbinder.controllers.context import ControllerContext
@@ -88,6 +88,20 @@ def _provisioner(here: RoleContext) -> Sequence[RolePart]:
     return parts
 
 
+def _resizer(here: RoleContext) -> Sequence[RolePart]:
+    options, abilities = here.options.resizer, here.info.abilities
+    parts: list[RolePart] = []
+    if can_expand(abilities):
+        from pvbinder.controllers.csi.resizer import CsiResizer
+
+        parts.append(CsiResizer(here.context, here.driver, here.info, options))
+    if abilities.modify_volume:
+        from pvbinder.controllers.csi.modifier import CsiModifier
+
+        parts.append(CsiModifier(here.context, here.driver, here.info, options))
+    return parts
+
+
 ROLES: Final[tuple[SidecarRole, ...]] = (
     SidecarRole(
         "provisioner",  # of use for every driver: users are told what theirs can't do (CP-8)
@@ -108,6 +122,22 @@ ROLES: Final[tuple[SidecarRole, ...]] = (
             Right("", ("events",), ("create", "patch", "update")),
             Right("", ("configmaps",), ("get", "list", "create", "update"), only="in the namespace of the intents"),
         ),
+    ),
+    SidecarRole(
+        "resizer",
+        "expands volumes, and gives them the attributes of another class: external-resizer's",
+        _resizer,
+        rights=(
+            Right("", ("persistentvolumes",), (*READ, "patch")),
+            Right("", ("persistentvolumeclaims",), READ),
+            Right("", ("persistentvolumeclaims/status",), ("patch",)),
+            Right("storage.k8s.io", ("volumeattributesclasses",), READ, only="if the driver modifies volumes"),
+            Right("", ("pods",), ("list",), only="if the driver expands no volume that is in use"),
+            Right("", ("secrets",), ("get",), only="if a class names secrets"),
+            Right("", ("events",), ("create", "patch", "update")),
+        ),
+        lease="external-resizer-{}",
+        is_of_use=lambda can: can_expand(can) or can.modify_volume,
     ),
 )
 ROLE_NAMES: Final = tuple(role.name for role in ROLES)

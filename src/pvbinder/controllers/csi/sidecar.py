@@ -26,7 +26,7 @@ from pvbinder.controllers.csi.roles import ROLES, RoleContext, RolePart, Sidecar
 from pvbinder.csi.driver import Driver, Observe, ProbeFailed
 from pvbinder.csi.errors import CallFailed
 from pvbinder.kube.election import Election, lease_name
-from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
+from pvbinder.kube.kinds import CLAIMS, VOLUMES
 from pvbinder.kube.queue import QueueStatistics
 
 FIRST_WAIT_SECONDS: Final = 1.0
@@ -61,7 +61,6 @@ class CsiSidecar:
         self._elections: list[Election] = []
         self.info: DriverInfo | None = None
         context.informers.of(CLAIMS)  # every role's: they fill while the driver is waited for
-        context.informers.of(STORAGE_CLASSES)
         context.informers.of(VOLUMES)
 
     def queues(self) -> Iterator[QueueStatistics]:

@@ -60,6 +60,11 @@ class Abilities(Struct, frozen=True):
     node_expand_volume: bool = False  # asked for only where the controller can't
 
 
+def can_expand(abilities: Abilities) -> bool:
+    """Tell whether a driver's volumes can grow, by its controller or by its nodes alone."""
+    return abilities.expand_volume or abilities.node_expand_volume
+
+
 class FromSnapshot(Struct, frozen=True, tag="snapshot"):
     """The content of a snapshot."""
 
