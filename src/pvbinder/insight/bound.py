@@ -8,30 +8,18 @@ BOUND-2  A growth or modification that nobody carries out is a reason to act; on
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, assert_never
+from typing import Final
 
-from pvbinder.insight.evidence import latest_event, scheduling_problem, starting_problem
-from pvbinder.insight.explanation import Finding, ReasonCode, stuck
+from pvbinder.insight.bound_claim import stuck_with, what_it_has
+from pvbinder.insight.evidence import scheduling_problem, starting_problem
+from pvbinder.insight.explanation import Finding
 from pvbinder.insight.finalizers import shown_finalizers
-from pvbinder.insight.provisioning import attributes_class_problem
+from pvbinder.insight.growth import growth, modification
 from pvbinder.insight.remedies import Do, Kubectl, RecreatePod, Remedy, merge
 from pvbinder.insight.scheduling import foretold, nodes_for, shown_affinity
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.insight.wording import listed
-from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, Pod, Volume
-from pvbinder.rules.expansion import (
-    FILE_SYSTEM_RESIZE_PENDING,
-    ForgetOldCapacity,
-    Grow,
-    HandToDriver,
-    MarkForNode,
-    NotBoundToEachOther,
-    NoteOldCapacity,
-    NothingToExpand,
-    WaitForExternal,
-    decide_expansion,
-)
 from pvbinder.rules.matching import is_usable_on
 from pvbinder.rules.scheduling import READ_WRITE_ONCE_POD
 
@@ -46,15 +34,10 @@ def bound(claim: Claim, volume: Volume, rule: str, snapshot: Snapshot) -> Findin
         _volume_going(claim, volume, rules, snapshot)
         or _unreachable(claim, volume, rules, snapshot)
         or _pods(claim, volume, rules, snapshot)
-        or _growth(claim, volume, rules, snapshot)
-        or _modification(claim, volume, rules, snapshot)
+        or growth(claim, volume, rules, snapshot)
+        or modification(claim, volume, rules, snapshot)
         or _fine(claim, volume, rules)
     )
-
-
-def _has(claim: Claim, volume: Volume) -> str:
-    size = claim.status_capacity if claim.status_capacity is not None else volume.size
-    return f"it has volume {volume.name} with {size}"
 
 
 def _fine(claim: Claim, volume: Volume, rules: tuple[str, ...]) -> Finding:
@@ -62,22 +45,11 @@ def _fine(claim: Claim, volume: Volume, rules: tuple[str, ...]) -> Finding:
         verdict="Bound",
         reason="Bound",
         rules=rules,
-        summary=_has(claim, volume),
+        summary=what_it_has(claim, volume),
         next=NOTHING_LEFT,
         volume=volume.name,
         with_volumes=False,
     )
-
-
-def _stuck(
-    reason: ReasonCode,
-    rules: tuple[str, ...],
-    summary: str,
-    volume: Volume,
-    *remedies: Remedy,
-    then: str,
-) -> Finding:
-    return stuck(reason, rules, summary, *remedies, then=then, volume=volume.name, with_volumes=False)
 
 
 # ------------------------------------------------------------------------------------------------ the volume
@@ -94,10 +66,10 @@ def _volume_going(claim: Claim, volume: Volume, rules: tuple[str, ...], snapshot
         Do(f"if it was deleted by mistake: save its object, delete the claim, and create volume {volume.name} anew")
     )
     remedies.append(Do("move the data to another claim; a deletion can't be taken back"))
-    return _stuck(
+    return stuck_with(
         "VolumeIsGoing",
         (*rules, "PP-2"),
-        f"{_has(claim, volume)}, which is being deleted since {volume.deletion_timestamp} and held by "
+        f"{what_it_has(claim, volume)}, which is being deleted since {volume.deletion_timestamp} and held by "
         f"{shown_finalizers(volume, snapshot) or 'nobody'}",
         volume,
         *remedies,
@@ -111,10 +83,10 @@ def _unreachable(claim: Claim, volume: Volume, rules: tuple[str, ...], snapshot:
     affinity = shown_affinity(volume)
     remedies: list[Remedy] = [Do(f"bring back the node with {affinity}, or give another that has its data that label")]
     remedies.append(Do("restore the data to a new claim, if that node is gone for good"))
-    return _stuck(
+    return stuck_with(
         "VolumeUnreachable",
         (*rules, "FM-15"),
-        f"{_has(claim, volume)}, and no node satisfies its node affinity ({affinity})",
+        f"{what_it_has(claim, volume)}, and no node satisfies its node affinity ({affinity})",
         volume,
         *remedies,
         then="no pod that uses it can start",
@@ -145,30 +117,30 @@ def _pod(claim: Claim, volume: Volume, pod: Pod, rules: tuple[str, ...], snapsho
         )
         if not problem or not (storage_is_why or _is_about_storage(problem)):
             return None
-        return _stuck(
+        return stuck_with(
             "PodCannotBeScheduled",
             (*rules, "FM-15"),
-            f"{_has(claim, volume)}, and pod {pod.name} can't be scheduled: {problem}",
+            f"{what_it_has(claim, volume)}, and pod {pod.name} can't be scheduled: {problem}",
             volume,
             *_let_schedule(claim, volume, pod, snapshot),
             then="the scheduler tries again when nodes, volumes or pods change",
         )
     node = snapshot.node(pod.node_name)
     if node is None and list(snapshot.nodes()):
-        return _stuck(
+        return stuck_with(
             "PodNodeMissing",
             rules,
-            f"{_has(claim, volume)}, and pod {pod.name} is for node {pod.node_name}, which doesn't exist",
+            f"{what_it_has(claim, volume)}, and pod {pod.name} is for node {pod.node_name}, which doesn't exist",
             volume,
             *_without_node(pod, snapshot),
             then=f"pod {pod.name} starts when a node {pod.node_name} joins, or never",
         )
     if node is not None and not is_usable_on(volume, node.labels, node.name):
         usable = listed(sorted(each.name for each in nodes_for(volume, snapshot)))
-        return _stuck(
+        return stuck_with(
             "PodOnWrongNode",
             (*rules, "FM-15"),
-            f"{_has(claim, volume)}, which can only be used on {usable} ({shown_affinity(volume)}), "
+            f"{what_it_has(claim, volume)}, which can only be used on {usable} ({shown_affinity(volume)}), "
             f"and pod {pod.name} is on node {pod.node_name}",
             volume,
             *_without_node(pod, snapshot),
@@ -246,10 +218,10 @@ def _used_elsewhere(
         remedies.append(Do(f"let pod {pod.name} run on the same node, or use a volume that offers ReadWriteMany"))
     else:
         remedies.append(Do(f"let node {listed(sorted(elsewhere))} go: the attacher detaches the volume from it then"))
-    return _stuck(
+    return stuck_with(
         "UsedOnAnotherNode",
         rules,
-        f"{_has(claim, volume)} for one node at a time, {who} has it, and pod {pod.name} is on {pod.node_name}",
+        f"{what_it_has(claim, volume)} for one node at a time, {who} has it, and pod {pod.name} is on {pod.node_name}",
         volume,
         *remedies,
         then=f"pod {pod.name} starts when the volume is detached from the other node",
@@ -269,184 +241,11 @@ def _refused(claim: Claim, volume: Volume, pod: Pod, rules: tuple[str, ...], sna
             Do(f"run the node plugin of {driver} on node {pod.node_name}: CSINode {pod.node_name} lacks it")
         )
     remedies.append(Do("put right what the message above says; it is tried again by itself"))
-    return _stuck(
+    return stuck_with(
         "PodCannotStart",
         rules,
-        f"{_has(claim, volume)}, and pod {pod.name} doesn't get it on {pod.node_name}: {problem or failed}",
+        f"{what_it_has(claim, volume)}, and pod {pod.name} doesn't get it on {pod.node_name}: {problem or failed}",
         volume,
         *remedies,
         then="the kubelet tries again and again",
-    )
-
-
-# ------------------------------------------------------------------------------------------------ growing
-
-
-def _growth(claim: Claim, volume: Volume, rules: tuple[str, ...], snapshot: Snapshot) -> Finding | None:
-    if claim.status_capacity is None or claim.request <= claim.status_capacity:
-        return None
-    summary = f"{_has(claim, volume)} and waits to grow to {claim.request}"
-    decision = decide_expansion(claim, volume, snapshot.settings.migrations)
-    match decision:
-        case HandToDriver(driver=driver):
-            grower, rule = driver, "EX-5"
-        case WaitForExternal() if volume.csi is not None:
-            grower, rule = volume.csi.driver or "", "EX-6"
-        case WaitForExternal():
-            return _nobody_grows(
-                claim, volume, (*rules, "EX-6"), summary, f"nobody grows {volume.source or 'such'} volumes"
-            )
-        case (
-            NotBoundToEachOther() | NothingToExpand() | ForgetOldCapacity() | Grow() | MarkForNode() | NoteOldCapacity()
-        ):
-            then = "it grows when the controllers and its node have done their part"
-            return _growing(summary, then, (*rules, "EX-9"), volume)
-        case _:
-            assert_never(decision)
-    rules = (*rules, rule)
-    return (
-        _growth_failed(claim, volume, rules, summary, snapshot)
-        or _growth_on_node(claim, volume, rules, summary, snapshot)
-        or (
-            _nobody_grows(claim, volume, rules, summary, f"there is no CSIDriver {grower}")
-            if snapshot.knows("CSIDriver") and snapshot.driver(grower) is None
-            else _growing(summary, f"the resizer of {grower} grows it, if it is running", rules, volume)
-        )
-    )
-
-
-def _growing(summary: str, then: str, rules: tuple[str, ...], volume: Volume) -> Finding:
-    return Finding(
-        verdict="Bound",
-        reason="Bound",
-        rules=rules,
-        summary=summary,
-        next=then,
-        volume=volume.name,
-        with_volumes=False,
-    )
-
-
-def _nobody_grows(claim: Claim, volume: Volume, rules: tuple[str, ...], summary: str, why: str) -> Finding:
-    remedies: list[Remedy] = [
-        Do(f"create another claim with {claim.request} and move the data there"),
-    ]
-    if volume.csi is None:
-        remedies.append(
-            Do("leave it as it is, if its storage is that large already: only the number in the status differs")
-        )
-    else:
-        remedies.insert(0, Do(f"install {volume.csi.driver} with its resizer"))
-    return _stuck("NobodyGrows", rules, summary, volume, *remedies, then=f"nothing: {why}")
-
-
-def _growth_failed(
-    claim: Claim, volume: Volume, rules: tuple[str, ...], summary: str, snapshot: Snapshot
-) -> Finding | None:
-    status = claim.document().get("status") or {}
-    state = str((status.get("allocatedResourceStatuses") or {}).get("storage") or "")
-    condition = _condition(status, "ControllerResizeError") or _condition(status, "NodeResizeError")
-    event = latest_event(claim, snapshot, {"VolumeResizeFailed", "VolumeResizeSuccessful", "FileSystemResizeRequired"})
-    told = event.message if event is not None and event.reason == "VolumeResizeFailed" else ""
-    if not (condition or told or state.endswith("Infeasible")):
-        return None
-    why = str((condition or {}).get("message") or told or state)
-    smaller = f"ask for less than {claim.request}, but more than {claim.status_capacity}, if that much is possible"
-    return _stuck(
-        "GrowthFails",
-        (*rules, "RS-14"),
-        f"{summary}, which failed: {why}",
-        volume,
-        Do("put right what the message above says; it is tried again by itself"),
-        Do(smaller),
-        then="it is tried again and again, with growing pauses",
-    )
-
-
-def _growth_on_node(
-    claim: Claim, volume: Volume, rules: tuple[str, ...], summary: str, snapshot: Snapshot
-) -> Finding | None:
-    status = claim.document().get("status") or {}
-    if _condition(status, FILE_SYSTEM_RESIZE_PENDING) is None:
-        return None
-    running = [pod for pod in snapshot.pods_of(claim.key) if pod.phase == "Running" and not pod.is_terminated]
-    if running:
-        names = listed(sorted(pod.name for pod in running))
-        return _growing(summary, f"the kubelet grows its file system where pod {names} runs", (*rules, "RS-12"), volume)
-    return _stuck(
-        "GrowthWaitsForPod",
-        (*rules, "RS-12"),
-        f"{summary}; the volume has grown, its file system grows when a pod uses it, and none runs",
-        volume,
-        Do(f"start a pod that uses claim {claim.name}"),
-        then="the kubelet grows the file system as soon as a pod uses the claim",
-    )
-
-
-def _condition(status: Json, type_: str) -> Json | None:
-    for each in status.get("conditions") or []:
-        if isinstance(each, dict) and each.get("type") == type_ and each.get("status") == "True":
-            return each
-    return None
-
-
-# ------------------------------------------------------------------------------------------------ attributes
-
-
-def _modification(claim: Claim, volume: Volume, rules: tuple[str, ...], snapshot: Snapshot) -> Finding | None:
-    wanted, has = claim.attributes_class, claim.current_attributes_class or volume.attributes_class
-    if not wanted or wanted == has:
-        return None
-    summary = f"{_has(claim, volume)} and waits for attributes class {wanted} instead of {has or 'none'}"
-    back = merge("pvc", claim, {"spec": {"volumeAttributesClassName": has}}, f"go back to {has}") if has else None
-    backwards = [back] if back is not None else []
-    if volume.csi is None:
-        return _stuck(
-            "NobodyModifies",
-            (*rules, "VM-1"),
-            summary,
-            volume,
-            *backwards,
-            Do(f"create another claim with attributes class {wanted} and move the data there"),
-            then=f"nothing: nobody changes the attributes of {volume.source or 'such'} volumes, only CSI drivers do",
-        )
-    problem = attributes_class_problem(claim, volume.csi.driver or "", rules, snapshot)
-    if problem is not None:
-        return _stuck(
-            problem.reason,
-            (*rules, "VM-5"),
-            f"{summary}; {problem.summary}",
-            volume,
-            *backwards,
-            *(each for each in problem.remedies if isinstance(each, Do)),
-            then="the resizer looks again by and by",
-        )
-    status = claim.document().get("status") or {}
-    failed = _condition(status, "ModifyVolumeError")
-    event = latest_event(claim, snapshot, {"VolumeModifyFailed", "VolumeModifySuccessful"})
-    told = event.message if event is not None and event.reason == "VolumeModifyFailed" else ""
-    infeasible = (status.get("modifyVolumeStatus") or {}).get("status") == "Infeasible"
-    if failed or told or infeasible:
-        why = str((failed or {}).get("message") or told or "the driver says that it is infeasible")
-        return _stuck(
-            "ModificationFails",
-            (*rules, "VM-9"),
-            f"{summary}, which failed: {why}",
-            volume,
-            *backwards,
-            Do(f"name an attributes class that {volume.csi.driver} can change the volume to"),
-            then="it is tried again and again, with growing pauses",
-        )
-    if snapshot.knows("CSIDriver") and snapshot.driver(volume.csi.driver or "") is None:
-        return _stuck(
-            "NobodyModifies",
-            (*rules, "VM-1"),
-            summary,
-            volume,
-            Do(f"install {volume.csi.driver} with its resizer"),
-            *backwards,
-            then=f"nothing: there is no CSIDriver {volume.csi.driver}",
-        )
-    return _growing(
-        summary, f"the resizer of {volume.csi.driver} changes it, if it is running", (*rules, "VM-1"), volume
     )
