@@ -125,6 +125,71 @@ AFTERWARDS = {
         "GrowthFails",
         ("only supports offline expansion",),
     ),
+    "growth of a volume that is in use": Situation(
+        (
+            bound(resources={"requests": {"storage": "20Gi"}}),
+            its(**CSI, hostPath=None),
+            node(),
+            driver(),
+            pod(on="n1", phase="Running"),
+            event("VolumeResizeFailed", "CSI driver x only supports offline expansion and volume is currently in-use"),
+        ),
+        "GrowthFails",
+        ("only supports offline expansion",),
+        ("stop pod web",),
+    ),
+    "growth that the driver calls impossible": Situation(
+        (
+            bound(
+                resources={"requests": {"storage": "20Gi"}},
+                status={
+                    "allocatedResources": {"storage": "20Gi"},
+                    "allocatedResourceStatuses": {"storage": "ControllerResizeInfeasible"},
+                    "conditions": [
+                        {"type": "ControllerResizeError", "status": "True", "message": "rpc error: desc = too large"}
+                    ],
+                },
+            ),
+            its(**CSI, hostPath=None),
+            driver(),
+        ),
+        "GrowthFails",
+        ("too large", "after the longest pause, or at once when the claim asks for another size"),
+        ("ask for less than 20Gi, but more than 10Gi",),
+    ),
+    "growth that may still be running after a failure": Situation(
+        (
+            bound(
+                resources={"requests": {"storage": "15Gi"}},
+                status={
+                    "allocatedResources": {"storage": "20Gi"},
+                    "allocatedResourceStatuses": {"storage": "ControllerResizeInProgress"},
+                },
+            ),
+            its(**CSI, hostPath=None),
+            driver(),
+            event("VolumeResizeFailed", "rpc error: code = DeadlineExceeded desc = late"),
+        ),
+        "GrowthFails",
+        ("desc = late",),
+        ("as it may still be growing it to 20Gi",),
+    ),
+    "growth that the driver is at": Situation(
+        (
+            bound(
+                resources={"requests": {"storage": "15Gi"}},
+                status={
+                    "allocatedResources": {"storage": "20Gi"},
+                    "allocatedResourceStatuses": {"storage": "ControllerResizeInProgress"},
+                },
+            ),
+            its(**CSI, hostPath=None),
+            driver("other.example.com"),
+        ),
+        "Bound",
+        ("waits to grow to 15Gi, and is being expanded to 20Gi first",),
+        code=0,
+    ),
     "growth that is on its way": Situation(
         (bound(resources={"requests": {"storage": "20Gi"}}), its(**CSI, hostPath=None), driver()),
         "Bound",
@@ -146,6 +211,66 @@ AFTERWARDS = {
         "ModificationFails",
         ("waits for attributes class gold instead of none", "infeasible"),
         ("csi.example.com can change the volume to",),
+    ),
+    "an attributes class that the driver is at": Situation(
+        (
+            bound(
+                volumeAttributesClassName="gold",
+                status={
+                    "modifyVolumeStatus": {"status": "InProgress", "targetVolumeAttributesClassName": "lead"},
+                    "currentVolumeAttributesClassName": "silver",
+                    "conditions": [
+                        {"type": "ModifyVolumeError", "status": "True", "message": "of the try before"},
+                        {
+                            "type": "ModifyingVolume",
+                            "status": "True",
+                            "message": 'Modifying volume to "lead" is in progress.',
+                        },
+                    ],
+                },
+            ),
+            its(**CSI, hostPath=None, volumeAttributesClassName="silver"),
+            attributes_class("gold"),
+            driver("other.example.com"),
+        ),
+        "Bound",
+        ("waits for attributes class gold instead of silver, and is being changed to lead first",),
+        code=0,
+    ),
+    "an attributes class that may still be under way after a failure": Situation(
+        (
+            bound(
+                volumeAttributesClassName="gold",
+                status={
+                    "modifyVolumeStatus": {"status": "InProgress", "targetVolumeAttributesClassName": "gold"},
+                    "currentVolumeAttributesClassName": "silver",
+                },
+            ),
+            its(**CSI, hostPath=None, volumeAttributesClassName="silver"),
+            attributes_class("gold"),
+            driver(),
+            event("VolumeModifyFailed", "rpc error: desc = late. Still modifying to VAC gold"),
+        ),
+        "ModificationFails",
+        ("desc = late",),
+        ("go back to silver", "as it may still be changing it to gold"),
+    ),
+    "an attributes class that is gone back to": Situation(
+        (
+            bound(
+                volumeAttributesClassName="silver",
+                status={
+                    "modifyVolumeStatus": {"status": "Infeasible", "targetVolumeAttributesClassName": "gold"},
+                    "currentVolumeAttributesClassName": "silver",
+                },
+            ),
+            its(**CSI, hostPath=None, volumeAttributesClassName="silver"),
+            attributes_class("silver"),
+            driver(),
+        ),
+        "Bound",
+        ("goes back to attributes class silver",),
+        code=0,
     ),
     "an attributes class for later that there is not": Situation(
         (

@@ -74,6 +74,11 @@ class Stage:
         """Change a claim as its user does."""
         await self.cluster.client.patch(CLAIMS, name, "default", change, patch_type="merge")
 
+    async def call_bound(self) -> None:
+        """Say that the claim is bound, and has 1Gi, in place of a binder."""
+        change: Json = {"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}
+        await self.cluster.client.patch(CLAIMS, "orders", "default", change, patch_type="merge", subresource="status")
+
     async def status(self, name: str = "orders") -> Json:
         """What the server has as the status of a claim."""
         found: Json = (await self.cluster.client.get(CLAIMS, name, "default")).document()["status"]
@@ -119,6 +124,14 @@ class Stage:
 def storage_class(**fields: object) -> Json:
     head = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "fast"}}
     return {**head, "provisioner": NAME, **fields}
+
+
+def disk(**spec: Any) -> Json:
+    """A volume of the driver that nobody has provisioned."""
+    wanted = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "fast"}
+    source = {"csi": {"driver": NAME, "volumeHandle": "h"}}
+    head = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "disk"}}
+    return {**head, "spec": {**wanted, **source, **spec}}
 
 
 def attributes_class(name: str, driver: str = NAME, **parameters: str) -> Json:

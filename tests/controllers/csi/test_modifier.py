@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.controllers.cluster import fails
 from tests.controllers.csi.fake_driver import NAME, FakeDriver
-from tests.controllers.csi.stage import MODIFYING, Stage, attributes_class, stage, storage_class
+from tests.controllers.csi.stage import MODIFYING, Stage, attributes_class, disk, stage, storage_class
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.csi.options import ResizerOptions
@@ -302,3 +302,29 @@ async def test_csi_modifier_5_a_class_of_another_driver_is_not_given_to_ours() -
         assert (await s.status())["modifyVolumeStatus"] == {"status": "Pending"}
         await name_class(s, "silver")  # back
         await s.until_status(lambda status: "modifyVolumeStatus" not in status)
+
+
+@on_virtual_time
+async def test_a_claim_whose_volume_comes_later_waits_for_it() -> None:  # VM-1
+    async with stage(chosen="csi-modifier") as s:
+        await s.cluster.create(storage_class(), attributes_class("gold"))
+        uid = await s.want(volumeName="disk", volumeAttributesClassName="gold")
+        await s.call_bound()
+        await asyncio.sleep(60)
+        await s.cluster.create(disk())
+        await asyncio.sleep(60)
+        assert tiers(s.driver) == []
+        reference = {"namespace": "default", "name": "orders", "uid": uid}
+        await s.cluster.client.patch(VOLUMES, "disk", "", {"spec": {"claimRef": reference}}, patch_type="merge")
+        await until_has_class(s, "gold")
+
+
+@on_virtual_time
+async def test_a_claim_that_names_another_volume_than_its_own_is_left_alone() -> None:  # VM-1
+    async with stage(chosen="csi-modifier") as s:
+        await s.cluster.create(storage_class(), attributes_class("gold"))
+        await s.want(volumeName="disk", volumeAttributesClassName="gold")
+        await s.call_bound()
+        await s.cluster.create(disk(claimRef={"namespace": "default", "name": "orders", "uid": "of-another"}))
+        await asyncio.sleep(60)
+        assert tiers(s.driver) == []

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from tests.controllers.cluster import fails
 from tests.controllers.csi.fake_driver import ABILITIES, INFO, NAME, FakeDriver
-from tests.controllers.csi.stage import RESIZING, SECRET, Stage, stage, storage_class
+from tests.controllers.csi.stage import RESIZING, SECRET, Stage, disk, stage, storage_class
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.csi.driver_info import DriverInfo
@@ -140,19 +140,17 @@ async def test_a_driver_whose_nodes_alone_grow_volumes_is_not_called() -> None: 
 async def test_claims_of_others_are_left_alone() -> None:  # RS-2, RS-4, RS-5
     async with bound() as s:
         source = {"driver": "other.example.com", "volumeHandle": "h"}
-        other: Json = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "other"}}
-        spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "fast"}
-        other["spec"] = {**spec, "csi": source, "claimRef": {"name": "other", "namespace": "default"}}
+        other = disk(csi=source, claimRef={"name": "other", "namespace": "default"})
         other["metadata"]["annotations"] = {PRE_RESIZE: "1Gi"}
         await s.cluster.create(other)
-        await s.want("other", volumeName="other")
+        await s.want("other", volumeName="disk")
         await s.until_bound("other")
         await s.grow("2Gi", "other")
         await s.want("unbound", storageClassName="")
         await asyncio.sleep(60)
         assert expansions(s.driver) == []
         assert s.told("VolumeResizeFailed") == []
-        assert PRE_RESIZE in s.cluster.of(VOLUMES)["other"].annotations
+        assert PRE_RESIZE in s.cluster.of(VOLUMES)["disk"].annotations
 
 
 @on_virtual_time
@@ -457,12 +455,29 @@ async def test_a_volume_of_an_in_tree_source_is_refused_before_anything_is_writt
     info = DriverInfo("ebs.csi.aws.com", ABILITIES)
     async with stage(info=info, chosen="persistentvolume-binder,csi-resizer") as s:
         await s.cluster.create(storage_class(allowVolumeExpansion=True))
-        volume: Json = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "disk"}}
-        spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "fast"}
-        volume["spec"] = {**spec, "awsElasticBlockStore": {"volumeID": "vol-1"}}
+        volume = disk(awsElasticBlockStore={"volumeID": "vol-1"})
+        del volume["spec"]["csi"]
         await s.cluster.create(volume)
         await s.want(annotations={"volume.kubernetes.io/storage-resizer": "ebs.csi.aws.com"})
         await s.until_bound()
         await s.grow("2Gi")
         await s.until_told("pvbinder translates no awsElasticBlockStore volumes to CSI", "VolumeResizeFailed")
         assert "allocatedResources" not in await s.status()
+
+
+@on_virtual_time
+async def test_a_claim_whose_volume_comes_later_waits_for_it() -> None:  # RS-2
+    driver = FakeDriver()
+    driver.volumes["disk"] = csi.Volume(volume_id="h", capacity_bytes=GI)
+    async with stage(driver, chosen="csi-resizer") as s:
+        await s.cluster.create(storage_class(allowVolumeExpansion=True))
+        uid = await s.want(volumeName="disk", resources={"requests": {"storage": "2Gi"}})
+        await s.call_bound()
+        await asyncio.sleep(60)
+        await s.cluster.create(disk())
+        await asyncio.sleep(60)
+        assert expansions(driver) == []  # it isn't the claim's yet
+        reference = {"namespace": "default", "name": "orders", "uid": uid}
+        await s.cluster.client.patch(VOLUMES, "disk", "", {"spec": {"claimRef": reference}}, patch_type="merge")
+        await s.until_has("2Gi")
+        assert expansions(driver) == [2 * GI]

@@ -14,9 +14,6 @@ class SlowSet:
         self._now = now or (lambda: asyncio.get_running_loop().time())
         self._until: dict[str, float] = {}
 
-    def __len__(self) -> int:
-        return len(self._until)
-
     def add(self, uid: str) -> None:
         """Have the claim wait from now on."""
         self._until[uid] = self._now() + self._seconds
