@@ -19,7 +19,7 @@ from pvbinder.rules.csi.resize_writes import begun, failed, finished, grown, lef
 from pvbinder.rules.csi.resizing import (
     NothingToResize,
     Resize,
-    WhyNot,
+    WhyNotResized,
     decide_resize,
     has_stale_note,
     is_ours,
@@ -91,7 +91,7 @@ SIZES = {  # (the claim, the volume's size, whether the last call failed for goo
 def test_resizing_1_the_size_of_an_expansion(of: Claim, size: str, has_failed: bool, wanted: str | None) -> None:
     decision = decide_resize(of, volume(size), DRIVER, has_failed=has_failed, has_controller=True)
     if wanted is None:
-        assert decision == NothingToResize(WhyNot.LEFT_TO_NODE)
+        assert decision == NothingToResize(WhyNotResized.LEFT_TO_NODE)
     else:
         assert isinstance(decision, Resize)
         assert str(decision.size) == wanted
@@ -109,7 +109,7 @@ def test_a_node_that_grows_alone_is_given_what_the_claim_asks_for() -> None:  # 
 )  # fmt: skip
 def test_a_claim_that_has_what_it_wants_or_is_not_bound(of: Claim) -> None:  # RS-4
     decision = decide_resize(of, volume(), DRIVER, has_failed=False, has_controller=True)
-    assert decision == NothingToResize(WhyNot.FITS)
+    assert decision == NothingToResize(WhyNotResized.FITS)
 
 
 BOTH = "CSI does not support ReadOnlyMany and ReadWriteOnce on the same PersistentVolume"
@@ -134,7 +134,7 @@ NAMED = {RESIZER: "ebs.csi.aws.com"}
 def test_whose_a_volume_is(of: Claim, disk: Volume, driver: str, ours: bool) -> None:  # RS-5
     assert is_ours(of, disk, driver) == ours
     decision = decide_resize(of, disk, driver, has_failed=False, has_controller=True)
-    assert (decision == NothingToResize(WhyNot.NOT_OURS)) != ours
+    assert (decision == NothingToResize(WhyNotResized.NOT_OURS)) != ours
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,9 @@ from pvbinder.rules.csi.existing_volumes import ExistingVolumeError, modify_requ
 from pvbinder.rules.csi.modifying import (
     IN_PROGRESS,
     Cancel,
-    GoOn,
     Modify,
     NothingToModify,
+    SeeThrough,
     decide_modification,
     is_worth_a_look,
 )
@@ -167,8 +167,8 @@ class CsiModifier:
                 log.debug("nothing to modify", pvc=key, why=why.value)
             case Cancel():
                 await self._cancel(claim)
-            case GoOn(target=target):
-                await self._go_on(claim, volume, target)
+            case SeeThrough(target=target):
+                await self._see_through(claim, volume, target)
             case Modify():
                 await self._modify(claim, volume, decision)
             case _:
@@ -182,7 +182,7 @@ class CsiModifier:
         except (ApiFailure, ConnectionFailed) as error:
             raise ModifyLater(f'mark PVC "{claim.name}" as rolled back failed: {error.message}') from error
 
-    async def _go_on(self, claim: Claim, volume: Volume, target: str) -> None:
+    async def _see_through(self, claim: Claim, volume: Volume, target: str) -> None:
         """See through what may be running (VM-4)."""
         found = self._class_of(claim, target)
         if found is None:

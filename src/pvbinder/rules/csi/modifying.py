@@ -26,7 +26,7 @@ INFEASIBLE: Final = "Infeasible"
 PENDING: Final = "Pending"
 
 
-class WhyNot(Enum):
+class WhyNotModified(Enum):
     """Why a claim needs nothing from its modifier."""
 
     NOT_OURS = "the volume isn't the driver's, or isn't the claim's"
@@ -38,14 +38,14 @@ class WhyNot(Enum):
 class NothingToModify(Struct, frozen=True):
     """There is nothing to do."""
 
-    why: WhyNot
+    why: WhyNotModified
 
 
 class Cancel(Struct, frozen=True):
     """The claim names no class any more after a modification that can't be done: say that it is over (VM-3)."""
 
 
-class GoOn(Struct, frozen=True):
+class SeeThrough(Struct, frozen=True):
     """See the modification to `target` through, which may be running (VM-4)."""
 
     target: str
@@ -58,7 +58,7 @@ class Modify(Struct, frozen=True):
     failed_before: bool = False
 
 
-Modifying: TypeAlias = NothingToModify | Cancel | GoOn | Modify
+Modifying: TypeAlias = NothingToModify | Cancel | SeeThrough | Modify
 
 
 def is_worth_a_look(before: Claim | None, after: Claim) -> bool:
@@ -84,19 +84,19 @@ def decide_modification(claim: Claim, volume: Volume, driver: str, *, is_uncerta
     `is_uncertain` says that nobody knows whether the modification that the claim's status names is running (VM-4).
     """
     if not is_ours(claim, volume, driver):
-        return NothingToModify(WhyNot.NOT_OURS)
+        return NothingToModify(WhyNotModified.NOT_OURS)
     if claim.phase != "Bound":
-        return NothingToModify(WhyNot.NOT_BOUND)
+        return NothingToModify(WhyNotModified.NOT_BOUND)
     modification = progress_of(claim).modification
     wanted = claim.attributes_class
     if modification is None and wanted == (claim.current_attributes_class or ""):
-        return NothingToModify(WhyNot.HAS_IT)  # VM-2
+        return NothingToModify(WhyNotModified.HAS_IT)  # VM-2
     is_in_progress = modification is not None and modification.status == IN_PROGRESS
     if not wanted and not is_in_progress:
         has_condition = any(one.type == MODIFYING for one in claim.conditions)
-        return Cancel() if has_condition else NothingToModify(WhyNot.NAMES_NONE)  # VM-3
+        return Cancel() if has_condition else NothingToModify(WhyNotModified.NAMES_NONE)  # VM-3
     if modification is not None and is_in_progress and (is_uncertain or not wanted):
-        return GoOn(modification.target_volume_attributes_class_name)
+        return SeeThrough(modification.target_volume_attributes_class_name)
     failed = modification is not None and modification.status == INFEASIBLE
     same = modification is not None and modification.target_volume_attributes_class_name == wanted
     return Modify(wanted, failed_before=failed and same)

@@ -29,7 +29,7 @@ NODE_INFEASIBLE: Final = "NodeResizeInfeasible"
 _OURS: Final = frozenset({CONTROLLER_IN_PROGRESS, CONTROLLER_INFEASIBLE, NODE_PENDING})
 
 
-class WhyNot(Enum):
+class WhyNotResized(Enum):
     """Why a claim needs nothing from its resizer."""
 
     NOT_OURS = "the volume isn't the driver's, or isn't the claim's"
@@ -40,7 +40,7 @@ class WhyNot(Enum):
 class NothingToResize(Struct, frozen=True):
     """There is nothing to do."""
 
-    why: WhyNot
+    why: WhyNotResized
 
 
 class Resize(Struct, frozen=True):
@@ -97,16 +97,16 @@ def decide_resize(claim: Claim, volume: Volume, driver: str, *, has_failed: bool
     volumes, and not the node alone.
     """
     if not is_ours(claim, volume, driver):
-        return NothingToResize(WhyNot.NOT_OURS)
+        return NothingToResize(WhyNotResized.NOT_OURS)
     if claim.phase != "Bound" or claim.request <= _capacity(claim):
-        return NothingToResize(WhyNot.FITS)
+        return NothingToResize(WhyNotResized.FITS)
     progress = progress_of(claim)
     if volume.size < claim.request:
         size = _size_of_smaller(claim, volume, progress, has_failed=has_failed)
     else:
         size = _size_of_grown(claim, progress, has_controller=has_controller)
     if size is None:
-        return NothingToResize(WhyNot.LEFT_TO_NODE)
+        return NothingToResize(WhyNotResized.LEFT_TO_NODE)
     return Resize(size, is_recorded=progress.allocated is not None and progress.allocated == size)
 
 
