@@ -13,6 +13,7 @@ from tests.controllers.cluster import claim
 from tests.controllers.csi.stage import attributes_class
 
 from pvbinder.cli.plane import control_plane
+from pvbinder.controllers.csi.declaration import LOCAL
 from pvbinder.controllers.csi.roles import ROLES
 from pvbinder.csi.driver import Driver
 from pvbinder.csi.local.driver import LocalDriver, local_driver
@@ -61,7 +62,8 @@ async def test_a_claim_grows_changes_and_steps_back_through_the_local_driver(tmp
     """RS-13, RS-14, RF-1, VM-8, VM-9; ROLE-3"""
     address = f"unix://{tmp_path}/csi.sock"
     local = LocalDriver(address, tmp_path / "root", "here", capacity_bytes=10 * GI, how="link")
-    asked = replace(options(tmp_path / "data"), csi_drivers=(address,))
+    chosen = options(tmp_path / "data", controllers=f"*,-{LOCAL}")  # whose driver has the same name
+    asked = replace(chosen, csi_drivers=(address,))
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         local_driver(local),
