@@ -165,6 +165,7 @@ async def jump_about(kubeconfig: Path, clocks: list[Path], offsets: list[float],
         raise AssertionError(f"the server doesn't answer after {jumps} jumps; {offsets}") from error
     finally:
         following.cancel()
+        await asyncio.wait([following])
     return jumps
 
 

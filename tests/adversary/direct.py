@@ -51,7 +51,11 @@ class Direct:
         forever = aiohttp.ClientTimeout(total=None)
         async with self._session.get(self._url + path, headers=headers, timeout=forever) as answer:
             assert answer.status == 200, await answer.text()
-            yield aiter(answer.content)
+            try:
+                yield aiter(answer.content)
+            finally:  # a watch isn't read to its end, and TLS's farewell would outlive the loop
+                if answer.connection is not None and answer.connection.transport is not None:
+                    answer.connection.transport.abort()
 
     async def items(self, path: str) -> list[Json]:
         """Return the objects of a list."""
