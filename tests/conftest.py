@@ -3,20 +3,28 @@
 Every test has a time limit, so that one that hangs fails by its name: it is many times what the test needs on a busy
 machine. `timeout` in pyproject.toml is for most of them; those marked ``slow`` have `SLOW_SECONDS_MAX`, a soak none.
 
-A change is judged by the examples that its predecessor passed; ``PVBINDER_SEEDS=new`` looks for others.
+A change is judged by the examples that its predecessor passed; ``PVBINDER_SEEDS=new`` looks for others. No example has
+a deadline: hypothesis measures the time on the clock, which is long on a busy machine.
+
+Compiled modules are kept, also where the environment says otherwise: hundreds of tests start the command, and each
+start would compile all modules anew, for half a second of processor.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("the same", derandomize=True, database=None)
-if os.environ.get("PVBINDER_SEEDS") != "new":
-    settings.load_profile("the same")
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # of the processes that tests start, xdist's workers among them
+
+settings.register_profile("new", deadline=None)
+settings.register_profile("the same", deadline=None, derandomize=True, database=None)
+settings.load_profile("new" if os.environ.get("PVBINDER_SEEDS") == "new" else "the same")
 
 
 SLOW_SECONDS_MAX = 600

@@ -91,3 +91,13 @@ def test_virtual_3_a_wait_for_nothing_fails_at_once() -> None:
 
     with pytest.raises(NothingLeftToDo, match="test_virtual_time"):
         hangs()
+
+
+@on_virtual_time
+async def test_virtual_4_another_thread_may_not_call_the_loop() -> None:
+    loop = asyncio.get_running_loop()
+
+    with pytest.raises(RuntimeError, match="Non-thread-safe"):
+        await asyncio.to_thread(loop.call_soon, print)
+    with pytest.raises(RuntimeError, match="Non-thread-safe"):
+        await asyncio.to_thread(loop.call_later, 1.0, print)
