@@ -160,12 +160,12 @@ WRONG_POLICIES: dict[str, tuple[str, Any, list[str]]] = {
         ],
         [
             'spec.validations[0].messageExpression: Invalid value: " ": must be non-empty if specified',
-            'spec.validations[0].message: Invalid value: " ": message must be non-empty if specified',
+            'spec.validations[0].message: Invalid value: " ": must be non-empty if specified',
             (
                 'spec.validations[1].messageExpression: Invalid value: "[null]": must evaluate to string but got '
                 "list(null_type)"
             ),
-            'spec.validations[1].message: Invalid value: "a\\nb": message must not contain line breaks',
+            'spec.validations[1].message: Invalid value: "a\\nb": must not contain line breaks',
             (
                 'spec.validations[1].reason: Unsupported value: "Unknown": supported values: "Forbidden", "Invalid", '
                 '"RequestEntityTooLarge"'
@@ -184,8 +184,8 @@ WRONG_POLICIES: dict[str, tuple[str, Any, list[str]]] = {
         "spec.variables",
         [{"name": "a-b", "expression": "1"}, {"name": "in", "expression": "1"}, {"name": "", "expression": ""}],
         [
-            'spec.variables[0].name: Invalid value: "a-b": name is not a valid CEL identifier',
-            'spec.variables[1].name: Invalid value: "in": name is not a valid CEL identifier',
+            'spec.variables[0].name: Invalid value: "a-b": must be a valid CEL identifier',
+            'spec.variables[1].name: Invalid value: "in": must be a valid CEL identifier',
             "spec.variables[2].name: Required value: name is not specified",
             "spec.variables[2].expression: Required value: expression is not specified",
         ],
@@ -350,7 +350,7 @@ WRONG_BINDINGS: dict[str, tuple[str, Any, list[str]]] = {
     "what it matches": (
         "spec.matchResources",
         {"matchPolicy": "Some"},
-        ['spec.matchResouces.matchPolicy: Unsupported value: "Some": supported values: "Equivalent", "Exact"'],
+        ['spec.matchResources.matchPolicy: Unsupported value: "Some": supported values: "Equivalent", "Exact"'],
     ),
 }
 
@@ -366,7 +366,7 @@ WRONG_WEBHOOKS: dict[str, tuple[str, Any, list[str]]] = {
     "name": (
         "webhooks.0.name",
         "local",
-        ['webhooks[0].name: Invalid value: "local": should be a domain with at least two segments separated by dots'],
+        ['webhooks[0].name: Invalid value: "local": should be a domain with at least three segments separated by dots'],
     ),
     "client": (
         "webhooks.0.clientConfig",

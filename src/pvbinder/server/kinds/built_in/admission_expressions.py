@@ -22,10 +22,10 @@ from pvbinder.server.kinds.validation.admission_rules import (
     validate_param_kind,
     validate_param_ref,
     validate_rule,
+    validate_webhook_name,
 )
 from pvbinder.server.kinds.validation.conditions import validate_conditions
 from pvbinder.server.kinds.validation.names import check_dns_label_1035, check_dns_subdomain, check_qualified_name
-from pvbinder.server.kinds.validation.paths import validate_fully_qualified_name
 from pvbinder.server.kinds.validation.selectors import validate_label_selector
 from pvbinder.server.kinds.validation.webhook_clients import check_webhook_service, check_webhook_url
 from pvbinder.server.objects.kind import Json
@@ -44,28 +44,36 @@ _IS_NAME: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*").fullmatch
 def validate_policy(policy: Json, old: Json | None = None) -> list[FieldError]:
     """Check a ValidatingAdmissionPolicy (ADMISSION_KINDS-1)."""
     spec: Json = policy.get("spec") or {}
-    errors = validate_choice(spec.get("failurePolicy"), "spec.failurePolicy", FAILURE_POLICIES)
-    params, constraints = spec.get("paramKind"), spec.get("matchConstraints")
-    if params is not None:
-        errors += validate_param_kind(params, "spec.paramKind")
-    if constraints is None:
-        errors.append(required("spec.matchConstraints"))
-    else:
-        errors += validate_match_resources(constraints, "spec.matchConstraints")
-        if not constraints.get("resourceRules"):
-            errors.append(required("spec.matchConstraints.resourceRules"))
-    if old is None or not _same(spec, old.get("spec") or {}, "paramKind", "matchConditions"):
-        errors += _validate_match_conditions(spec, "spec.matchConditions", has_params=params is not None)
-    variables = spec.get("variables") or []
+    params, variables = spec.get("paramKind"), spec.get("variables") or []
+    errors = validate_scope_of_policy(spec) + validate_conditions_of_policy(spec, old)
     composer = Composer(has_params=params is not None, has_variables=bool(variables))
     for index, variable in enumerate(variables):
-        errors += _validate_variable(composer, variable, f"spec.variables[{index}]")
+        errors += validate_variable(composer, variable, f"spec.variables[{index}]")
     validations, annotations = spec.get("validations") or [], spec.get("auditAnnotations") or []
     if not validations and not annotations:
         return [*errors, required("spec.validations", _ONE_ITEM), required("spec.auditAnnotations", _ONE_ITEM)]
     for index, validation in enumerate(validations):
         errors += _validate_validation(composer, validation, f"spec.validations[{index}]")
     return errors + _validate_annotations(composer, policy["metadata"].get("name", ""), annotations)
+
+
+def validate_scope_of_policy(spec: Json) -> list[FieldError]:
+    """Check what a policy is about, of which kind its parameters are, and what follows where it fails."""
+    errors = validate_choice(spec.get("failurePolicy"), "spec.failurePolicy", FAILURE_POLICIES)
+    params, constraints = spec.get("paramKind"), spec.get("matchConstraints")
+    if params is not None:
+        errors += validate_param_kind(params, "spec.paramKind")
+    if constraints is None:
+        return [*errors, required("spec.matchConstraints")]
+    errors += validate_match_resources(constraints, "spec.matchConstraints")
+    return errors if constraints.get("resourceRules") else [*errors, required("spec.matchConstraints.resourceRules")]
+
+
+def validate_conditions_of_policy(spec: Json, old: Json | None) -> list[FieldError]:
+    """Check the conditions of a policy, unless they are as they were."""
+    if old is not None and _same(spec, old.get("spec") or {}, "paramKind", "matchConditions"):
+        return []
+    return validate_match_conditions(spec, "spec.matchConditions", has_params=spec.get("paramKind") is not None)
 
 
 def validate_policy_update(new: Json, old: Json) -> list[FieldError]:
@@ -86,16 +94,20 @@ def validate_policy_status(new: Json, _old: Json) -> list[FieldError]:
     return errors + validate_conditions(status.get("conditions"), "status.conditions")
 
 
-def validate_binding(binding: Json) -> list[FieldError]:
-    """Check a ValidatingAdmissionPolicyBinding."""
-    spec: Json = binding.get("spec") or {}
+def validate_bound(spec: Json) -> list[FieldError]:
+    """Check which policy a binding is of, with which parameters, and what it is about."""
     name = spec.get("policyName", "")
     errors = [invalid("spec.policyName", name, reason) for reason in check_dns_subdomain(name)] if name else []
     if not name:
         errors.append(required("spec.policyName"))
     errors += validate_param_ref(spec.get("paramRef"), "spec.paramRef")
-    errors += validate_match_resources(spec.get("matchResources"), "spec.matchResouces")  # sic
-    return errors + validate_actions(spec.get("validationActions") or [], "spec.validationActions")
+    return errors + validate_match_resources(spec.get("matchResources"), "spec.matchResources")
+
+
+def validate_binding(binding: Json) -> list[FieldError]:
+    """Check a ValidatingAdmissionPolicyBinding."""
+    spec: Json = binding.get("spec") or {}
+    return validate_bound(spec) + validate_actions(spec.get("validationActions") or [], "spec.validationActions")
 
 
 def validate_binding_update(new: Json, _old: Json) -> list[FieldError]:
@@ -118,7 +130,7 @@ def validate_webhooks(configuration: Json, old: Json | None = None) -> list[Fiel
         path = f"webhooks[{index}]"
         errors += _validate_webhook(hook, path, before)
         if not keeps_conditions:
-            errors += _validate_match_conditions(hook, f"{path}.matchConditions", has_params=False)
+            errors += validate_match_conditions(hook, f"{path}.matchConditions", has_params=False)
         errors += _validate_reviews(
             hook.get("admissionReviewVersions") or [], f"{path}.admissionReviewVersions", before
         )
@@ -138,7 +150,8 @@ def _same(one: Json, other: Json, *fields: str) -> bool:
     return all((one.get(field) or None) == (other.get(field) or None) for field in fields)
 
 
-def _validate_match_conditions(holder: Json, path: str, *, has_params: bool) -> list[FieldError]:
+def validate_match_conditions(holder: Json, path: str, *, has_params: bool) -> list[FieldError]:
+    """Check the conditions under which a policy or a webhook is asked."""
     conditions = holder.get("matchConditions") or []
     errors: list[FieldError] = []
     if len(conditions) > _CONDITIONS_MAX:
@@ -162,13 +175,14 @@ def _validate_match_conditions(holder: Json, path: str, *, has_params: bool) -> 
     return errors
 
 
-def _validate_variable(composer: Composer, variable: Json, path: str) -> list[FieldError]:
+def validate_variable(composer: Composer, variable: Json, path: str) -> list[FieldError]:
+    """Check a variable of a policy."""
     name, source = variable.get("name", ""), variable.get("expression", "")
     errors: list[FieldError] = []
     if not name.strip():
         errors.append(required(f"{path}.name", "name is not specified"))
     elif not _IS_NAME(name) or name in KEYWORDS:
-        errors.append(invalid(f"{path}.name", name, "name is not a valid CEL identifier"))
+        errors.append(invalid(f"{path}.name", name, "must be a valid CEL identifier"))
     if not source.strip():
         return [*errors, required(f"{path}.expression", "expression is not specified")]
     return errors + composer.variable(name, source).error(f"{path}.expression")
@@ -187,9 +201,9 @@ def _validate_validation(composer: Composer, validation: Json, path: str) -> lis
     elif talk:
         errors.append(invalid(f"{path}.messageExpression", talk, "must be non-empty if specified"))
     if message and not message.strip():
-        errors.append(invalid(f"{path}.message", message, "message must be non-empty if specified"))
+        errors.append(invalid(f"{path}.message", message, "must be non-empty if specified"))
     elif "\n" in message.strip() or "\r" in message.strip():
-        errors.append(invalid(f"{path}.message", message, "message must not contain line breaks"))
+        errors.append(invalid(f"{path}.message", message, "must not contain line breaks"))
     return errors + validate_choice(reason, f"{path}.reason", _REASONS, is_required=False)
 
 
@@ -222,7 +236,7 @@ def _validate_annotations(composer: Composer, name: str, annotations: list[Json]
 
 
 def _validate_webhook(hook: Json, path: str, before: list[Json] | None) -> list[FieldError]:
-    errors = validate_fully_qualified_name(hook.get("name", ""), f"{path}.name")
+    errors = validate_webhook_name(hook.get("name", ""), f"{path}.name")
     for index, rule in enumerate(hook.get("rules") or ()):
         errors += validate_rule(rule, f"{path}.rules[{index}]")
     errors += validate_choice(hook.get("failurePolicy"), f"{path}.failurePolicy", FAILURE_POLICIES, is_required=False)

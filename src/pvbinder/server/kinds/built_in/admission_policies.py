@@ -18,8 +18,15 @@ from pvbinder.server.kinds.built_in.admission_expressions import (
     validate_webhooks,
     validate_webhooks_update,
 )
+from pvbinder.server.kinds.built_in.mutating_policies import (
+    validate_mutating_binding,
+    validate_mutating_binding_update,
+    validate_mutating_policy,
+    validate_mutating_policy_update,
+)
 from pvbinder.server.kinds.parts.columns import AGE, NAME, UNSET, count_cell, field_cell
 from pvbinder.server.kinds.parts.plain import Plain, fill_in
+from pvbinder.server.kinds.validation.admission_rules import warn_of_reserved_name
 from pvbinder.server.objects.kind import Column, Json
 
 _ADMISSION = ("api.admissionregistration", "admissionregistration.k8s.io")
@@ -57,6 +64,11 @@ def default_policy(obj: Json) -> None:
     spec = obj.setdefault("spec", {})
     fill_in(spec, failurePolicy="Fail")
     _default_match(spec.get("matchConstraints"))
+
+
+def default_validating_policy(obj: Json) -> None:
+    """Show a status, too."""
+    default_policy(obj)
     obj.setdefault("status", {})
 
 
@@ -136,7 +148,7 @@ _ROWS = (
         has_status=True,
         keeps_metadata=True,
         status_metadata_checks=(),
-        default=default_policy,
+        default=default_validating_policy,
         validate_create=validate_policy,
         validate_update=validate_policy_update,
         validate_status=validate_policy_status,
@@ -157,6 +169,9 @@ _ROWS = (
         *_ADMISSION,
         "MutatingAdmissionPolicy",
         "mutatingadmissionpolicies",
+        default=default_policy,
+        validate_create=validate_mutating_policy,
+        validate_update=validate_mutating_policy_update,
         counts=("spec",),
         columns=_policy_columns("Mutations", "mutations"),
     ),
@@ -164,12 +179,21 @@ _ROWS = (
         *_ADMISSION,
         "MutatingAdmissionPolicyBinding",
         "mutatingadmissionpolicybindings",
+        default=default_binding,
+        validate_create=validate_mutating_binding,
+        validate_update=validate_mutating_binding_update,
         counts=("spec",),
         columns=_BINDING_COLUMNS,
     ),
 )
 
 ADMISSION_KINDS = tuple(
-    replace(row, categories=("api-extensions",), needs_revision=True, metadata_checks=("whole",)).declare()
+    replace(
+        row,
+        categories=("api-extensions",),
+        needs_revision=True,
+        metadata_checks=("whole",),
+        warnings=warn_of_reserved_name,
+    ).declare()
     for row in _ROWS
 )

@@ -22,6 +22,7 @@ _REPEATED_TALK: Final = (
     "must not contain both Deny and Warn (repeating the same validation failure information in the API response and "
     "headers serves no purpose)"
 )
+_RESERVED_NAMES: Final = ".static.k8s.io"
 _EITHER: Final = "name and selector are mutually exclusive"
 
 
@@ -48,6 +49,25 @@ def validate_match_resources(constraints: Json | None, path: str) -> list[FieldE
             errors += _validate_resource_names(rule.get("resourceNames") or [], f"{at}.resourceNames")
             errors += validate_rule(rule, at)
     return errors
+
+
+def validate_webhook_name(name: str, path: str) -> list[FieldError]:
+    """Check that a webhook's name is one in a domain of at least two parts."""
+    if not name:
+        return [required(path)]
+    if reasons := check_dns_subdomain(name):
+        return [invalid(path, name, ",".join(reasons))]
+    if name.count(".") < 2:
+        return [invalid(path, name, "should be a domain with at least three segments separated by dots")]
+    return []
+
+
+def warn_of_reserved_name(new: Json, _old: Json | None) -> list[str]:
+    """Warn of a name that only configurations in files may have."""
+    if not new["metadata"].get("name", "").endswith(_RESERVED_NAMES):
+        return []
+    why = "are reserved for static manifest-based configurations and cannot be managed via the API"
+    return [f'metadata.name: names ending with "{_RESERVED_NAMES}" {why}']
 
 
 def validate_rule(rule: Json, path: str) -> list[FieldError]:
