@@ -47,6 +47,7 @@ def test_admission_1_plugins_run_in_the_references_order() -> None:
         "DefaultStorageClass",
         "StorageObjectInUseProtection",
         "PersistentVolumeClaimResize",
+        "RuntimeClass",
         "CertificateApproval",
         "CertificateSubjectRestriction",
         "DefaultIngressClass",

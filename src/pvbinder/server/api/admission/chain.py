@@ -20,6 +20,7 @@ from pvbinder.server.api.admission.nodes import TAINT_NODES_BY_CONDITION
 from pvbinder.server.api.admission.plugin import AdmissionAttributes, AdmissionFunction, Plugin, Reader
 from pvbinder.server.api.admission.pods import DEFAULT_TOLERATION_SECONDS, PRIORITY
 from pvbinder.server.api.admission.quotas import RESOURCE_QUOTA
+from pvbinder.server.api.admission.runtime_classes import RUNTIME_CLASS
 from pvbinder.server.api.admission.service_accounts import SERVICE_ACCOUNT
 from pvbinder.server.api.admission.services import SERVICE_ADDRESSES
 from pvbinder.server.api.admission.storage import (
@@ -49,6 +50,7 @@ PLUGINS: tuple[Plugin, ...] = (
     DEFAULT_STORAGE_CLASS,
     STORAGE_OBJECT_IN_USE_PROTECTION,
     PERSISTENT_VOLUME_CLAIM_RESIZE,
+    RUNTIME_CLASS,
     CERTIFICATE_SIGNERS,
     CERTIFICATE_SUBJECT_RESTRICTION,
     DEFAULT_INGRESS_CLASS,

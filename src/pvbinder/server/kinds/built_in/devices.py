@@ -1,4 +1,4 @@
-"""The kinds of ``resource.k8s.io``: stored; nobody allocates devices."""
+"""The kinds of ``resource.k8s.io``: nobody allocates devices, and slices are only stored."""
 
 from __future__ import annotations
 
@@ -6,9 +6,39 @@ from datetime import datetime
 
 from pvbinder.server.kinds.parts.columns import AGE, NAME, field_cell
 from pvbinder.server.kinds.parts.plain import Plain
+from pvbinder.server.kinds.validation.device_claims import (
+    validate_claim_template,
+    validate_claim_template_update,
+    validate_device_class,
+    validate_resource_claim,
+    validate_resource_claim_update,
+)
 from pvbinder.server.objects.kind import Column, Json, metadata_name
 
 _DEVICES = ("api.resource", "resource.k8s.io")
+
+
+def default_resource_claim(obj: Json) -> None:
+    """Let a request be for one device, and show a status."""
+    _default_devices(obj.setdefault("spec", {}))
+    obj.setdefault("status", {})
+
+
+def default_claim_template(obj: Json) -> None:
+    """Let the requests of a template's claims be for one device."""
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("metadata", {})
+    _default_devices(spec.setdefault("spec", {}))
+
+
+def _default_devices(spec: Json) -> None:
+    for request in spec.setdefault("devices", {}).get("requests") or ():
+        exactly = request.get("exactly")
+        for asked in (*([] if exactly is None else [exactly]), *(request.get("firstAvailable") or ())):
+            if not asked.get("allocationMode"):
+                asked["allocationMode"] = "ExactCount"
+            if asked["allocationMode"] == "ExactCount" and not asked.get("count"):
+                asked["count"] = 1
 
 
 def _state_cell(obj: Json, _now: datetime) -> object:
@@ -28,6 +58,8 @@ DEVICE_KINDS = tuple(
             *_DEVICES,
             "DeviceClass",
             "deviceclasses",
+            validate_create=validate_device_class,
+            validate_update=lambda new, _old: validate_device_class(new),
             counts=("spec",),
             returns_object=True,
             metadata_checks=("whole", "change"),
@@ -36,6 +68,9 @@ DEVICE_KINDS = tuple(
             *_DEVICES,
             "ResourceClaim",
             "resourceclaims",
+            default=default_resource_claim,
+            validate_create=validate_resource_claim,
+            validate_update=validate_resource_claim_update,
             namespaced=True,
             has_status=True,
             keeps_metadata=True,
@@ -47,6 +82,9 @@ DEVICE_KINDS = tuple(
             *_DEVICES,
             "ResourceClaimTemplate",
             "resourceclaimtemplates",
+            default=default_claim_template,
+            validate_create=validate_claim_template,
+            validate_update=validate_claim_template_update,
             namespaced=True,
             returns_object=True,
             metadata_checks=("whole", "change"),

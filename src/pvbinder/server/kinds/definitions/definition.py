@@ -112,6 +112,7 @@ CUSTOM_RESOURCE_DEFINITION = ServedKind(
     schema="io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
     short_names=("crd", "crds"),
     categories=("api-extensions",),
+    put_needs_revision=True,
     default=default_definition,
     prepare_create=prepare_definition,
     prepare_update=prepare_definition_update,
