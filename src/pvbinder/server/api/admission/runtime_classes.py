@@ -99,8 +99,9 @@ def _includes(wide: Json, narrow: Json) -> bool:
     if effect == "NoExecute" and most is not None and (wanted is None or wanted > most):
         return False
     if operator in ("Equal", ""):
-        return narrow.get("operator", "") == "Equal" and narrow.get("value", "") == wide.get("value", "")
-    return str(operator) == "Exists"
+        same = narrow.get("operator", "") == "Equal" and narrow.get("value", "") == wide.get("value", "")
+        return bool(same)
+    return bool(operator == "Exists")
 
 
 RUNTIME_CLASS = Plugin("RuntimeClass", (PODS,), admits=apply_runtime_class, validates=check_overhead)
