@@ -51,9 +51,11 @@ from pvbinder.metrics.endpoint import metrics_page
 from pvbinder.metrics.metrics import Metrics
 from pvbinder.metrics.server import ServerSource
 from pvbinder.server.embedded import EmbeddedServer
+from pvbinder.server.files.mounts import unmount_below
 from pvbinder.server.files.scratch import sweep
 from pvbinder.server.identity.authentication import AUTHENTICATED, MASTERS, read_token_file
 from pvbinder.server.requests import UserInfo
+from pvbinder.volumes.pod_directories import PodDirectories
 
 KUBECONFIG = "kubeconfig"
 USUAL_PORT = 6443
@@ -102,30 +104,32 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
         drivers = node_drivers(server.data_dir, options.csi_drivers, has_local=has_local)
         place = stack.enter_context(local_place(server.data_dir)) if has_local else None
         controllers = options.controllers
-        if not options.bare:
-            await create_starter_objects(
-                client,
-                host_path=controllers.enable_hostpath_provisioner,
-                local=has_local,
-                default_class=options.default_class,
-            )
-            if options.default_class and await is_made_by_host_path(client):
-                controllers = replace(controllers, enable_hostpath_provisioner=True)
+        async with asyncio.TaskGroup() as first:  # the disk is synced once for all that is written together
+            if KUBELET in chosen:
+                first.create_task(bind_kubelet(client))
+            if has_local or options.csi_drivers:
+                first.create_task(bind_csi(client))
+                drivers.listen(partial(create_csi_driver, client))
+            if not options.bare:
+                await create_starter_objects(
+                    client,
+                    host_path=controllers.enable_hostpath_provisioner,
+                    local=has_local,
+                    default_class=options.default_class,
+                )
+        if options.default_class and await is_made_by_host_path(client):
+            controllers = replace(controllers, enable_hostpath_provisioner=True)
+        stack.push_async_callback(asyncio.to_thread, unmount_below, server.data_dir)
         kubeconfig = options.kubeconfig or server.data_dir / KUBECONFIG
         named = _named_drivers(options.csi_drivers, drivers)
         manager = Manager(
             InProcessTransport(server.dispatcher, READER),
             with_drivers(controllers, named),
-            known=(*_with_drivers_here(known, drivers, place), *named),
+            known=(*_with_drivers_here(known, drivers, place, PodDirectories(server.data_dir)), *named),
             transport_as=lambda name: InProcessTransport(server.dispatcher, user_of(name)),
             served=tuple(served.resource for served in (await discover(client)).kinds),
             credentials=Credentials(server.identity.authority.read_text(), server.secret_tokens.make),
         )
-        if KUBELET in manager.controllers:
-            await bind_kubelet(client)
-        if named or has_local:
-            await bind_csi(client)
-            drivers.listen(partial(create_csi_driver, client))
         metrics.add(ControllerSource(manager))
         async with asyncio.TaskGroup() as group:
             running = group.create_task(manager.run(), name="controllers")
@@ -144,14 +148,17 @@ def _named_drivers(addresses: tuple[str, ...], drivers: NodeDrivers) -> tuple[Co
 
 
 def _with_drivers_here(
-    known: tuple[ControllerDeclaration, ...], drivers: NodeDrivers, place: LocalPlace | None
+    known: tuple[ControllerDeclaration, ...],
+    drivers: NodeDrivers,
+    place: LocalPlace | None,
+    directories: PodDirectories,
 ) -> tuple[ControllerDeclaration, ...]:
     """Return the controllers with a kubelet in small that knows the drivers, and with the local one's `place`."""
 
     def kubelet(context: ControllerContext) -> Controller:
         from pvbinder.controllers.kubelet import Kubelet
 
-        return Kubelet(context, drivers=drivers)
+        return Kubelet(context, drivers=drivers, directories=directories)
 
     def with_drivers_here(one: ControllerDeclaration) -> ControllerDeclaration:
         if one.name == KUBELET:

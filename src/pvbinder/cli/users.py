@@ -8,6 +8,7 @@ account that is given the role ``system:node`` where it runs (`bind_kubelet`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Final
 
@@ -48,15 +49,17 @@ async def bind_kubelet(client: Client) -> None:
 
 async def bind_csi(client: Client, roles: Iterable[SidecarRole] = ROLES) -> None:
     """Give the sidecars of CSI drivers the rights of their roles, unless they have them."""
-    for role in roles:
-        name = f"pvbinder:csi-{role.name}"
-        await _ensure(client, CLUSTER_ROLES, {"metadata": {"name": name}, "rules": rules_of(role.rights)})
-        binding: Json = {
-            "metadata": {"name": name},
-            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": CSI_USER, "namespace": NAMESPACE}],
-        }
-        await _ensure(client, CLUSTER_ROLE_BINDINGS, binding)
+    async with asyncio.TaskGroup() as group:  # the disk is synced once for all that is written together
+        for role in roles:
+            name = f"pvbinder:csi-{role.name}"
+            rules: Json = {"metadata": {"name": name}, "rules": rules_of(role.rights)}
+            binding: Json = {
+                "metadata": {"name": name},
+                "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": CSI_USER, "namespace": NAMESPACE}],
+            }
+            group.create_task(_ensure(client, CLUSTER_ROLES, rules))
+            group.create_task(_ensure(client, CLUSTER_ROLE_BINDINGS, binding))
 
 
 async def _ensure(client: Client, resource: Resource, document: Json) -> None:

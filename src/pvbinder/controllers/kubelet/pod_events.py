@@ -21,9 +21,9 @@ class PodEvents:
     def __init__(self, recorder: EventRecorder) -> None:
         self._recorder = recorder
 
-    def waits(self, pod: Pod, problem: str) -> None:
+    def waits(self, pod: Pod, problem: str, *, is_block: bool = False) -> None:
         """Its volumes can't be mounted."""
-        self._tell(pod, "Warning", "FailedMount", problem)
+        self._tell(pod, "Warning", "FailedMapVolume" if is_block else "FailedMount", problem)
 
     def started(self, pod: Pod) -> None:
         """Its containers have been started, one after the other."""

@@ -4,6 +4,7 @@ SCRATCH-1  A directory is gone when its context is left.
 SCRATCH-2  What a killed process left is removed by `sweep`: directories with our name, of our user, without a holder of
            their lock.
 SCRATCH-3  A directory is never seen under its name without its lock held, so that no sweep can take a living one.
+SCRATCH-4  What is mounted in a directory is unmounted before; while something stays mounted, nothing is removed.
 
 The lock is the kernel's (`flock`): it ends with the process, however that ends.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from pvbinder import logs
+from pvbinder.server.files.mounts import unmount_below
 
 PREFIX: Final = "pvbinder-"
 OWNER_FILE: Final = "owner"  # locked as long as the owner lives
@@ -41,7 +43,7 @@ def scratch_directory() -> Iterator[Path]:
         directory = made.rename(made.with_name(made.name.removeprefix(".")))
         yield directory
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
         os.close(lock)
 
 
@@ -53,11 +55,21 @@ def sweep() -> list[Path]:
     except OSError:
         return []
     for entry in entries:
-        if _NAME.fullmatch(entry.name) and _is_ours(entry) and _is_abandoned(Path(entry.path)):
-            shutil.rmtree(entry.path, ignore_errors=True)
+        path = Path(entry.path)
+        if _NAME.fullmatch(entry.name) and _is_ours(entry) and _is_abandoned(path) and _remove(path):
             log.info("directory of a killed process removed", path=entry.path)
-            removed.append(Path(entry.path))
+            removed.append(path)
     return removed
+
+
+def _remove(directory: Path) -> bool:
+    """Remove a directory, unless something stays mounted in it (SCRATCH-4)."""
+    left = unmount_below(directory)
+    if left:
+        log.warning("temporary directory stays: something is mounted in it", path=str(directory), mounted=str(left[0]))
+        return False
+    shutil.rmtree(directory, ignore_errors=True)
+    return True
 
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:

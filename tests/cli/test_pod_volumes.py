@@ -1,0 +1,169 @@
+"""From a claim to files in a pod's directory, and back to nothing: `pvbinder up` with its local driver, end to end.
+
+To extend the life of a volume, add a step to `Life` and to the test that plays it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.test_plane import options
+from tests.controllers.cluster import claim, pod, using
+
+from pvbinder.cli.plane import Plane, control_plane
+from pvbinder.kube.client import Client
+from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS, VOLUMES
+from pvbinder.model.json import Json
+from pvbinder.server.files.mounts import mounts_below
+
+DEADLINE_SECONDS = 60
+
+
+@dataclass
+class Life:
+    """A plane on `data`, and what a user does with it."""
+
+    plane: Plane
+    data: Path
+
+    @property
+    def client(self) -> Client:
+        return Client(self.plane.transport)
+
+    async def until(self, question: Callable[[], bool]) -> None:
+        """Wait until something is so; news of any object say when to look again."""
+        changed = asyncio.Event()
+        for informer in self.plane.manager.informers:
+            informer.add_handler(lambda _: changed.set())
+        while not question():
+            changed.clear()
+            await changed.wait()
+
+    async def claim(self, name: str, storage_class: str = "local", **spec: Any) -> None:
+        await self.client.create(CLAIMS, claim(name, storageClassName=storage_class, **spec))
+
+    async def bound(self, name: str) -> None:
+        claims = self.plane.manager.informers.of(CLAIMS)
+        await self.until(lambda: f"default/{name}" in claims and claims[f"default/{name}"].phase == "Bound")
+
+    async def run_pod(self, name: str, claim_name: str, **volume: object) -> Path:
+        """Have a pod run with a claim; return the directory of the claim's volume in it."""
+        await self.client.create(PODS, pod_with(name, claim_name, **volume))
+        await self.phase(name, "Running")
+        return self.directory(name, claim_name)
+
+    async def phase(self, name: str, phase: str) -> None:
+        pods = self.plane.manager.informers.of(PODS)
+        await self.until(lambda: f"default/{name}" in pods and pods[f"default/{name}"].phase == phase)
+
+    def directory(self, pod_name: str, claim_name: str) -> Path:
+        informers = self.plane.manager.informers
+        uid = informers.of(PODS)[f"default/{pod_name}"].uid
+        volume = informers.of(CLAIMS)[f"default/{claim_name}"].volume_name
+        return self.data / "pods" / uid / "volumes" / "kubernetes.io~csi" / volume / "mount"
+
+    async def delete_pod(self, name: str) -> None:
+        await self.client.delete(PODS, name, "default")
+        pods = self.plane.manager.informers.of(PODS)
+        await self.until(lambda: f"default/{name}" not in pods)
+
+    async def delete_claim(self, name: str) -> None:
+        await self.client.delete(CLAIMS, name, "default")
+
+    async def no_volumes(self) -> None:
+        await self.until(lambda: not len(self.plane.manager.informers.of(VOLUMES)))
+
+    def kept(self) -> list[str]:
+        """What the driver keeps of volumes and snapshots."""
+        root = self.data / "csi" / "local"
+        return sorted(path.name for folder in ("volumes", "snapshots") for path in (root / folder).iterdir())
+
+    async def events(self, reason: str) -> list[str]:
+        documents = [one.document() for one in await self.client.list_all(EVENTS)]
+        return [one["message"] for one in documents if one["reason"] == reason]
+
+
+@asynccontextmanager
+async def life(data: Path) -> AsyncGenerator[Life]:
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(data)) as plane:
+        yield Life(plane, data)
+
+
+def pod_with(name: str, claim_name: str, **volume: object) -> Json:
+    """A pod that the scheduler in small places, and that mounts a claim."""
+    made = pod(name, using(claim_name))
+    del made["spec"]["schedulerName"]
+    made["spec"]["volumes"][0]["persistentVolumeClaim"] |= volume
+    made["spec"]["containers"][0]["volumeMounts"] = [{"name": claim_name, "mountPath": "/data"}]
+    return made
+
+
+async def test_the_whole_life_of_a_volume(tmp_path: Path) -> None:
+    async with life(tmp_path / "data") as here:
+        await here.claim("orders")
+        directory = await here.run_pod("web", "orders")
+        (directory / "orders.txt").write_text("three apples")
+
+        await here.claim("copy", dataSource={"kind": "PersistentVolumeClaim", "name": "orders"})
+        copy = await here.run_pod("reader", "copy")
+        assert (copy / "orders.txt").read_text() == "three apples"
+        (copy / "orders.txt").write_text("four pears")
+        assert (directory / "orders.txt").read_text() == "three apples"
+
+        await here.delete_pod("web")
+        assert not directory.exists()
+        again = await here.run_pod("later", "orders")
+        assert (again / "orders.txt").read_text() == "three apples"
+
+        for name in ("later", "reader"):
+            await here.delete_pod(name)
+        for name in ("orders", "copy"):
+            await here.delete_claim(name)
+        await here.no_volumes()
+        assert here.kept() == []
+        assert not any((tmp_path / "data" / "pods").iterdir())
+        assert mounts_below(tmp_path) == []
+
+
+async def test_kubelet_8_volumes_are_there_again_after_a_restart(tmp_path: Path) -> None:
+    async with life(tmp_path / "data") as here:
+        await here.claim("orders")
+        directory = await here.run_pod("web", "orders")
+        (directory / "orders.txt").write_text("three apples")
+    assert mounts_below(tmp_path) == []
+
+    async with life(tmp_path / "data") as here:
+        while not (directory / "orders.txt").exists():
+            await asyncio.sleep(0.01)
+        await here.delete_pod("web")
+        assert not directory.exists()
+
+
+async def test_kubelet_8_a_volume_that_cant_be_mounted_keeps_its_pod_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pvbinder.controllers.kubelet.kubelet.MOUNT_SECONDS_MIN", 0.01)
+    async with life(tmp_path / "data") as here:
+        await here.claim("orders", "local-immediate")
+        await here.bound("orders")
+        made = pod_with("web", "orders")
+        made["metadata"]["uid"] = "pod-1"
+        place = tmp_path / "data" / "pods"
+        place.write_text("in the way")
+        await here.client.create(PODS, made)
+        while not await here.events("FailedMount"):
+            await asyncio.sleep(0.01)
+        [message] = await here.events("FailedMount")
+        [volume] = here.plane.manager.informers.of(VOLUMES)
+        assert message.startswith(f'MountVolume.SetUp failed for volume "{volume.name}" : ')
+        found = here.plane.manager.informers.of(PODS)["default/web"].document()["status"]
+        [status] = found["containerStatuses"]
+        assert (found["phase"], status["state"]["waiting"]["reason"]) == ("Pending", "ContainerCreating")
+        place.unlink()
+        await here.phase("web", "Running")
