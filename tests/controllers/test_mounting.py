@@ -29,7 +29,7 @@ from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS, VOLUMES, metadata_of
 from pvbinder.model.json import Json
 from pvbinder.model.objects import ClaimKey
 from pvbinder.model.resources import CSI_DRIVERS, SECRETS
-from pvbinder.volumes.pod_directories import PodDirectories, VolumeNote
+from pvbinder.volumes.pod_directories import PodDirectories, PodVolumeNote
 
 OPTIONS = ControllerOptions(controllers="kubelet,persistentvolume-binder")
 PUBLISHED = ["NodeStageVolume", "NodePublishVolume"]
@@ -297,8 +297,8 @@ async def test_mounting_2_a_pod_stays_until_its_volumes_are_gone(
 
 
 async def test_mounting_3_what_pods_left_that_are_gone_is_unpublished(tmp_path: Path) -> None:
-    left = VolumeNote("gone", "disk-0", "handle-0", NAME, "node-1", is_staged=True)
-    foreign = VolumeNote("gone", "disk-1", "handle-1", "other.example.com", "node-1")
+    left = PodVolumeNote("gone", "disk-0", "handle-0", NAME, "node-1", is_staged=True)
+    foreign = PodVolumeNote("gone", "disk-1", "handle-1", "other.example.com", "node-1")
     directories = PodDirectories(tmp_path / "kubelet")
     directories.note(left)
     directories.note(foreign)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pvbinder.volumes.pod_directories import PodDirectories, UnsafeNameError, VolumeNote
+from pvbinder.volumes.pod_directories import PodDirectories, PodVolumeNote, UnsafeNameError
 
-NOTE = VolumeNote(pod_uid="u-1", name="pv-1", handle="h-1", driver="d", node="here", is_staged=True)
+NOTE = PodVolumeNote(pod_uid="u-1", name="pv-1", handle="h-1", driver="d", node="here", is_staged=True)
 
 
 def test_poddirectories_1_a_note_is_found_again_until_all_is_gone(tmp_path: Path) -> None:
     directories = PodDirectories(tmp_path)
     directories.note(NOTE)
-    other = VolumeNote(pod_uid="u-2", name="pv-1", handle="h-1", driver="d", node="here", is_block=True)
+    other = PodVolumeNote(pod_uid="u-2", name="pv-1", handle="h-1", driver="d", node="here", is_block=True)
     directories.note(other)
     assert directories.load() == [NOTE, other]
     assert directories.target(NOTE) == tmp_path / "pods/u-1/volumes/kubernetes.io~csi/pv-1/mount"
@@ -35,11 +35,11 @@ def test_poddirectories_1_a_note_is_found_again_until_all_is_gone(tmp_path: Path
 @pytest.mark.parametrize("name", ["..", "", "a/b", ".hidden", "/etc", "a\n", "x" * 254])
 def test_poddirectories_2_no_name_leads_elsewhere(tmp_path: Path, name: str) -> None:
     directories = PodDirectories(tmp_path)
-    for note in (VolumeNote(name, "pv", "h", "d", "n"), VolumeNote("u", name, "h", "d", "n")):
+    for note in (PodVolumeNote(name, "pv", "h", "d", "n"), PodVolumeNote("u", name, "h", "d", "n")):
         with pytest.raises(UnsafeNameError):
             directories.note(note)
     with pytest.raises(UnsafeNameError):
-        directories.staging(VolumeNote("u", "pv", "h", name, "n"))
+        directories.staging(PodVolumeNote("u", "pv", "h", name, "n"))
     assert not (tmp_path / "pods").exists() or not any((tmp_path / "pods").rglob("*.json"))
 
 

@@ -41,7 +41,7 @@ class UnsafeNameError(PvbinderError):
     """A pod or volume whose name can't be a directory's (PODDIRECTORIES-2)."""
 
 
-class VolumeNote(Struct, frozen=True, rename="camel"):
+class PodVolumeNote(Struct, frozen=True, rename="camel"):
     """What is noted of a volume of a pod; the fields that a kubelet has bear its names."""
 
     pod_uid: str
@@ -60,18 +60,18 @@ class PodDirectories:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def target(self, note: VolumeNote) -> Path:
+    def target(self, note: PodVolumeNote) -> Path:
         """Return where the volume is for its pod; raise UnsafeNameError."""
         if note.is_block:
             return self._pod(note) / "volumeDevices" / PLUGIN / _safe(note.name)
         return self._volume(note) / MOUNT
 
-    def staging(self, note: VolumeNote) -> Path:
+    def staging(self, note: PodVolumeNote) -> Path:
         """Return where the driver stages the volume; raise UnsafeNameError."""
         name = hashlib.sha256(note.handle.encode()).hexdigest()
         return self.root / "plugins" / "kubernetes.io" / "csi" / _safe(note.driver) / name / "globalmount"
 
-    def note(self, note: VolumeNote) -> None:
+    def note(self, note: PodVolumeNote) -> None:
         """Note a volume and make the directories around it (PODDIRECTORIES-1); raises PvbinderError or OSError."""
         parents = [self._volume(note), self.target(note).parent]
         if note.is_staged:
@@ -80,7 +80,7 @@ class PodDirectories:
             parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         write_private(self._volume(note) / NOTE, msgspec.json.encode(note))
 
-    def forget(self, note: VolumeNote, *, unstaged: bool) -> None:
+    def forget(self, note: PodVolumeNote, *, unstaged: bool) -> None:
         """Remove the note and what is empty around it (PODDIRECTORIES-3); raises OSError.
 
         A target that is still there and not empty keeps the note.
@@ -96,12 +96,12 @@ class PodDirectories:
             with suppress(OSError):  # others are in it
                 directory.rmdir()
 
-    def load(self) -> list[VolumeNote]:
+    def load(self) -> list[PodVolumeNote]:
         """Return all notes that earlier runs left; those that can't be read are said, and left."""
         notes = []
         for path in sorted(self.root.glob(f"pods/*/volumes/{PLUGIN}/*/{NOTE}")):
             try:
-                note = msgspec.json.decode(read_secret(path), type=VolumeNote)
+                note = msgspec.json.decode(read_secret(path), type=PodVolumeNote)
                 if self._volume(note) / NOTE != path:
                     raise UnsafeNameError("it is of another pod or volume")
             except (PvbinderError, OSError, msgspec.DecodeError) as error:
@@ -110,13 +110,13 @@ class PodDirectories:
             notes.append(note)
         return notes
 
-    def _pod(self, note: VolumeNote) -> Path:
+    def _pod(self, note: PodVolumeNote) -> Path:
         return self.root / "pods" / _safe(note.pod_uid)
 
-    def _volume(self, note: VolumeNote) -> Path:
+    def _volume(self, note: PodVolumeNote) -> Path:
         return self._pod(note) / "volumes" / PLUGIN / _safe(note.name)
 
-    def _around(self, note: VolumeNote) -> list[Path]:
+    def _around(self, note: PodVolumeNote) -> list[Path]:
         pod = self._pod(note)
         folders = [pod / folder for folder in ("volumes", "volumeDevices")]
         return [*(folder / PLUGIN for folder in folders), *folders, pod]

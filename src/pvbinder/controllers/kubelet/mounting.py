@@ -40,7 +40,7 @@ from pvbinder.rules.csi.publishing import (
 )
 from pvbinder.rules.csi.secrets import SecretReference
 from pvbinder.rules.pod_lifecycle import Mounts
-from pvbinder.volumes.pod_directories import PodDirectories, VolumeNote
+from pvbinder.volumes.pod_directories import PodDirectories, PodVolumeNote
 
 if TYPE_CHECKING:
     from pvbinder.controllers.csi.node_driver import NodeDriver
@@ -76,7 +76,7 @@ class PodMounts:
         self._drivers = drivers
         self._csi_drivers = csi_drivers
         self._directories = directories
-        self._notes: defaultdict[str, dict[str, VolumeNote]] = defaultdict(dict)  # by pod, and by the volume's name
+        self._notes: defaultdict[str, dict[str, PodVolumeNote]] = defaultdict(dict)  # by pod, and by the volume's name
         self._set_up: set[str] = set()  # pods of which all volumes are published, by this process
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._waiting: Counter[tuple[str, str]] = Counter()
@@ -131,7 +131,7 @@ class PodMounts:
             why = f"{PLUGIN}: mounter.SetupAt failed to check volume lifecycle mode: {refused}"
             raise _failed(publish_step, volume, why)
         stages = driver.abilities.stages and not volume.is_ephemeral
-        note = VolumeNote(
+        note = PodVolumeNote(
             pod_uid=pod.uid,
             name=volume.name,
             handle=volume.handle,
@@ -211,7 +211,7 @@ class PodMounts:
         if not self._notes.get(uid):
             self._notes.pop(uid, None)
 
-    async def _unpublish(self, note: VolumeNote) -> None:
+    async def _unpublish(self, note: PodVolumeNote) -> None:
         driver = self._drivers.get(note.driver)
         if driver is None:
             self._drivers.need(note.driver)
