@@ -339,3 +339,83 @@ def test_what_is_deprecated_is_warned_of() -> None:
         ),
         "spec.cephfs: deprecated in v1.28, non-functional in v1.31+",
     ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "gcePersistentDisk",
+        "awsElasticBlockStore",
+        "glusterfs",
+        "nfs",
+        "rbd",
+        "quobyte",
+        "iscsi",
+        "cinder",
+        "cephfs",
+        "azureFile",
+        "vsphereVolume",
+        "azureDisk",
+        "photonPersistentDisk",
+    ],
+)
+def test_sources_that_take_mount_options(source: str) -> None:  # PV-15
+    obj = {"metadata": {"name": "vol", "annotations": {MOUNT_OPTIONS: "ro"}}, **volume(**{**GOOD, source: {}})}
+    obj["metadata"] = {"name": "vol", "annotations": {MOUNT_OPTIONS: "ro"}}
+    refused = f"metadata.annotations.{MOUNT_OPTIONS}: Forbidden: may not specify mount options for this volume type"
+
+    assert refused not in refusals(PERSISTENT_VOLUME, obj)
+
+
+@pytest.mark.parametrize(
+    ("beta", "stable"),
+    [
+        ("beta.kubernetes.io/arch", "kubernetes.io/arch"),
+        ("beta.kubernetes.io/os", "kubernetes.io/os"),
+        ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
+        ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
+        ("beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type"),
+    ],
+)
+def test_a_label_may_get_its_stable_name(beta: str, stable: str) -> None:  # PU-3
+    def affinity(*keys: str, values: tuple[str, ...] = ("a",), fields: tuple[str, ...] = ()) -> Json:
+        requirements = [{"key": key, "operator": "In", "values": list(values)} for key in keys]
+        term: Json = {"matchExpressions": requirements}
+        if fields:
+            term["matchFields"] = [{"key": "metadata.name", "operator": "In", "values": list(fields)}]
+        return {"required": {"nodeSelectorTerms": [term]}}
+
+    old = stored(PERSISTENT_VOLUME, volume(**CSI, nodeAffinity=affinity(beta, "k", fields=("n",))))
+
+    def is_refused(after: Json) -> bool:
+        return bool(change_refusals(PERSISTENT_VOLUME, old, {"spec": {"nodeAffinity": after}}))
+
+    assert not is_refused(affinity(stable, "k", fields=("n",)))
+    assert not is_refused(affinity(beta, "k", fields=("n",)))
+    assert is_refused(affinity(stable, "k", fields=("m",)))
+    assert is_refused(affinity(stable, fields=("n",)))
+    assert is_refused(affinity(stable, "k", values=("b",), fields=("n",)))
+    assert is_refused(affinity(stable, "l", fields=("n",)))
+    one = affinity(stable, "k", fields=("n",))["required"]["nodeSelectorTerms"]
+    assert is_refused({"required": {"nodeSelectorTerms": one * 2}})
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("cephfs", "spec.cephfs: deprecated in v1.28, non-functional in v1.31+"),
+        ("photonPersistentDisk", "spec.photonPersistentDisk: deprecated in v1.11, non-functional in v1.16+"),
+        ("scaleIO", "spec.scaleIO: deprecated in v1.16, non-functional in v1.22+"),
+        ("storageos", "spec.storageOS: deprecated in v1.22, non-functional in v1.25+"),
+        ("glusterfs", "spec.glusterfs: deprecated in v1.25, non-functional in v1.26+"),
+        ("rbd", "spec.rbd: deprecated in v1.28, non-functional in v1.31+"),
+    ],
+)
+def test_plugins_that_are_gone_are_warned_of(source: str, text: str) -> None:
+    assert PERSISTENT_VOLUME.warnings({"metadata": {}, "spec": {source: {}}}, None) == [text]
+
+
+def test_what_is_not_deprecated_is_not_warned_of() -> None:
+    obj = {"metadata": {"annotations": {"a": "b"}}, "spec": {**GOOD, "persistentVolumeReclaimPolicy": "Retain"}}
+
+    assert PERSISTENT_VOLUME.warnings(obj, None) == []
