@@ -181,3 +181,51 @@ async def test_the_default_roles_are_valid_and_let_the_controllers_do_their_work
         assert await status(server, "GET", "/api/v1/secrets", user=binder) == 403
         names = {obj["metadata"]["name"] for _, obj in default_policy()}
         assert {f"system:controller:{name}" for name in OF_VOLUMES} <= names
+
+
+SUBJECTS: dict[
+    str, tuple[str, dict[str, Any], UserInfo, str]
+] = {  # a binding, a user whom it allows something, and why
+    "everywhere": (
+        "clusterrolebindings",
+        binding("all", "ClusterRole", "reads", DEVS),
+        ANA,
+        'RBAC: allowed by ClusterRoleBinding "all" of ClusterRole "reads" to Group "devs"',
+    ),
+    "in a namespace": (
+        "namespaces/shop/rolebindings",
+        binding("some", "Role", "reads", {"kind": "User", "name": "eve"}, USER),
+        ANA,
+        'RBAC: allowed by RoleBinding "some/shop" of Role "reads" to User "eve"',
+    ),
+    "a role of the cluster, in a namespace": (
+        "namespaces/shop/rolebindings",
+        binding("few", "ClusterRole", "reads", USER),
+        ANA,
+        'RBAC: allowed by RoleBinding "few/shop" of ClusterRole "reads" to User "ana"',
+    ),
+    "an account of another namespace": (
+        "clusterrolebindings",
+        binding("robots", "ClusterRole", "reads", {"kind": "ServiceAccount", "name": "robot", "namespace": "shop"}),
+        ROBOT,
+        'RBAC: allowed by ClusterRoleBinding "robots" of ClusterRole "reads" to ServiceAccount "robot"',
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "body", "user", "reason"), SUBJECTS.values(), ids=SUBJECTS.keys())
+async def test_a_review_says_which_binding_allows_it(
+    tmp_path: Path, path: str, body: dict[str, Any], user: UserInfo, reason: str
+) -> None:
+    async with serving(tmp_path, rbac=True) as server:
+        await make(server, "clusterroles", role("reads", rule("configmaps", "get")))
+        await make(server, "namespaces/shop/roles", role("reads", rule("configmaps", "get")))
+        await make(server, path, body)
+        asked = {"verb": "get", "resource": "configmaps", "namespace": "shop", "name": "a"}
+        spec = {"user": user.name, "groups": list(user.groups), "resourceAttributes": asked}
+        review = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+        answer = await server.send("POST", review, {"spec": spec})
+        assert answer.body["status"] == {"allowed": True, "reason": reason}
+        spec["user"], spec["groups"] = "somebody", ["others"]
+        assert (await server.send("POST", review, {"spec": spec})).body["status"] == {"allowed": False}
