@@ -64,6 +64,7 @@ ROOMS = {
             "tests/server/kinds/built_in",
             "tests/server/api/rest/test_evictions.py",
             "tests/server/api/rest/test_bindings.py",
+            "tests/server/api/rest/test_reach.py",
         ),
         RECORDED_CASES,
     ),

@@ -145,6 +145,49 @@ SAYS = {  # the budget's status: code, and the cause
         429,
         "The disruption budget b does not allow evicting pods currently",
     ),
+    "as many as are wanted": (
+        {"observedGeneration": 2, "currentHealthy": 3, "desiredHealthy": 3},
+        429,
+        "The disruption budget b needs 3 healthy pods and has 3 currently",
+    ),
+    "nothing is known": (
+        {"observedGeneration": 3},
+        429,
+        "The disruption budget b needs 0 healthy pods and has 0 currently",
+    ),
+    "it says why": (
+        {
+            "observedGeneration": 2,
+            "currentHealthy": 4,
+            "desiredHealthy": 3,
+            "conditions": [
+                {"type": "Other", "status": "False", "message": "other"},
+                {"type": "DisruptionAllowed", "status": "False", "reason": "Because", "message": "it is so"},
+            ],
+        },
+        429,
+        "The disruption budget b does not allow evicting pods currently (Because): it is so",
+    ),
+    "it allows them": (
+        {
+            "observedGeneration": 2,
+            "currentHealthy": 4,
+            "desiredHealthy": 3,
+            "conditions": [{"type": "DisruptionAllowed", "status": "True", "reason": "SyncFailed", "message": "x"}],
+        },
+        429,
+        "The disruption budget b does not allow evicting pods currently",
+    ),
+    "it failed without a word": (
+        {
+            "observedGeneration": 2,
+            "currentHealthy": 1,
+            "desiredHealthy": 3,
+            "conditions": [{"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed"}],
+        },
+        429,
+        "The disruption budget b needs 3 healthy pods and has 1 currently",
+    ),
     "nobody confirms disruptions": (
         {
             "observedGeneration": 2,
@@ -164,6 +207,107 @@ def test_a_refusal_says_what_the_budget_lacks(status: dict[str, Any], code: int,
         take_from(budget, {"metadata": {"name": "p"}, "status": {"conditions": READY}}, NOW)
     causes = (refused.value.details or {}).get("causes", [{"message": None}])
     assert (refused.value.code, causes[0]["message"]) == (code, cause)
+
+
+READY_POD: dict[str, Any] = {"metadata": {"name": "p"}, "status": {"conditions": READY}}
+BEFORE = "2020-01-01T00:00:00Z"
+
+
+def test_a_refusal_has_all_that_a_client_acts_on() -> None:
+    budget = {"metadata": {"name": "b", "generation": 1}, "spec": {}, "status": {}}
+    violates = "Cannot evict pod as it would violate the pod's disruption budget."
+
+    with pytest.raises(ApiError) as unseen:
+        take_from(budget, READY_POD, NOW)
+    why = "The disruption budget b is still being processed by the server."
+    causes = [{"reason": "DisruptionBudget", "message": why}]
+    assert (unseen.value.code, unseen.value.reason, unseen.value.message) == (429, "TooManyRequests", violates)
+    assert unseen.value.details == {"causes": causes, "retryAfterSeconds": 10}
+    assert unseen.value.headers == {"Retry-After": "10"}
+
+    with pytest.raises(ApiError) as none_left:
+        take_from({**budget, "status": {"observedGeneration": 1}}, READY_POD, NOW)
+    why = "The disruption budget b needs 0 healthy pods and has 0 currently"
+    assert none_left.value.details == {"causes": [{"reason": "DisruptionBudget", "message": why}]}
+    assert none_left.value.headers == {}
+
+    full = {"observedGeneration": 1, "disruptedPods": {str(number): NOW for number in range(DISRUPTED_PODS_MAX + 1)}}
+    with pytest.raises(ApiError) as too_many:
+        take_from({**budget, "status": full}, READY_POD, NOW)
+    assert (too_many.value.code, too_many.value.reason, too_many.value.message) == (
+        403,
+        "Forbidden",
+        (
+            'poddisruptionbudget.policy "b" is forbidden: '
+            "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
+        ),
+    )
+    assert too_many.value.details == {"name": "b", "group": "policy", "kind": "poddisruptionbudget"}
+
+
+INSUFFICIENT = {
+    "type": "DisruptionAllowed",
+    "status": "False",
+    "observedGeneration": 2,
+    "lastTransitionTime": NOW,
+    "reason": "InsufficientPods",
+    "message": "",
+}
+OTHERS = [
+    {"type": "Other"},
+    {"type": "DisruptionAllowed", "status": "True", "lastTransitionTime": BEFORE},
+    {"type": "B"},
+]
+TAKEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # the budget's status before, and after
+    "one of two": (
+        {"disruptionsAllowed": 2, "disruptedPods": {"q": BEFORE}, "conditions": OTHERS},
+        {"disruptionsAllowed": 1, "disruptedPods": {"q": BEFORE, "p": NOW}, "conditions": OTHERS},
+    ),
+    "the last": (
+        {"disruptionsAllowed": 1, "conditions": OTHERS},
+        {"disruptionsAllowed": 0, "disruptedPods": {"p": NOW}, "conditions": [OTHERS[0], INSUFFICIENT, OTHERS[2]]},
+    ),
+    "the last, with no condition": (
+        {"disruptionsAllowed": 1},
+        {"disruptionsAllowed": 0, "disruptedPods": {"p": NOW}, "conditions": [INSUFFICIENT]},
+    ),
+    "the last, where there was none before": (
+        {"disruptionsAllowed": 1, "conditions": [{**INSUFFICIENT, "reason": "x", "lastTransitionTime": BEFORE}]},
+        {
+            "disruptionsAllowed": 0,
+            "disruptedPods": {"p": NOW},
+            "conditions": [{**INSUFFICIENT, "lastTransitionTime": BEFORE}],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), TAKEN.values(), ids=TAKEN.keys())
+def test_eviction_1_what_is_taken_of_a_budget(before: dict[str, Any], after: dict[str, Any]) -> None:
+    budget = {"metadata": {"name": "b", "generation": 2}, "spec": {}, "kept": 1}
+
+    assert take_from({**budget, "status": {"observedGeneration": 2, **before}}, READY_POD, NOW) == {
+        **budget,
+        "status": {"observedGeneration": 2, **after},
+    }
+
+
+async def test_eviction_1_the_server_owns_what_it_takes(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await a_pod(server, "p", grace=30)
+        await a_budget(server, 1)
+        assert await evict(server, "p") == 201
+        budget = (await server.send("GET", f"{BUDGETS}/b")).body
+        owners = [
+            (one["manager"], one.get("subresource"), one["operation"]) for one in budget["metadata"]["managedFields"]
+        ]
+        assert ("kube-apiserver", "status", "Update") in owners
+        assert budget["status"]["disruptionsAllowed"] == 0
+        assert list(budget["status"]["disruptedPods"]) == ["p"]
+        pod = (await server.send("GET", f"{PODS}/p")).body
+        condition = next(one for one in pod["status"]["conditions"] if one["type"] == "DisruptionTarget")
+        assert (condition["observedGeneration"], condition["lastProbeTime"]) == (1, None)
+        assert [one["type"] for one in pod["status"]["conditions"]][:1] == ["Ready"]
 
 
 async def test_eviction_3_the_pod_learns_why_it_goes(tmp_path: Path) -> None:
@@ -194,6 +338,7 @@ SELECTORS: dict[str, tuple[list[Any], int]] = {
     "another label": ([{"matchLabels": {"app": "other"}}], 201),
     "everything": ([{}], 429),
     "an expression": ([{"matchExpressions": [{"key": "app", "operator": "Exists"}]}], 429),
+    "one that can't be read": ([{"matchExpressions": [{"key": "app", "operator": "Near"}]}], 201),
     "two that select it": ([{"matchLabels": {"app": "a"}}, {}], 500),
 }
 

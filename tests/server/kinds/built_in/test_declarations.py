@@ -211,17 +211,30 @@ def test_the_cells_of_a_row(kind: ServedKind, obj: Json, cells: list[object]) ->
     assert [column.cell(obj, NOW) for column in kind.columns] == cells
 
 
-def test_the_subresources_of_a_pod() -> None:
-    found = {one.name: one for one in POD.subresources}
+USUAL, ANY = ("get", "patch", "update"), ("create", "get")
+SUBRESOURCES: dict[str, tuple[tuple[str, ...], str, bool]] = {  # its verbs, the kind of its body, has a path
+    "attach": (ANY, "PodAttachOptions", False),
+    "binding": (("create",), "Binding", False),
+    "ephemeralcontainers": (USUAL, "", False),
+    "eviction": (("create",), "Eviction", False),
+    "exec": (ANY, "PodExecOptions", False),
+    "log": (("get",), "Pod", False),
+    "portforward": (ANY, "PodPortForwardOptions", False),
+    "proxy": (("create", "delete", "get", "patch", "update"), "PodProxyOptions", True),
+    "resize": (USUAL, "", False),
+    "status": (USUAL, "", False),
+}
 
-    assert {name: one.verbs for name, one in found.items() if name in ("eviction", "status", "resize")} == {
-        "eviction": ("create",),
-        "status": ("get", "patch", "update"),
-        "resize": ("get", "patch", "update"),
-    }
+
+def test_the_subresources_of_a_pod() -> None:
+    assert {
+        one.name: (one.verbs, one.body.kind if one.body is not None else "", one.has_path) for one in POD.subresources
+    } == SUBRESOURCES
+    found = {one.name: one for one in POD.subresources}
     assert found["eviction"].body_schema == "io.k8s.api.policy.v1.Eviction"
-    assert found["eviction"].removes
-    assert {"binding", "ephemeralcontainers", "exec", "attach", "log", "portforward", "proxy"} <= found.keys()
+    assert [name for name, one in found.items() if one.removes] == ["eviction"]
+    bodies = [one.body for one in POD.subresources if one.name not in ("binding", "eviction") and one.body is not None]
+    assert {(body.group, body.version, body.plural, body.namespaced) for body in bodies} == {("", "v1", "pods", True)}
 
 
 def test_the_fields_by_which_pods_are_selected() -> None:

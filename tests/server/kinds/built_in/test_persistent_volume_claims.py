@@ -350,3 +350,11 @@ def test_what_is_odd_is_warned_of() -> None:
         'spec.resources.requests[storage]: fractional byte value "1500m" is invalid, must be an integer',
         'spec.resources.limits[storage]: fractional byte value "2500m" is invalid, must be an integer',
     ]
+
+
+def test_a_status_comes_with_a_revision_and_access_modes() -> None:
+    old = stored(PERSISTENT_VOLUME_CLAIM, claim())
+    bare = {**old, "metadata": {"name": "c"}, "spec": {}}
+    [status] = [one for one in PERSISTENT_VOLUME_CLAIM.subresources if one.name == "status"]
+
+    assert [str(error.field) for error in status.validate_update(bare, old)] == ["resourceVersion", "Spec.accessModes"]

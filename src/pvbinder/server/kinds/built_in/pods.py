@@ -256,7 +256,7 @@ def _check_deadline(spec: Json, before: Json) -> list[FieldError]:
         if old is not None and old < new:
             return [invalid(path, new, "must be less than or equal to previous value")]
     elif old is not None:
-        return [invalid(path, new, "must not update from a positive integer to nil value")]
+        return [invalid(path, None, "must not update from a positive integer to nil value")]
     return []
 
 
