@@ -32,6 +32,21 @@ async def test_writing_1_concurrent_patches_are_all_kept(tmp_path: Path) -> None
         assert len((await server.send("GET", f"{MAPS}/a")).body["data"]) == 21
 
 
+SENT_REVISIONS = {"": 201, "0": 201, "00": 201, "v1": 201, "-5": 201, "1.5": 201, str(2**64): 201, "7": 500, "07": 500}
+
+
+async def test_a_new_object_may_say_anything_but_a_revision(tmp_path: Path) -> None:
+    """As the reference, which looks at what is a number only; clients' own examples send ``v1``."""
+    answered: dict[str, int] = {}
+    async with serving(tmp_path) as server:
+        for number, revision in enumerate(SENT_REVISIONS):
+            body = {"metadata": {"name": f"a{number}", "resourceVersion": revision}}
+            reply = await server.send("POST", MAPS, body)
+            answered[revision] = reply.status
+            assert reply.status != 201 or int(reply.revision) == server.store.revision
+    assert answered == SENT_REVISIONS
+
+
 async def test_writing_2_an_answer_is_given_only_when_the_write_is_durable(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         made = await server.send("POST", MAPS, config_map())

@@ -273,6 +273,14 @@ def parse_revision(text: str) -> int:
     return parse_uint64(text)
 
 
+def is_revision(text: str) -> bool:
+    """Tell whether `text` is a number that a revision may have; as in the reference, what isn't a number is none."""
+    try:
+        return parse_revision(text) != 0
+    except ValueError:
+        return False
+
+
 def internal_error(message: str) -> ApiError:
     """500 as the reference gives it where it did not expect an error: without a reason."""
     return ApiError(500, "", message)

@@ -31,6 +31,7 @@ from pvbinder.server.api.rest.options import (
     OptionsKind,
     WriteOptions,
     internal_error,
+    is_revision,
     parse_revision,
     read_write_options,
 )
@@ -231,7 +232,7 @@ class WriteRequest:
         storage, metadata = self.storage, obj["metadata"]
         if storage.kind.refuses_new:
             raise is_forbidden(storage.kind.resource, metadata.get("name", ""), storage.kind.refuses_new)
-        if self.attributes.verb == "create" and metadata.get("resourceVersion", "0") not in ("", "0"):
+        if self.attributes.verb == "create" and is_revision(metadata.get("resourceVersion", "")):
             raise internal_error("resourceVersion should not be set on objects to be created")
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
         await self._complete_new(obj, record=record)
