@@ -15,8 +15,11 @@ from pvbinder.cli.plane import control_plane
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.client import Client
-from pvbinder.kube.kinds import NODES, PODS, STORAGE_CLASSES
+from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.kinds import NODES, PODS, STORAGE_CLASSES, metadata_of
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.resources import NAMESPACES
+from pvbinder.server.api.admission.policies.hooks import BINDINGS, POLICIES
 
 DEADLINE_SECONDS = 30
 SMALL = {"scheduler", "kubelet", "statefulset-controller"}
@@ -124,3 +127,21 @@ async def test_plane_6_pods_run_as_accounts_where_somebody_makes_them(
         metadata = {"name": "p", "namespace": "default"}
         pod = await client.create(PODS, {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "i"}]}})
         assert pod.document()["spec"].get("serviceAccountName") == account
+
+
+@pytest.mark.slow
+async def test_a_policy_that_denies_everything_keeps_no_plane_from_starting(tmp_path: Path) -> None:
+    """REVIEW-4: who made it must be able to take it back."""
+    rule = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": "false"}]}
+    bound = {"policyName": "deny", "validationActions": ["Deny"]}
+    async with control_plane(options(tmp_path / "data", controllers="")) as plane:
+        client = Client(plane.transport)
+        await client.create(metadata_of(POLICIES), {"metadata": {"name": "deny"}, "spec": spec})
+        await client.create(metadata_of(BINDINGS), {"metadata": {"name": "deny"}, "spec": bound})
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data")) as plane:
+        client = Client(plane.transport)
+        with pytest.raises(ApiFailure, match="denied request: failed expression: false"):
+            await client.create(metadata_of(NAMESPACES), {"metadata": {"name": "shop"}})
+        await client.delete(metadata_of(BINDINGS), "deny", "")
+        await client.create(metadata_of(NAMESPACES), {"metadata": {"name": "shop"}})

@@ -62,6 +62,7 @@ USUAL_PORT = 6443
 MAKE_CLAIMS = {"ephemeral-volume-controller"}
 ADMIN = UserInfo("kubernetes-admin", groups=(MASTERS, AUTHENTICATED))
 SIDECAR = SidecarOptions(provisioner=ProvisionerOptions(namespace=NAMESPACE, immediate_topology=False))
+SERVER = UserInfo("system:apiserver", groups=(MASTERS, AUTHENTICATED))  # itself, whom no policy of admission refuses
 READER = UserInfo("system:kube-controller-manager", groups=(AUTHENTICATED,))  # lists and watches for all
 
 
@@ -99,7 +100,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
     async with server, AsyncExitStack() as stack:
         metrics.add(ServerSource(server))
         transport = InProcessTransport(server.dispatcher, ADMIN)
-        client = Client(transport)
+        client = Client(InProcessTransport(server.dispatcher, SERVER))  # of what it begins with
         has_local = LOCAL in chosen
         drivers = node_drivers(server.data_dir, options.csi_drivers, has_local=has_local)
         place = stack.enter_context(local_place(server.data_dir)) if has_local else None

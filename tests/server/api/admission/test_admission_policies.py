@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.server.api.admission.policing import (
     ANA,
@@ -375,6 +377,14 @@ async def test_review_3_denials_go_by_name(tmp_path: Path) -> None:
         assert "ValidatingAdmissionPolicy 'k'" in (await server.send("POST", MAPS, config())).message
 
 
+async def test_review_4_what_the_server_writes_itself_is_not_judged(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await bind(server, policy("false"))
+        itself = UserInfo("system:apiserver", groups=("system:masters",))
+        assert (await server.send("POST", MAPS, config(), user=itself)).status == 201
+        assert (await server.send("DELETE", f"{MAPS}/m", user=itself)).status == 200
+
+
 async def test_policies_are_not_judged_by_policies(tmp_path: Path) -> None:
     every = [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}]
     async with serving(tmp_path) as server:
@@ -422,3 +432,26 @@ async def test_rights_1_who_binds_parameters_may_read_them(tmp_path: Path) -> No
         )
         change = {"metadata": {"labels": {"a": "b"}}}
         assert (await server.send("PATCH", f"{POLICIES}/p", change, user=user)).status == 200
+
+
+def _encoded(data: bytes, _revision: int) -> bytes:
+    return data
+
+
+async def test_what_was_stored_before_policies_were_looked_at_stops_no_other_write(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        for kind, name, spec in (
+            ("validatingadmissionpolicies", "p", None),
+            ("validatingadmissionpolicies", "q", {"variables": [{}], "validations": [{}], "matchConstraints": {}}),
+            ("validatingadmissionpolicybindings", "a", None),
+            ("validatingadmissionpolicybindings", "b", {"policyName": "p"}),
+            ("validatingadmissionpolicybindings", "c", {"policyName": "q"}),
+        ):
+            obj: Json = {"metadata": {"name": name, "uid": name, "resourceVersion": "1"}}
+            data = msgspec.json.encode(obj if spec is None else {**obj, "spec": spec})
+            store = f"{kind}.admissionregistration.k8s.io"
+            await server.store.put(store, name, partial(_encoded, data))[1]
+        reply = await server.send("POST", MAPS, config())
+        assert "failed to configure policy: policy contained no match constraints, a required field" in reply.message
+        assert (await server.send("DELETE", f"{BINDINGS}/b")).status == 200
+        assert (await server.send("POST", MAPS, config())).status == 201

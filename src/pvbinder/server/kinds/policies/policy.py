@@ -75,17 +75,17 @@ class CompiledPolicy:
     """A policy that can be asked about writes."""
 
     def __init__(self, policy: Json) -> None:
-        spec: Json = policy["spec"]
+        spec: Json = policy.get("spec") or {}
         self.name: str = policy["metadata"]["name"]
         self.fails: bool = spec.get("failurePolicy") != "Ignore"
         self.param_kind: Json | None = spec.get("paramKind")
-        self.constraints: Json = spec.get("matchConstraints") or {}
+        self.constraints: Json | None = spec.get("matchConstraints")
         declared = spec.get("variables") or ()
         composer = Composer(has_params=self.param_kind is not None, has_variables=True)
         self.match_conditions = tuple(
             composer.match_condition(_source(one)) for one in spec.get("matchConditions") or ()
         )
-        self.variables = {one["name"]: composer.variable(one["name"], _source(one)) for one in declared}
+        self.variables = {one.get("name", ""): composer.variable(one.get("name", ""), _source(one)) for one in declared}
         self.validations = tuple(_validation(composer, one) for one in spec.get("validations") or ())
         self.annotations = tuple(
             composer.annotation(one.get("valueExpression", "")) for one in spec.get("auditAnnotations") or ()

@@ -72,7 +72,8 @@ class PolicyHooks:
         self._cursors = tuple(store.watch(resource.qualified, store.revision) for resource in _KINDS)
         bindings: dict[str, list[Json]] = {}
         for binding in self.objects.list(BINDINGS):
-            bindings.setdefault(binding["spec"].get("policyName", ""), []).append(binding)
+            spec = binding.setdefault("spec", {})  # it may have been stored before anybody looked at it
+            bindings.setdefault(spec.get("policyName", ""), []).append(binding)
         compiled: dict[str, tuple[str, CompiledPolicy]] = {}
         for policy in self.objects.list(POLICIES) if bindings else ():
             name, revision = policy["metadata"]["name"], policy["metadata"]["resourceVersion"]

@@ -20,12 +20,19 @@ class MisconfiguredError(PvbinderError):
 
 
 def find_match(
-    constraints: Json, written: Written, kinds: Sequence[ServedKind], new: Json | None, old: Json | None, reader: Reader
+    constraints: Json | None,
+    written: Written,
+    kinds: Sequence[ServedKind],
+    new: Json | None,
+    old: Json | None,
+    reader: Reader,
 ) -> ServedKind | None:
     """Return the kind by which a write is matched, None if it isn't; `kinds` are all with the same objects.
 
     Raises MisconfiguredError for what applies and can't be decided.
     """
+    if constraints is None:  # of a policy that was stored before anybody looked at it
+        raise MisconfiguredError("policy contained no match constraints, a required field")
     wrong: list[str] = []
     for selects in (_selects_namespace, _selects_object):
         try:
