@@ -261,6 +261,18 @@ async def test_csi_resizer_2_a_smaller_request_counts_after_a_final_error_only(c
 
 
 @on_virtual_time
+async def test_csi_resizer_2_what_was_final_counts_no_longer_when_the_next_call_may_be_running() -> None:
+    driver = FakeDriver()
+    async with bound(driver) as s:
+        driver.before = refuses(Code.INTERNAL, Code.DEADLINE_EXCEEDED)
+        await s.grow("2Gi")
+        await s.until_told("DeadlineExceeded", "VolumeResizeFailed")
+        await s.grow("1500Mi")
+        await s.until_has("2Gi")
+        assert expansions(driver) == [2 * GI, 2 * GI, 2 * GI]
+
+
+@on_virtual_time
 async def test_csi_resizer_2_an_answer_that_cannot_be_read_may_have_been_a_yes() -> None:
     driver = FakeDriver()
     async with bound(driver) as s:
