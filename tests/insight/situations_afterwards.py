@@ -168,10 +168,12 @@ AFTERWARDS = {
             ),
             its(**CSI, hostPath=None),
             driver(),
-            event("VolumeResizeFailed", "rpc error: code = DeadlineExceeded desc = late"),
+            event(
+                "VolumeResizeFailed", 'resize volume "d" by resizer "x" failed: rpc error: code = Aborted desc = late'
+            ),
         ),
         "GrowthFails",
-        ("desc = late",),
+        ("waits to grow to 15Gi, which failed: rpc error: code = Aborted desc = late",),
         ("as it may still be growing it to 20Gi",),
     ),
     "growth that the driver is at": Situation(

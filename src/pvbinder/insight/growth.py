@@ -106,7 +106,7 @@ def _growth_failed(
     told = event.message if event is not None and event.reason == "VolumeResizeFailed" else ""
     if not (condition or told or progress.resize_state.endswith("Infeasible")):
         return None
-    why = told or str((condition or {}).get("message") or progress.resize_state)
+    why = told.rpartition('" failed: ')[2] or str((condition or {}).get("message") or progress.resize_state)
     remedies = [Do("put right what the message above says; it is tried again by itself")]
     pods = sorted(pod.name for pod in snapshot.pods_of(claim.key) if not pod.is_terminated)
     if ONLY_OFFLINE in why and pods:
