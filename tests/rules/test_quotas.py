@@ -107,7 +107,7 @@ def test_usage_2_a_claim_of_no_class_counts_with_its_request() -> None:
     }
 
 
-def test_usage_2_a_claim_counts_with_the_larger_of_what_it_asks_for_and_what_it_is_given() -> None:
+def test_usage_2_a_claim_counts_with_the_larger_of_what_it_asks_for_and_what_it_is_given() -> None:  # RF-3
     claim = {
         "metadata": {},
         "spec": {"storageClassName": "gold", "resources": {"requests": {"storage": "1Gi"}}},

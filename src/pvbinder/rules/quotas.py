@@ -1,7 +1,8 @@
 """The amounts that objects use of quotas, and the quotas that an object counts for.
 
 USAGE-1  Every namespaced object counts as one of ``count/RESOURCE.GROUP``; some kinds have a short name beside it.
-USAGE-2  Claims count with their request, or with the larger size that is being allocated, also by their class.
+USAGE-2  Claims count with their request, or with the larger size that is being allocated (RF-3), also by their
+         class.
 USAGE-3  Pods count with the sums of their containers, as long as they haven't ended; ``count/pods`` has them until they
          are deleted.
 USAGE-4  Services count their node ports and load balancers.

@@ -207,6 +207,7 @@ class CsiResizer:
         return volume
 
     async def _resize(self, claim: Claim, volume: Volume, decision: Resize) -> None:
+        """Have the driver grow the volume, and say in volume and claim how that went (RS-6 to RS-14)."""
         waits_seconds = self._slow.seconds_left(claim.uid) if decision.is_recorded else 0.0
         if waits_seconds > 0:
             self._queue.add_after(claim.key, waits_seconds)  # RS-6
