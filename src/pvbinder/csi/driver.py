@@ -4,7 +4,8 @@ DRIVER-1  Every call has a time limit; when it is over the call has failed with 
           may still be doing.
 DRIVER-2  However a call fails, it fails with `CallFailed`: a code of gRPC and a text. A driver that isn't there, that
           dies in the middle, or that answers nonsense is one that failed.
-DRIVER-3  What is sent and what comes back never gets into a log: requests have secrets in them.
+DRIVER-3  What is sent and what comes back never gets into a log: requests have secrets in them. A driver that quotes
+          one of them in an error is not passed on: errors become events and conditions.
 DRIVER-4  A driver that isn't there yet is waited for, with a log line now and then; it may go and come back later.
 DRIVER-5  Answers are bounded in size: one of more than 4 MiB fails with ResourceExhausted, and as `AnswerUnreadable`,
           like one that is nonsense: what was asked for may have been done.
@@ -14,7 +15,7 @@ DRIVER-6  Where `forbidden` says why nobody may ask now, nothing is sent, and th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -38,6 +39,7 @@ CONNECT_SECONDS_MAX: Final = 1.0  # between two tries to reach a socket that isn
 PATIENCE_SECONDS: Final = 30.0  # until a log line says that we wait
 TOO_LARGE: Final = "eceived message larger than max"
 PATH_BYTES_MAX: Final = 107  # of a unix socket
+SECRET_CHARACTERS_MIN: Final = 4  # of a value that is taken out of errors
 
 Observe = Callable[[str, str, float], None]  # path of the method, code in Go's words ("OK"), seconds
 
@@ -122,7 +124,7 @@ class Driver:
             answer: bytes = await call(request.SerializeToString(), timeout=timeout_seconds or self.timeout_seconds)
             return method.response.FromString(answer)
         except grpc.aio.AioRpcError as error:
-            failed = _failed(error)
+            failed = _failed(error, request)
             code = failed.code.value
             raise failed from None
         except DecodeError as error:
@@ -152,10 +154,19 @@ class Driver:
             await asyncio.sleep(PROBE_SECONDS)
 
 
-def _failed(error: grpc.aio.AioRpcError) -> CallFailed:
+def _failed(error: grpc.aio.AioRpcError, request: Message) -> CallFailed:
     code = error.code()
     known = Code.__members__.get(code.name, Code.UNKNOWN)
     details = error.details() or ""
     if known is Code.RESOURCE_EXHAUSTED and TOO_LARGE in details:  # our own side says so: the call was answered
         return AnswerUnreadable(known, details)
-    return CallFailed(known, details)
+    return CallFailed(known, _without_secrets(details, request))
+
+
+def _without_secrets(text: str, request: Message) -> str:
+    """Return `text` without the secrets of `request` (DRIVER-3); a few letters are a word, and no secret."""
+    secrets: Mapping[str, str] = getattr(request, "secrets", None) or {}
+    for value in sorted(secrets.values(), key=len, reverse=True):
+        if len(value) >= SECRET_CHARACTERS_MIN:
+            text = text.replace(value, "***")
+    return text
