@@ -165,10 +165,12 @@ async def test_driver_3_no_secret_gets_into_a_log(tmp_path: Path, caplog: pytest
 
 async def test_driver_3_no_secret_gets_into_an_error_that_quotes_it(tmp_path: Path) -> None:
     async def fail(request: csi.ControllerExpandVolumeRequest) -> csi.ControllerExpandVolumeResponse:
-        raise CallFailed(Code.UNAUTHENTICATED, f"user ana has no password {request.secrets['password']}, x is no 1")
+        raise CallFailed(
+            Code.UNAUTHENTICATED, f"user ana has no password {request.secrets['password'].strip()}, x is no 1"
+        )
 
     async with driver_with(tmp_path, {methods.CONTROLLER_EXPAND_VOLUME: fail}) as driver:
-        secrets = {"password": "hunter22", "part": "hunter", "user": "ana", "tries": "1"}
+        secrets = {"password": "hunter22\n", "part": "hunter", "user": "ana", "tries": "1"}
         request = csi.ControllerExpandVolumeRequest(volume_id="v", secrets=secrets)
         with pytest.raises(CallFailed) as caught:
             await driver.call(methods.CONTROLLER_EXPAND_VOLUME, request)

@@ -166,7 +166,7 @@ def _failed(error: grpc.aio.AioRpcError, request: Message) -> CallFailed:
 def _without_secrets(text: str, request: Message) -> str:
     """Return `text` without the secrets of `request` (DRIVER-3); a few letters are a word, and no secret."""
     secrets: Mapping[str, str] = getattr(request, "secrets", None) or {}
-    for value in sorted(secrets.values(), key=len, reverse=True):
+    for value in sorted(map(str.strip, secrets.values()), key=len, reverse=True):  # files end with a line's end
         if len(value) >= SECRET_CHARACTERS_MIN:
             text = text.replace(value, "***")
     return text
