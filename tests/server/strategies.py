@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from hypothesis import strategies as st
 
 from pvbinder.server.objects.schema.types import CATALOGUE, Field
 
+TENTHS = st.integers(0, 9)
 texts = st.text(max_size=8) | st.sampled_from(["a", "b", "name", "", "\u2028", "x" * 40, "\ud7ff"])
 numbers = st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
@@ -44,17 +46,25 @@ def values_of(field: Field, depth: int = 4) -> st.SearchStrategy[Any]:
 
 def objects_of(schema: str, depth: int = 4) -> st.SearchStrategy[dict[str, Any]]:
     """Objects of a type, with a few of their fields."""
+    return _built_in(schema, depth) if schema.startswith("io.k8s.") else _made(schema, depth)
+
+
+def _made(schema: str, depth: int) -> st.SearchStrategy[dict[str, Any]]:
     fields = CATALOGUE[schema].fields if depth > 0 else {}
     plain = {name: field for name, field in fields.items() if name not in ("kind", "apiVersion", "managedFields")}
+    if not plain:
+        return st.builds(dict)
+    names = st.lists(st.sampled_from(sorted(plain)), max_size=5, unique=True)
+    values = functools.cache(lambda name: values_of(plain[name], depth))
 
     @st.composite
     def build(draw: st.DrawFn) -> dict[str, Any]:
-        chosen = draw(st.lists(st.sampled_from(sorted(plain)), max_size=5, unique=True)) if plain else []
-        return {
-            name: draw(st.none() if draw(st.integers(0, 9)) == 0 else values_of(plain[name], depth)) for name in chosen
-        }
+        return {name: draw(st.none() if draw(TENTHS) == 0 else values(name)) for name in draw(names)}
 
     return build()
+
+
+_built_in = functools.cache(_made)  # to make a strategy takes longer than to draw from it
 
 
 @st.composite

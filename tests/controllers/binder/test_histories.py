@@ -32,7 +32,7 @@ from pvbinder.volumes.calls import PluginCalls
 from pvbinder.volumes.catalogue import Catalogue
 from pvbinder.volumes.plugin import Deleted, DeleteOutcome, Identity
 
-HISTORIES = int(os.environ.get("PVBINDER_HISTORIES", "2000"))
+HISTORIES = int(os.environ.get("PVBINDER_HISTORIES", "500"))
 NAMESPACE = "shop"
 SETTLED_SECONDS = 300.0  # virtual ones: many resyncs, and every back-off of a few failures
 VOLUMES, CLAIMS = "persistentvolumes", "persistentvolumeclaims"
