@@ -78,7 +78,6 @@ def watching_loop() -> Iterator[Watchdog]:
         yield watchdog
     finally:
         asyncio.Handle._run = run  # type: ignore[method-assign]
-        gc.unfreeze()
 
 
 def _named(handle: asyncio.Handle) -> object:
