@@ -16,9 +16,12 @@ from tests.controllers.cluster import claim
 from tests.controllers.csi.fake_driver import FakeDriver, handlers
 from tests.controllers.csi.stage import storage_class
 
-from pvbinder.cli.errors import EXIT_USAGE
+from pvbinder.cli.csi_flags import capacity_options, node_options
+from pvbinder.cli.election_flags import namespace_of_pod
+from pvbinder.cli.errors import EXIT_USAGE, WrongUsageError
 from pvbinder.cli.main import run
 from pvbinder.cli.plane import Plane, control_plane
+from pvbinder.controllers.csi.options import CapacityOptions, ProvisionerOptions
 from pvbinder.controllers.csi.roles import ROLES
 from pvbinder.csi.serving import serving
 from pvbinder.kube.client import Client
@@ -113,11 +116,21 @@ async def test_csi_beside_another_server(tmp_path: Path) -> None:
         (["csi", "--roles", "attacher"], "there are provisioner"),
         (["csi", "--roles", "provisioner,*"], "there is no role '*'"),
         (["csi", "--roles", " ,"], "--roles: no role is named"),
+        (["csi", "--enable-capacity"], "the environment has no NAMESPACE"),
+        (["csi", "--enable-capacity", "--capacity-ownerref-level=-2"], "-2 is not in the range"),
+        (["csi", "--node-deployment"], "the environment has no NODE_NAME"),
+        (["csi", "--node-deployment-base-delay", "2m"], "--node-deployment-max-delay is shorter"),
+        (["csi", "--leader-election", "--leader-election-lease-duration", "5s"], "--leader-election: the lease"),
+        (["csi", "--leader-election", "--leader-election-labels", "app"], "'app' is no label such as name=value"),
         (["csi", "--worker-threads", "0"], "0 is not in the range"),
         (["up", "--ephemeral", "--csi-driver", "x"], "--csi-driver:"),
     ],
 )
-def test_what_cant_be_is_refused_at_once(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cant_be_is_refused_at_once(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NAMESPACE", "POD_NAME", "NODE_NAME"):
+        monkeypatch.delenv(name, raising=False)
     assert run(arguments) == EXIT_USAGE
     assert told in capsys.readouterr().err
 
@@ -149,3 +162,39 @@ async def test_plane_7_the_local_driver_makes_directories(tmp_path: Path) -> Non
     finally:
         driver.send_signal(signal.SIGTERM)
         await driver.wait()
+
+
+def test_what_the_environment_says_becomes_options() -> None:
+    flags = {
+        "enable_capacity": True,
+        "capacity_ownerref_level": 2,
+        "capacity_for_immediate_binding": True,
+        "capacity_poll_interval": 30.0,
+        "capacity_threads": 3,
+        "kube_api_capacity_qps": 2.0,
+        "kube_api_capacity_burst": 7,
+        "node_deployment": True,
+        "node_deployment_immediate_binding": False,
+        "node_deployment_base_delay": 1.0,
+        "node_deployment_max_delay": 2.0,
+    }
+    environment = {"NAMESPACE": "csi", "POD_NAME": "csi-0", "NODE_NAME": "worker-1"}
+    assert capacity_options(flags, environment) == CapacityOptions("csi", "csi-0", 2, True, 30.0, 3, 2.0, 7)
+    options = ProvisionerOptions(**node_options(flags, environment))
+    assert (options.node_deployment, options.node, options.node_deployment_immediate_binding) == (
+        True,
+        "worker-1",
+        False,
+    )
+    with pytest.raises(WrongUsageError, match="POD_NAME"):
+        capacity_options(flags, {"NAMESPACE": "csi"})
+
+
+def test_the_namespace_of_leases_is_the_pods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POD_NAMESPACE", raising=False)
+    account = tmp_path / "namespace"
+    assert namespace_of_pod(account) == "default"
+    account.write_text("storage\n")
+    assert namespace_of_pod(account) == "storage"
+    monkeypatch.setenv("POD_NAMESPACE", "drivers")
+    assert namespace_of_pod(account) == "drivers"

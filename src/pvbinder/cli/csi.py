@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
+from pvbinder.cli.csi_flags import capacity_flags, capacity_options, node_flags, node_options
 from pvbinder.cli.durations import GoDuration
 from pvbinder.cli.election_flags import checked, namespace_of_pod, read_labels, sidecar_election
 from pvbinder.cli.errors import WrongUsageError
@@ -116,6 +118,8 @@ Examples:
     default=False,
     help="Tell the driver the names of claim and volume when it modifies one, as parameters.",
 )
+@capacity_flags
+@node_flags
 @sidecar_election
 @metrics_options(10271)
 @log_options
@@ -152,6 +156,7 @@ def csi(
     no_metrics: bool,
     verbosity: int,
     log_format: LogFormat,
+    **more: Any,
 ) -> int:
     """Provision and resize volumes of claims through a CSI driver, beside any API server.
 
@@ -186,6 +191,8 @@ def csi(
         controller_publish_readonly=controller_publish_readonly,
         prevent_volume_mode_conversion=prevent_volume_mode_conversion,
         namespace=intents_namespace,
+        capacity=capacity_options(more),
+        **node_options(more),
     )
     resizer = ResizerOptions(
         retry_interval_start_seconds=retry_interval_start,

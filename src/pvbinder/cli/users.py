@@ -52,7 +52,8 @@ async def bind_csi(client: Client, roles: Iterable[SidecarRole] = ROLES) -> None
     async with asyncio.TaskGroup() as group:  # the disk is synced once for all that is written together
         for role in roles:
             name = f"pvbinder:csi-{role.name}"
-            rules: Json = {"metadata": {"name": name}, "rules": rules_of(role.rights)}
+            granted = rules_of(one for one in role.rights if not one.by_flag)
+            rules: Json = {"metadata": {"name": name}, "rules": granted}
             binding: Json = {
                 "metadata": {"name": name},
                 "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name},

@@ -44,6 +44,7 @@ class FakeDriver(Driver):
         self.needs_node = False  # after an expansion
         self.given: Callable[[int], int] = lambda asked: asked  # the bytes that an expansion is said to give
         self.attributes: dict[str, dict[str, str]] = {}  # by the volume's id
+        self.room: dict[str, int] = {"": 10 << 30}  # bytes, by the value of the topology key "node"
 
     def calls(self, method: Method[Any, Any]) -> list[Any]:
         return [request for name, request in self.seen if name == method.name]
@@ -63,6 +64,9 @@ class FakeDriver(Driver):
         elif method is methods.CONTROLLER_MODIFY_VOLUME:
             self.attributes.setdefault(request.volume_id, {}).update(request.mutable_parameters)
             answer = csi.ControllerModifyVolumeResponse()
+        elif method is methods.GET_CAPACITY:
+            place = dict(request.accessible_topology.segments)
+            answer = csi.GetCapacityResponse(available_capacity=self.room.get(place.get("node", ""), 0))
         else:
             raise CallFailed(Code.UNIMPLEMENTED, method.name)
         self.after(request)

@@ -12,6 +12,7 @@ from tests.controllers.cluster import Cluster, claim, cluster
 from tests.controllers.csi.fake_driver import INFO, NAME, FakeDriver
 
 from pvbinder.controllers.context import Controller, ControllerContext
+from pvbinder.controllers.csi.capacity import CapacityTracker
 from pvbinder.controllers.csi.deleter import CsiDeleter
 from pvbinder.controllers.csi.driver_info import DriverInfo
 from pvbinder.controllers.csi.modifier import CsiModifier
@@ -165,8 +166,13 @@ async def stage(
     def modifier(context: ControllerContext) -> Controller:
         return CsiModifier(context, fake, info, resizing or ResizerOptions())
 
+    def capacity(context: ControllerContext) -> Controller:
+        assert flags.capacity is not None
+        return CapacityTracker(context, fake, info, flags, flags.capacity)
+
     known = (
         *CONTROLLERS,
+        ControllerDeclaration("csi-capacity", user="", make=capacity),
         ControllerDeclaration("csi-modifier", user="", make=modifier),
         ControllerDeclaration("csi-resizer", user="", make=resizer),
         ControllerDeclaration("csi-provisioner", user="", make=provisioner),

@@ -39,6 +39,7 @@ from pvbinder.model.json import Json
 from pvbinder.model.names import MIGRATED_TO
 from pvbinder.model.objects import Volume, VolumeName
 from pvbinder.model.resources import PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS
+from pvbinder.rules.csi.capacity import is_reached
 from pvbinder.rules.csi.refusals import ProvisioningFailed
 from pvbinder.rules.csi.secrets import SecretKind, SecretReference, SecretsError, TemplateNames, reference
 from pvbinder.rules.csi.volumes import DELETION_SECRET, FINALIZER, check_abilities
@@ -134,7 +135,15 @@ class CsiDeleter:
                 assert_never(change)
 
     def _is_ours(self, volume: Volume) -> bool:
-        """Return whether the volume is our driver's (LB-26)."""
+        """Return whether the volume is our driver's (LB-26), and of our node where each node has a sidecar (DV-1)."""
+        return self._is_the_drivers(volume) and (not self._options.node_deployment or self._is_here(volume))
+
+    def _is_here(self, volume: Volume) -> bool:
+        affinity = volume.document()["spec"].get("nodeAffinity") or {}
+        terms = (affinity.get("required") or {}).get("nodeSelectorTerms") or []
+        return not terms or is_reached(tuple(self._info.place.items()), terms)
+
+    def _is_the_drivers(self, volume: Volume) -> bool:
         by, name = volume.provisioned_by, self._info.name
         moved_to = volume.annotations.get(MIGRATED_TO)
         if by is not None:

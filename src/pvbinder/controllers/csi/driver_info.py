@@ -1,4 +1,4 @@
-"""What a driver says about itself when it is asked first (SU-2, SU-3, SU-5)."""
+"""What a driver says about itself when it is asked first (SU-2, SU-3, SU-5, SU-6)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ class NamelessDriverError(PvbinderError):
 
 
 class DriverInfo(Struct, frozen=True):
-    """A driver's name and abilities."""
+    """A driver's name and abilities; `place` is where its own node is, if it was asked."""
 
     name: str
     abilities: Abilities
+    place: dict[str, str] = {}
 
 
-async def ask_driver(driver: Driver) -> DriverInfo:
-    """Wait for the driver, and ask it (SU-2, SU-3, SU-5); raise CallFailed, ProbeFailed, NamelessDriverError."""
+async def ask_driver(driver: Driver, *, about_node: bool = False) -> DriverInfo:
+    """Wait for the driver, and ask it (SU-2, SU-3, SU-5, SU-6); raise CallFailed, ProbeFailed, NamelessDriverError."""
     await driver.wait_ready()
     info = await driver.call(methods.GET_PLUGIN_INFO, csi.GetPluginInfoRequest())
     if not info.name:
@@ -42,7 +43,11 @@ async def ask_driver(driver: Driver) -> DriverInfo:
     can = abilities(plugin, controller)
     if can.controller_service and not can.expand_volume:
         can = msgspec.structs.replace(can, node_expand_volume=await _node_expands(driver))
-    return DriverInfo(info.name, can)
+    place: dict[str, str] = {}
+    if about_node:
+        node = await driver.call(methods.NODE_GET_INFO, csi.NodeGetInfoRequest())
+        place = dict(node.accessible_topology.segments)
+    return DriverInfo(info.name, can, place)
 
 
 async def _node_expands(driver: Driver) -> bool:

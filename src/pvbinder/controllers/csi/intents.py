@@ -103,7 +103,7 @@ class Intents(Generic[I]):
         pages = self._client.pages(_RECORDS, self._namespace, label_selector=f"{LABEL}={self._label}")
         async for page in pages:
             for view in page.items:
-                if view.name.startswith(f"{self._prefix}-"):
+                if view.name.removeprefix(f"{self._prefix}-").isdigit():
                     self._take_in(self._record(view.name), view)
 
     def _record(self, name: str) -> _Record:

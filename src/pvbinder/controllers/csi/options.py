@@ -13,6 +13,20 @@ UNLIMITED: Final = 10**9  # the reference's queue has no bucket here
 
 
 @dataclass(frozen=True, slots=True)
+class CapacityOptions:
+    """Where and how CSIStorageCapacity objects are kept (CA-1 to CA-4)."""
+
+    namespace: str
+    pod: str = ""  # ours: the objects belong to what made it, `ownerref_level` steps above
+    ownerref_level: int = 1
+    for_immediate_binding: bool = False
+    poll_interval_seconds: float = 60.0
+    threads: int = 1
+    kube_api_qps: float = 1.0
+    kube_api_burst: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class ProvisionerOptions:
     """How volumes are provisioned; names and defaults are the reference's."""
 
@@ -28,6 +42,12 @@ class ProvisionerOptions:
     controller_publish_readonly: bool = False
     prevent_volume_mode_conversion: bool = True
     namespace: str = "default"  # of what the sidecar writes for itself
+    capacity: CapacityOptions | None = None
+    node_deployment: bool = False  # one sidecar on each node, each for its own
+    node: str = ""
+    node_deployment_immediate_binding: bool = True
+    node_deployment_base_delay_seconds: float = 20.0
+    node_deployment_max_delay_seconds: float = 60.0
 
     @property
     def rate_limits(self) -> RateLimits:

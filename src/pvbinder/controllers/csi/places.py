@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -47,10 +48,19 @@ _csi_nodes = msgspec.json.Decoder(_CsiNode)
 
 
 class Places:
-    """The nodes that have a driver, and where they are."""
+    """The nodes that have a driver, and where they are; with `own`, only one node and its place."""
 
-    def __init__(self, informers: Informers, driver: str, *, uses_topology: bool) -> None:
+    def __init__(
+        self,
+        informers: Informers,
+        driver: str,
+        *,
+        uses_topology: bool,
+        own: tuple[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self._driver = driver
+        self._own = own
+        uses_topology = uses_topology and own is None
         self._nodes: Informer[Node] | None = informers.of(NODES) if uses_topology else None
         self._csi_nodes: Informer[Metadata] | None = informers.of(CSI_NODE_VIEWS) if uses_topology else None
 
@@ -62,11 +72,22 @@ class Places:
 
     def keys_of(self, node: str) -> list[str] | None:
         """Return the driver's topology keys on a node; None if the node has no CSINode."""
+        if self._own is not None:
+            return sorted(self._own[1]) if node == self._own[0] else None
         found = self._csi_nodes.get(node) if self._csi_nodes is not None else None
         if found is None:
             return None
         drivers = _csi_nodes.decode(found.raw).spec.drivers or []
         return next((one.topology_keys or [] for one in drivers if one.name == self._driver), [])
+
+    def nodes(self) -> Iterator[tuple[Mapping[str, str], list[str]]]:
+        """The nodes that have the driver, as their labels and its topology keys there."""
+        if self._own is not None:
+            yield self._own[1], sorted(self._own[1])
+        for node in self._nodes or ():
+            keys = self.keys_of(node.name)
+            if keys:
+                yield node.labels, keys
 
     def require(
         self, claim: Claim, storage_class: StorageClass, *, strict: bool, immediate: bool
@@ -88,6 +109,8 @@ class Places:
         keys = self.keys_of(name)
         if keys is None:
             raise NodeGoneError(f'failed to get selected CSINode {name}: csinode.storage.k8s.io "{name}" not found')
+        if self._own is not None:
+            return select_node(name, self._own[1], keys)
         node = self._nodes.get(name) if self._nodes is not None else None
         if node is None:
             raise NodeGoneError(f'failed to get selected Node {name}: node "{name}" not found')
@@ -99,6 +122,8 @@ class Places:
             keys = [key for key, _ in selected.term]
         else:
             keys = self._any_keys()
+        if self._own is not None:
+            return sorted_terms([term_of(self._own[1], keys) or ()])
         terms = [term_of(node.labels, keys) for node in self._nodes or ()]
         found = sorted_terms(term for term in terms if term is not None)
         if not found:
@@ -107,6 +132,8 @@ class Places:
 
     def _any_keys(self) -> list[str]:
         """Return the driver's keys on some node that has them, always the same one."""
+        if self._own is not None and self._own[1]:
+            return sorted(self._own[1])
         for name in sorted(self._csi_nodes.keys() if self._csi_nodes is not None else ()):
             keys = self.keys_of(name)
             if keys:

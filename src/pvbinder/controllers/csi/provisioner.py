@@ -31,6 +31,7 @@ from pvbinder.controllers.csi import messages
 from pvbinder.controllers.csi.driver_info import DriverInfo
 from pvbinder.controllers.csi.intents import Intents, IntentTooLargeError
 from pvbinder.controllers.csi.options import ProvisionerOptions
+from pvbinder.controllers.csi.ownership import Ownership
 from pvbinder.controllers.csi.places import Places
 from pvbinder.controllers.csi.preparing import Preparation
 from pvbinder.controllers.csi.secrets import SecretMissingError, read_secret
@@ -55,6 +56,7 @@ from pvbinder.model.objects import Claim, StorageClass, parse_claim, parse_stora
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
 from pvbinder.rules.csi.outcomes import state_after
 from pvbinder.rules.csi.refusals import NotOurs, ProvisioningFailed, State, finished
+from pvbinder.rules.csi.topology import fnv32
 from pvbinder.rules.csi.volumes import CreatedVolume, VolumeRequest, created_volume, volume_name
 from pvbinder.rules.provisioning import without_selected_node
 
@@ -72,6 +74,11 @@ class VolumeIntent(Struct, frozen=True):
     claim: msgspec.Raw
     storage_class: msgspec.Raw
     request: VolumeRequest
+
+
+def purpose(options: ProvisionerOptions) -> str:
+    """Return what the intents are called: each node's sidecar has its own, since its driver makes its own volumes."""
+    return f"volumes-{fnv32(options.node):08x}" if options.node_deployment else "volumes"
 
 
 class ProvisionLater(PvbinderError):  # noqa: N818  (the queue brings the claim back)
@@ -104,12 +111,13 @@ class CsiProvisioner:
         self._claims = context.informers.of(CLAIMS)
         self._classes = context.informers.of(STORAGE_CLASSES)
         self._volumes = context.informers.of(VOLUMES)
-        places = Places(context.informers, info.name, uses_topology=info.abilities.topology)
+        own = (options.node, info.place) if options.node_deployment else None
+        places = Places(context.informers, info.name, uses_topology=info.abilities.topology, own=own)
         self._places = places
         self._preparation = Preparation(context.client, places, info.name, info.abilities, options)
         self._claims_by_uid = self._claims.add_index("uid", lambda claim: (claim.uid,))
         self.intents: Intents[VolumeIntent] = Intents(
-            context.client, options.namespace, info.name, "volumes", VolumeIntent
+            context.client, options.namespace, info.name, purpose(options), VolumeIntent
         )
         self._unmade: set[str] = set()  # claims with an intent, whose volume the driver has not made for certain
         self._unsaved: dict[str, Json] = {}  # by the claim's uid: volumes that exist and have no object yet
@@ -123,7 +131,11 @@ class CsiProvisioner:
             failure_message="could not provision",
             key_field="uid",
         )
+        self._ownership = Ownership(
+            context.client, self._claims, driver, info, options, come_back=self._queue.add_after
+        )
         self.calls = 0
+        self.on_failure: Callable[[str], None] = lambda _: None  # of a class's volume, but for NoChange (CA-4)
         self._claims.add_handler(self._claim_changed)
 
     def queues(self) -> Iterator[QueueStatistics]:
@@ -162,6 +174,7 @@ class CsiProvisioner:
                     self._queue.add(claim.uid)  # LB-3
             case Deleted(object=claim):
                 self._infeasible.pop(claim.uid, None)
+                self._ownership.forget(claim.uid)
                 if claim.uid in self.intents:
                     self._queue.add(claim.uid)  # what was asked for is seen through (CSI_PROVISIONER-2)
             case _:
@@ -200,6 +213,8 @@ class CsiProvisioner:
         if volume_name(self._options.naming, claim.uid) in self._volumes:
             self._done(claim.uid)  # LB-13
             return
+        if claim.uid not in self.intents and not await self._ownership.is_ours(claim, storage_class):
+            return  # LB-9, CP-2
         doing = f'External provisioner is provisioning volume for claim "{claim.key}"'
         self._tell(claim, "Normal", "Provisioning", doing)
         try:
@@ -395,6 +410,8 @@ class CsiProvisioner:
 
     async def _failed(self, claim: Claim, storage_class: StorageClass, failed: ProvisioningFailed) -> None:
         """Tell the user, and leave the claim in the state that the failure says (LB-19, LB-20, LB-22)."""
+        if failed.state is not State.NO_CHANGE:
+            self.on_failure(storage_class.name)
         if failed.is_infeasible:
             what = "Volume provisioning failed with infeasible error. Retries will be delayed."
             self._tell(claim, "Warning", "ProvisioningFailed", f"{what} {failed.message}")

@@ -13,12 +13,13 @@ READ: Final = ("get", "list", "watch")
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """One rule; `only` says when it is needed, if not always."""
+    """One rule; `only` says when it is needed, if not always, and `by_flag` that this is by a flag."""
 
     group: str
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
     only: str = ""
+    by_flag: bool = False
 
 
 def rules_of(rights: Iterable[Right]) -> list[Json]:

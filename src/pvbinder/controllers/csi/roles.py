@@ -32,6 +32,10 @@ class UnknownRoleError(PvbinderError):
     """``--roles`` names a role that there is not, or none at all."""
 
 
+class CapacityUnknownError(PvbinderError):
+    """``--enable-capacity`` for a driver that can't say how much room there is."""
+
+
 class RolePart(Protocol):
     """A loop that does a part of a role's work; `run()` it as a task that somebody owns, with the informers beside."""
 
@@ -74,17 +78,26 @@ class SidecarRole:
 
 
 def _provisioner(here: RoleContext) -> Sequence[RolePart]:
+    from pvbinder.controllers.csi.capacity import CapacityTracker
     from pvbinder.controllers.csi.deleter import CsiDeleter
     from pvbinder.controllers.csi.provisioner import CsiProvisioner
     from pvbinder.controllers.csi.source_protection import SourceProtection
 
     options, abilities = here.options.provisioner, here.info.abilities
-    parts: list[RolePart] = [
-        CsiProvisioner(here.context, here.driver, here.info, options, component=here.component),
-        CsiDeleter(here.context, here.driver, here.info, options, component=here.component),
-    ]
+    provisioner = CsiProvisioner(here.context, here.driver, here.info, options, component=here.component)
+    deleter = CsiDeleter(here.context, here.driver, here.info, options, component=here.component)
+    parts: list[RolePart] = [provisioner, deleter]
     if abilities.clone_volume or abilities.create_delete_snapshot:
         parts.append(SourceProtection(here.context, options))
+    if options.capacity is not None:
+        if not abilities.get_capacity:
+            raise CapacityUnknownError(
+                f"driver {here.info.name} can't say how much room there is: it has no GET_CAPACITY",
+                hint="leave out --enable-capacity",
+            )
+        tracker = CapacityTracker(here.context, here.driver, here.info, options, options.capacity)
+        provisioner.on_failure = tracker.provisioning_failed
+        parts.append(tracker)
     return parts
 
 
@@ -102,6 +115,13 @@ def _resizer(here: RoleContext) -> Sequence[RolePart]:
     return parts
 
 
+ELECTION: Final = Right(
+    "coordination.k8s.io",
+    ("leases",),
+    ("get", "create", "update"),
+    only="with `--leader-election`, in its namespace",
+    by_flag=True,
+)
 ROLES: Final[tuple[SidecarRole, ...]] = (
     SidecarRole(
         "provisioner",  # of use for every driver: users are told what theirs can't do (CP-8)
@@ -121,6 +141,16 @@ ROLES: Final[tuple[SidecarRole, ...]] = (
             Right("snapshot.storage.k8s.io", ("volumesnapshotcontents",), ("get", "list")),
             Right("", ("events",), ("create", "patch", "update")),
             Right("", ("configmaps",), ("get", "list", "create", "update"), only="in the namespace of the intents"),
+            Right(
+                "storage.k8s.io",
+                ("csistoragecapacities",),
+                (*READ, "create", "update", "delete"),
+                only="with `--enable-capacity`, in its namespace",
+                by_flag=True,
+            ),
+            Right("", ("pods",), ("get",), only="with `--enable-capacity`, in its namespace", by_flag=True),
+            Right("apps", ("replicasets",), ("get",), only="with `--capacity-ownerref-level=2`", by_flag=True),
+            ELECTION,
         ),
     ),
     SidecarRole(
@@ -135,6 +165,7 @@ ROLES: Final[tuple[SidecarRole, ...]] = (
             Right("", ("pods",), ("list",), only="if the driver expands no volume that is in use"),
             Right("", ("secrets",), ("get",), only="if a class names secrets"),
             Right("", ("events",), ("create", "patch", "update")),
+            ELECTION,
         ),
         lease="external-resizer-{}",
         is_of_use=lambda can: can_expand(can) or can.modify_volume,

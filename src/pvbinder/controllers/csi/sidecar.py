@@ -118,7 +118,7 @@ class CsiSidecar:
         wait_seconds = FIRST_WAIT_SECONDS
         while True:
             try:
-                return await ask_driver(driver)
+                return await ask_driver(driver, about_node=self._options.provisioner.node_deployment)
             except (CallFailed, ProbeFailed, NamelessDriverError) as error:
                 log.error("driver can't be used", address=driver.address, err=str(error), again_in_seconds=wait_seconds)
                 await asyncio.sleep(wait_seconds)
