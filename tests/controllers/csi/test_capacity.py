@@ -63,7 +63,7 @@ async def join(s: Stage, name: str, **labels: str) -> None:
 
 
 @on_virtual_time
-async def test_capacity_1_there_is_one_for_each_class_and_place() -> None:
+async def test_capacity_1_there_is_one_for_each_class_and_place() -> None:  # CA-2, CA-6
     driver = FakeDriver()
     driver.room = {"a": 1 << 30, "b": 2 << 30}
     async with stage(driver, SPREAD, OPTIONS, CHOSEN) as s:
@@ -132,7 +132,7 @@ async def test_capacity_2_an_idle_cluster_costs_a_question_to_the_driver_each_in
 
 
 @on_virtual_time
-async def test_capacity_2_a_volume_that_comes_or_goes_has_it_asked_at_once() -> None:
+async def test_capacity_2_a_volume_that_comes_or_goes_has_it_asked_at_once() -> None:  # CA-4
     driver = FakeDriver()
     async with stage(driver, PLAIN, OPTIONS, f"{CHOSEN},csi-provisioner,csi-deleter") as s:
         await s.cluster.create(storage_class(**LATE))

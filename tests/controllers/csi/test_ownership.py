@@ -102,7 +102,7 @@ async def test_ownership_2_of_two_nodes_one_takes_it() -> None:
 
 
 @on_virtual_time
-async def test_nd_3_where_there_is_no_room_after_all_the_race_begins_anew() -> None:
+async def test_nd_3_where_there_is_no_room_after_all_the_race_begins_anew() -> None:  # ND-3
     driver = driver_on("a")
     left = 1
 
@@ -122,7 +122,7 @@ async def test_nd_3_where_there_is_no_room_after_all_the_race_begins_anew() -> N
 
 
 @on_virtual_time
-async def test_dv_1_a_volume_of_another_node_is_left_to_its_sidecar() -> None:
+async def test_dv_1_a_volume_of_another_node_is_left_to_its_sidecar() -> None:  # DV-1
     async with stage(driver_on("a"), on("a"), here("a")) as s:
         await s.cluster.create(storage_class(volumeBindingMode="WaitForFirstConsumer"))
         await s.want(annotations={SELECTED: "a"})

@@ -13,11 +13,15 @@ from tests.controllers.csi.stage import PROTECTION, storage_class
 
 from pvbinder.cli.errors import reasons_in
 from pvbinder.controllers.context import Controller, ControllerContext
+from pvbinder.controllers.csi.driver_info import ask_driver
 from pvbinder.controllers.csi.options import SidecarOptions
 from pvbinder.controllers.csi.sidecar import CsiSidecar
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
+from pvbinder.csi.driver import Driver
 from pvbinder.csi.serving import serving
+from pvbinder.csi.wire import csi_pb2 as csi
+from pvbinder.csi.wire import methods
 from pvbinder.kube.election import ElectionOptions
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import CLAIMS, VOLUMES, metadata_of
@@ -113,3 +117,14 @@ async def test_sidecar_3_a_role_is_taken_up_when_no_other_sidecar_has_it_and_put
     with pytest.raises(ExceptionGroup) as ended:
         await story()
     assert "the lead was lost" in str([one.message for one in reasons_in(ended.value)])
+
+
+async def test_su_6_a_sidecar_on_a_node_asks_where_the_node_is(tmp_path: Path) -> None:  # SU-6
+    async def node_info(_: csi.NodeGetInfoRequest) -> csi.NodeGetInfoResponse:
+        return csi.NodeGetInfoResponse(node_id="n", accessible_topology=csi.Topology(segments={"node": "a"}))
+
+    address = f"unix://{tmp_path}/csi.sock"
+    methods_of = {**handlers(FakeDriver()), methods.NODE_GET_INFO: node_info}
+    async with serving(address, methods_of), Driver(address) as driver:
+        assert (await ask_driver(driver, about_node=True)).place == {"node": "a"}
+        assert (await ask_driver(driver)).place == {}

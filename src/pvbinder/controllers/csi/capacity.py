@@ -6,7 +6,7 @@ CAPACITY-2  An object is written only when a value or its owner has changed; bet
             of the driver nor of the server, but after a change that concerns it (CA-4).
 CAPACITY-3  A driver that can't say how much room there is leaves the last objects as they are, and is asked again.
 
-Rules: docs/rules/provisioner.md#10-csistoragecapacity-enable-capacity
+Rules: docs/rules/provisioner.md#10-csistoragecapacity---enable-capacity
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from pvbinder.model.resources import CSI_STORAGE_CAPACITIES
 from pvbinder.rules.csi.capacity import (
     DRIVER_LABEL,
     MANAGER_LABEL,
+    FreeSpace,
     Pair,
-    Room,
     changed_object,
     is_reached,
     manager_label,
@@ -239,7 +239,7 @@ class CapacityTracker:
                     raise
             log.info("capacity is not published any more", csistoragecapacity=one.key, driver=self._info.name)
 
-    async def _ask(self, pair: Pair, parameters: dict[str, str]) -> Room:
+    async def _ask(self, pair: Pair, parameters: dict[str, str]) -> FreeSpace:
         """CA-3: the parameters as they stand in the class."""
         request = csi.GetCapacityRequest(parameters=parameters)
         if pair.segment:
@@ -254,7 +254,7 @@ class CapacityTracker:
         if answer.available_capacity < 0:
             raise CapacityLater(f"the driver says that there are {answer.available_capacity} bytes")
         largest = answer.maximum_volume_size.value if answer.HasField("maximum_volume_size") else None
-        return Room(answer.available_capacity, largest if largest is not None and largest >= 0 else None)
+        return FreeSpace(answer.available_capacity, largest if largest is not None and largest >= 0 else None)
 
     async def _turn(self) -> None:
         """Wait until one more write is allowed (--kube-api-capacity-qps)."""

@@ -1,6 +1,6 @@
 """How much room there is, by place and class: which CSIStorageCapacity objects there should be, and what is in them.
 
-Rules: docs/rules/provisioner.md#10-csistoragecapacity-enable-capacity
+Rules: docs/rules/provisioner.md#10-csistoragecapacity---enable-capacity
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Pair(Struct, frozen=True, order=True):
         return " ".join((self.storage_class, *(f"{key}={value}" for key, value in self.segment)))
 
 
-class Room(Struct, frozen=True):
+class FreeSpace(Struct, frozen=True):
     """How much room a driver says there is; `largest_bytes` is what one volume may have, None where nothing is said."""
 
     available_bytes: int
@@ -80,7 +80,7 @@ def pair_of(document: Json) -> Pair:
     return Pair(document.get("storageClassName") or "", tuple(sorted(labels.items())))
 
 
-def new_object(pair: Pair, room: Room, driver: str, manager: str, namespace: str, owner: Json | None) -> Json:
+def new_object(pair: Pair, room: FreeSpace, driver: str, manager: str, namespace: str, owner: Json | None) -> Json:
     """Return the object for a pair (CA-1, CA-3)."""
     metadata: Json = {
         "generateName": GENERATE_NAME,
@@ -93,7 +93,7 @@ def new_object(pair: Pair, room: Room, driver: str, manager: str, namespace: str
     return {"metadata": metadata, "storageClassName": pair.storage_class, "nodeTopology": topology, **_values(room)}
 
 
-def changed_object(document: Json, room: Room, owner: Json | None) -> Json | None:
+def changed_object(document: Json, room: FreeSpace, owner: Json | None) -> Json | None:
     """Return the object as it should be; None if it is (CA-5)."""
     values = _values(room)
     owners = [owner] if owner is not None else []
@@ -113,7 +113,7 @@ def _same(known: Mapping[str, str | None], values: Mapping[str, str]) -> bool:
     )
 
 
-def _values(room: Room) -> dict[str, str]:
+def _values(room: FreeSpace) -> dict[str, str]:
     values = {"capacity": _quantity(room.available_bytes)}
     if room.largest_bytes is not None:
         values["maximumVolumeSize"] = _quantity(room.largest_bytes)
