@@ -22,7 +22,7 @@ dev: ## the same with what tests and checks need
 	@PYTHON="$(PYTHON)" tools/setup dev
 
 run: setup ## start a control plane, apply the quick start and watch claims bind; Ctrl-C stops it
-	@.venv/bin/pvbinder up --ephemeral --apply examples/quickstart --watch
+	@.venv/bin/pvbinder up --ephemeral --apply examples/quickstart --apply examples/dynamic-provisioning --watch
 
 test: dev ## all tests (minutes); TESTS=tests/rules for some
 	$(PY) -m pytest -n $(JOBS) $(TESTS)

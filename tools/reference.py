@@ -24,7 +24,8 @@ from tools.plane import running
 
 from pvbinder.cli.main import COMMANDS, cli
 
-LIVE_COMMAND = ["up", "--ephemeral", "--apply", "examples/quickstart", "--watch"]
+SHOWN = ("examples/quickstart", "examples/dynamic-provisioning")
+LIVE_COMMAND = ["up", "--ephemeral", *(part for path in SHOWN for part in ("--apply", path)), "--watch"]
 LIVE_START = "<!-- printed by: pvbinder " + " ".join(LIVE_COMMAND) + " -->\n```text\n"
 LIVE_END = "```\n<!-- end -->"
 LAST_WORDS = "Ctrl-C stops it"
