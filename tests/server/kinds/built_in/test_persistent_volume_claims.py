@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -84,6 +85,38 @@ def test_data_sources_are_settled(
 def test_an_older_client_need_not_know_the_copied_source() -> None:  # CD-3
     old = stored(PERSISTENT_VOLUME_CLAIM, claim(dataSource=CLAIM_SOURCE))
     assert changed(PERSISTENT_VOLUME_CLAIM, old, {"spec": {"dataSourceRef": None}})["spec"] == old["spec"]
+
+
+COMPLETED: dict[str, tuple[Json, Json]] = {  # the spec of an update of a claim that has sources: what comes of it
+    "the reference alone": (
+        {"dataSourceRef": {"kind": "X", "namespace": ""}},
+        {
+            "dataSource": {"kind": "X", "apiGroup": None},
+            "dataSourceRef": {"kind": "X", "namespace": "", "apiGroup": None},
+        },
+    ),
+    "a reference to another namespace": (
+        {"dataSourceRef": {"kind": "X", "namespace": "n"}},
+        {"dataSourceRef": {"kind": "X", "namespace": "n", "apiGroup": None}},
+    ),
+    "the source alone": (
+        {"dataSource": {"kind": "X", "apiGroup": "g"}},
+        {"dataSource": {"kind": "X", "apiGroup": "g"}, "dataSourceRef": {"kind": "X", "apiGroup": "g"}},
+    ),
+    "both": (
+        {"dataSource": {"kind": "X"}, "dataSourceRef": {"kind": "Y"}},
+        {"dataSource": {"kind": "X", "apiGroup": None}, "dataSourceRef": {"kind": "Y", "apiGroup": None}},
+    ),
+    "neither": ({}, {}),
+}
+
+
+@pytest.mark.parametrize(("spec", "expected"), COMPLETED.values(), ids=COMPLETED.keys())
+def test_an_update_completes_the_sources(spec: Json, expected: Json) -> None:  # CD-3
+    for has in ({"dataSource": CLAIM_SOURCE}, {"dataSourceRef": CLAIM_SOURCE}):
+        new = {"metadata": {}, "spec": copy.deepcopy(spec)}
+        PERSISTENT_VOLUME_CLAIM.prepare_update(new, {"metadata": {}, "spec": has, "status": {}}, NOW)
+        assert new["spec"] == expected
 
 
 REFUSED = {

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pvbinder.server.kinds.built_in.pod_columns import POD_COLUMNS
+from pvbinder.server.kinds.built_in.pod_columns import POD_COLUMNS, pod_row_conditions
 from pvbinder.server.objects.kind import Json
 
 NOW = datetime(2026, 1, 31, 12, 10, tzinfo=UTC)
@@ -92,6 +92,153 @@ ROWS = {  # spec, status, ready, status in one word, restarts
         "Init:Error",
         "0",
     ),
+    "initialising waits": (
+        INIT,
+        {"phase": "Pending", "initContainerStatuses": [waiting("ErrImagePull", "i")]},
+        "0/1",
+        "Init:ErrImagePull",
+        "0",
+    ),
+    "initialising begins": (
+        INIT,
+        {"phase": "Pending", "initContainerStatuses": [waiting("PodInitializing", "i")]},
+        "0/1",
+        "Init:0/2",
+        "0",
+    ),
+    "initialising was killed": (
+        INIT,
+        {"phase": "Pending", "initContainerStatuses": [ended(137, "i", signal=9)]},
+        "0/1",
+        "Init:Signal:9",
+        "0",
+    ),
+    "initialising restarts": (
+        INIT,
+        {
+            "phase": "Pending",
+            "initContainerStatuses": [{"name": "i", "restartCount": 2}, {"name": "j", "restartCount": 4}],
+            "containerStatuses": [running(restartCount=8)],
+        },
+        "0/1",
+        "Init:0/2",
+        "2",
+    ),
+    "initialised once, and again": (
+        INIT,
+        {
+            "phase": "Running",
+            "conditions": [{"type": "Initialized", "status": "True"}],
+            "initContainerStatuses": [{"name": "i", "restartCount": 2}],
+            "containerStatuses": [running(restartCount=8)],
+        },
+        "1/1",
+        "Init:0/2",
+        "8",
+    ),
+    "not initialised says the first condition": (
+        INIT,
+        {
+            "phase": "Running",
+            "conditions": [{"type": "Initialized", "status": "False"}, {"type": "Initialized", "status": "True"}],
+            "initContainerStatuses": [{"name": "i"}],
+            "containerStatuses": [running(restartCount=8)],
+        },
+        "0/1",
+        "Init:0/2",
+        "0",
+    ),
+    "a sidecar that hasn't started": (
+        SIDECAR,
+        {"phase": "Pending", "initContainerStatuses": [{"name": "i", "ready": True, "restartCount": 3}]},
+        "0/2",
+        "Init:0/1",
+        "3",
+    ),
+    "a sidecar that isn't ready": (
+        SIDECAR,
+        {
+            "phase": "Running",
+            "initContainerStatuses": [{"name": "i", "started": True, "ready": False}],
+            "containerStatuses": [running()],
+        },
+        "1/2",
+        "Running",
+        "0",
+    ),
+    "a sidecar that has ended": (
+        SIDECAR,
+        {
+            "phase": "Succeeded",
+            "initContainerStatuses": [ended(0, "i", reason="Completed")],
+            "containerStatuses": [ended(0, reason="Completed")],
+        },
+        "0/2",
+        "Completed",
+        "0",
+    ),
+    "one failed, the other has ended": (
+        TWO,
+        {"phase": "Failed", "containerStatuses": [ended(0, reason="Completed"), ended(1, "d", reason="Error")]},
+        "0/2",
+        "Error",
+        "0",
+    ),
+    "one failed, one runs": (
+        TWO,
+        {
+            "phase": "Running",
+            "conditions": READY,
+            "containerStatuses": [running(), ended(1, "d", reason="Error")],
+        },
+        "1/2",
+        "Error",
+        "0",
+    ),
+    "the first that waits": (
+        TWO,
+        {"phase": "Pending", "containerStatuses": [waiting("A"), waiting("B", "d")]},
+        "0/2",
+        "A",
+        "0",
+    ),
+    "it runs, and isn't ready": (
+        ONE,
+        {"phase": "Running", "containerStatuses": [{"name": "c", "ready": False, "state": {"running": {}}}]},
+        "0/1",
+        "Running",
+        "0",
+    ),
+    "it is ready, and nobody says that it runs": (
+        ONE,
+        {"phase": "Running", "containerStatuses": [{"name": "c", "ready": True}]},
+        "0/1",
+        "Running",
+        "0",
+    ),
+    "the last restart of all": (
+        TWO,
+        {
+            "phase": "Running",
+            "containerStatuses": [
+                running(restartCount=1, lastState={"terminated": {"finishedAt": "2026-01-31T12:05:00Z"}}),
+                running("d", restartCount=2, lastState={"terminated": {"finishedAt": TIME}}),
+            ],
+        },
+        "2/2",
+        "Running",
+        "3 (5m ago)",
+    ),
+    "scheduled, for another reason": (
+        ONE,
+        {
+            "phase": "Pending",
+            "conditions": [{"type": "PodScheduled", "reason": "Other"}, {"type": "Other", "reason": "SchedulingGated"}],
+        },
+        "0/1",
+        "Pending",
+        "0",
+    ),
     "sidecar": (
         SIDECAR,
         {
@@ -119,6 +266,17 @@ def test_a_deleted_pod_is_terminating_unless_it_has_ended() -> None:
     assert word(pod, NOW) == "Terminating"
     assert word({**pod, "status": {"phase": "Running", "reason": "NodeLost"}}, NOW) == "Unknown"
     assert word({**pod, "status": {"phase": "Succeeded"}}, NOW) == "Succeeded"
+
+
+def test_a_row_says_that_its_pod_has_ended() -> None:
+    def said(phase: str) -> list[Json]:
+        return pod_row_conditions({"status": {"phase": phase}})
+
+    completed = {"type": "Completed", "status": "True"}
+    assert said("Running") == []
+    assert pod_row_conditions({}) == []
+    assert said("Succeeded") == [{**completed, "reason": "Succeeded", "message": "The pod has completed successfully."}]
+    assert said("Failed") == [{**completed, "reason": "Failed", "message": "The pod failed."}]
 
 
 def test_wide_cells() -> None:

@@ -132,3 +132,43 @@ def test_an_attributes_class_needs_parameters_and_never_changes() -> None:  # AD
         "driverName: Required value",
         "parameters: Required value: must contain at least one key/value pair",
     ]
+
+
+FITS = {
+    "as many parameters as there may be": {"parameters": {str(number): "" for number in range(512)}},
+    "as large as they may be": {"parameters": {"a": "x" * (256 * 1024 - 1)}},
+    "no reclaim policy": {"reclaimPolicy": ""},
+    "kept, and bound later": {"reclaimPolicy": "Retain", "volumeBindingMode": "WaitForFirstConsumer"},
+}
+
+
+@pytest.mark.parametrize("fields", FITS.values(), ids=FITS.keys())
+def test_what_a_new_class_can_just_be(fields: Json) -> None:  # SCV-2, SCV-3
+    assert refusals(STORAGE_CLASS, storage_class(**fields)) == []
+
+
+def test_the_size_of_parameters_is_counted_in_bytes_of_names_and_values() -> None:  # SCV-2
+    large = {"parameters": {"\u00e4" * 2: "\u00e4" * (128 * 1024 - 2), "b": ""}}
+
+    assert refusals(STORAGE_CLASS, storage_class(**large)) == [
+        "parameters: Too long: may not be more than 262144 bytes"
+    ]
+
+
+def test_node_labels_that_are_deprecated_are_warned_of() -> None:
+    beta, stable = "failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"
+    obj = {"allowedTopologies": [topology((stable, ["a"])), topology(("x", []), (beta, ["a"])), {}]}
+
+    assert STORAGE_CLASS.warnings(obj, None) == [
+        f'allowedTopologies[1].matchLabelExpressions[1].key: {beta} is deprecated since v1.17; use "{stable}" instead'
+    ]
+    assert STORAGE_CLASS.warnings({}, None) == []
+
+
+def test_an_empty_class_has_its_defaults() -> None:
+    obj: Json = {"parameters": {}, "mountOptions": [], "allowedTopologies": []}
+    STORAGE_CLASS.default(obj)
+    assert obj == {"provisioner": "", "reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"}
+    other: Json = {"parameters": {}}
+    VOLUME_ATTRIBUTES_CLASS.default(other)
+    assert other == {"driverName": ""}
