@@ -73,7 +73,9 @@ def _try_room(name: str, asked: argparse.Namespace) -> tuple[int, Counter[str]]:
         for verdict in pool.imap_unordered(_judge, chosen):
             verdicts.append(verdict)
             counts[verdict.outcome] += 1
-            if verdict.outcome not in ("killed", "timeout"):
+            if verdict.outcome in ("killed", "timeout"):
+                print(".", end="", flush=True)
+            else:
                 _print(verdict)
     if not asked.file:
         kept.write_bytes(b"\n".join(msgspec.json.encode(verdict) for verdict in verdicts))
