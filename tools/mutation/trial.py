@@ -25,7 +25,8 @@ from tools.mutation.mistakes import Mistake
 from tools.mutation.rooms import ROOT
 
 OPTIONS = [
-    *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", "60"),
+    *("-q", "--timeout", "60", "-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("-p", "no:schemathesis", "-p", "no:anyio"),  # plugins that no test of a room needs; loading them takes a second
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
 ]
 MEMORY = Path("/dev/shm")  # where tests keep their files, if there is one: they would wait for the disk
