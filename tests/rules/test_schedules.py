@@ -10,7 +10,7 @@ import pytest
 from pvbinder.model.json import Json, encode
 from pvbinder.model.workloads import Workload, parse_workload
 from pvbinder.rules.cron_jobs import decide_cron_job
-from pvbinder.rules.schedule_fields import ScheduleError
+from pvbinder.rules.schedule_fields import FIELDS, FieldValues, ScheduleError, parse_field, parse_period
 from pvbinder.rules.schedules import latest_due, parse_schedule
 
 
@@ -100,6 +100,75 @@ def test_schedule_2_what_means_nothing_is_refused(text: str, why: str) -> None:
     with pytest.raises(ScheduleError) as refused:
         parse_schedule(text)
     assert refused.value.message == why
+
+
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+FIELD: dict[str, tuple[str, int, set[int], bool]] = {  # a field by its place: its numbers, and whether it is a star
+    "all minutes": ("*", 0, set(range(60)), True),
+    "all hours": ("*", 1, set(range(24)), True),
+    "all days": ("?", 2, set(range(1, 32)), True),
+    "the edges": ("0,59", 0, {0, 59}, False),
+    "a range": ("2-4", 0, {2, 3, 4}, False),
+    "a range of one": ("4-4", 0, {4}, False),
+    "a step from a number on": ("50/4", 0, {50, 54, 58}, False),
+    "a step in a range": ("1-8/3", 0, {1, 4, 7}, False),
+    "a step of everything": ("*/30", 0, {0, 30}, False),
+    "a step of one": ("*/1", 1, set(range(24)), True),
+    "a star in a list": ("5,*", 1, set(range(24)), True),
+    "months": (",".join(MONTHS), 3, set(range(1, 13)), False),
+    "days": (",".join(DAYS), 4, set(range(7)), False),
+    "from month to month": ("FEB-apr", 3, {2, 3, 4}, False),
+    "nothing": (",", 0, set(), False),
+}
+
+
+@pytest.mark.parametrize(("text", "place", "numbers", "is_any"), FIELD.values(), ids=FIELD.keys())
+def test_schedule_1_the_numbers_of_a_field(text: str, place: int, numbers: set[int], is_any: bool) -> None:
+    assert parse_field(text, FIELDS[place]) == FieldValues(frozenset(numbers), is_any)
+
+
+@pytest.mark.parametrize("place", [3, 4])
+def test_schedule_1_each_name_has_its_number(place: int) -> None:
+    names = MONTHS if place == 3 else DAYS
+    assert [parse_field(name, FIELDS[place]).values for name in names] == [
+        {number} for number in range(place == 3, len(names) + (place == 3))
+    ]
+
+
+PERIODS = {
+    "1h30m": 5400,
+    "90s": 90,
+    "1.5h": 5400,
+    ".5m": 30,
+    "1m.5s": 60,
+    "1999ms": 1,
+    "2000ms": 2,
+    "3000000us": 3,
+    "3000000\u00b5s": 3,
+    "3000000\u03bcs": 3,
+    "4000000000ns": 4,
+    "1ms": 1,
+    "0": 1,
+    "+0": 1,
+    "-0": 1,
+    "-5m": 1,
+    "+5m": 300,
+    "0.1234567890123456789012345h": 444,
+    "2562047h": 2562047 * 3600,
+}
+
+
+@pytest.mark.parametrize(("text", "seconds"), PERIODS.items())
+def test_schedule_1_a_period_is_in_whole_seconds(text: str, seconds: int) -> None:
+    assert parse_period(f"@every {text}") == seconds
+
+
+@pytest.mark.parametrize("text", ["2562048h", "9223372036854775808ns"])
+def test_schedule_2_a_period_longer_than_go_counts_is_refused(text: str) -> None:
+    with pytest.raises(ScheduleError, match="invalid duration"):
+        parse_period(f"@every {text}")
+    assert parse_period("@every -9223372036854775808ns") == 1
 
 
 TAKEN = ["1,,2 * * * *", "+5 * * * *", "007 * * * *", "*-3 * * * *", "*/99 * * * *", "? ? ? ? ?", "* * * JAN-Mar SuN"]

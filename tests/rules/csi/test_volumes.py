@@ -144,3 +144,57 @@ def test_the_volume_of_an_answer() -> None:  # CR-4
 def test_the_file_system_of_a_device_is_nobodys_business() -> None:  # CR-4, CP-13
     made = volume(claim(volumeMode="Block"), storage_class(fstype="xfs"))
     assert "fsType" not in made["spec"]["csi"]
+
+
+def test_the_whole_volume_of_an_answer() -> None:  # CR-4, LB-17
+    keys = ["provisioner", "controller-publish", "node-stage", "node-publish", "controller-expand", "node-expand"]
+    parameters = {
+        f"{PREFIX}{key}-secret-{part}": key for key in [*keys, "controller-modify"] for part in ("name", "namespace")
+    }
+    wanted = claim(volumeAttributesClassName="gold", accessModes=["ReadWriteOnce", "ReadOnlyMany"])
+
+    def secret(name: str) -> dict[str, str]:
+        return {"name": name, "namespace": name}
+
+    assert volume(wanted, storage_class(fstype="xfs", **parameters), context={"a": "b"}) == {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {
+            "name": "pvc-1",
+            "annotations": {
+                "pv.kubernetes.io/provisioned-by": "fake",
+                "volume.kubernetes.io/provisioner-deletion-secret-name": "provisioner",
+                "volume.kubernetes.io/provisioner-deletion-secret-namespace": "provisioner",
+                "volume.kubernetes.io/controller-modify-secret-name": "controller-modify",
+                "volume.kubernetes.io/controller-modify-secret-namespace": "controller-modify",
+            },
+            "finalizers": ["external-provisioner.volume.kubernetes.io/finalizer"],
+        },
+        "spec": {
+            "capacity": {"storage": "1500Mi"},
+            "accessModes": ["ReadWriteOnce", "ReadOnlyMany"],
+            "persistentVolumeReclaimPolicy": "Delete",
+            "storageClassName": "fast",
+            "volumeMode": "Filesystem",
+            "claimRef": {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "name": "orders",
+                "namespace": "shop",
+                "uid": UID,
+            },
+            "csi": {
+                "driver": "fake",
+                "volumeHandle": "h1",
+                "volumeAttributes": {"storage.kubernetes.io/csiProvisionerIdentity": "us", "a": "b"},
+                "fsType": "xfs",
+                "controllerPublishSecretRef": secret("controller-publish"),
+                "nodeStageSecretRef": secret("node-stage"),
+                "nodePublishSecretRef": secret("node-publish"),
+                "controllerExpandSecretRef": secret("controller-expand"),
+                "nodeExpandSecretRef": secret("node-expand"),
+            },
+            "mountOptions": ["ro"],
+            "volumeAttributesClassName": "gold",
+        },
+    }
