@@ -10,9 +10,13 @@ from pvbinder.model.json import Json, encode
 from pvbinder.model.objects import parse_node, parse_pod
 from pvbinder.model.scheduling import Taint
 from pvbinder.rules.node_troubles import (
+    condition_status,
+    executing_taints,
+    failed_by,
     is_out_of_service,
     over_threshold,
     seconds_until_eviction,
+    wanted_taints,
     with_wanted_taints,
 )
 
@@ -96,3 +100,73 @@ def test_nodes_3_only_a_node_that_is_not_ready_is_out_of_service() -> None:
     assert is_out_of_service(parse_node(encode(node({"Ready": "False"}, taint))))
     assert not is_out_of_service(parse_node(encode(node({"Ready": "True"}, taint))))
     assert not is_out_of_service(parse_node(encode(node({"Ready": "False"}))))
+
+
+def keys(document: Json) -> list[str]:
+    return sorted(f"{key.removeprefix('node.kubernetes.io/')}:{effect}" for key, effect in wanted_taints(document))
+
+
+WANTED: dict[str, tuple[Json, list[str]]] = {
+    "it is ready": (node({"Ready": "True"}), []),
+    "it isn't": (node({"Ready": "False"}), ["not-ready:NoExecute", "not-ready:NoSchedule"]),
+    "nobody knows": (node({"Ready": "Unknown"}), ["unreachable:NoExecute", "unreachable:NoSchedule"]),
+    "it has said nothing yet": ({}, ["not-ready:NoSchedule"]),
+    "it is cordoned": (node({"Ready": "True"}, unschedulable=True), ["unschedulable:NoSchedule"]),
+    "all is scarce": (
+        node(dict.fromkeys(("Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable"), "True")),
+        [
+            "disk-pressure:NoSchedule",
+            "memory-pressure:NoSchedule",
+            "network-unavailable:NoSchedule",
+            "pid-pressure:NoSchedule",
+        ],
+    ),
+    "nothing is": (node({"Ready": "True", "DiskPressure": "False"}), []),
+}
+
+
+@pytest.mark.parametrize(("document", "expected"), WANTED.values(), ids=WANTED.keys())
+def test_nodes_1_the_taints_of_a_state(document: Json, expected: list[str]) -> None:
+    assert keys(document) == expected
+
+
+def test_nodes_1_a_taint_of_ours_is_known_by_key_and_effect() -> None:
+    wrong = {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}
+    [only] = [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]
+
+    assert with_wanted_taints(node({"Ready": "True"}, wrong), NOW) == node({"Ready": "True"})
+    assert with_wanted_taints(node({"Ready": "True"}, only, unschedulable=True), NOW) is None
+    later = with_wanted_taints(node({"Ready": "False"}), NOW)
+    assert later is not None
+    assert [one.get("timeAdded") for one in later["spec"]["taints"]] == ["2026-03-01T12:00:00Z", None]
+    assert condition_status(node({"Ready": "False", "Other": "True"}), "Other") == "True"
+    assert condition_status({}, "Ready") is None
+
+
+def test_nodes_2_the_taints_that_end_pods() -> None:
+    taints = [{"key": "a", "effect": "NoExecute"}, {"key": "b", "effect": "NoSchedule"}]
+
+    assert executing_taints(parse_node(encode(node({}, *taints)))) == (Taint("a", effect="NoExecute"),)
+
+
+def test_nodes_2_the_first_toleration_that_fits_counts() -> None:
+    pod = parse_pod(encode({"metadata": {"name": "p"}, "spec": {"tolerations": tolerations(("a", 30), ("a", 10))}}))
+
+    assert seconds_until_eviction(pod, [Taint("a", effect="NoExecute"), Taint("b")]) == 30
+
+
+def test_a_pod_that_was_ended_from_outside_says_so() -> None:
+    assert failed_by(parse_pod(encode({"metadata": {"uid": "u"}})), "Why", "because", NOW) == {
+        "metadata": {"uid": "u"},
+        "status": {
+            "conditions": [
+                {
+                    "type": "DisruptionTarget",
+                    "status": "True",
+                    "reason": "Why",
+                    "message": "because",
+                    "lastTransitionTime": "2026-03-01T12:00:00Z",
+                }
+            ]
+        },
+    }

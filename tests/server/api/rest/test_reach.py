@@ -42,6 +42,8 @@ async def test_connections_1_who_wants_to_talk_to_something_is_told_that_it_is_n
             for method in methods:
                 refused = await server.send(method, f"{path}/{way}", {} if method != "GET" else None)
                 assert (refused.status, refused.body["reason"]) == (503, "ServiceUnavailable"), (method, way)
+                if path.startswith(PODS):
+                    assert refused.message == "pod p can't be reached: this server runs no containers"
 
 
 async def test_what_leads_nowhere_is_not_found(tmp_path: Path) -> None:

@@ -237,6 +237,21 @@ def test_the_subresources_of_a_pod() -> None:
     assert {(body.group, body.version, body.plural, body.namespaced) for body in bodies} == {("", "v1", "pods", True)}
 
 
+def test_which_metadata_are_checked() -> None:
+    """When an object is made, and when it is changed: all of them, or what differs."""
+    kinds = (PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, VOLUME_ATTRIBUTES_CLASS, POD)
+    assert [kind.metadata_checks for kind in kinds] == [
+        ("whole", "whole"),
+        ("change", "whole"),
+        ("whole", "change"),
+        ("change", "whole"),
+        ("change", "whole"),
+    ]
+    parts = {one.name: one.metadata_checks for one in POD.subresources}
+    assert (parts["ephemeralcontainers"], parts["resize"]) == (("change", "whole"), ("change", "whole"))
+    assert (POD.generation_at_create, POD.generation_follows) == (1, ("spec",))
+
+
 def test_the_fields_by_which_pods_are_selected() -> None:
     spec = {"nodeName": "n", "restartPolicy": "r", "schedulerName": "s", "serviceAccountName": "a", "hostNetwork": True}
     status = {"phase": "p", "podIP": "1", "podIPs": [{"ip": "1"}, {"ip": "2"}], "nominatedNodeName": "m"}
