@@ -391,3 +391,20 @@ def test_a_status_comes_with_a_revision_and_access_modes() -> None:
     [status] = [one for one in PERSISTENT_VOLUME_CLAIM.subresources if one.name == "status"]
 
     assert [str(error.field) for error in status.validate_update(bare, old)] == ["resourceVersion", "Spec.accessModes"]
+    wrong = {"capacity": {"storage": "-1"}, "allocatedResources": {"storage": "-1", "x": "1"}}
+    wrong["allocatedResourceStatuses"] = {"storage": "Odd"}
+    assert [str(error.field) for error in status.validate_update({**bare, "status": wrong}, old)] == [
+        "resourceVersion",
+        "Spec.accessModes",
+        "status.capacity[storage]",
+        "status.allocatedResourceStatuses",
+        "status.allocatedResources[storage]",
+        "status.allocatedResources",
+    ]
+
+
+def test_the_defaults_of_a_condition() -> None:
+    obj: Json = {"metadata": {}, "spec": {}, "status": {"conditions": [{"type": "a", "reason": "", "message": ""}]}}
+    PERSISTENT_VOLUME_CLAIM.default(obj)
+
+    assert obj["status"]["conditions"] == [{"type": "a", "lastProbeTime": None, "lastTransitionTime": None}]
