@@ -4,76 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 import pytest
-from tests.controllers.cluster import fails
-from tests.controllers.csi.fake_driver import ABILITIES, INFO, NAME, FakeDriver
-from tests.controllers.csi.stage import RESIZING, SECRET, Stage, disk, stage, storage_class
+from tests.controllers.cluster import fails, pod, using
+from tests.controllers.csi.fake_driver import ABILITIES, NAME, FakeDriver
+from tests.controllers.csi.resizing import GI, PRE_RESIZE, bound, conditions, expansions, refuses, volume_of
+from tests.controllers.csi.stage import SECRET, disk, stage, storage_class
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.csi.driver_info import DriverInfo
 from pvbinder.controllers.csi.options import ResizerOptions
-from pvbinder.csi.errors import AnswerUnreadable, CallFailed, Code
+from pvbinder.csi.errors import AnswerUnreadable, Code
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
 from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS, VOLUMES
 from pvbinder.kube.transport import Request
-from pvbinder.model.json import Json
 
-GI = 1 << 30
 SECRETS = {
     "csi.storage.k8s.io/controller-expand-secret-name": "keys",
     "csi.storage.k8s.io/controller-expand-secret-namespace": "default",
 }
-ON_NODE = "Waiting for user to (re-)start a pod to finish file system resize of volume on node."
 NOT_REQUIRED = "volume.kubernetes.io/node-expansion-not-required"
-PRE_RESIZE = "volume.alpha.kubernetes.io/pre-resize-capacity"
-
-
-def expansions(driver: FakeDriver) -> list[int]:
-    """The bytes that were asked for, call by call."""
-    return [one.capacity_range.required_bytes for one in driver.calls(methods.CONTROLLER_EXPAND_VOLUME)]
-
-
-def refuses(*codes: Code, text: str = "no") -> Callable[[Any], None]:
-    """Fail the first expansions with these codes."""
-    left = list(codes)
-
-    def fail(request: Any) -> None:
-        if left and isinstance(request, csi.ControllerExpandVolumeRequest):
-            raise CallFailed(left.pop(0), text)
-
-    return fail
-
-
-def conditions(status: Json) -> dict[str, str]:
-    """The conditions that a claim has, and their messages."""
-    return {one["type"]: one.get("message", "") for one in status.get("conditions") or []}
-
-
-@asynccontextmanager
-async def bound(
-    driver: FakeDriver | None = None,
-    info: DriverInfo = INFO,
-    options: ResizerOptions | None = None,
-    parameters: Json | None = None,
-    **spec: Any,
-) -> AsyncGenerator[Stage]:
-    """A stage with a claim of 1Gi that has its volume."""
-    async with stage(driver, info, chosen=RESIZING, resizing=options) as s:
-        await s.cluster.create(storage_class(allowVolumeExpansion=True, parameters=parameters or {}))
-        await s.want(**spec)
-        await s.until_bound()
-        yield s
-
-
-def volume_of(s: Stage) -> Json:
-    (volume,) = s.cluster.of(VOLUMES)
-    return volume.document()
 
 
 @on_virtual_time
@@ -99,41 +51,6 @@ async def test_a_claim_grows_at_once_where_the_node_has_nothing_to_do() -> None:
         assert asked.capacity_range == csi.CapacityRange(required_bytes=2 * GI)
         assert asked.volume_capability.access_mode.mode == csi.VolumeCapability.AccessMode.SINGLE_NODE_WRITER
         assert s.told("Resizing") == [f"External resizer is resizing volume {volume['metadata']['name']}"]
-
-
-@on_virtual_time
-async def test_the_rest_is_left_to_the_node_where_it_has_to_grow_the_file_system() -> None:  # RS-3, RS-11, RS-12
-    driver = FakeDriver()
-    driver.needs_node = True
-    async with bound(driver) as s:
-        await s.grow("2Gi")
-        await s.until_told("Require file system resize of volume on node", "FileSystemResizeRequired")
-        await s.cluster.settle()
-        status = await s.status()
-        assert status["capacity"] == {"storage": "1Gi"}
-        assert status["allocatedResourceStatuses"] == {"storage": "NodeResizePending"}
-        assert conditions(status) == {"Resizing": "", "FileSystemResizePending": ON_NODE}
-        assert volume_of(s)["spec"]["capacity"] == {"storage": "2Gi"}
-        assert volume_of(s)["metadata"]["annotations"][PRE_RESIZE] == "1Gi"
-
-        status["capacity"] = {"storage": "2Gi"}  # as a kubelet writes it
-        status["conditions"] = []
-        status["allocatedResourceStatuses"] = None
-        await s.cluster.client.patch(
-            CLAIMS, "orders", "default", {"status": status}, patch_type="merge", subresource="status"
-        )
-        await s.cluster.until(lambda: PRE_RESIZE not in volume_of(s)["metadata"]["annotations"])
-        assert expansions(driver) == [2 * GI]
-
-
-@on_virtual_time
-async def test_a_driver_whose_nodes_alone_grow_volumes_is_not_called() -> None:  # RS-12
-    abilities = msgspec.structs.replace(ABILITIES, expand_volume=False, node_expand_volume=True)
-    async with bound(info=DriverInfo(NAME, abilities)) as s:
-        await s.grow("2Gi")
-        await s.until_told("Require file system resize", "FileSystemResizeRequired")
-        assert volume_of(s)["spec"]["capacity"] == {"storage": "2Gi"}
-        assert expansions(s.driver) == []
 
 
 @on_virtual_time
@@ -292,21 +209,6 @@ async def test_csi_resizer_2_an_answer_that_cannot_be_read_may_have_been_a_yes()
         assert expansions(driver) == [2 * GI, 2 * GI]
 
 
-@on_virtual_time
-async def test_csi_resizer_2_a_volume_never_shrinks() -> None:  # RF-4
-    driver = FakeDriver()
-    driver.needs_node = True
-    async with bound(driver) as s:
-        await s.grow("3Gi")
-        await s.until_told("Require file system resize", "FileSystemResizeRequired")
-        await s.grow("2Gi")  # while its node has it
-        await asyncio.sleep(60)
-        status = await s.status()
-        assert status["allocatedResources"] == {"storage": "3Gi"}
-        assert status["allocatedResourceStatuses"] == {"storage": "NodeResizePending"}
-        assert expansions(driver) == [3 * GI]
-
-
 @pytest.mark.parametrize("given", [0, -1, GI, 2 * GI - 1])
 @on_virtual_time
 async def test_csi_resizer_3_less_than_was_asked_for_is_no_success(given: int) -> None:
@@ -393,12 +295,7 @@ async def test_a_final_error_that_may_pass_is_retried_with_growing_pauses() -> N
 async def test_a_driver_that_grows_only_what_nobody_uses_is_asked_when_nobody_does() -> None:  # RS-8
     driver = FakeDriver()
     async with bound(driver) as s:
-        pod: Json = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
-        pod["spec"] = {
-            "containers": [{"name": "c", "image": "i"}],
-            "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "orders"}}],
-        }
-        await s.cluster.create(pod)
+        await s.cluster.create(pod("web", using("orders")))
         driver.before = refuses(Code.FAILED_PRECONDITION)
         await s.grow("2Gi")
         unable = (
@@ -417,12 +314,7 @@ async def test_a_driver_that_is_not_to_be_believed_about_use_is_asked_all_the_sa
     driver = FakeDriver()
     options = ResizerOptions(handle_volume_inuse_error=False)
     async with bound(driver, options=options) as s:
-        pod: Json = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
-        pod["spec"] = {
-            "containers": [{"name": "c", "image": "i"}],
-            "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "orders"}}],
-        }
-        await s.cluster.create(pod)
+        await s.cluster.create(pod("web", using("orders")))
         driver.before = refuses(Code.FAILED_PRECONDITION)
         await s.grow("2Gi")
         await s.until_has("2Gi")
@@ -447,19 +339,6 @@ async def test_csi_resizer_5_secrets_go_to_the_driver_and_nowhere_else(caplog: p
         await s.cluster.client.delete(SECRET, "keys", "default")
         for cache in (s.cluster.of(CLAIMS), s.cluster.of(VOLUMES), s.cluster.of(EVENTS)):
             assert all(b"swordfish" not in one.raw for one in cache)
-
-
-@on_virtual_time
-async def test_what_the_node_found_impossible_is_asked_for_again() -> None:  # RS-1
-    driver = FakeDriver()
-    driver.needs_node = True
-    async with bound(driver) as s:
-        await s.grow("2Gi")
-        await s.until_told("Require file system resize", "FileSystemResizeRequired")
-        change: Json = {"status": {"allocatedResourceStatuses": {"storage": "NodeResizeInfeasible"}}}
-        await s.cluster.client.patch(CLAIMS, "orders", "default", change, patch_type="merge", subresource="status")
-        await s.cluster.until(lambda: len(expansions(driver)) == 2)
-        await s.until_status(lambda status: status["allocatedResourceStatuses"]["storage"] == "NodeResizePending")
 
 
 @on_virtual_time

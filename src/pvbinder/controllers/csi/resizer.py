@@ -7,7 +7,7 @@ CSI_RESIZER-2  While a call may still be running its size stays the goal. After 
 CSI_RESIZER-3  A volume that is smaller than what was asked for is no success, whatever the driver says: neither volume
                nor claim gets a capacity that isn't there.
 CSI_RESIZER-4  An expansion that the driver calls impossible is tried again only after the longest pause, unless the
-               claim asks for another size (RS-6).
+               claim asks for another size (RS-6). So is one that the node calls impossible again.
 CSI_RESIZER-5  No secret's content gets into an event, a condition or a log line.
 
 It touches volumes of its driver that belong to their claim, no others: the reference takes the old note (RS-3) away
@@ -45,9 +45,11 @@ from pvbinder.model.objects import Claim, ClaimKey, Volume, VolumeName
 from pvbinder.model.quantity import Quantity
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
 from pvbinder.rules.csi import resize_writes as writes
+from pvbinder.rules.csi.claim_progress import progress_of
 from pvbinder.rules.csi.error_classes import IN_USE, is_expansion_infeasible, is_final
 from pvbinder.rules.csi.existing_volumes import ExistingVolumeError, expand_request, untranslated
 from pvbinder.rules.csi.resizing import (
+    NODE_INFEASIBLE,
     NothingToResize,
     Resize,
     decide_resize,
@@ -215,6 +217,7 @@ class CsiResizer:
             return
         if volume.csi is None and self._info.abilities.expand_volume:  # nothing is begun that can't be done
             raise self._refused(claim, volume, _NotGrown(untranslated(volume), is_final=None))
+        failed_on_node = progress_of(claim).resize_state == NODE_INFEASIBLE
         claim = await self._begin(claim, decision)
         await self._check_unused(claim)
         self._in_use.discard(claim.uid)
@@ -225,7 +228,10 @@ class CsiResizer:
             await self._note_failure(claim, failure)
             raise self._refused(claim, volume, failure) from failure
         self._failed.discard(claim.uid)
-        self._slow.remove(claim.uid)
+        if failed_on_node:
+            self._slow.add(claim.uid)  # the node may try once more; if it fails again, we wait (CSI_RESIZER-4)
+        else:
+            self._slow.remove(claim.uid)
         await self._save(claim, volume, grown)
 
     def _refused(self, claim: Claim, volume: Volume, failure: _NotGrown) -> ResizeLater:
