@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.controllers.cluster import fails
 from tests.controllers.csi.fake_driver import NAME, FakeDriver
-from tests.controllers.csi.stage import MODIFYING, Stage, attributes_class, disk, stage, storage_class
+from tests.controllers.csi.stage import MODIFYING, Meanwhile, Stage, attributes_class, disk, stage, storage_class
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.csi.options import ResizerOptions
@@ -122,6 +122,15 @@ async def test_csi_modifier_1_what_was_begun_is_seen_through_after_a_crash() -> 
         await until_has_class(s, "gold")
         await until_has_class(s, "lead")
         assert tiers(driver) == ["gold", "gold", "lead"]
+
+
+@on_virtual_time
+async def test_csi_modifier_1_a_stale_cache_asks_for_nothing() -> None:
+    async with bound() as s:
+        s.cluster.line.line = Meanwhile(s.cluster.line.line, lambda: name_class(s, "lead"))
+        await name_class(s, "gold")
+        await until_has_class(s, "lead")
+        assert tiers(s.driver) == ["lead"]
 
 
 @pytest.mark.parametrize("ending", ["/persistentvolumeclaims/orders/status", "/persistentvolumes/"])

@@ -10,7 +10,7 @@ import pytest
 from tests.controllers.cluster import fails, pod, using
 from tests.controllers.csi.fake_driver import ABILITIES, NAME, FakeDriver
 from tests.controllers.csi.resizing import GI, PRE_RESIZE, bound, conditions, expansions, refuses, volume_of
-from tests.controllers.csi.stage import SECRET, disk, stage, storage_class
+from tests.controllers.csi.stage import SECRET, Meanwhile, disk, stage, storage_class
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.csi.driver_info import DriverInfo
@@ -128,21 +128,11 @@ async def test_csi_resizer_1_a_write_that_fails_is_made_again(ending: str) -> No
 
 @on_virtual_time
 async def test_csi_resizer_1_a_stale_cache_asks_for_nothing() -> None:
-    driver = FakeDriver()
-    async with bound(driver) as s:
-        driver.before = refuses(Code.INTERNAL)
-        changed = False
-
-        async def meanwhile(request: Request) -> None:
-            nonlocal changed
-            if request.method == "PATCH" and request.path.endswith("/status") and expansions(driver) and not changed:
-                changed = True
-                await s.grow("1500Mi")
-
-        s.cluster.line.after_waiting = meanwhile
+    async with bound() as s:
+        s.cluster.line.line = Meanwhile(s.cluster.line.line, lambda: s.grow("1500Mi"))
         await s.grow("2Gi")
         await s.until_has("1500Mi")
-        assert expansions(driver) == [2 * GI, 1500 << 20]
+        assert expansions(s.driver) == [1500 << 20]
 
 
 @pytest.mark.parametrize(

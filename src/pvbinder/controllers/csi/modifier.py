@@ -190,14 +190,11 @@ class CsiModifier:
         await self._call(claim, volume, found)
 
     async def _modify(self, claim: Claim, volume: Volume, decision: Modify) -> None:
-        if decision.failed_before:
-            waits_seconds = self._slow.seconds_left(claim.uid)
-            if waits_seconds > 0:
-                self._queue.add_after(claim.key, waits_seconds)  # VM-10
-                log.debug("modification was infeasible", pvc=claim.key, again_in_seconds=waits_seconds)
-                return
-        else:
-            self._slow.remove(claim.uid)
+        waits_seconds = self._slow.seconds_left(claim.uid) if decision.failed_before else 0.0
+        if waits_seconds > 0:
+            self._queue.add_after(claim.key, waits_seconds)  # VM-10
+            log.debug("modification was infeasible", pvc=claim.key, again_in_seconds=waits_seconds)
+            return
         found = self._class_of(claim, decision.target)
         if found is None:
             await self._mark(claim, writes.pending(claim))  # VM-5: the class brings the claim back when it comes
