@@ -176,6 +176,19 @@ async def test_namespaces_select_themselves(tmp_path: Path) -> None:
         assert (await server.send("DELETE", "/api/v1/namespaces/n")).status == 200
 
 
+async def test_a_namespace_is_in_no_namespace(tmp_path: Path) -> None:
+    rule = "request.operation == 'UPDATE' || !has(request.namespace)"
+    cluster, inside = (about("namespaces", scope=scope) for scope in ("Cluster", "Namespaced"))
+    async with serving(tmp_path) as server:
+        await bind(server, policy(rule, rules=cluster), binding())
+        assert (await server.send("POST", "/api/v1/namespaces", {"metadata": {"name": "n"}})).status == 201
+        change = {"metadata": {"labels": {"a": "b"}}}
+        await change_policy(server, {"validations": [{"expression": "false"}]})
+        assert (await server.send("PATCH", "/api/v1/namespaces/n", change)).status == 422
+        await change_policy(server, {"matchConstraints": {"resourceRules": inside}})
+        assert (await server.send("PATCH", "/api/v1/namespaces/n", change)).status == 200
+
+
 USED = {"type": "Utilization", "averageUtilization": 60}
 
 
@@ -323,6 +336,8 @@ async def test_trial_1_a_policy_has_one_budget(tmp_path: Path, monkeypatch: pyte
         variables=[{"name": "a", "expression": costs}, {"name": "b", "expression": f"{costs} && {costs}"}],
     )
     assert why(await answer(tmp_path / "c", lost, config())) == spent
+    kept = policy("variables.a", "true", "true", "true", variables=[{"name": "a", "expression": costs}])
+    assert why(await answer(tmp_path / "d", kept, config())) == ""
 
 
 async def test_review_2_long_trials_leave_the_loop_alone(tmp_path: Path) -> None:
