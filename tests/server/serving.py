@@ -75,7 +75,11 @@ class Serving:
     user: UserInfo = ADMIN
     headers: dict[str, str] = field(default_factory=lambda: {"accept": JSON, "user-agent": "tester/1.0"})
 
-    async def send(
+    async def send(self, method: str, target: str, body: object = None, **options: Any) -> Reply:
+        """Send a request as `answer` does, and decode the answer."""
+        return reply_of(await self.answer(method, target, body, **options))
+
+    async def answer(
         self,
         method: str,
         target: str,
@@ -84,7 +88,8 @@ class Serving:
         content_type: str | None = None,
         headers: Mapping[str, str] | None = None,
         user: UserInfo | None = None,
-    ) -> Reply:
+    ) -> ApiResponse:
+        """Send a request; the answer isn't decoded, so that only the server works."""
         path, _, query = target.partition("?")
         sent = dict(self.headers)
         if body is not None:
@@ -93,8 +98,7 @@ class Serving:
         sent.update(headers or {})
         raw = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         fields = parse_qs(query, keep_blank_values=True)
-        request = ApiRequest(method, path, fields, sent, raw, user or self.user)
-        return _reply(await self.dispatcher.handle(request))
+        return await self.dispatcher.handle(ApiRequest(method, path, fields, sent, raw, user or self.user))
 
     async def events(self, target: str, **options: Any) -> Watch:
         reply = await self.send("GET", target, **options)
@@ -166,7 +170,7 @@ def config_map(name: str = "a", **data: str) -> dict[str, Any]:
     return {"metadata": {"name": name}, "data": data or {"k": "v"}}
 
 
-def _reply(response: ApiResponse) -> Reply:
+def reply_of(response: ApiResponse) -> Reply:
     body: Any = None
     if response.stream is None:
         is_json = response.headers.get("Content-Type") == JSON

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from tests.server.identity.authorization.test_escalation import RBAC, allow
 from tests.server.identity.authorization.test_rbac import ANA, GROUP, USER, binding, make, role, rule
-from tests.server.serving import MAPS, Reply, Serving, serving
+from tests.server.serving import MAPS, Reply, Serving, reply_of, serving
 from tests.server.watchdog import Watchdog, watchdog  # noqa: F401  (a fixture)
 
-from pvbinder.server.identity.authorization import RULES_SHOWN_MAX
+from pvbinder.server.identity.authorization import RULES_SHOWN_MAX, rbac
 from pvbinder.server.identity.authorization.rules import (
     RULES_MISSING_MAX,
     STEPS_MAX,
     PolicyRule,
     TooManyRightsError,
     lacking,
+    parse_rules,
 )
 from pvbinder.server.requests import UserInfo
 
@@ -40,9 +41,9 @@ def many_rules(count: int, prefix: str = "r") -> list[dict[str, Any]]:
 async def ask(server: Serving, dog: Watchdog, *arguments: Any, user: UserInfo = ANA) -> Reply:
     """Make a request as its own task, of which no turn may take long."""
     dog.reset()
-    reply = await asyncio.create_task(server.send(*arguments, user=user))
+    answer = await asyncio.create_task(server.answer(*arguments, user=user))
     dog.check()
-    return reply
+    return reply_of(answer)
 
 
 ROLES_OF_HERS = {
@@ -90,6 +91,29 @@ async def test_rbac_1_a_change_costs_no_reading_of_what_has_not_changed(tmp_path
         await make(server, "clusterroles", role("reads", rule("configmaps", "list")))
         await make(server, "clusterrolebindings", binding("b", "ClusterRole", "reads", USER))
         assert (await ask(server, watchdog, "GET", MAPS)).status == 200
+
+
+async def test_rbac_1_a_role_that_no_binding_names_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+
+    def noted(rules: Any) -> Any:
+        read.append(rules)
+        return parse_rules(rules)
+
+    monkeypatch.setattr(rbac, "parse_rules", noted)
+    async with serving(tmp_path, rbac=True) as server:
+        await make(server, "clusterroles", role("large", *many_rules(3)))
+        assert (await server.send("GET", MAPS, user=ANA)).status == 403
+        assert many_rules(3) not in read
+        await make(server, "clusterrolebindings", binding("a", "ClusterRole", "large", USER))
+        assert (await server.send("GET", MAPS, user=ANA)).status == 403
+        assert many_rules(3) in read
+
+
+def test_rules_1_no_more_rules_are_read_than_the_answer_needs() -> None:
+    given = iter(parse_rules(many_rules(RULES_MISSING_MAX + 10)))
+    assert len(lacking((), given)) == RULES_MISSING_MAX
+    assert len(list(given)) == 10
 
 
 async def test_a_review_of_very_many_rules_says_that_there_are_more(tmp_path: Path, watchdog: Watchdog) -> None:  # noqa: F811

@@ -56,7 +56,9 @@ async def test_rbac_4_who_may_not_do_everything_sets_no_aggregation_rule(tmp_pat
         stored = (await server.send("GET", f"{ROLES}/sum")).body
         assert is_refused(await server.send("PUT", f"{ROLES}/sum", {**stored, "aggregationRule": GATHERS}, user=ANA))
         nothing = {**role("empty"), "aggregationRule": {"clusterRoleSelectors": []}}
-        assert (await server.send("POST", ROLES, nothing, user=ANA)).status == 201, "it gathers nothing"
+        assert (await server.send("POST", ROLES, nothing, user=ANA)).status == 422, (
+            "it gathers nothing, so it needs no right"
+        )
 
 
 async def test_rbac_4_nor_takes_one_away_or_changes_a_role_that_has_one(tmp_path: Path) -> None:

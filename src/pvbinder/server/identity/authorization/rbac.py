@@ -107,7 +107,7 @@ class Rbac:
             # as in the reference, a new role has no name yet when it is asked who may escalate
             if self._may(user, "escalate", resource, namespace, "" if old is None else name):
                 return
-            rules = parse_rules(new.get("rules"))
+            rules = map(PolicyRule.parse, new.get("rules") or ())
         try:
             missing = lacking(self._held(user, namespace), rules)
         except TooManyRightsError:
@@ -143,7 +143,7 @@ class Rbac:
         attributes = Attributes(verb, "", True, GROUP, resource.version, resource.plural, namespace, name)
         return self.authorize(user, attributes).allowed
 
-    def _rules_of(self, resource: Resource, namespace: str, name: str) -> tuple[PolicyRule, ...]:
+    def _rules_of(self, resource: Resource, namespace: str, name: str) -> Iterable[PolicyRule]:
         storage = self._objects.storage(resource.group, resource.version, resource.plural)
         assert storage is not None, f"{resource.qualified} is served"
         key = storage.key(namespace, name)
@@ -152,7 +152,7 @@ class Rbac:
             raise not_found(resource, name)
         kept = self._kept.get(resource.plural, {}).get(key)
         if kept is None or kept[0] != stored.revision:
-            return parse_rules(storage.served(stored.data).get("rules"))
+            return map(PolicyRule.parse, storage.served(stored.data).get("rules") or ())
         rules: tuple[PolicyRule, ...] = kept[1]
         return rules
 
@@ -194,28 +194,44 @@ class Rbac:
         return stale
 
     def _read_grants(self) -> Iterator[Grant]:
-        """Give what all bindings grant; only what has changed is read anew."""
+        """Give the grants of all bindings; objects that haven't changed aren't read anew, nor unbound roles at all."""
+        bindings = (
+            *self._parsed(CLUSTER_ROLE_BINDINGS, _grant).values(),
+            *self._parsed(ROLE_BINDINGS, _grant).values(),
+        )
+        bound = {grant.role for grant in bindings}
         roles: dict[tuple[str, str], tuple[PolicyRule, ...]] = {}
         for resource in (ROLES, CLUSTER_ROLES):
-            for key, role in self._parsed(resource, lambda role: parse_rules(role.get("rules"))).items():
-                namespace, _, name = key.rpartition("/")
-                roles[namespace, name] = role
-        for resource in (CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS):
-            for grant in self._parsed(resource, _grant).values():
-                yield replace(grant, rules=roles.get(grant.role, ()))
+            for key, rules in self._parsed(resource, _rules, lambda key: _role_of(key) in bound).items():
+                roles[_role_of(key)] = rules
+        for grant in bindings:
+            yield replace(grant, rules=roles.get(grant.role, ()))
 
-    def _parsed(self, resource: Resource, parse: Callable[[Json], T]) -> dict[str, T]:
-        """Return what `parse` makes of each object of a kind, by its key."""
+    def _parsed(
+        self, resource: Resource, parse: Callable[[Json], T], is_needed: Callable[[str], bool] = lambda _: True
+    ) -> dict[str, T]:
+        """Return the result of `parse` for each object of a kind that is needed, by its key."""
         storage = self._objects.storage(resource.group, resource.version, resource.plural)
         assert storage is not None, f"{resource.qualified} is served"
         before, now = self._kept.get(resource.plural, {}), {}
         for key, stored in self._objects.store.objects(storage.store_name):
+            if not is_needed(key):
+                continue
             kept = before.get(key)
             if kept is None or kept[0] != stored.revision:
                 kept = (stored.revision, parse(storage.served(stored.data)))
             now[key] = kept
         self._kept[resource.plural] = now
         return {key: parsed for key, (_, parsed) in now.items()}
+
+
+def _role_of(key: str) -> tuple[str, str]:
+    namespace, _, name = key.rpartition("/")
+    return namespace, name
+
+
+def _rules(role: Json) -> tuple[PolicyRule, ...]:
+    return parse_rules(role.get("rules"))
 
 
 def _grant(binding: Json) -> Grant:
