@@ -14,10 +14,11 @@ from pvbinder.cli.election_flags import checked, namespace_of_pod, read_labels, 
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import ControlOptions, LogFormat
 from pvbinder.cli.shared_options import log_options, metrics_options, server_options, true_or_false
-from pvbinder.controllers.csi.options import ProvisionerOptions, ResizerOptions, SidecarOptions
+from pvbinder.controllers.csi.options import ProvisionerOptions, ResizerOptions, SidecarOptions, SnapshotterOptions
 from pvbinder.controllers.csi.roles import ROLE_NAMES, UnknownRoleError, choose_roles
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.election_options import ElectionOptions
+from pvbinder.rules.csi.snapshots.names import SnapshotNaming
 from pvbinder.rules.csi.volumes import VolumeNaming
 
 EPILOG = """\b
@@ -57,6 +58,14 @@ Examples:
     metavar="N",
     help="How many characters of the claim's uid follow, without its dashes; -1 is the uid as it is.",
 )
+@click.option("--snapshot-name-prefix", default="snapshot", metavar="TEXT", help="What snapshots' names begin with.")
+@click.option(
+    "--snapshot-name-uuid-length",
+    type=click.IntRange(-1, 32),
+    default=-1,
+    metavar="N",
+    help="How many characters of the snapshot's uid follow, without its dashes; -1 is the uid as it is.",
+)
 @click.option(
     "--retry-interval-start", type=GoDuration(), default="1s", metavar="DURATION", help="The pause after a failure."
 )
@@ -72,7 +81,7 @@ Examples:
     type=click.IntRange(1, 10_000),
     default=100,
     metavar="N",
-    help="How many claims, and how many volumes, are worked on at once.",
+    help="How many claims, volumes, snapshots and contents are worked on at once, of each.",
 )
 @click.option("--timeout", type=GoDuration(), default="10s", metavar="DURATION", help="The time limit of each call.")
 @true_or_false(
@@ -88,7 +97,7 @@ Examples:
 @true_or_false(
     "--extra-create-metadata",
     default=False,
-    help="Tell the driver the names of claim and volume, as parameters.",
+    help="Tell the driver the names of claim and volume, or of snapshot and content, as parameters.",
 )
 @click.option("--default-fstype", default="", metavar="TEXT", help="The file system where a class names none.")
 @true_or_false(
@@ -132,6 +141,8 @@ def csi(
     intents_namespace: str,
     volume_name_prefix: str,
     volume_name_uuid_length: int,
+    snapshot_name_prefix: str,
+    snapshot_name_uuid_length: int,
     retry_interval_start: float,
     retry_interval_max: float,
     worker_threads: int,
@@ -166,11 +177,15 @@ def csi(
 
     And external-resizer: volumes grow with their claims, and take on the attributes of the class that the claim names.
 
+    And external-snapshotter, controller and sidecar: it takes snapshots of claims, and deletes them with their objects.
+
     Run one for each driver; several only with --leader-election, so that one of them works. It stays until Ctrl-C or
     SIGTERM.
     """
     if not volume_name_prefix:
         raise WrongUsageError("--volume-name-prefix is empty", hint="leave it out: volumes are then called pvc-…")
+    if not snapshot_name_prefix:
+        raise WrongUsageError("--snapshot-name-prefix is empty", hint="leave it out: they are then called snapshot-…")
     if retry_interval_max < retry_interval_start:
         raise WrongUsageError("--retry-interval-max is shorter than --retry-interval-start")
     check_address(csi_address, "--csi-address")
@@ -202,6 +217,16 @@ def csi(
         handle_volume_inuse_error=handle_volume_inuse_error,
         extra_modify_metadata=extra_modify_metadata,
     )
+    snapshotter = SnapshotterOptions(
+        naming=SnapshotNaming(snapshot_name_prefix, snapshot_name_uuid_length),
+        retry_interval_start_seconds=retry_interval_start,
+        retry_interval_max_seconds=retry_interval_max,
+        worker_threads=worker_threads,
+        timeout_seconds=timeout,
+        extra_create_metadata=extra_create_metadata,
+        prevent_volume_mode_conversion=prevent_volume_mode_conversion,
+        namespace=intents_namespace,
+    )
     options = ControlOptions(
         kubeconfig=kubeconfig,
         context=context,
@@ -223,7 +248,14 @@ def csi(
             labels=dict(read_labels(leader_election_labels, "--leader-election-labels")),
         )
         checked(election, "--leader-election")
-    asked = SidecarOptions(roles, provisioner, timeout_seconds=timeout, election=election, resizer=resizer)
+    asked = SidecarOptions(
+        roles,
+        provisioner,
+        timeout_seconds=timeout,
+        election=election,
+        resizer=resizer,
+        snapshotter=snapshotter,
+    )
     return control(options, known=(declare_sidecar(csi_address, asked),))
 
 

@@ -91,6 +91,13 @@ POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "PodDisruptionBudget", "poddis
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 CSI_STORAGE_CAPACITIES = Resource("storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities", True)
 VOLUME_ATTACHMENTS = Resource("storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", False)
+VOLUME_SNAPSHOTS = Resource("snapshot.storage.k8s.io", "v1", "VolumeSnapshot", "volumesnapshots", True)
+VOLUME_SNAPSHOT_CONTENTS = Resource(
+    "snapshot.storage.k8s.io", "v1", "VolumeSnapshotContent", "volumesnapshotcontents", False
+)
+VOLUME_SNAPSHOT_CLASSES = Resource(
+    "snapshot.storage.k8s.io", "v1", "VolumeSnapshotClass", "volumesnapshotclasses", False
+)
 SERVICES = Resource("", "v1", "Service", "services", True)
 RESOURCE_QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", True)
 STATEFUL_SETS = Resource("apps", "v1", "StatefulSet", "statefulsets", True)

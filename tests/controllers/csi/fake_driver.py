@@ -46,6 +46,9 @@ class FakeDriver(Driver):
         self.attributes: dict[str, dict[str, str]] = {}  # by the volume's id
         self.room: dict[str, int] = {"": 10 << 30}  # bytes, by the value of the topology key "node"
 
+    def has(self, name: str) -> bool:
+        return name in self.volumes
+
     def calls(self, method: Method[Any, Any]) -> list[Any]:
         return [request for name, request in self.seen if name == method.name]
 

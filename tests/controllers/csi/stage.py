@@ -22,6 +22,7 @@ from pvbinder.controllers.csi.resizer import CsiResizer
 from pvbinder.controllers.csi.source_protection import SourceProtection
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
+from pvbinder.kube.client import Kind
 from pvbinder.kube.kinds import CLAIMS, EVENTS, VOLUMES, metadata_of
 from pvbinder.kube.transport import Answer, Request, Transport
 from pvbinder.model.json import Json
@@ -134,6 +135,9 @@ class Stage:
         document["metadata"] = {"name": name, "namespace": "default"}
         await self.cluster.client.create(SECRET, document)
 
+    async def lose_secret(self, name: str) -> None:
+        await self.cluster.client.delete(SECRET, name, "default")
+
     def volumes(self) -> set[str]:
         """The names of the PersistentVolumes."""
         return {volume.name for volume in self.cluster.of(VOLUMES)}
@@ -164,7 +168,10 @@ async def stage(
     options: ProvisionerOptions | None = None,
     chosen: str = CHOSEN,
     resizing: ResizerOptions | None = None,
+    more: tuple[ControllerDeclaration, ...] = (),
+    watched: tuple[Kind[Any], ...] = (),
 ) -> AsyncGenerator[Stage]:
+    """A cluster with them, and `more` controllers; the user watches the kinds in `watched`, too."""
     fake = driver or FakeDriver()
     flags = options or ProvisionerOptions()
 
@@ -195,6 +202,7 @@ async def stage(
         ControllerDeclaration("csi-provisioner", user="", make=provisioner),
         ControllerDeclaration("csi-deleter", user="", make=deleter),
         ControllerDeclaration("csi-sources", user="", make=sources),
+        *more,
     )
-    async with cluster(ControllerOptions(controllers=chosen), known) as c:
+    async with cluster(ControllerOptions(controllers=chosen), known, watched=watched) as c:
         yield Stage(c, fake)

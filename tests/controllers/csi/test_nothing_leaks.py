@@ -48,7 +48,7 @@ class Weather:
             raise CallFailed(self._chance.choice(MAYBE), "not done")
         if draw < 0.2:
             raise CallFailed(Code.INTERNAL, "no")
-        if draw < 0.25 and getattr(request, "name", "") not in self._driver.volumes:  # what is there isn't refused
+        if draw < 0.25 and not self._driver.has(getattr(request, "name", "")):  # what is there isn't refused
             raise CallFailed(self._chance.choice((Code.RESOURCE_EXHAUSTED, Code.INVALID_ARGUMENT)), "no")
 
     def after_call(self, _request: Any) -> None:
@@ -138,7 +138,7 @@ def test_csi_provisioner_2_nothing_leaks_whatever_happens_and_whenever_the_proce
 
 
 async def all_of(s: Stage, kind: Any) -> Any:
-    async for page in s.cluster.client.pages(kind, "default" if kind is CLAIMS else ""):
+    async for page in s.cluster.client.pages(kind, "default" if kind.resource.namespaced else ""):
         for one in page.items:
             yield one
 

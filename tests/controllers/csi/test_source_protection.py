@@ -99,6 +99,28 @@ async def test_sources_2_a_snapshot_is_let_go_when_its_volume_is_made() -> None:
 
 
 @on_virtual_time
+async def test_sources_2_snapshots_are_looked_for_again_when_they_can_not_be_listed() -> None:  # DS-11
+    async with stage(chosen=ALL) as s:
+        await s.cluster.stop()
+        await snapshot(s)
+        document = (await s.cluster.client.get(SNAPSHOTS, "s", "default")).document()
+        document["metadata"]["finalizers"] = [SNAPSHOT_FINALIZER]
+        await s.cluster.client.replace(SNAPSHOTS, document)
+
+        def broken(request: Request) -> Answer | None:
+            return Answer(404, b"not yet") if request.path.endswith("/volumesnapshots") else None
+
+        s.cluster.begins_with = broken
+        await s.cluster.start()
+        await asyncio.sleep(1000)
+        assert s.cluster.line.asked("GET", "/volumesnapshots") < 20
+        assert SNAPSHOT_FINALIZER in (await s.cluster.client.get(SNAPSHOTS, "s", "default")).finalizers
+        s.cluster.line.before = lambda _: None
+        await asyncio.sleep(400)
+        assert SNAPSHOT_FINALIZER not in (await s.cluster.client.get(SNAPSHOTS, "s", "default")).finalizers
+
+
+@on_virtual_time
 async def test_sources_2_a_snapshot_is_let_go_whose_claim_went_while_nobody_looked() -> None:  # DS-11
     async with stage(chosen=ALL) as s:
         await s.cluster.stop()

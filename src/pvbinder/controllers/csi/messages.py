@@ -107,4 +107,5 @@ def abilities(
         modify_volume=_Rpc.MODIFY_VOLUME in rpcs,
         get_capacity=_Rpc.GET_CAPACITY in rpcs,
         expand_volume=_Rpc.EXPAND_VOLUME in rpcs,
+        list_snapshots=_Rpc.LIST_SNAPSHOTS in rpcs,
     )

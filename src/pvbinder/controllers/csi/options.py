@@ -7,6 +7,7 @@ from typing import Final
 
 from pvbinder.kube.election_options import ElectionOptions
 from pvbinder.kube.queue import RateLimits
+from pvbinder.rules.csi.snapshots.names import SnapshotNaming
 from pvbinder.rules.csi.volumes import VolumeNaming
 
 UNLIMITED: Final = 10**9  # the reference's queue has no bucket here
@@ -75,6 +76,26 @@ class ResizerOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotterOptions:
+    """How snapshots are taken; names and defaults are the reference's."""
+
+    naming: SnapshotNaming = field(default_factory=SnapshotNaming)
+    retry_interval_start_seconds: float = 1.0
+    retry_interval_max_seconds: float = 300.0
+    worker_threads: int = 10
+    timeout_seconds: float = 60.0
+    extra_create_metadata: bool = False
+    prevent_volume_mode_conversion: bool = True
+    namespace: str = "default"  # of what the sidecar writes for itself
+
+    @property
+    def rate_limits(self) -> RateLimits:
+        """How fast a failed snapshot comes back: by its own back-off alone (SK-11)."""
+        start, longest = self.retry_interval_start_seconds, self.retry_interval_max_seconds
+        return RateLimits(start, longest, per_second=UNLIMITED, burst=UNLIMITED)
+
+
+@dataclass(frozen=True, slots=True)
 class SidecarOptions:
     """The flags of a sidecar, one group for each role; `roles` as ``--roles`` says them, empty for all that exist.
 
@@ -86,3 +107,4 @@ class SidecarOptions:
     timeout_seconds: float = 10.0
     election: ElectionOptions | None = None
     resizer: ResizerOptions = field(default_factory=ResizerOptions)
+    snapshotter: SnapshotterOptions = field(default_factory=SnapshotterOptions)

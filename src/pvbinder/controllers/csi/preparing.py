@@ -18,7 +18,7 @@ from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, VOLUMES, Metadata, metadata_of
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, StorageClass
-from pvbinder.model.resources import Resource
+from pvbinder.model.resources import VOLUME_SNAPSHOT_CONTENTS, VOLUME_SNAPSHOTS
 from pvbinder.rules.csi.parameters import fstype_of
 from pvbinder.rules.csi.refusals import NotOurs, ProvisioningFailed, State, finished, no_change
 from pvbinder.rules.csi.sources import (
@@ -42,8 +42,8 @@ from pvbinder.rules.csi.volumes import (
     request_for,
 )
 
-SNAPSHOTS: Final = metadata_of(Resource(SNAPSHOT_GROUP, "v1", "VolumeSnapshot", "volumesnapshots", True))
-CONTENTS: Final = metadata_of(Resource(SNAPSHOT_GROUP, "v1", "VolumeSnapshotContent", "volumesnapshotcontents", False))
+SNAPSHOTS: Final = metadata_of(VOLUME_SNAPSHOTS)
+CONTENTS: Final = metadata_of(VOLUME_SNAPSHOT_CONTENTS)
 
 
 class Preparation:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # gRPC takes time to import
     from pvbinder.controllers.csi.driver_info import DriverInfo
     from pvbinder.csi.driver import Driver
 
+_SNAPSHOTS: Final = "snapshot.storage.k8s.io"
+
 
 class UnknownRoleError(PvbinderError):
     """``--roles`` names a role that there is not, or none at all."""
@@ -115,6 +117,12 @@ def _resizer(here: RoleContext) -> Sequence[RolePart]:
     return parts
 
 
+def _snapshotter(here: RoleContext) -> Sequence[RolePart]:
+    from pvbinder.controllers.csi.snapshotter.role import CsiSnapshotter
+
+    return [CsiSnapshotter(here.context, here.driver, here.info, here.options.snapshotter)]
+
+
 ELECTION: Final = Right(
     "coordination.k8s.io",
     ("leases",),
@@ -137,8 +145,8 @@ ROLES: Final[tuple[SidecarRole, ...]] = (
             Right("storage.k8s.io", ("volumeattachments",), READ, only="if the driver publishes by its controller"),
             Right("storage.k8s.io", ("volumeattributesclasses",), ("get",), only="if claims have such a class"),
             Right("", ("secrets",), ("get",), only="if a class names secrets"),
-            Right("snapshot.storage.k8s.io", ("volumesnapshots",), ("get", "list", "update")),
-            Right("snapshot.storage.k8s.io", ("volumesnapshotcontents",), ("get", "list")),
+            Right(_SNAPSHOTS, ("volumesnapshots",), ("get", "list", "update")),
+            Right(_SNAPSHOTS, ("volumesnapshotcontents",), ("get", "list")),
             Right("", ("events",), ("create", "patch", "update")),
             Right("", ("configmaps",), ("get", "list", "create", "update"), only="in the namespace of the intents"),
             Right(
@@ -169,6 +177,25 @@ ROLES: Final[tuple[SidecarRole, ...]] = (
         ),
         lease="external-resizer-{}",
         is_of_use=lambda can: can_expand(can) or can.modify_volume,
+    ),
+    SidecarRole(
+        "snapshotter",
+        "takes and deletes snapshots of the driver's volumes: external-snapshotter's, its controller and its sidecar",
+        _snapshotter,
+        rights=(
+            Right(_SNAPSHOTS, ("volumesnapshots",), (*READ, "update")),
+            Right(_SNAPSHOTS, ("volumesnapshotcontents",), (*READ, "create", "update", "delete")),
+            Right(_SNAPSHOTS, ("volumesnapshots/status", "volumesnapshotcontents/status"), ("update",)),
+            Right(_SNAPSHOTS, ("volumesnapshotclasses",), READ),
+            Right("", ("persistentvolumeclaims",), (*READ, "update")),
+            Right("", ("persistentvolumes",), READ),
+            Right("", ("secrets",), ("get",), only="if a class names secrets"),
+            Right("", ("events",), ("create", "patch", "update")),
+            Right("", ("configmaps",), ("get", "list", "create", "update"), only="in the namespace of the intents"),
+            ELECTION,
+        ),
+        lease="external-snapshotter-leader-{}",
+        is_of_use=lambda can: can.create_delete_snapshot,
     ),
 )
 ROLE_NAMES: Final = tuple(role.name for role in ROLES)

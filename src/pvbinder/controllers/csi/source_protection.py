@@ -8,22 +8,26 @@ SOURCES-2  It loses it then: a snapshot as soon as the last such claim has its v
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
-from typing import Any, Literal, TypeAlias, assert_never
+from typing import Any, Final, Literal, TypeAlias, assert_never
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.csi.preparing import SNAPSHOTS
-from pvbinder.kube.client import Kind
+from pvbinder.kube.client import Client, Kind
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.evidence import check_against, read_whole_list
-from pvbinder.kube.informer import Added, Change, Deleted, Updated
+from pvbinder.kube.informer import Added, Change, Deleted, Informer, Updated
 from pvbinder.kube.kinds import CLAIMS
 from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
 from pvbinder.model.objects import Claim
 from pvbinder.rules.csi.sources import CLONING_FINALIZER, SNAPSHOT_FINALIZER, SNAPSHOT_GROUP, DataSource, data_source_of
 from pvbinder.rules.protection import without_finalizer
+
+LOOK_SECONDS: Final = 1.0  # until the snapshots are listed again, if they couldn't be; then twice as long each time
+LOOK_SECONDS_MAX: Final = 300.0
 
 SourceKey: TypeAlias = tuple[Literal["claim", "snapshot"], str, str]  # and namespace and name
 
@@ -53,18 +57,26 @@ class SourceProtection:
     async def run(self) -> None:
         """Work until cancelled."""
         await self._claims.wait_synced()
-        await self._look_for_snapshots()
-        await self._queue.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_for_snapshots(), name="snapshots that were forgotten")
+            group.create_task(self._queue.run(), name="sources")
 
     async def _look_for_snapshots(self) -> None:
         """Find those whose last claim went while nobody looked (SOURCES-2)."""
-        try:
-            async for page in self._client.pages(SNAPSHOTS):
-                for snapshot in page.items:
-                    if SNAPSHOT_FINALIZER in snapshot.finalizers:
-                        self._queue.add(("snapshot", snapshot.namespace, snapshot.name))
-        except (ApiFailure, ConnectionFailed) as error:  # a cluster may have no snapshots at all
-            log.info("snapshots can't be listed", err=error.message)
+        wait_seconds, said = LOOK_SECONDS, ""
+        while True:
+            try:
+                async for page in self._client.pages(SNAPSHOTS):
+                    for snapshot in page.items:
+                        if SNAPSHOT_FINALIZER in snapshot.finalizers:
+                            self._queue.add(("snapshot", snapshot.namespace, snapshot.name))
+                return
+            except (ApiFailure, ConnectionFailed) as error:  # a cluster may have no snapshots at all, or none yet
+                if error.message != said:
+                    log.warning("snapshots can't be listed, so none is let go yet", err=error.message)
+                    said = error.message
+            await asyncio.sleep(wait_seconds)
+            wait_seconds = min(2 * wait_seconds, LOOK_SECONDS_MAX)
 
     def _claim_changed(self, change: Change[Claim]) -> None:
         match change:
@@ -102,7 +114,7 @@ class SourceProtection:
             if failure.is_not_found:
                 return
             raise
-        if finalizer not in found.finalizers or await self._is_needed(key):
+        if finalizer not in found.finalizers or await is_source_needed(self._client, self._claims, key):
             return  # a claim that needs it brings it back when it changes
         try:
             await self._client.replace(kind, without_finalizer(found, finalizer))
@@ -110,16 +122,13 @@ class SourceProtection:
             if not failure.names_as_not_found(kind.resource, name):
                 raise
 
-    async def _is_needed(self, key: SourceKey) -> bool:
-        """Whether a claim is still to be made from it (SOURCES-1)."""
-        namespace = key[1]
-        listed = await read_whole_list(
-            self._client, CLAIMS, namespace, not_before=(self._claims.resource_version or "",)
-        )
-        await check_against(
-            listed, self._client, CLAIMS, lambda: [claim for claim in self._claims if claim.namespace == namespace]
-        )
-        return any(claim.phase in ("", "Pending") and _key_of(claim) == key for claim in listed.items)
+
+async def is_source_needed(client: Client, claims: Informer[Claim], key: SourceKey) -> bool:
+    """Whether a claim is still to be made from a source (SOURCES-1); raise what reading a list as evidence raises."""
+    namespace = key[1]
+    listed = await read_whole_list(client, CLAIMS, namespace, not_before=(claims.resource_version or "",))
+    await check_against(listed, client, CLAIMS, lambda: [claim for claim in claims if claim.namespace == namespace])
+    return any(claim.phase in ("", "Pending") and _key_of(claim) == key for claim in listed.items)
 
 
 def _key_of(claim: Claim) -> SourceKey | None:

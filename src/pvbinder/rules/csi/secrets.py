@@ -75,14 +75,14 @@ def reference(kind: SecretKind, parameters: Mapping[str, str], subject: Template
         return None
     name_template, namespace_template = template
     names = {"pv.name": subject.volume, "pvc.namespace": subject.namespace}
-    namespace = _resolved(namespace_template, names)
+    namespace = resolved(namespace_template, names)
     if not is_label(namespace):
-        raise SecretsError(_invalid(namespace_template, namespace, "namespace name"))
+        raise SecretsError(invalid(namespace_template, namespace, "namespace name"))
     names["pvc.name"] = subject.claim
     names |= {f"pvc.annotations['{key}']": value for key, value in subject.annotations.items()}
-    name = _resolved(name_template, names)
+    name = resolved(name_template, names)
     if not is_subdomain(name):
-        raise SecretsError(_invalid(name_template, name, "secret name"))
+        raise SecretsError(invalid(name_template, name, "secret name"))
     return SecretReference(name, namespace)
 
 
@@ -117,7 +117,8 @@ def _pairs(keys: list[tuple[str, str]], parameters: Mapping[str, str]) -> list[t
     return [pair for pair in pairs if pair != (None, None)]
 
 
-def _resolved(template: str, names: Mapping[str, str]) -> str:
+def resolved(template: str, names: Mapping[str, str]) -> str:
+    """Return `template` with the values of its tokens; raise SecretsError for a token that isn't among `names`."""
     unknown: list[str] = []
 
     def value_of(token: re.Match[str]) -> str:
@@ -134,7 +135,8 @@ def _resolved(template: str, names: Mapping[str, str]) -> str:
     return resolved
 
 
-def _invalid(template: str, value: str, what: str) -> str:
+def invalid(template: str, value: str, what: str) -> str:
+    """Return the text that says that what came out of `template` is no name."""
     if template == value:
         return f'"{value}" is not a valid {what}'
     return f'"{template}" resolved to "{value}" which is not a valid {what}'

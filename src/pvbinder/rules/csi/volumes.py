@@ -56,6 +56,7 @@ class Abilities(Struct, frozen=True):
     several_writers: bool = False  # SINGLE_NODE_MULTI_WRITER
     modify_volume: bool = False
     get_capacity: bool = False
+    list_snapshots: bool = False
     expand_volume: bool = False
     node_expand_volume: bool = False  # asked for only where the controller can't
 
