@@ -33,6 +33,20 @@ def volume(
     }
 
 
+RESTORE: Document = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "monday"}
+
+
+def volume_snapshot(name: str = "monday", **status: Any) -> Document:
+    """A snapshot of the master claim."""
+    return {
+        "apiVersion": "snapshot.storage.k8s.io/v1",
+        "kind": "VolumeSnapshot",
+        "metadata": {"name": name, "namespace": "shop", "uid": f"uid-of-{name}"},
+        "spec": {"source": {"persistentVolumeClaimName": "master"}},
+        **({"status": status} if status else {}),
+    }
+
+
 def claim(
     name: str = "orders", *, meta: Document | None = None, status: Document | None = None, **spec: Any
 ) -> Document:

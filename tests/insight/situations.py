@@ -16,6 +16,7 @@ from tests.insight.builders import (
     INVOICES,
     MASTER,
     OLD_UID,
+    RESTORE,
     UID,
     UNSCHEDULABLE,
     WAITED,
@@ -33,6 +34,7 @@ from tests.insight.builders import (
     storage_class,
     topologies,
     volume,
+    volume_snapshot,
 )
 from tests.insight.situation import Situation
 from tests.insight.situations_afterwards import AFTERWARDS
@@ -198,6 +200,58 @@ WAITING = {
         ("clone of claim shop/master, which doesn't exist",),
         ("create claim shop/master", "without dataSource"),
         cured=True,
+    ),
+    "a snapshot that isn't there": Situation(
+        (claim(dataSource=RESTORE), storage_class(), driver(), volume_snapshot("mondy")),
+        "DataSourceUnusable",
+        ("restored from snapshot shop/monday, which doesn't exist (did you mean mondy?)",),
+        ("create VolumeSnapshot shop/monday", "without dataSource"),
+        cured=False,
+    ),
+    "a snapshot that failed": Situation(
+        (claim(dataSource=RESTORE), storage_class(), driver(), volume_snapshot(error={"message": "no room left"})),
+        "SnapshotFails",
+        ("restored from snapshot shop/monday, which isn't ready: no room left",),
+        ("snapshot shop/monday", "without dataSource"),
+    ),
+    "a snapshot that failed, and a provisioner that said so": Situation(
+        (
+            claim(dataSource=RESTORE),
+            storage_class(),
+            driver(),
+            volume_snapshot(error={"message": "no room left"}),
+            event("ProvisioningFailed", "snapshot monday is not Ready"),
+        ),
+        "SnapshotFails",
+        ("no room left",),
+    ),
+    "a snapshot that is being taken": Situation(
+        (
+            claim(dataSource=RESTORE),
+            storage_class(),
+            driver(),
+            volume_snapshot(boundVolumeSnapshotContentName="c", readyToUse=False),
+        ),
+        "WaitsForSnapshot",
+        ("which isn't ready yet: it is being taken",),
+        code=0,
+    ),
+    "a snapshot that nobody has begun, and a class that waits": Situation(
+        (claim(dataSource=RESTORE), DELAYED, driver(), node(), pod(), volume_snapshot()),
+        "WaitsForSnapshot",
+        ("it is not begun yet",),
+        code=0,
+    ),
+    "a snapshot that is larger than the claim": Situation(
+        (claim(dataSource=RESTORE), storage_class(), driver(), volume_snapshot(readyToUse=True, restoreSize="20Gi")),
+        "DataSourceUnusable",
+        ("it asks for 10Gi, and snapshot shop/monday needs 20Gi",),
+        ("at least 20Gi",),
+    ),
+    "a snapshot that is ready": Situation(
+        (claim(dataSource=RESTORE), storage_class(), driver(), volume_snapshot(readyToUse=True, restoreSize="10Gi")),
+        "WaitsForExternalProvisioner",
+        code=0,
     ),
     "a provisioner that was never heard of": Situation(
         (claim(), storage_class(), driver("other.example.com"), WAITED),

@@ -11,6 +11,7 @@ from tests.insight.builders import (
     DAY,
     DELAYED,
     HOST,
+    RESTORE,
     WAITED,
     Document,
     affinity,
@@ -23,6 +24,7 @@ from tests.insight.builders import (
     pod,
     storage_class,
     volume,
+    volume_snapshot,
 )
 
 from pvbinder.insight.claims import explain_claim
@@ -179,3 +181,20 @@ def test_groups_2_rows_are_for_what_could_be_had() -> None:
     assert rows <= {name for group in found.volume_groups for name in group.names}
     assert len(list(snapshot.volumes)) == 28
     assert DELAYED["volumeBindingMode"] == "WaitForFirstConsumer"
+
+
+def test_restores_1_a_snapshot_that_is_not_ready_is_told_before_what_a_provisioner_said() -> None:
+    """DS-8: the error of the snapshot is the cause, and the provisioner's only says that it isn't ready."""
+    told = event("ProvisioningFailed", "snapshot monday is not Ready")
+    failed = volume_snapshot(error={"message": "no room left"})
+    explanation = explained(claim(dataSource=RESTORE), storage_class(), failed, told)
+    assert explanation.reason == "SnapshotFails"
+    assert "shop/monday, which isn't ready: no room left" in explanation.summary
+
+
+def test_restores_1_a_snapshot_must_be_as_small_as_the_claim() -> None:
+    """DS-9"""
+    large = volume_snapshot(readyToUse=True, restoreSize="20Gi")
+    explanation = explained(claim(dataSource=RESTORE), storage_class(), large)
+    assert explanation.reason == "DataSourceUnusable"
+    assert "DS-9" in explanation.rules

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.insight.builders import DELAYED, bound, claim, driver, event, its, node, pod
+from tests.insight.builders import DELAYED, RESTORE, bound, claim, driver, event, its, node, pod, volume_snapshot
 
 from pvbinder.insight.reading import elsewhere, read_cluster
 from pvbinder.kube.client import Client
@@ -83,3 +83,15 @@ async def test_reading_3_a_name_is_looked_for_in_other_namespaces_as_far_as_that
         assert await elsewhere(client, PERSISTENT_VOLUME_CLAIMS, "ledger", "shop") == (["bank/ledger"], True)
         assert await elsewhere(client, PODS, "ledger", "shup") == ([], False)
         assert await elsewhere(client_of(server, ANA), PERSISTENT_VOLUME_CLAIMS, "ledger", "shop") == ([], True)
+
+
+async def test_reading_4_snapshots_are_read_only_for_a_claim_that_waits_for_one() -> None:
+    async with served(claim(dataSource=RESTORE), DELAYED, volume_snapshot()) as server:
+        client = client_of(server, ADMIN)
+        snapshot, notes = await read_cluster(client, "shop", plugins=NoPlugins())
+        assert snapshot.volume_snapshot("shop/monday") is not None
+        assert not notes
+        without, _ = await read_cluster(client, "elsewhere", plugins=NoPlugins())
+        assert not without.knows("VolumeSnapshot")
+        asked = client.statistics().requests
+        assert asked["list", "volumesnapshots.snapshot.storage.k8s.io"] == 1

@@ -85,11 +85,11 @@ def _more(claim: Claim, reason: ReasonCode, misses: Misses, snapshot: Snapshot) 
             return
         case "WaitsForFirstConsumer" | "WaitsForPodToBeScheduled":
             return
-        case "VolumeIsBeingProvisioned" | "WaitsForExternalProvisioner":
+        case "VolumeIsBeingProvisioned" | "WaitsForExternalProvisioner" | "WaitsForSnapshot":
             return
         case "LostReference" | "LostVolume" | "Misbound" | "ProtectedByPod" | "HeldByFinalizers":
             return
-        case "DataSourceUnusable" | "AttributesClassMissing" | "DriverNotOnNode":
+        case "DataSourceUnusable" | "SnapshotFails" | "AttributesClassMissing" | "DriverNotOnNode":
             return
         case "NobodyGrows" | "GrowthFails" | "GrowthWaitsForPod" | "NobodyModifies" | "ModificationFails":
             return

@@ -23,6 +23,7 @@ ReasonCode = Literal[
     "WaitsForPodToBeScheduled",
     "VolumeIsBeingProvisioned",
     "WaitsForExternalProvisioner",
+    "WaitsForSnapshot",
     "IsGoingAway",
     # somebody must act
     "NoVolumeFits",
@@ -52,6 +53,7 @@ ReasonCode = Literal[
     "NotEnoughStorage",
     "SelectorNotSupported",
     "DataSourceUnusable",
+    "SnapshotFails",
     "AttributesClassMissing",
     "AttributesClassUnsupported",
     "PluginRefuses",

@@ -32,6 +32,7 @@ USED: Final = frozenset(
         "StorageClass",
         "VolumeAttachment",
         "VolumeAttributesClass",
+        "VolumeSnapshot",
     }
 )
 

@@ -14,6 +14,7 @@ from typing import Final
 from pvbinder.insight.explanation import Finding, stuck
 from pvbinder.insight.instants import how_long, instant
 from pvbinder.insight.remedies import AddClass, AddVolume, Do, RecreateClaim, Remedy, volume_for
+from pvbinder.insight.restores import restore_problem
 from pvbinder.insight.scheduling import no_storage_anywhere
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.insight.wording import listed, nearest
@@ -38,6 +39,7 @@ def external_refusal(claim: Claim, provisioner: str, rules: tuple[str, ...], sna
         _selector(claim, provisioner, rules)
         or attributes_class_problem(claim, provisioner, rules, snapshot)
         or _data_source(claim, rules, snapshot)
+        or restore_problem(claim, rules, snapshot)
         or storage_problem(claim, storage_class, provisioner, rules, snapshot)
         or _node(claim, provisioner, rules, snapshot)
     )

@@ -3,12 +3,14 @@
 READING-1  All volumes, classes, nodes and drivers are read; other kinds in one namespace, or in all (``""``).
 READING-2  A kind that the user may not read is left out and named; an explanation needs claims only.
 READING-3  An object that isn't in the namespace is looked for by name in the others, where the user may list them.
+READING-4  Snapshots of volumes are read only if a claim waits for one: many clusters don't serve them.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from pvbinder.insight.restores import snapshot_source
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
@@ -28,6 +30,7 @@ from pvbinder.model.resources import (
     STORAGE_CLASSES,
     VOLUME_ATTACHMENTS,
     VOLUME_ATTRIBUTES_CLASSES,
+    VOLUME_SNAPSHOTS,
     Resource,
 )
 from pvbinder.rules.plugins import Plugins
@@ -68,6 +71,17 @@ async def read_cluster(
                 raise
             refused[resource] = failure.message
     known = [resource.kind for resource in _READ if resource not in refused]
+    if any(map(_is_restored, documents)):
+        try:
+            documents += await _documents(client, VOLUME_SNAPSHOTS, namespace)
+            known.append(VOLUME_SNAPSHOTS.kind)
+        except ApiFailure as failure:
+            if failure.is_not_found:
+                known.append(VOLUME_SNAPSHOTS.kind)  # a cluster without the kind has none of them
+            elif failure.status in (403, 404):
+                refused[VOLUME_SNAPSHOTS] = failure.message
+            else:
+                raise
     snapshot = Snapshot(documents, plugins=plugins, settings=settings, known=known, moment=datetime.now(UTC))
     return snapshot, _told(refused)
 
@@ -85,6 +99,13 @@ async def elsewhere(client: Client, resource: Resource, name: str, namespace: st
     except ApiFailure as failure:
         return found, not failure.is_not_found
     return found, True
+
+
+def _is_restored(document: Json) -> bool:
+    """Tell whether it is a claim that waits to be made from a snapshot (READING-4)."""
+    spec: Json = document.get("spec") or {}
+    is_waiting = document.get("kind") == PERSISTENT_VOLUME_CLAIMS.kind and not spec.get("volumeName")
+    return is_waiting and snapshot_source(document) is not None
 
 
 def _told(refused: dict[Resource, str]) -> list[str]:

@@ -41,6 +41,7 @@ from pvbinder.model.scheduling import (
     parse_csi_driver,
     parse_csi_storage_capacity,
 )
+from pvbinder.model.snapshots import VolumeSnapshot, parse_snapshot
 from pvbinder.model.stateful_sets import StatefulSet, parse_stateful_set
 from pvbinder.rules.plugins import NoPlugins, Plugins
 from pvbinder.rules.settings import DEFAULTS, Settings
@@ -122,6 +123,7 @@ class Snapshot(World):
         self._capacities: list[CsiStorageCapacity] = []
         self._attachments: list[Attachment] = []
         self._stateful_sets = ObjectsByKey[StatefulSet]()
+        self._volume_snapshots = ObjectsByKey[VolumeSnapshot]()
         self._events: dict[tuple[str, str, str], list[ObservedEvent]] = {}
         self.sources = Sources(
             volumes=self.volumes,
@@ -209,6 +211,14 @@ class Snapshot(World):
         """Return all StatefulSets."""
         return self._stateful_sets
 
+    def volume_snapshot(self, key: str) -> VolumeSnapshot | None:
+        """Return the VolumeSnapshot ``namespace/name``."""
+        return self._volume_snapshots.get(key)
+
+    def volume_snapshots(self) -> Iterable[VolumeSnapshot]:
+        """Return all VolumeSnapshots."""
+        return self._volume_snapshots
+
     def events_about(self, kind: str, namespace: str, name: str, uid: str = "") -> Sequence[ObservedEvent]:
         """Return the events about an object, the newest last; those about an earlier one of that name are left out."""
         found = self._events.get((kind, namespace, name), ())
@@ -249,6 +259,8 @@ class Snapshot(World):
                 self._attachments.append(_attachment(document))
             case "StatefulSet":
                 self._stateful_sets.add(parse_stateful_set(encode(_in_a_namespace(document))))
+            case "VolumeSnapshot":
+                self._volume_snapshots.add(parse_snapshot(encode(_in_a_namespace(document))))
             case "Event":
                 self._add_event(document)
             case _:

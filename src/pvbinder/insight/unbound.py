@@ -14,6 +14,7 @@ from pvbinder.insight.provisioning import (
     volumes_on_no_node,
 )
 from pvbinder.insight.remedies import Kubectl, RecreatePod, Remedy, merge, volume_for
+from pvbinder.insight.restores import restore_problem
 from pvbinder.insight.scheduling import foretold
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.insight.wording import listed, nearest
@@ -68,6 +69,10 @@ def provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -> Finding
             refused = plugin_refusal(claim, storage_class, plugin, going.rules, snapshot)
         case _:
             assert_never(action.by)
+    if isinstance(action.by, ProvisionOutside):
+        unready = restore_problem(claim, going.rules, snapshot)
+        if unready is not None:
+            return unready
     failure = latest_event(claim, snapshot, {"ProvisioningFailed", "ProvisioningSucceeded"})
     if failure is not None and failure.reason == "ProvisioningFailed":  # an event counts before a foretold refusal
         rules, remedies = (refused.rules, refused.remedies) if refused is not None else (going.rules, ())

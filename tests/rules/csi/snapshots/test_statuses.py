@@ -9,7 +9,7 @@ import pytest
 from pvbinder.model.json import Json, encode
 from pvbinder.model.snapshots import SnapshotContent, VolumeSnapshot, parse_snapshot, parse_snapshot_content
 from pvbinder.rules.csi.snapshots.statuses import (
-    StoredSnapshot,
+    TakenSnapshot,
     cleared_status,
     content_status,
     snapshot_status,
@@ -17,7 +17,7 @@ from pvbinder.rules.csi.snapshots.statuses import (
 )
 
 ERROR = {"message": "no", "time": "2020-01-01T00:00:00Z"}
-STORED = StoredSnapshot("h", 5 * 10**9, 1 << 20, is_ready=True)
+STORED = TakenSnapshot("h", 5 * 10**9, 1 << 20, is_ready=True)
 FULL = {"snapshotHandle": "h", "readyToUse": True, "creationTime": 5 * 10**9, "restoreSize": 1 << 20}
 
 
@@ -31,30 +31,30 @@ def snapshot(status: Json | None = None) -> VolumeSnapshot:
     return parse_snapshot(encode({"metadata": {"name": "s"}, **({"status": status} if status is not None else {})}))
 
 
-CONTENTS: dict[str, tuple[Json | None, StoredSnapshot, Json | None]] = {
+CONTENTS: dict[str, tuple[Json | None, TakenSnapshot, Json | None]] = {
     "new": (None, STORED, FULL),
     "known": (FULL, STORED, None),
     "ready now: the error goes": ({**FULL, "readyToUse": False, "error": ERROR}, STORED, FULL),
     "not ready: the error stays": (
         {"error": ERROR, "readyToUse": False},
-        StoredSnapshot("h", 5, 0, is_ready=False),
+        TakenSnapshot("h", 5, 0, is_ready=False),
         {"error": ERROR, "readyToUse": False, "snapshotHandle": "h", "creationTime": 5},
     ),
     "size and time only once": (
         {**FULL, "readyToUse": False},
-        StoredSnapshot("h", 7, 7, is_ready=True),
+        TakenSnapshot("h", 7, 7, is_ready=True),
         FULL,
     ),
     "no size": (
         None,
-        StoredSnapshot("h", 5, 0, is_ready=True),
+        TakenSnapshot("h", 5, 0, is_ready=True),
         {"snapshotHandle": "h", "readyToUse": True, "creationTime": 5},
     ),
 }
 
 
 @pytest.mark.parametrize(("old", "stored", "new"), CONTENTS.values(), ids=CONTENTS.keys())
-def test_content_status(old: Json | None, stored: StoredSnapshot, new: Json | None) -> None:  # SK-8
+def test_content_status(old: Json | None, stored: TakenSnapshot, new: Json | None) -> None:  # SK-8
     assert content_status(content(old), stored) == new
 
 

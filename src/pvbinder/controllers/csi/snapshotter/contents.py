@@ -42,7 +42,7 @@ from pvbinder.rules.csi.snapshots.contents import (
 )
 from pvbinder.rules.csi.snapshots.names import CONTENT_FINALIZER, quoted
 from pvbinder.rules.csi.snapshots.secrets import SnapshotSecret, snapshot_secret
-from pvbinder.rules.csi.snapshots.statuses import StoredSnapshot, content_status
+from pvbinder.rules.csi.snapshots.statuses import TakenSnapshot, content_status
 from pvbinder.rules.protection import with_finalizer
 
 log = logs.get(__name__)
@@ -142,12 +142,12 @@ class ContentSync:
             self._contents.put(content)
         return stored.is_ready
 
-    async def _seen(self, content: SnapshotContent, handle: str) -> StoredSnapshot:
+    async def _seen(self, content: SnapshotContent, handle: str) -> TakenSnapshot:
         """Return what the driver says of a snapshot; raise ContentLater."""
         if not self._info.abilities.list_snapshots:
             if content.volume_handle is not None:
                 return await self._asked_again(content, handle)
-            return StoredSnapshot(handle, self._now_ns(), 0, is_ready=True)
+            return TakenSnapshot(handle, self._now_ns(), 0, is_ready=True)
         what = f"failed to list snapshot for content {content.name}: "
         request = csi.ListSnapshotsRequest(snapshot_id=handle, secrets=await self._list_secrets(content))
         try:
@@ -161,7 +161,7 @@ class ContentSync:
             raise ContentLater(what + quoted(f"can not find snapshot for snapshotID {handle}"))
         return stored_as(found[0], self._now_ns())
 
-    async def _asked_again(self, content: SnapshotContent, handle: str) -> StoredSnapshot:
+    async def _asked_again(self, content: SnapshotContent, handle: str) -> TakenSnapshot:
         """Return what a driver that can't list says of a snapshot that it has taken."""
         try:
             stored = await self._taking.ask_again(content, self._class_of(content))

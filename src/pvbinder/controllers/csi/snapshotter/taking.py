@@ -41,7 +41,7 @@ from pvbinder.rules.csi.secrets import SecretReference
 from pvbinder.rules.csi.snapshots.contents import is_final, is_refusal
 from pvbinder.rules.csi.snapshots.names import BEING_CREATED, quoted, stored_name
 from pvbinder.rules.csi.snapshots.secrets import deletion_secret, parameters_for_driver, with_snapshot_names
-from pvbinder.rules.csi.snapshots.statuses import StoredSnapshot, content_status
+from pvbinder.rules.csi.snapshots.statuses import TakenSnapshot, content_status
 
 log = logs.get(__name__)
 
@@ -92,7 +92,7 @@ class SnapshotTaking:
             client, options.namespace, info.name, "snapshots", SnapshotIntent
         )
         self._unmade: set[str] = set()  # intents whose snapshot the driver has not taken for certain
-        self._unsaved: dict[str, StoredSnapshot] = {}  # by the snapshot's uid: taken, and in no content yet
+        self._unsaved: dict[str, TakenSnapshot] = {}  # by the snapshot's uid: taken, and in no content yet
         self._retained: set[str] = set()  # intents whose content was `Retain` when it went
         self.calls = 0
 
@@ -205,7 +205,7 @@ class SnapshotTaking:
             secret=secret,
         )
 
-    async def _save(self, key: str, content: SnapshotContent, stored: StoredSnapshot) -> SnapshotContent:
+    async def _save(self, key: str, content: SnapshotContent, stored: TakenSnapshot) -> SnapshotContent:
         """Save the handle in the content (SK-8, SNAPSHOT_TAKING-3); raise what the request raises."""
         if content.handle not in ("", stored.handle):
             self._done(key)
@@ -230,7 +230,7 @@ class SnapshotTaking:
         self._contents.put(content)
         return content
 
-    async def ask_again(self, content: SnapshotContent, snapshot_class: SnapshotClass | None) -> StoredSnapshot:
+    async def ask_again(self, content: SnapshotContent, snapshot_class: SnapshotClass | None) -> TakenSnapshot:
         """Ask for a snapshot whose handle is saved, to learn how it is; raise TakingFailed."""
         request = self._request(content, snapshot_class)
         return await self._call(request, await self._secrets(request))
@@ -294,7 +294,7 @@ class SnapshotTaking:
                 raise NotKnownYet(f"content {content.name} is for the same snapshot")
         return any(handle in (one.handle, one.given_handle) for one in mine)
 
-    async def _delete(self, intent: SnapshotIntent, stored: StoredSnapshot) -> None:
+    async def _delete(self, intent: SnapshotIntent, stored: TakenSnapshot) -> None:
         request = csi.DeleteSnapshotRequest(snapshot_id=stored.handle, secrets=await self._secrets(intent))
         self.calls += 1
         try:
@@ -305,7 +305,7 @@ class SnapshotTaking:
 
     # -- the driver
 
-    async def _ask(self, key: str, intent: SnapshotIntent) -> StoredSnapshot:
+    async def _ask(self, key: str, intent: SnapshotIntent) -> TakenSnapshot:
         """Call CreateSnapshot; raise TakingFailed (SK-7, SNAPSHOT_TAKING-2)."""
         secrets = await self._secrets(intent)
         was_unmade = key in self._unmade
@@ -320,7 +320,7 @@ class SnapshotTaking:
                     self._unmade.add(key)
             raise
 
-    async def _call(self, intent: SnapshotIntent, secrets: dict[str, str]) -> StoredSnapshot:
+    async def _call(self, intent: SnapshotIntent, secrets: dict[str, str]) -> TakenSnapshot:
         what = f"failed to take snapshot of the volume {intent.volume_handle}: "
         request = csi.CreateSnapshotRequest(
             source_volume_id=intent.volume_handle, name=intent.name, parameters=intent.parameters, secrets=secrets
@@ -353,8 +353,8 @@ def other_handle(content: SnapshotContent, handle: str) -> str:
     return f"the driver has answered with snapshot {handle}, and content {content.name} has {content.handle}"
 
 
-def stored_as(snapshot: csi.Snapshot, now_ns: int) -> StoredSnapshot:
+def stored_as(snapshot: csi.Snapshot, now_ns: int) -> TakenSnapshot:
     """Return what a driver says of a snapshot; one without a time is of now (SK-8)."""
     created = snapshot.creation_time
     created_ns = created.seconds * 10**9 + created.nanos if snapshot.HasField("creation_time") else now_ns
-    return StoredSnapshot(snapshot.snapshot_id, created_ns, max(0, snapshot.size_bytes), snapshot.ready_to_use)
+    return TakenSnapshot(snapshot.snapshot_id, created_ns, max(0, snapshot.size_bytes), snapshot.ready_to_use)

@@ -17,7 +17,7 @@ from pvbinder.model.snapshots import SnapshotContent, VolumeSnapshot
 _YEAR_10000_NS: Final = 253402300800 * 10**9
 
 
-class StoredSnapshot(Struct, frozen=True):
+class TakenSnapshot(Struct, frozen=True):
     """A snapshot as its driver describes it; `created_ns` are nanoseconds since 1970, a size of 0 isn't known."""
 
     handle: str
@@ -26,7 +26,7 @@ class StoredSnapshot(Struct, frozen=True):
     is_ready: bool
 
 
-def content_status(content: SnapshotContent, stored: StoredSnapshot) -> Json | None:
+def content_status(content: SnapshotContent, stored: TakenSnapshot) -> Json | None:
     """Return the content's status with what the driver says (SK-8); None if it says so already."""
     old: Json = content.document().get("status") or {}
     new = dict(old)
