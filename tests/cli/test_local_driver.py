@@ -13,6 +13,7 @@ import pytest
 from tests.cli.test_plane import options
 from tests.controllers.cluster import claim, pod, using
 from tests.controllers.csi.fake_driver import FakeDriver, handlers
+from tests.controllers.csi.fake_node import FakeNode
 
 from pvbinder import logs
 from pvbinder.cli.driver_place import local_place, node_drivers
@@ -169,6 +170,42 @@ async def test_two_drivers_count_as_two(tmp_path: Path) -> None:  # SERVED-4
         wanted = {"a.example.com claims", "b.example.com claims", "a.example.com volumes", "b.example.com volumes"}
         while not wanted <= set(plane.manager.statistics().queues):
             await asyncio.sleep(0.01)
+
+
+async def test_starter_3_a_node_that_was_added_later_has_the_driver_when_it_is_needed(tmp_path: Path) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data")) as plane:
+        client = Client(plane.transport)
+        await client.create(NODES, {"metadata": {"name": "other", "labels": {"disk": "fast"}}})
+        await client.create(CLAIMS, claim("orders", storageClassName="local"))
+        made = web("web", "orders")
+        made["spec"]["nodeSelector"] = {"disk": "fast"}
+        await client.create(PODS, made)
+        pods = plane.manager.informers.of(PODS)
+        await until(lambda: "default/web" in pods and pods["default/web"].phase == "Running", plane)
+        assert pods["default/web"].node_name == "other"
+        assert plane.manager.informers.of(NODES)["other"].labels[KEY] == "local"
+        assert len(await client.list_all(metadata_of(CSI_NODES))) == 2
+
+
+async def test_registration_1_a_driver_that_nobody_names_any_more_is_taken_away(tmp_path: Path) -> None:
+    address = f"unix://{tmp_path}/named.sock"
+    asked = options(tmp_path / "data")
+
+    async def drivers(plane: Plane) -> set[str]:
+        [node] = await Client(plane.transport).list_all(metadata_of(CSI_NODES))
+        return {entry["name"] for entry in node.document()["spec"]["drivers"]}
+
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(asyncio.timeout(DEADLINE_SECONDS))
+        await stack.enter_async_context(serving(address, FakeNode().handlers(name="a.example.com")))
+        plane = await stack.enter_async_context(control_plane(replace(asked, csi_drivers=(address,))))
+        while await drivers(plane) != {NAME, "a.example.com"}:
+            await asyncio.sleep(0.01)
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(asked) as plane:
+        while await drivers(plane) != {NAME}:
+            await asyncio.sleep(0.01)
+        [node] = await Client(plane.transport).list_all(NODES)
+        assert "a.example.com" not in node.annotations["csi.volume.kubernetes.io/nodeid"]
 
 
 def test_place_1_the_socket_is_short_wherever_the_data_is(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ To extend the life of a volume, add a step to `Life` and to the test that plays 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,14 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
+from tests.cli.outside import request
 from tests.cli.test_plane import options
 from tests.controllers.cluster import claim, pod, using
+from tools.plane import running
 
 from pvbinder.cli.plane import Plane, control_plane
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS, VOLUMES
 from pvbinder.model.json import Json
 from pvbinder.server.files.mounts import mounts_below
+from pvbinder.volumes.pod_directories import PodDirectories
 
 DEADLINE_SECONDS = 60
 
@@ -167,3 +172,49 @@ async def test_kubelet_8_a_volume_that_cant_be_mounted_keeps_its_pod_waiting(
         assert (found["phase"], status["state"]["waiting"]["reason"]) == ("Pending", "ContainerCreating")
         place.unlink()
         await here.phase("web", "Running")
+
+
+@pytest.mark.slow
+def test_kubelet_8_a_process_that_is_killed_leaves_nothing_for_ever(tmp_path: Path) -> None:
+    """The next start mounts again what is used, and takes away what isn't."""
+    data = tmp_path / "data"
+    with running(data) as plane:
+        for path, body in (
+            ("/api/v1/namespaces/default/persistentvolumeclaims", claim("orders", storageClassName="local")),
+            ("/api/v1/namespaces/default/pods", pod_with("web", "orders")),
+        ):
+            request(plane.kubeconfig, path, "POST", body)
+        directory = published(data, lambda: phase_of(plane.kubeconfig, "web") == "Running")
+        (directory / "orders.txt").write_text("three apples")
+        plane.process.kill()
+        plane.process.wait()
+    left = PodDirectories(data)
+    [note] = left.load()
+    gone = structs.replace(note, pod_uid="of-a-pod-that-is-gone")
+    left.note(gone)  # as if its pod had been deleted meanwhile
+
+    with running(data) as plane:
+        assert (published(data, lambda: left.load() == [note]) / "orders.txt").read_text() == "three apples"
+        request(plane.kubeconfig, "/api/v1/namespaces/default/pods/web", "DELETE")
+        waits_for(lambda: not left.load())
+    assert mounts_below(tmp_path) == []
+
+
+def published(data: Path, question: Callable[[], bool]) -> Path:
+    waits_for(question)
+    [directory] = data.glob("pods/*/volumes/kubernetes.io~csi/*/mount")
+    waits_for(directory.exists)
+    return directory
+
+
+def phase_of(kubeconfig: Path, name: str) -> object:
+    status = request(kubeconfig, f"/api/v1/namespaces/default/pods/{name}")["status"]
+    return status.get("phase")
+
+
+def waits_for(question: Callable[[], bool]) -> None:
+    """Look until something is so; another process says nothing."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while not question():
+        assert time.monotonic() < end
+        time.sleep(0.02)
