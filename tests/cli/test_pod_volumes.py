@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +24,17 @@ from pvbinder.cli.plane import Plane, control_plane
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS, VOLUMES
 from pvbinder.model.json import Json
-from pvbinder.server.files.mounts import mounts_below
+from pvbinder.server.files.mounts import mounts_below, unmount_below
 from pvbinder.volumes.pod_directories import PodDirectories
 
 DEADLINE_SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_mounted(tmp_path: Path) -> Iterator[None]:
+    """A test that fails must not leave mounts where others remove directories."""
+    yield
+    unmount_below(tmp_path)
 
 
 @dataclass

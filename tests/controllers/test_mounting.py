@@ -312,8 +312,10 @@ async def test_mounting_3_what_pods_left_that_are_gone_is_unpublished(tmp_path: 
 
 
 async def test_mounting_3_a_pod_that_is_deleted_by_force_leaves_nothing(tmp_path: Path) -> None:
+    """It has two volumes, of which one is being published when it goes."""
     async with stage(tmp_path) as here:
         await give(here)
+        await give(here, "second", "more")
         started, goes_on = asyncio.Event(), asyncio.Event()
         answer = here.drivers.get(NAME)
         assert answer is not None
@@ -325,12 +327,16 @@ async def test_mounting_3_a_pod_that_is_deleted_by_force_leaves_nothing(tmp_path
             await publish(*args, **others)
 
         answer.publish = slowly  # type: ignore[method-assign]
-        await here.cluster.create(mounting())
+        made = mounting()
+        made["spec"]["volumes"].append(using("more"))
+        made["spec"]["containers"][0]["volumeMounts"].append({"name": "more", "mountPath": "/more"})
+        await here.cluster.create(made)
         await started.wait()
         await here.cluster.client.delete(PODS, "web", "default", grace_seconds=0)
         await here.cluster.until(lambda: here.phase() == "gone")
         goes_on.set()
-        await here.until(lambda: here.node.calls() == [*PUBLISHED, *GONE])
+        await here.until(lambda: sorted(here.node.calls()) == sorted([*PUBLISHED, *GONE] * 2))
+        await here.until(lambda: not list(here.root.rglob("*.json")))
 
 
 async def test_mounting_4_one_call_at_a_time_is_about_a_volume(tmp_path: Path) -> None:

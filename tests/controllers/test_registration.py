@@ -91,5 +91,6 @@ async def test_registration_3_nothing_is_asked_for_a_node_that_is_seen_to() -> N
         await c.settle()
         c.line.seen.clear()
         await c.client.patch(NODES, "node-1", "", {"metadata": {"labels": {"disk": "fast"}}}, patch_type="merge")
+        await c.until(lambda: "disk" in c.of(NODES)["node-1"].labels)
         await c.settle()
         assert [request.path for request in c.line.seen if request.method != "GET" or "csinodes" in request.path] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ import pytest
 from pvbinder.csi.local import mounts
 from pvbinder.server.files.mounts import mounts_below, unmount_below
 from pvbinder.server.files.scratch import scratch_directory
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_mounted(tmp_path: Path) -> Iterator[None]:
+    """A test that fails must not leave mounts where others remove directories."""
+    yield
+    unmount_below(tmp_path)
 
 
 def may_mount(tmp_path: Path) -> bool:
