@@ -155,6 +155,14 @@ def test_rbac_3_what_is_lacking(held: list[PolicyRule], given: PolicyRule, missi
     assert pieces(lacking(held, [given])) == missing
 
 
+def test_rbac_3_an_empty_name_stands_for_all_names() -> None:
+    """So it is given away by those who have all of them, and not by those whose rule has an empty name, too."""
+    named = PolicyRule(frozenset({"get"}), frozenset({"a"}), frozenset({"x"}), frozenset({"", "n"}), ())
+
+    assert pieces(lacking([named], [named])) == {("get", "a", "x")}
+    assert lacking([rule("get", "a", "x")], [named]) == []
+
+
 def test_rules_1_no_more_is_told_than_anybody_reads() -> None:
     many = " ".join(f"r{number}" for number in range(RULES_MISSING_MAX + 5))
 

@@ -229,3 +229,26 @@ async def test_a_review_says_which_binding_allows_it(
         assert answer.body["status"] == {"allowed": True, "reason": reason}
         spec["user"], spec["groups"] = "somebody", ["others"]
         assert (await server.send("POST", review, {"spec": spec})).body["status"] == {"allowed": False}
+
+
+async def test_roles_that_were_there_before_count(tmp_path: Path) -> None:
+    """A server that starts anew reads them all at its first question."""
+    async with serving(tmp_path) as server:
+        await make(server, "clusterroles", role("reads", rule("configmaps", "get")))
+        await make(server, "clusterrolebindings", binding("all", "ClusterRole", "reads", DEVS))
+    async with serving(tmp_path, rbac=True) as server:
+        assert await status(server, "GET", f"{MAPS}/a") == 404
+        assert await status(server, "DELETE", f"{MAPS}/a") == 403
+
+
+async def test_rbac_3_a_binding_gives_the_rights_of_the_role_of_its_own_namespace(tmp_path: Path) -> None:
+    async with serving(tmp_path, rbac=True) as server:
+        bindings = rule("rolebindings", "create", group="rbac.authorization.k8s.io")
+        await make(server, "namespaces/shop/roles", role("own", rule("configmaps", "get"), bindings))
+        await make(server, "namespaces/shop/rolebindings", binding("own", "Role", "own", USER))
+        await make(server, "namespaces/shop/roles", role("more", rule("secrets", "get")))
+        path = f"{GROUP}/namespaces/shop/rolebindings"
+
+        assert await status(server, "POST", path, binding("x", "Role", "more", USER)) == 403
+        assert await status(server, "POST", path, binding("y", "Role", "none", USER)) == 404
+        assert await status(server, "POST", path, binding("z", "Role", "own", USER)) == 201
