@@ -252,3 +252,21 @@ async def test_rbac_3_a_binding_gives_the_rights_of_the_role_of_its_own_namespac
         assert await status(server, "POST", path, binding("x", "Role", "more", USER)) == 403
         assert await status(server, "POST", path, binding("y", "Role", "none", USER)) == 404
         assert await status(server, "POST", path, binding("z", "Role", "own", USER)) == 201
+
+
+async def test_rbac_3_who_may_bind_a_role_needs_none_of_its_rights(tmp_path: Path) -> None:
+    async with serving(tmp_path, rbac=True) as server:
+        group = "rbac.authorization.k8s.io"
+        may_bind = rule("roles", "bind", group=group, resourceNames=["more"])
+        may_write = rule("rolebindings clusterrolebindings", "create", group=group)
+        await make(server, "clusterroles", role("binder", may_write, may_bind))
+        await make(server, "clusterrolebindings", binding("binder", "ClusterRole", "binder", USER))
+        secrets = rule("secrets", "get")
+        await make(server, "clusterroles", role("more", secrets))
+        for name in ("more", "other"):
+            await make(server, "namespaces/shop/roles", role(name, secrets))
+        path = f"{GROUP}/namespaces/shop/rolebindings"
+
+        assert await status(server, "POST", path, binding("x", "Role", "more", USER)) == 201
+        assert await status(server, "POST", path, binding("y", "Role", "other", USER)) == 403
+        assert await status(server, "POST", path, binding("z", "ClusterRole", "more", USER)) == 403
