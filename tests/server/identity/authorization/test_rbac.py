@@ -265,8 +265,8 @@ async def test_rbac_3_who_may_bind_a_role_needs_none_of_its_rights(tmp_path: Pat
         await make(server, "clusterroles", role("more", secrets))
         for name in ("more", "other"):
             await make(server, "namespaces/shop/roles", role(name, secrets))
-        path = f"{GROUP}/namespaces/shop/rolebindings"
+        path, eve = f"{GROUP}/namespaces/shop/rolebindings", {"kind": "User", "name": "eve"}
 
-        assert await status(server, "POST", path, binding("x", "Role", "more", USER)) == 201
-        assert await status(server, "POST", path, binding("y", "Role", "other", USER)) == 403
-        assert await status(server, "POST", path, binding("z", "ClusterRole", "more", USER)) == 403
+        assert await status(server, "POST", path, binding("x", "Role", "more", eve)) == 201
+        assert await status(server, "POST", path, binding("y", "Role", "other", eve)) == 403
+        assert await status(server, "POST", path, binding("z", "ClusterRole", "more", eve)) == 403
