@@ -47,7 +47,7 @@ ROOMS = {
     "store": Room(("server/store/*.py",), ("tests/server/store", "tests/server/test_model.py")),
     "rest": Room(
         ("server/api/rest/*.py",),
-        ("tests/server/api",),
+        ("tests/server/api/rest", "tests/server/api/test_dispatch.py"),
         RECORDED_CASES,
     ),
     "authorization": Room(
