@@ -270,3 +270,10 @@ async def test_rbac_3_who_may_bind_a_role_needs_none_of_its_rights(tmp_path: Pat
         assert await status(server, "POST", path, binding("x", "Role", "more", eve)) == 201
         assert await status(server, "POST", path, binding("y", "Role", "other", eve)) == 403
         assert await status(server, "POST", path, binding("z", "ClusterRole", "more", eve)) == 403
+
+
+async def test_rbac_2_a_binding_to_a_role_that_is_not_there_allows_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path, rbac=True) as server:
+        await make(server, "clusterrolebindings", binding("none", "ClusterRole", "none", DEVS))
+
+        assert await status(server, "GET", f"{MAPS}/a") == 403
