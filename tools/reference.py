@@ -53,8 +53,19 @@ def command_page(name: str) -> str:
     parent = click.Context(cli, info_name="pvbinder", **cli.context_settings)
     settings = {**command.context_settings, "max_content_width": 100, "terminal_width": 100}
     context = click.Context(command, parent=parent, info_name=name, **settings)
-    text = command.get_help(context).replace(str(Path.home()), "~")
-    return f"# pvbinder {name}\n\n<!-- written by make reference -->\n\n```text\n{text.rstrip()}\n```\n"
+    page = f"# pvbinder {name}\n\n<!-- written by make reference -->\n\n{help_of(command, context)}"
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(context):
+            found = command.get_command(context, inner)
+            assert found is not None
+            below = click.Context(found, parent=context, info_name=inner, **{**found.context_settings, **settings})
+            page += f"\n## pvbinder {name} {inner}\n\n{help_of(found, below)}"
+    return page
+
+
+def help_of(command: click.Command, context: click.Context) -> str:
+    """Return the help of a command as a block of a page."""
+    return f"```text\n{command.get_help(context).replace(str(Path.home()), '~').rstrip()}\n```\n"
 
 
 def live_view() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from pvbinder.cli.csi_flags import capacity_flags, capacity_options, node_flags, node_options
 from pvbinder.cli.durations import GoDuration
@@ -26,10 +27,34 @@ Examples:
   pvbinder csi --csi-address unix:///run/csi/csi.sock --kubeconfig ~/.kube/config
   pvbinder csi --csi-address /run/csi/socket --extra-create-metadata --strict-topology
   pvbinder csi --csi-address /run/csi/socket --roles provisioner      # beside other sidecars
+  pvbinder csi audit --csi-address /run/csi/socket      # compare the driver with the cluster
 """
 
 
-@click.command(epilog=EPILOG, context_settings={"show_default": True})
+class WithAudit(click.Group):
+    """A command that works by itself, and has another that is imported when it runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the other."""
+        return ["audit"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the other."""
+        if cmd_name != "audit":
+            return None
+        from pvbinder.cli.csi_audit import audit
+
+        return audit
+
+
+@click.group(
+    cls=WithAudit,
+    epilog=EPILOG,
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND]",
+    context_settings={"show_default": True},
+)
+@click.pass_context
 @click.option(
     "--csi-address",
     default="/run/csi/socket",
@@ -133,7 +158,8 @@ Examples:
 @metrics_options(10271)
 @log_options
 def csi(
-    *,
+    ctx: click.Context,
+    /,
     csi_address: str,
     roles: str,
     kubeconfig: Path | None,
@@ -182,6 +208,11 @@ def csi(
     Run one for each driver; several only with --leader-election, so that one of them works. It stays until Ctrl-C or
     SIGTERM.
     """
+    if ctx.invoked_subcommand is not None:
+        said = [name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+        if said:
+            raise click.UsageError(f"the options of {ctx.invoked_subcommand} go after it", ctx)
+        return 0
     if not volume_name_prefix:
         raise WrongUsageError("--volume-name-prefix is empty", hint="leave it out: volumes are then called pvc-…")
     if not snapshot_name_prefix:
