@@ -84,8 +84,10 @@ async def _endpoint(options: ControlOptions, manager: Manager, lead: _Lead) -> A
         return None if manager.is_ready or waits else "the caches are not filled yet"
 
     live = {"leader-election": trouble}
-    sources = [ControllerSource(manager)]
-    endpoint = Endpoint(Metrics(sources), host=host, port=port, live=live, ready={"controllers": unready})
+    sources = [ControllerSource(manager, lead.elections)]
+    endpoint = Endpoint(
+        Metrics(sources), host=host, port=port, live=live, ready={"controllers": unready}, path=options.metrics_path
+    )
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(endpoint)

@@ -9,7 +9,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pvbinder.cli.csi_flags import capacity_flags, capacity_options, node_flags, node_options
+from pvbinder.cli.csi_flags import (
+    capacity_flags,
+    capacity_options,
+    endpoint_flags,
+    endpoint_of,
+    metrics_path_of,
+    node_flags,
+    node_options,
+)
 from pvbinder.cli.durations import GoDuration
 from pvbinder.cli.election_flags import checked, namespace_of_pod, read_labels, sidecar_election
 from pvbinder.cli.errors import WrongUsageError
@@ -155,6 +163,7 @@ class WithAudit(click.Group):
 @capacity_flags
 @node_flags
 @sidecar_election
+@endpoint_flags
 @metrics_options(10271)
 @log_options
 def csi(
@@ -262,7 +271,8 @@ def csi(
         kubeconfig=kubeconfig,
         context=context,
         controllers=ControllerOptions(),
-        metrics=None if no_metrics else (metrics_host, metrics_port),
+        metrics=None if no_metrics else endpoint_of(more["http_endpoint"], metrics_host, metrics_port),
+        metrics_path=metrics_path_of(more["metrics_path"]),
         verbosity=verbosity,
         log_format=log_format,
     )

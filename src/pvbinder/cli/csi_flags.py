@@ -16,6 +16,7 @@ from pvbinder.controllers.csi.options import CapacityOptions
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 OWNER_STEPS_MAX: Final = 10
+PORT_MAX: Final = 65535
 
 
 def capacity_flags(command: _Decorated) -> _Decorated:
@@ -91,6 +92,38 @@ def node_flags(command: _Decorated) -> _Decorated:
         help="One of these runs on each node, beside a driver there, and serves what is for that node; needs the "
         "environment's NODE_NAME.",
     )(command)
+
+
+def endpoint_flags(command: _Decorated) -> _Decorated:
+    """Add ``--http-endpoint`` and ``--metrics-path``."""
+    command = click.option(
+        "--metrics-path", default="/metrics", metavar="PATH", help="Where the metrics are, on that address."
+    )(command)
+    return click.option(
+        "--http-endpoint",
+        default="",
+        metavar="[HOST]:PORT",
+        show_default=False,
+        help="Address for metrics and health, as the reference's sidecars take it, in place of --metrics-host and "
+        "--metrics-port; without a host, all addresses of this machine.",
+    )(command)
+
+
+def endpoint_of(text: str, host: str, port: int) -> tuple[str, int]:
+    """Return where to listen: what ``--http-endpoint`` says, else `host` and `port`; raise WrongUsageError."""
+    if not text:
+        return host, port
+    said, separator, number = text.rpartition(":")
+    if not separator or not (number.isascii() and number.isdigit()) or int(number) > PORT_MAX:
+        raise WrongUsageError(f"--http-endpoint: {text!r} is no address such as 127.0.0.1:8080 or :8080")
+    return said.removeprefix("[").removesuffix("]") or "0.0.0.0", int(number)  # noqa: S104  (asked for)
+
+
+def metrics_path_of(text: str) -> str:
+    """Return `text`, if it can be a path; raise WrongUsageError."""
+    if not text.startswith("/") or any(character in text for character in "?# "):
+        raise WrongUsageError(f"--metrics-path: {text!r} is no path such as /metrics")
+    return text
 
 
 def capacity_options(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> CapacityOptions | None:

@@ -60,6 +60,7 @@ class ControlOptions:
     verbosity: int
     log_format: LogFormat
     election: tuple[str, ElectionOptions] | None = None
+    metrics_path: str = "/metrics"
 
 
 def default_data_dir(environment: Mapping[str, str] = os.environ) -> Path:

@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from pvbinder.controllers.binder_controller import BinderController
+from pvbinder.controllers.csi.measures import CapacityStatistics, CsiMeasures
 from pvbinder.controllers.ephemeral_volumes import EphemeralVolumeController
 from pvbinder.controllers.manager import Manager, ManagerStatistics
 from pvbinder.controllers.measures import Measures
 from pvbinder.kube.client import ClientStatistics
+from pvbinder.kube.election import Election
 from pvbinder.kube.queue import QueueStatistics
 from pvbinder.metrics import families as f
 from pvbinder.metrics.families import Sample
@@ -29,20 +31,42 @@ class HasMeasures(Protocol):
     measures: Measures
 
 
+@runtime_checkable
+class HasCsiMeasures(Protocol):
+    """A sidecar of a CSI driver."""
+
+    csi_measures: CsiMeasures
+
+    def capacities(self) -> Iterator[CapacityStatistics]:
+        """The state of CSIStorageCapacity objects, where they are kept."""
+        ...
+
+
 class ControllerSource:
     """All that runs in one manager."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, elections: Iterable[Election] = ()) -> None:
+        """`elections` are those of the process, besides those of its controllers."""
         self._manager = manager
+        self._own_elections = tuple(elections)
+
+    def _elections(self) -> Iterator[Election]:
+        yield from self._own_elections
+        yield from self._manager.elections()
 
     async def samples(self) -> AsyncIterator[Sample]:
         """Give the metrics of every controller that runs."""
         statistics = self._manager.statistics()
         for sample in (*_lines(statistics), *_queues(statistics.queues.values())):
             yield sample
+        for election in self._elections():
+            yield f.LEADER(election.is_leading, election.name)
         for controller in self._manager.controllers.values():
             if isinstance(controller, HasMeasures):
                 for sample in _measured(controller.measures):
+                    yield sample
+            for sidecar in sidecars_of(controller):
+                for sample in _sidecar(sidecar):
                     yield sample
             if isinstance(controller, BinderController):
                 for sample in _binder(controller):
@@ -109,6 +133,35 @@ def _measured(measures: Measures) -> Iterator[Sample]:
         yield f.OPERATIONS(durations, plugin, operation)
     for (plugin, operation, status), durations in measures.calls.items():
         yield f.PLUGIN_CALLS(durations, plugin, operation, status, "false")
+
+
+def sidecars_of(controller: object) -> Iterator[HasCsiMeasures]:
+    """The sidecar that a controller is, or has."""
+    inner = getattr(controller, "sidecar", None)
+    if isinstance(controller, HasCsiMeasures):
+        yield controller
+    elif inner is not None:
+        yield from sidecars_of(inner)
+
+
+def _sidecar(sidecar: HasCsiMeasures) -> Iterator[Sample]:
+    measures = sidecar.csi_measures
+    for (method, code), durations in measures.calls.items():
+        yield f.CSI_CALLS(durations, measures.driver, method, code)
+    for (storage_class, source), durations in measures.provisions.items():
+        yield f.PROVISIONED(durations.count, storage_class, source)
+        yield f.PROVISION_SECONDS(durations, storage_class, source)
+    for (storage_class, source), count in measures.failed_provisions.items():
+        yield f.PROVISION_FAILED(count, storage_class, source)
+    for storage_class, durations in measures.deletes.items():
+        yield f.DELETED(durations.count, storage_class)
+        yield f.DELETE_SECONDS(durations, storage_class)
+    for storage_class, count in measures.failed_deletes.items():
+        yield f.DELETE_FAILED(count, storage_class)
+    for kept in sidecar.capacities():
+        yield f.CAPACITIES_GOAL(kept.goal)
+        yield f.CAPACITIES_CURRENT(kept.current)
+        yield f.CAPACITIES_OBSOLETE(kept.obsolete)
 
 
 def _binder(controller: BinderController) -> Iterator[Sample]:

@@ -34,9 +34,11 @@ class Endpoint:
         port: int = 0,
         live: Mapping[str, Check] | None = None,
         ready: Mapping[str, Check] | None = None,
+        path: str = PATH,
     ) -> None:
-        """`live` and `ready` are checks that say what is wrong, None if nothing is."""
+        """`path` is where the metrics are; `live` and `ready` are checks that say what is wrong, None if nothing is."""
         self._metrics = metrics
+        self._path = path
         self._health = Health(live or {}, ready or {})
         self._listener = Listener(self._answer, host=host, port=port)
 
@@ -57,6 +59,6 @@ class Endpoint:
     async def _answer(self, request: ApiRequest) -> ApiResponse:
         if request.method not in ("GET", "HEAD"):
             return ApiResponse(405, b"method not allowed\n", {**TEXT, "Allow": "GET, HEAD"})
-        if request.path == PATH:
+        if request.path == self._path:
             return await metrics_page(self._metrics)
         return self._health.answer(request) or plain_not_found()

@@ -24,11 +24,12 @@ class Family:
     labels: tuple[str, ...]
     meaning: str
     is_ours: bool = False
+    is_sidecars: bool = False
 
     @property
     def help(self) -> str:
-        """The help text as it is shown."""
-        return self.meaning if self.is_ours else f"[ALPHA] {self.meaning}"
+        """The help text as it is shown; the sidecars put no stage before theirs."""
+        return self.meaning if self.is_ours or self.is_sidecars else f"[ALPHA] {self.meaning}"
 
     def __call__(self, value: float | Durations, *labels: str) -> Sample:
         """Return what was measured, for these values of the labels."""
@@ -128,6 +129,81 @@ EPHEMERAL_CREATE_FAILURES: Final = Family(
     "counter",
     (),
     "Number of PersistentVolumeClaim creation requests",
+)
+
+
+def _sidecars(name: str, type_: MetricType, labels: list[str], meaning: str) -> Family:
+    return Family(name, type_, tuple(labels), meaning, is_sidecars=True)
+
+
+_BY_CLASS_AND_SOURCE: Final = "Broken down by storage class name and source of the claim."
+PROVISIONED: Final = _sidecars(
+    "controller_persistentvolumeclaim_provision_total",
+    "counter",
+    ["class", "source"],
+    f"Total number of persistent volumes provisioned succesfully. {_BY_CLASS_AND_SOURCE}",
+)
+PROVISION_FAILED: Final = _sidecars(
+    "controller_persistentvolumeclaim_provision_failed_total",
+    "counter",
+    ["class", "source"],
+    f"Total number of persistent volume provision failed attempts. {_BY_CLASS_AND_SOURCE}",
+)
+PROVISION_SECONDS: Final = _sidecars(
+    "controller_persistentvolumeclaim_provision_duration_seconds",
+    "histogram",
+    ["class", "source"],
+    "Latency in seconds to provision persistent volumes. Failed provisioning attempts are ignored. "
+    f"{_BY_CLASS_AND_SOURCE}",
+)
+DELETED: Final = _sidecars(
+    "controller_persistentvolume_delete_total",
+    "counter",
+    ["class"],
+    "Total number of persistent volumes deleted succesfully. Broken down by storage class name.",
+)
+DELETE_FAILED: Final = _sidecars(
+    "controller_persistentvolume_delete_failed_total",
+    "counter",
+    ["class"],
+    "Total number of persistent volume delete failed attempts. Broken down by storage class name.",
+)
+DELETE_SECONDS: Final = _sidecars(
+    "controller_persistentvolume_delete_duration_seconds",
+    "histogram",
+    ["class"],
+    "Latency in seconds to delete persistent volumes. Failed deletion attempts are ignored. "
+    "Broken down by storage class name.",
+)
+CSI_CALLS: Final = _sidecars(
+    "csi_sidecar_operations_seconds",
+    "histogram",
+    ["driver_name", "method_name", "grpc_status_code"],
+    "Container Storage Interface operation duration with gRPC error code status total",
+)
+CAPACITIES_GOAL: Final = _sidecars(
+    "csistoragecapacities_desired_goal",
+    "gauge",
+    [],
+    "Number of CSIStorageCapacity objects that are supposed to be managed",
+)
+CAPACITIES_CURRENT: Final = _sidecars(
+    "csistoragecapacities_desired_current",
+    "gauge",
+    [],
+    "Number of CSIStorageCapacity objects that exist and are supposed to be managed",
+)
+CAPACITIES_OBSOLETE: Final = _sidecars(
+    "csistoragecapacities_obsolete",
+    "gauge",
+    [],
+    "Number of CSIStorageCapacity objects that exist and will be deleted",
+)
+LEADER: Final = Family(
+    "leader_election_master_status",
+    "gauge",
+    ("name",),
+    "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master",
 )
 QUEUE_DEPTH: Final = Family("workqueue_depth", "gauge", ("name",), "Keys that wait for their turn")
 QUEUE_ADDS: Final = Family("workqueue_adds_total", "counter", ("name",), "Keys added to the queue")

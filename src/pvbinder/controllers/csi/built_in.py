@@ -77,6 +77,11 @@ class BuiltInDriver:
         self._volumes = context.informers.of(VOLUMES)
         self._serving: HasQueues | None = None
 
+    @property
+    def sidecar(self) -> object | None:
+        """What serves it, once that runs: metrics ask there."""
+        return self._serving
+
     def queues(self) -> Iterator[QueueStatistics]:
         """The state of the queues of its sidecar, once that runs."""
         if self._serving is not None:

@@ -15,12 +15,11 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final, assert_never
 
-from msgspec import Struct
-
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.csi.capacity_owner import find_owner
 from pvbinder.controllers.csi.driver_info import DriverInfo
+from pvbinder.controllers.csi.measures import CapacityStatistics
 from pvbinder.controllers.csi.options import CapacityOptions, ProvisionerOptions
 from pvbinder.controllers.csi.places import CSI_NODE_VIEWS, Places
 from pvbinder.csi.driver import Driver
@@ -56,14 +55,6 @@ log = logs.get(__name__)
 
 class CapacityLater(PvbinderError):  # noqa: N818  (the queue brings the pair back)
     """The room for a pair is not known; the message is logged."""
-
-
-class CapacityStatistics(Struct, frozen=True):
-    """The pairs that should have an object, those of them that have one, and objects that should not be (CA-6)."""
-
-    goal: int
-    current: int
-    obsolete: int
 
 
 class CapacityTracker:

@@ -12,6 +12,7 @@ Rules: docs/rules/provisioner.md#25-volumes-finalizer-and-deletion
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Final, assert_never
 
@@ -22,6 +23,7 @@ from pvbinder import logs
 from pvbinder.controllers.claim_proof import ask_claim
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.csi.driver_info import DriverInfo
+from pvbinder.controllers.csi.measures import CsiMeasures
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.csi.secrets import SecretMissingError, read_secret
 from pvbinder.csi.driver import Driver
@@ -83,6 +85,7 @@ class CsiDeleter:
         options: ProvisionerOptions,
         *,
         component: str = "",
+        measures: CsiMeasures | None = None,
     ) -> None:
         self._client = context.client
         self._driver = driver
@@ -104,6 +107,7 @@ class CsiDeleter:
             failure_message="could not delete volume",
             key_field="pv",
         )
+        self.measures = measures or CsiMeasures()
         self.calls = 0
         self._volumes.add_handler(self._volume_changed)
 
@@ -156,7 +160,7 @@ class CsiDeleter:
             return
         await self._see_to_finalizer(volume)
         if self._is_to_be_deleted(volume):
-            await self._delete(volume)
+            await self._measured(volume)
 
     # -- the finalizer
 
@@ -190,11 +194,24 @@ class CsiDeleter:
         is_let_go = volume.is_deleting and FINALIZER not in volume.finalizers
         return not is_let_go and volume.phase == "Released" and volume.reclaim_policy == "Delete"
 
-    async def _delete(self, volume: Volume) -> None:
+    async def _measured(self, volume: Volume) -> None:
+        """Delete, and count it (2.6)."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            is_gone = await self._delete(volume)
+        except (DeleteLater, ApiFailure, ConnectionFailed):
+            self.measures.failed_deletes[volume.storage_class] += 1
+            raise
+        if is_gone:
+            self.measures.deleted(volume.storage_class, loop.time() - started)
+
+    async def _delete(self, volume: Volume) -> bool:
+        """Have the volume deleted, and its object; False if it isn't to be deleted after all."""
         if self._deleted.get(volume.key) != volume.uid:
             live = await self._proven_released(volume)
             if live is None:
-                return
+                return False
             try:
                 await self._delete_storage(live)
             except (CallFailed, ProvisioningFailed, DeleteLater) as error:
@@ -204,6 +221,7 @@ class CsiDeleter:
             log.info("volume deleted", pv=volume.name, driver=self._info.name, rule="LB-29")
             self._deleted[volume.key] = volume.uid
         await self._remove_object(volume)
+        return True
 
     async def _proven_released(self, volume: Volume) -> Volume | None:
         """The volume as the server has it, if it is released (CSI_DELETER-1); in doubt raise DeleteLater."""

@@ -30,6 +30,7 @@ from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.csi import messages
 from pvbinder.controllers.csi.driver_info import DriverInfo
 from pvbinder.controllers.csi.intents import Intents, IntentTooLargeError
+from pvbinder.controllers.csi.measures import CsiMeasures
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.csi.ownership import Ownership
 from pvbinder.controllers.csi.places import Places
@@ -56,6 +57,7 @@ from pvbinder.model.objects import Claim, StorageClass, parse_claim, parse_stora
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
 from pvbinder.rules.csi.outcomes import state_after
 from pvbinder.rules.csi.refusals import NotOurs, ProvisioningFailed, State, finished
+from pvbinder.rules.csi.sources import data_source_of
 from pvbinder.rules.csi.topology import fnv32
 from pvbinder.rules.csi.volumes import CreatedVolume, VolumeRequest, created_volume, volume_name
 from pvbinder.rules.provisioning import without_selected_node
@@ -97,6 +99,7 @@ class CsiProvisioner:
         *,
         identity: str = "",
         component: str = "",
+        measures: CsiMeasures | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
         """Make it; `identity` goes into volumes, `component` is the source of its events (both made up if empty)."""
@@ -134,6 +137,7 @@ class CsiProvisioner:
         self._ownership = Ownership(
             context.client, self._claims, driver, info, options, come_back=self._queue.add_after
         )
+        self.measures = measures or CsiMeasures()
         self.calls = 0
         self.on_failure: Callable[[str], None] = lambda _: None  # of a class's volume, but for NoChange (CA-4)
         self._claims.add_handler(self._claim_changed)
@@ -196,30 +200,48 @@ class CsiProvisioner:
         if uid in self._unsaved:
             await self._save(uid, claim)
         elif claim is not None and self._is_wanted(claim):
-            await self._provision(claim)
+            await self._measured(claim)
         elif intent is not None:
             await self._finish(uid, intent, claim)
 
-    async def _provision(self, claim: Claim) -> None:
+    async def _measured(self, claim: Claim) -> None:
+        """Make an attempt and count it: one that ends without a volume has failed (2.6)."""
+        source = data_source_of(claim.document()) if b"dataSource" in claim.raw else None
+        labels = (claim.storage_class, source.kind if source is not None else "")
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            outcome = await self._provision(claim)
+        except (ProvisionLater, ApiFailure, ConnectionFailed):
+            self.measures.failed_provisions[labels] += 1
+            raise
+        if outcome is True:
+            self.measures.provisioned(*labels, loop.time() - started)
+        elif outcome is False:
+            self.measures.failed_provisions[labels] += 1
+
+    async def _provision(self, claim: Claim) -> bool | None:
+        """Make the claim's volume; return whether it was made, None if it isn't to be made yet."""
         storage_class = self._classes.get(claim.storage_class)
         if storage_class is None:
             raise ProvisionLater(f'storageClass "{claim.storage_class}" not found')  # LB-11
         self._check_feasible(claim, storage_class)
         if storage_class.volume_binding_mode == "WaitForFirstConsumer" and not claim.selected_node:
-            return  # LB-12
+            return None  # LB-12
         if storage_class.provisioner != self._info.name and self._info.name != claim.annotations.get(MIGRATED_TO):
             log.warning("class has another provisioner", pvc=claim.key, sc=storage_class.name, rule="LB-15")
-            return
+            return False
         if volume_name(self._options.naming, claim.uid) in self._volumes:
             self._done(claim.uid)  # LB-13
-            return
+            return False
         if claim.uid not in self.intents and not await self._ownership.is_ours(claim, storage_class):
-            return  # LB-9, CP-2
+            return None  # LB-9, CP-2
         doing = f'External provisioner is provisioning volume for claim "{claim.key}"'
         self._tell(claim, "Normal", "Provisioning", doing)
         try:
             intent = self.intents.get(claim.uid) or await self._intend(claim, storage_class)
             await self._ask(claim.uid, intent, claim)
+            return True
         except NotOurs as other:
             if other.message:
                 self._populators.event(
@@ -227,6 +249,7 @@ class CsiProvisioner:
                 )
         except ProvisioningFailed as failed:
             await self._failed(claim, storage_class, failed)
+        return False
 
     def _check_feasible(self, claim: Claim, storage_class: StorageClass) -> None:
         """LB-7, LB-21: a claim that the driver called impossible waits, unless its class was made anew."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from pvbinder.controllers.csi.measures import CsiMeasures
 from pvbinder.controllers.csi.options import SidecarOptions
 from pvbinder.controllers.csi.rights import READ, Right
 from pvbinder.kube.queue import QueueStatistics
@@ -62,6 +63,7 @@ class RoleContext:
     info: DriverInfo
     options: SidecarOptions
     component: str
+    measures: CsiMeasures
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,9 @@ def _provisioner(here: RoleContext) -> Sequence[RolePart]:
     from pvbinder.controllers.csi.source_protection import SourceProtection
 
     options, abilities = here.options.provisioner, here.info.abilities
-    provisioner = CsiProvisioner(here.context, here.driver, here.info, options, component=here.component)
-    deleter = CsiDeleter(here.context, here.driver, here.info, options, component=here.component)
+    made_from = (here.context, here.driver, here.info, options)
+    provisioner = CsiProvisioner(*made_from, component=here.component, measures=here.measures)
+    deleter = CsiDeleter(*made_from, component=here.component, measures=here.measures)
     parts: list[RolePart] = [provisioner, deleter]
     if abilities.clone_volume or abilities.create_delete_snapshot:
         parts.append(SourceProtection(here.context, options))

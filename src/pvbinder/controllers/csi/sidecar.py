@@ -21,9 +21,10 @@ from typing import Final
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.csi.driver_info import DriverInfo, NamelessDriverError, ask_driver
+from pvbinder.controllers.csi.measures import CapacityStatistics, CsiMeasures, HasCapacities
 from pvbinder.controllers.csi.options import SidecarOptions
 from pvbinder.controllers.csi.roles import ROLES, RoleContext, RolePart, SidecarRole, choose_roles
-from pvbinder.csi.driver import Driver, Observe, ProbeFailed
+from pvbinder.csi.driver import Driver, ProbeFailed
 from pvbinder.csi.errors import CallFailed
 from pvbinder.kube.election import Election, lease_name
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
@@ -44,17 +45,17 @@ class CsiSidecar:
         address: str,
         options: SidecarOptions | None = None,
         *,
-        observe: Observe = lambda *_: None,
         open_driver: Callable[..., Driver] = Driver,
     ) -> None:
         """Name the driver's socket; raises AddressError, or UnknownRoleError."""
         self._context = context
         self._options = options or SidecarOptions()
         self._roles = choose_roles(self._options.roles) if self._options.roles else ROLES
+        self.csi_measures = CsiMeasures()
         self._driver = open_driver(
             address,
             timeout_seconds=self._options.timeout_seconds,
-            observe=observe,
+            observe=self.csi_measures.called,
             forbidden=context.fence.trouble,
         )
         self._parts: list[RolePart] = []
@@ -68,6 +69,12 @@ class CsiSidecar:
         for part in self._parts:
             yield from part.queues()
 
+    def capacities(self) -> Iterator[CapacityStatistics]:
+        """The state of CSIStorageCapacity objects, where they are kept."""
+        for part in self._parts:
+            if isinstance(part, HasCapacities):
+                yield part.capacity_statistics()
+
     def elections(self) -> Iterator[Election]:
         """Those of all roles."""
         return iter(self._elections)
@@ -76,6 +83,7 @@ class CsiSidecar:
         """Work until cancelled (SIDECAR-1, SIDECAR-2)."""
         async with self._driver as driver:
             self.info = info = await self._ask(driver)
+            self.csi_measures.driver = info.name
             log.info("driver is ready", driver=info.name, address=driver.address)
             component = f"{info.name}_{socket.gethostname()}_{uuid.uuid4()}"
             async with asyncio.TaskGroup() as group:
@@ -91,7 +99,7 @@ class CsiSidecar:
         """Do the work of a role, when and as long as it is ours (SIDECAR-3)."""
         ours = self._context
         context = ControllerContext(ours.client, ours.informers, ours.options, fence=ours.fence)
-        here = RoleContext(context, driver, info, self._options, component)
+        here = RoleContext(context, driver, info, self._options, component, self.csi_measures)
 
         async def work() -> None:
             parts = role.make(here)
