@@ -15,7 +15,7 @@ from pvbinder.cli.csi_audit import report
 from pvbinder.cli.errors import EXIT_FAILED, EXIT_NO, EXIT_USAGE
 from pvbinder.cli.main import run
 from pvbinder.cli.plane import Plane, control_plane
-from pvbinder.controllers.csi.audit import Findings
+from pvbinder.controllers.csi.audit import AuditFindings
 from pvbinder.csi.driver import Driver
 from pvbinder.csi.local.driver import LocalDriver, local_driver
 from pvbinder.csi.wire import csi_pb2 as csi
@@ -108,7 +108,7 @@ def test_options_of_the_audit_go_after_it(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_the_answer_comes_first() -> None:
-    clean = Findings("d", compare([], [], 0), None, 2, ("the driver can't list its snapshots (LIST_SNAPSHOTS)",))
+    clean = AuditFindings("d", compare([], [], 0), None, 2, ("the driver can't list its snapshots (LIST_SNAPSHOTS)",))
     assert report(clean) == [
         "d and the cluster agree",
         "  0 volumes of the driver, 0 PersistentVolumes of the cluster",

@@ -14,8 +14,8 @@ from pvbinder.cli.output import complain, say, say_json
 from pvbinder.cli.shared_options import server_options
 
 if TYPE_CHECKING:
-    from pvbinder.controllers.csi.audit import Auditor, Findings
-    from pvbinder.rules.csi.audit import Audit, Stored
+    from pvbinder.controllers.csi.audit import AuditFindings, Auditor
+    from pvbinder.rules.csi.audit import Audit, DriverEntry
 
 EPILOG = """\b
 Examples:
@@ -100,16 +100,16 @@ async def run_audit(client: object, address: str, output: str, *, delete_orphans
         raise AuditError(f"the driver at {address}: {failed}") from failed
 
 
-def _has_orphans(found: Findings) -> bool:
+def _has_orphans(found: AuditFindings) -> bool:
     return any(one is not None and one.orphans for one in (found.volumes, found.snapshots))
 
 
-def _is_wanted(found: Findings) -> bool:
+def _is_wanted(found: AuditFindings) -> bool:
     count = sum(len(one.orphans) for one in (found.volumes, found.snapshots) if one is not None)
     return click.confirm(f"have {found.driver} delete these {count}, for good?", default=False, err=True)
 
 
-async def _delete(auditor: Auditor, shown: Findings) -> int:
+async def _delete(auditor: Auditor, shown: AuditFindings) -> int:
     """Delete what was shown and is an orphan still (AUDIT-3)."""
     now = await auditor.look()
     failed = 0
@@ -126,7 +126,7 @@ async def _delete(auditor: Auditor, shown: Findings) -> int:
     return 0 if (await auditor.look()).is_clean else EXIT_NO
 
 
-async def _deleted(what: str, one: Stored, delete: Callable[[str], Awaitable[None]]) -> bool:
+async def _deleted(what: str, one: DriverEntry, delete: Callable[[str], Awaitable[None]]) -> bool:
     from pvbinder.csi.errors import CallFailed
 
     try:
@@ -141,7 +141,7 @@ async def _deleted(what: str, one: Stored, delete: Callable[[str], Awaitable[Non
 # -- in words
 
 
-def _show(found: Findings, output: str) -> None:
+def _show(found: AuditFindings, output: str) -> None:
     import msgspec
 
     if output == "json":
@@ -151,7 +151,7 @@ def _show(found: Findings, output: str) -> None:
         say("\n".join(report(found)))
 
 
-def report(found: Findings) -> list[str]:
+def report(found: AuditFindings) -> list[str]:
     """Return the lines that say what was found: the answer first."""
     if found.is_clean:
         lines = [f"{found.driver} and the cluster agree"]
@@ -193,7 +193,7 @@ def _listed(title: str, entries: list[str], what: str) -> list[str]:
     ]
 
 
-def _stored(one: Stored) -> str:
+def _stored(one: DriverEntry) -> str:
     size = f"  {one.bytes} bytes" if one.bytes else ""
     return f"{one.id}{size}" + (f"  ({one.problem})" if one.problem else "")
 

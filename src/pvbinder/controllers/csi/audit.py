@@ -31,7 +31,7 @@ from pvbinder.kube.kinds import VOLUMES, metadata_of
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 from pvbinder.model.resources import CONFIG_MAPS
-from pvbinder.rules.csi.audit import Audit, Named, Stored, compare, confirmed
+from pvbinder.rules.csi.audit import Audit, DriverEntry, Named, compare, confirmed
 
 PAGE_ENTRIES_MAX: Final = 500
 RESTARTS_MAX: Final = 3  # of a list whose token the driver doesn't know any more
@@ -44,7 +44,7 @@ class AuditError(PvbinderError):
     """No comparison can be made."""
 
 
-class Findings(Struct, frozen=True):
+class AuditFindings(Struct, frozen=True):
     """Both comparisons; None where the driver can't list them, or the cluster doesn't know the kind, and `why` not."""
 
     driver: str
@@ -69,7 +69,7 @@ class Auditor:
         self._info = info
         self._lists = lists
 
-    async def look(self) -> Findings:
+    async def look(self) -> AuditFindings:
         """Compare (AUDIT-1); raise AuditError, CallFailed, ApiFailure, ConnectionFailed."""
         why: list[str] = []
         volumes = snapshots = None
@@ -97,7 +97,7 @@ class Auditor:
                     found_snapshots = confirmed(found_snapshots, await self._stored_snapshots())
         if found_volumes is None and found_snapshots is None:
             raise AuditError(f"driver {self._info.name} can't be compared: {'; '.join(why)}")
-        return Findings(self._info.name, found_volumes, found_snapshots, open_volumes + open_snapshots, tuple(why))
+        return AuditFindings(self._info.name, found_volumes, found_snapshots, open_volumes + open_snapshots, tuple(why))
 
     async def delete_volume(self, volume_id: str) -> None:
         """Have the driver delete a volume that nothing names; raise CallFailed."""
@@ -109,10 +109,10 @@ class Auditor:
 
     # -- the driver
 
-    async def _stored_volumes(self) -> dict[str, Stored]:
-        def read(answer: csi.ListVolumesResponse) -> list[Stored]:
+    async def _stored_volumes(self) -> dict[str, DriverEntry]:
+        def read(answer: csi.ListVolumesResponse) -> list[DriverEntry]:
             return [
-                Stored(
+                DriverEntry(
                     one.volume.volume_id,
                     one.volume.capacity_bytes,
                     one.status.volume_condition.message if one.status.volume_condition.abnormal else "",
@@ -122,15 +122,15 @@ class Auditor:
 
         return await self._whole_list(methods.LIST_VOLUMES, csi.ListVolumesRequest, read)
 
-    async def _stored_snapshots(self) -> dict[str, Stored]:
-        def read(answer: csi.ListSnapshotsResponse) -> list[Stored]:
-            return [Stored(one.snapshot.snapshot_id, one.snapshot.size_bytes) for one in answer.entries]
+    async def _stored_snapshots(self) -> dict[str, DriverEntry]:
+        def read(answer: csi.ListSnapshotsResponse) -> list[DriverEntry]:
+            return [DriverEntry(one.snapshot.snapshot_id, one.snapshot.size_bytes) for one in answer.entries]
 
         return await self._whole_list(methods.LIST_SNAPSHOTS, csi.ListSnapshotsRequest, read)
 
     async def _whole_list(
-        self, method: Method[Any, R], request: Callable[..., Any], read: Callable[[R], list[Stored]]
-    ) -> dict[str, Stored]:
+        self, method: Method[Any, R], request: Callable[..., Any], read: Callable[[R], list[DriverEntry]]
+    ) -> dict[str, DriverEntry]:
         """Return what a list has, by id, from all of its pages (AUDIT-2)."""
         for _ in range(RESTARTS_MAX):
             try:
@@ -141,9 +141,9 @@ class Auditor:
         raise AuditError(f"{method.name}: the list changes while it is read, {RESTARTS_MAX} times in a row")
 
     async def _pages(
-        self, method: Method[Any, R], request: Callable[..., Any], read: Callable[[R], list[Stored]]
-    ) -> dict[str, Stored]:
-        found: dict[str, Stored] = {}
+        self, method: Method[Any, R], request: Callable[..., Any], read: Callable[[R], list[DriverEntry]]
+    ) -> dict[str, DriverEntry]:
+        found: dict[str, DriverEntry] = {}
         tokens: set[str] = set()
         token = ""
         while True:

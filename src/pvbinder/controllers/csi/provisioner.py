@@ -10,6 +10,8 @@ CSI_PROVISIONER-3  A volume that could not be saved is saved later, without aski
                    for that (LB-23).
 CSI_PROVISIONER-4  A volume that isn't what was asked for is deleted again before anything else is tried (CR-2, CR-3).
 CSI_PROVISIONER-5  No secret's content gets into an event, a log line or an intent.
+CSI_PROVISIONER-6  One volume is one PersistentVolume's: an id that another one names already is not saved a second
+                   time, and what a driver made anew for a name that has its volume is deleted again.
 
 Rules: docs/rules/provisioner.md#2-library-controller
 """
@@ -48,12 +50,8 @@ from pvbinder.kube.proof import Gone, Present, Unproven, prove_gone
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
-from pvbinder.model.names import (
-    BETA_STORAGE_PROVISIONER,
-    MIGRATED_TO,
-    STORAGE_PROVISIONER,
-)
-from pvbinder.model.objects import Claim, StorageClass, parse_claim, parse_storage_class
+from pvbinder.model.names import BETA_STORAGE_PROVISIONER, MIGRATED_TO, STORAGE_PROVISIONER
+from pvbinder.model.objects import Claim, StorageClass, Volume, parse_claim, parse_storage_class
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
 from pvbinder.rules.csi.outcomes import state_after
 from pvbinder.rules.csi.refusals import NotOurs, ProvisioningFailed, State, finished
@@ -118,6 +116,7 @@ class CsiProvisioner:
         places = Places(context.informers, info.name, uses_topology=info.abilities.topology, own=own)
         self._places = places
         self._preparation = Preparation(context.client, places, info.name, info.abilities, options)
+        self._volumes_by_handle = self._volumes.add_index("handle of " + info.name, self._handle_of)
         self._claims_by_uid = self._claims.add_index("uid", lambda claim: (claim.uid,))
         self.intents: Intents[VolumeIntent] = Intents(
             context.client, options.namespace, info.name, purpose(options), VolumeIntent
@@ -141,6 +140,10 @@ class CsiProvisioner:
         self.calls = 0
         self.on_failure: Callable[[str], None] = lambda _: None  # of a class's volume, but for NoChange (CA-4)
         self._claims.add_handler(self._claim_changed)
+
+    def _handle_of(self, volume: Volume) -> tuple[str, ...]:
+        source = volume.csi
+        return (source.volume_handle or "",) if source is not None and source.driver == self._info.name else ()
 
     def queues(self) -> Iterator[QueueStatistics]:
         """The state of the queue."""
@@ -365,6 +368,12 @@ class CsiProvisioner:
         request = intent.request
         if not made.volume_id:
             raise ProvisioningFailed("the driver's answer has a volume without an id", State.IN_BACKGROUND)
+        other = next((one for one in self._volumes_by_handle[made.volume_id] if one.name != request.name), None)
+        if other is not None:  # it isn't ours to delete
+            raise ProvisioningFailed(
+                f'the driver\'s answer has the id of another volume: PersistentVolume "{other.name}" has it',
+                State.IN_BACKGROUND,
+            )
         if made.capacity_bytes == 0:
             made = msgspec.structs.replace(made, capacity_bytes=request.required_bytes)
         if made.capacity_bytes < request.required_bytes:
@@ -410,7 +419,10 @@ class CsiProvisioner:
         try:
             self._volumes.put(await self._client.create(VOLUMES, document))
         except ApiFailure as failure:
-            if not (failure.is_already_exists and await self._is_ours(document)):
+            if not (failure.is_already_exists and await self._is_ours(uid, document)):
+                if claim is not None:
+                    what = f"Error creating provisioned PV object for claim {claim.key}: {failure.message}"
+                    self._tell(claim, "Warning", "ProvisioningFailed", what)
                 raise ProvisionLater(f"volume {name} could not be saved: {failure.message}") from failure
         except ConnectionFailed as failed:
             raise ProvisionLater(f"volume {name} could not be saved: {failed.message}") from failed
@@ -419,10 +431,31 @@ class CsiProvisioner:
         if claim is not None:
             self._tell(claim, "Normal", "ProvisioningSucceeded", f"Successfully provisioned volume {name}")
 
-    async def _is_ours(self, document: Json) -> bool:
-        """Whether the volume that has the name already is this very one, saved before."""
+    async def _is_ours(self, uid: str, document: Json) -> bool:
+        """Whether the claim's volume was saved before: this very one, or one of which the driver doesn't know any more.
+
+        Then the driver has made two for one name, and the one that no object names goes (CSI_PROVISIONER-6).
+        """
         found = await self._client.get(VOLUMES, document["metadata"]["name"])
-        return found.csi is not None and found.csi.volume_handle == document["spec"]["csi"]["volumeHandle"]
+        handle = document["spec"]["csi"]["volumeHandle"]
+        if found.csi is None or found.csi.driver != self._info.name or found.claim_ref is None:
+            return False
+        if found.csi.volume_handle == handle:
+            return True
+        if found.claim_ref.uid != uid:
+            return False
+        log.error(
+            "driver made a second volume for one name", pv=found.name, first=found.csi.volume_handle, second=handle
+        )
+        intent = self.intents.get(uid)
+        secret = intent.request.secret if intent is not None else None
+        try:
+            secrets = await read_secret(self._client, secret) if secret is not None else {}
+            message = csi.DeleteVolumeRequest(volume_id=handle, secrets=secrets)
+            await self._driver.call(methods.DELETE_VOLUME, message, timeout_seconds=self._options.timeout_seconds)
+        except (SecretMissingError, CallFailed) as error:
+            raise ProvisionLater(f"the second volume for {found.name} could not be deleted: {error}") from error
+        return True
 
     def _done(self, uid: str) -> None:
         self._unsaved.pop(uid, None)

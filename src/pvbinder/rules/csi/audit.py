@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 
-class Stored(Struct, frozen=True):
+class DriverEntry(Struct, frozen=True):
     """A volume or snapshot that a driver says it has; `bytes` is 0 where it doesn't say."""
 
     id: str
@@ -28,8 +28,8 @@ class Audit(Struct, frozen=True):
 
     stored: int
     named: int
-    orphans: tuple[Stored, ...] = ()
-    unsettled: tuple[Stored, ...] = ()
+    orphans: tuple[DriverEntry, ...] = ()
+    unsettled: tuple[DriverEntry, ...] = ()
     missing: tuple[Named, ...] = ()
 
     @property
@@ -38,7 +38,7 @@ class Audit(Struct, frozen=True):
         return not (self.orphans or self.unsettled or self.missing)
 
 
-def compare(stored: Iterable[Stored], named: Iterable[Named], requests_open: int) -> Audit:
+def compare(stored: Iterable[DriverEntry], named: Iterable[Named], requests_open: int) -> Audit:
     """Return the differences between a driver and a cluster.
 
     A request that is open may have made something already that no object names yet. Nothing tells whose an id is, so
@@ -57,7 +57,7 @@ def compare(stored: Iterable[Stored], named: Iterable[Named], requests_open: int
     )
 
 
-def confirmed(audit: Audit, still_there: Mapping[str, Stored]) -> Audit:
+def confirmed(audit: Audit, still_there: Mapping[str, DriverEntry]) -> Audit:
     """Return `audit` with those orphans only that the driver still has."""
     kept = tuple(one for one in audit.orphans if one.id in still_there)
     return Audit(audit.stored, audit.named, kept, audit.unsettled, audit.missing)
