@@ -24,6 +24,7 @@ from pvbinder.server.kinds.built_in.pod_connections import OF_CONTAINERS
 from pvbinder.server.kinds.built_in.pod_defaults import default_pod_spec, default_requests
 from pvbinder.server.kinds.parts.status import keep_metadata
 from pvbinder.server.kinds.validation.internal_form import diff_of_json
+from pvbinder.server.kinds.validation.pod_placement import merge_label_keys
 from pvbinder.server.kinds.validation.pod_specs import validate_pod_spec
 from pvbinder.server.kinds.validation.pod_statuses import (
     keep_observed_generations,
@@ -96,6 +97,7 @@ def default_pod(pod: Json) -> None:
 
 def prepare_new_pod(pod: Json, _now: str) -> None:
     """Start pending, with the QoS class that its resources give it."""
+    merge_label_keys(pod["spec"], pod["metadata"].get("labels") or {})
     status: Json = {"phase": "Pending", "qosClass": qos_class(pod["spec"])}
     if pod["spec"].get("schedulingGates"):
         status["conditions"] = [
@@ -173,8 +175,20 @@ def validate_resize(new: Json, old: Json) -> list[FieldError]:
     return errors
 
 
-def validate_pod(pod: Json) -> list[FieldError]:
+def validate_new_pod(pod: Json) -> list[FieldError]:
     """Check a new pod."""
+    errors = validate_pod(pod)
+    spec: Json = pod["spec"]
+    if spec.get("ephemeralContainers"):
+        errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        why = "cannot be set until all schedulingGates have been cleared"
+        errors.append(forbidden("spec.nodeName", why))
+    return errors
+
+
+def validate_pod(pod: Json) -> list[FieldError]:
+    """Check a new or changed pod."""
     return validate_pod_spec(pod["spec"], "spec", pod["metadata"].get("name", ""))
 
 
@@ -338,7 +352,7 @@ POD = ServedKind(
     default=default_pod,
     prepare_create=prepare_new_pod,
     prepare_update=prepare_pod,
-    validate_create=validate_pod,
+    validate_create=validate_new_pod,
     validate_update=validate_pod_update,
     warnings=lambda new, old: warn_of_new_pod(new) if old is None else [],
     metadata_checks=("change", "whole"),

@@ -331,6 +331,40 @@ TOLERATION: InternalFields = {
     "TolerationSeconds": ("tolerationSeconds", None),
 }
 
+SECCOMP_PROFILE: InternalFields = {"Type": ("type", ""), "LocalhostProfile": ("localhostProfile", None)}
+SECURITY_CONTEXT: InternalFields = {
+    "Capabilities": ("capabilities", Inner({"Add": ("add", None), "Drop": ("drop", None)})),
+    "Privileged": ("privileged", None),
+    "SELinuxOptions": (
+        "seLinuxOptions",
+        Inner({"User": ("user", ""), "Role": ("role", ""), "Type": ("type", ""), "Level": ("level", "")}),
+    ),
+    "WindowsOptions": (
+        "windowsOptions",
+        Inner(
+            {
+                "GMSACredentialSpecName": ("gmsaCredentialSpecName", None),
+                "GMSACredentialSpec": ("gmsaCredentialSpec", None),
+                "RunAsUserName": ("runAsUserName", None),
+                "HostProcess": ("hostProcess", None),
+            }
+        ),
+    ),
+    "RunAsUser": ("runAsUser", None),
+    "RunAsGroup": ("runAsGroup", None),
+    "RunAsNonRoot": ("runAsNonRoot", None),
+    "ReadOnlyRootFilesystem": ("readOnlyRootFilesystem", None),
+    "AllowPrivilegeEscalation": ("allowPrivilegeEscalation", None),
+    "ProcMount": ("procMount", None),
+    "SeccompProfile": ("seccompProfile", Inner(SECCOMP_PROFILE)),
+    "AppArmorProfile": ("appArmorProfile", Inner(SECCOMP_PROFILE)),
+}
+POD_RESOURCE_CLAIM: InternalFields = {
+    "Name": ("name", ""),
+    "ResourceClaimName": ("resourceClaimName", None),
+    "ResourceClaimTemplateName": ("resourceClaimTemplateName", None),
+}
+
 VOLUME_SOURCE_FIELDS = tuple(api_name for api_name, _ in PERSISTENT_VOLUME_SOURCE.values())
 
 _ALWAYS_SHOWN = frozenset({"lun"})  # fields that the API shows even when they are zero

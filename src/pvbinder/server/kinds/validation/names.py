@@ -27,6 +27,9 @@ _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = rf"({_QUALIFIED})?"
 _CONFIG_KEY = r"[-._a-zA-Z0-9]+"
 _C_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
+_LABEL_WITH_UNDERSCORE = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN_WITH_UNDERSCORE = rf"{_LABEL_WITH_UNDERSCORE}(\.{_LABEL_WITH_UNDERSCORE})*"
+_HTTP_HEADER = "[-A-Za-z0-9]+"
 
 _IS_LABEL = re.compile(_LABEL).fullmatch
 _IS_SUBDOMAIN = re.compile(_SUBDOMAIN).fullmatch
@@ -35,6 +38,8 @@ _IS_QUALIFIED = re.compile(_QUALIFIED).fullmatch
 _IS_LABEL_VALUE = re.compile(_LABEL_VALUE).fullmatch
 _IS_CONFIG_KEY = re.compile(_CONFIG_KEY).fullmatch
 _IS_WILDCARD = re.compile(_WILDCARD).fullmatch
+_IS_SUBDOMAIN_WITH_UNDERSCORE = re.compile(_SUBDOMAIN_WITH_UNDERSCORE).fullmatch
+_IS_HTTP_HEADER = re.compile(_HTTP_HEADER).fullmatch
 _IS_PORT_NAME = re.compile(r"[-a-z0-9]+").fullmatch
 _HAS_LETTER = re.compile(r"[a-z]").search
 
@@ -73,6 +78,16 @@ _CONFIG_KEY_TEXT = (
     f"(e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '{_CONFIG_KEY}')"
 )
 
+_SUBDOMAIN_WITH_UNDERSCORE_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
+    "start and end with an alphanumeric character "
+    f"(e.g. 'example.com', regex used for validation is '{_SUBDOMAIN_WITH_UNDERSCORE}')"
+)
+_HTTP_HEADER_TEXT = (
+    "a valid HTTP header must consist of alphanumeric characters or '-' "
+    f"(e.g. 'X-Header-Name', regex used for validation is '{_HTTP_HEADER}')"
+)
+
 
 def _remembered(check: NameCheck) -> NameCheck:
     """Remember the answers for values of a sensible length, so that what is remembered stays small."""
@@ -96,6 +111,27 @@ def check_dns_label(value: str) -> tuple[str, ...]:
 def check_dns_subdomain(value: str) -> tuple[str, ...]:
     """Check an RFC 1123 subdomain of at most 253 characters (OM-2)."""
     return _check(value, 253, "must be no more than 253 characters", _IS_SUBDOMAIN, _SUBDOMAIN_TEXT)
+
+
+@_remembered
+def check_subdomain_with_underscores(value: str) -> tuple[str, ...]:
+    """Check a domain in which DNS looks for names."""
+    text = _SUBDOMAIN_WITH_UNDERSCORE_TEXT
+    return _check(value, 253, "must be no more than 253 characters", _IS_SUBDOMAIN_WITH_UNDERSCORE, text)
+
+
+def check_http_header(value: str) -> tuple[str, ...]:
+    """Check the name of a header."""
+    return () if _IS_HTTP_HEADER(value) else (_HTTP_HEADER_TEXT,)
+
+
+def check_environment_name(value: str) -> tuple[str, ...]:
+    """Check the name of a variable of the environment, or its beginning."""
+    if not value:
+        return ("environment variable name must be non-empty",)
+    if "=" in value or not (value.isascii() and value.isprintable()):
+        return ("a valid environment variable name must consist only of printable ASCII characters other than '='",)
+    return ()
 
 
 @_remembered

@@ -37,3 +37,8 @@ def validate_fully_qualified_name(value: str, path: str) -> list[FieldError]:
         if reasons := check_dns_label(label):
             return [invalid(path, label, ",".join(reasons))]
     return []
+
+
+def has_backsteps(path: str) -> bool:
+    """Say whether a path leads to what is above it somewhere."""
+    return ".." in path.split("/")

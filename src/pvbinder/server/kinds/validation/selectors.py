@@ -53,20 +53,21 @@ def validate_node_selector(selector: Json, path: str) -> list[FieldError]:
         return [required(f"{path}.nodeSelectorTerms", "must have at least one node selector term")]
     errors: list[FieldError] = []
     for index, term in enumerate(terms):
-        errors += _validate_node_selector_term(term, f"{path}.nodeSelectorTerms[{index}]")
+        errors += validate_node_selector_term(term, f"{path}.nodeSelectorTerms[{index}]")
     return errors
 
 
-def _validate_node_selector_term(term: Json, path: str) -> list[FieldError]:
+def validate_node_selector_term(term: Json, path: str, *, any_values: bool = False) -> list[FieldError]:
+    """Check what one term asks of a node; with `any_values`, also for values that no label can have."""
     errors: list[FieldError] = []
     for index, requirement in enumerate(term.get("matchExpressions") or ()):
-        errors += _validate_node_requirement(requirement, f"{path}.matchExpressions[{index}]")
+        errors += _validate_node_requirement(requirement, f"{path}.matchExpressions[{index}]", any_values)
     for index, requirement in enumerate(term.get("matchFields") or ()):
         errors += _validate_field_requirement(requirement, f"{path}.matchFields[{index}]")
     return errors
 
 
-def _validate_node_requirement(requirement: Json, path: str) -> list[FieldError]:
+def _validate_node_requirement(requirement: Json, path: str, any_values: bool) -> list[FieldError]:
     errors: list[FieldError] = []
     operator, values = requirement.get("operator", ""), requirement.get("values") or []
     match operator:
@@ -81,7 +82,7 @@ def _validate_node_requirement(requirement: Json, path: str) -> list[FieldError]
                 errors.append(required(f"{path}.values", _ONE_VALUE))
         case _:
             errors.append(invalid(f"{path}.operator", operator, "not a valid selector operator"))
-    return errors + _validate_key_and_values(requirement, path)
+    return errors + _validate_key_and_values({**requirement, "values": []} if any_values else requirement, path)
 
 
 def _validate_field_requirement(requirement: Json, path: str) -> list[FieldError]:
