@@ -53,6 +53,11 @@ def invalid(path: str, value: object, detail: str) -> FieldError:
     return FieldError("FieldValueInvalid", path, f"Invalid value: {shown(value)}: {detail}")
 
 
+def invalid_whole(path: str, detail: str) -> FieldError:
+    """Return the error of a structure that is wrong as a whole and isn't shown."""
+    return FieldError("FieldValueInvalid", path, f"Invalid value: {detail}")
+
+
 def unsupported(path: str, value: object, supported: Iterable[str]) -> FieldError:
     """Return the error of a value that is none of the `supported` ones (GW-11)."""
     names = ", ".join(json.dumps(name) for name in supported)

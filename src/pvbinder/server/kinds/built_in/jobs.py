@@ -6,15 +6,18 @@ import re
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+import msgspec
+
 from pvbinder.model.resources import Resource
+from pvbinder.model.selectors import LabelSelector
 from pvbinder.rules.schedule_fields import ScheduleError
 from pvbinder.rules.schedules import parse_schedule
 from pvbinder.server.errors import FieldError, invalid, required, unsupported
+from pvbinder.server.kinds.built_in.job_specs import validate_job_spec
 from pvbinder.server.kinds.built_in.pod_templates import (
     SELECTOR,
     container_columns,
     default_template,
-    validate_template,
 )
 from pvbinder.server.kinds.parts.columns import (
     AGE,
@@ -26,12 +29,14 @@ from pvbinder.server.kinds.parts.columns import (
     human_duration,
     selector_shown,
 )
-from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
+from pvbinder.server.kinds.parts.status import STATUS, keep_all_but_status, keep_status, start_with_empty_status
+from pvbinder.server.kinds.validation.job_statuses import validate_job_status
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
+from pvbinder.server.kinds.validation.names import check_dns_label
 from pvbinder.server.kinds.validation.numbers import validate_not_negative
 from pvbinder.server.kinds.validation.pod_warnings import warner_of_template
 from pvbinder.server.kinds.validation.selectors import validate_label_selector
-from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind
+from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind, Subresource
 
 JOBS = Resource("batch", "v1", "Job", "jobs", True)
 CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", True)
@@ -39,22 +44,13 @@ CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", True)
 _TRACKED_COMPLETIONS = 100_000
 _TRACKED_PODS = 10_000
 CRON_JOB_NAME_CHARACTERS_MAX = 52
-_RESTARTS = ("OnFailure", "Never")
-_POLICIES = ("Always", "OnFailure", "Never")
-_MODES = ("NonIndexed", "Indexed")
-_COUNTS = (
-    "parallelism",
-    "completions",
-    "activeDeadlineSeconds",
-    "backoffLimit",
-    "ttlSecondsAfterFinished",
-    "backoffLimitPerIndex",
-    "maxFailedIndexes",
-)
 _IS_ZONE_PART = re.compile(r"[A-Za-z.\-_0-9+]{1,14}").fullmatch
 _LABELS = ("batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name")
+_ORDER = ("controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name")
+_FREE_METADATA = ("labels", "annotations")
+_FREE_IN_POD = ("nodeSelector", "tolerations", "schedulingGates")
 _CONCURRENCY = ("Allow", "Forbid", "Replace")
-_JOB_FIXED = ("completions", "selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "successPolicy")
+_JOB_FIXED = ("selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
 
 
 def default_job_spec(spec: Json) -> None:
@@ -66,7 +62,8 @@ def default_job_spec(spec: Json) -> None:
         "backoffLimit": 6,
         "completionMode": "NonIndexed",
         "suspend": False,
-        "podReplacementPolicy": "TerminatingOrFailed",
+        "podReplacementPolicy": "TerminatingOrFailed" if spec.get("podFailurePolicy") is None else "Failed",
+        "manualSelector": False,
     }
     for field, value in defaults.items():
         if spec.get(field) is None:
@@ -88,62 +85,118 @@ def prepare_new_job(obj: Json, _now: str) -> None:
         return
     labels = spec["template"]["metadata"].setdefault("labels", {})
     for label in _LABELS:
-        labels[label] = metadata.get("uid" if label.endswith("uid") else "name", "")
-    spec.setdefault("selector", {}).setdefault("matchLabels", {})[_LABELS[0]] = metadata.get("uid", "")
+        labels.setdefault(label, metadata.get(_source_of(label), ""))
+    if spec.get("selector") is None:
+        spec["selector"] = {}
+    if spec["selector"].get("matchLabels") is None:
+        spec["selector"]["matchLabels"] = {}
+    spec["selector"]["matchLabels"].setdefault(_LABELS[0], metadata.get("uid", ""))
+
+
+def _source_of(label: str) -> str:
+    return "uid" if label.endswith("uid") else "name"
 
 
 def validate_job(obj: Json) -> list[FieldError]:
-    """Check numbers, template and selector."""
-    spec = obj["spec"]
-    errors = _validate_job_spec(spec, "spec")
+    """Check a new job: also that its pods have possible names, and are its own."""
+    errors = _validate_generated(obj, _LABELS) + _validate_job(obj["spec"])
+    spec, name = obj["spec"], obj["metadata"].get("name", "")
+    completions = spec.get("completions") or 0
+    if spec.get("completionMode") == "Indexed" and completions > 0:
+        host = f"{name}-{completions - 1}"
+        if check_dns_label(host):
+            why = f"will not able to create pod with invalid DNS label: {host}"
+            errors.append(invalid("metadata.name", name, why))
+    return errors
+
+
+def _validate_generated(obj: Json, labels: tuple[str, ...]) -> list[FieldError]:
+    """Check that labels and selector are the ones that each job gets, unless it says that it has its own."""
+    spec, metadata = obj["spec"], obj["metadata"]
+    if spec.get("manualSelector") or spec.get("selector") is None:
+        return []
+    there = (spec["template"].get("metadata") or {}).get("labels") or {}
+    wanted = {label: metadata.get(_source_of(label), "") for label in labels}
+    errors: list[FieldError] = []
+    for label in sorted(labels, key=_ORDER.index):
+        at = f"spec.template.metadata.labels[{label}]"
+        if label not in there:
+            errors.append(required(at, f"must be '{wanted[label]}'"))
+        elif there[label] != wanted[label]:
+            errors.append(invalid(at, dict(sorted(there.items())), f"must be '{wanted[label]}'"))
+    selector: Json = spec["selector"]
+    if not validate_label_selector(selector, "") and not _selects(selector, wanted):
+        errors.append(invalid("spec.selector", selector, "`selector` not auto-generated"))
+    return errors
+
+
+def _selects(selector: Json, labels: Json) -> bool:
+    return msgspec.convert(selector, LabelSelector).matches(labels)
+
+
+def _validate_job(spec: Json) -> list[FieldError]:
+    """Check what new and changed jobs have in common."""
+    errors = validate_job_spec(spec, "spec")
     selector = spec.get("selector")
     if selector is None:
-        errors.append(required("spec.selector"))
-    return errors + validate_label_selector(selector, "spec.selector")
-
-
-def _validate_job_spec(spec: Json, path: str) -> list[FieldError]:
-    """Check what a job and the template of one have in common."""
-    errors = validate_not_negative(spec, path, *_COUNTS)
-    mode, failed, limit = spec.get("completionMode"), spec.get("maxFailedIndexes"), spec.get("backoffLimitPerIndex")
-    if failed is not None and limit is None:
-        errors.append(required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
-    if mode not in (None, *_MODES):
-        errors.append(unsupported(f"{path}.completionMode", mode, _MODES))
-    completions = spec.get("completions")
-    if mode == "Indexed":
-        if completions is None:
-            errors.append(required(f"{path}.completions", "when completion mode is Indexed"))
-        elif failed is not None and failed > completions:
-            errors.append(invalid(f"{path}.maxFailedIndexes", failed, "must be less than or equal to completions"))
-    elif mode in (None, "NonIndexed"):
-        errors += (
-            invalid(f"{path}.{field}", spec[field], "requires indexed completion mode")
-            for field in ("backoffLimitPerIndex", "maxFailedIndexes")
-            if spec.get(field) is not None
-        )
-    template: Json = spec.get("template") or {}
-    errors += validate_template(template, f"{path}.template", _POLICIES)
-    policy, where = (template.get("spec") or {}).get("restartPolicy") or "", f"{path}.template.spec.restartPolicy"
-    if policy in ("", "Always"):
-        errors.append(required(where, 'valid values: "OnFailure", "Never"'))
-    elif policy not in _RESTARTS:
-        errors.append(unsupported(where, policy, _RESTARTS))
-    elif policy != "Never" and spec.get("podFailurePolicy") is not None:
-        errors.append(invalid(where, policy, 'only "Never" is supported when podFailurePolicy is specified'))
-    return errors
+        return [*errors, required("spec.selector")]
+    wrong = validate_label_selector(selector, "spec.selector")
+    labels = (spec["template"].get("metadata") or {}).get("labels") or {}
+    if not wrong and not _selects(selector, labels):
+        why = "`selector` does not match template `labels`"
+        wrong = [invalid("spec.template.metadata.labels", dict(sorted(labels.items())) or None, why)]
+    return errors + wrong
 
 
 def validate_job_update(new: Json, old: Json) -> list[FieldError]:
     """Check a changed job; what it does can't change once it exists."""
     if new["spec"] == old["spec"]:
         return []
-    errors = validate_job(new)
-    fixed = _JOB_FIXED if old["spec"].get("suspend") else (*_JOB_FIXED, "template")
-    for field in fixed:
-        if new["spec"].get(field) != old["spec"].get(field):
-            errors.append(invalid(f"spec.{field}", new["spec"].get(field), IMMUTABLE))
+    spec, before = new["spec"], old["spec"]
+    errors = _validate_job(spec)
+    if spec.get("completions") != before.get("completions"):
+        if spec.get("completionMode") != "Indexed":
+            errors.append(invalid("spec.completions", spec.get("completions"), IMMUTABLE))
+        elif spec.get("completions") not in (None, spec.get("parallelism")):
+            why = "can only be modified in tandem with spec.parallelism"
+            errors.append(invalid("spec.completions", spec["completions"], why))
+    if _template(spec, new=spec, waits=_waits(old)) != _template(before, new=spec, waits=_waits(old)):
+        errors.append(invalid("spec.template", spec["template"], IMMUTABLE))
+    errors += (
+        invalid(f"spec.{field}", spec.get(field), IMMUTABLE)
+        for field in _JOB_FIXED
+        if spec.get(field) != before.get(field)
+    )
     return errors
+
+
+def _waits(job: Json) -> bool:
+    """Say whether a job is suspended and has no pods, so that where they run may change, and what they ask for."""
+    status: Json = job.get("status") or {}
+    suspended = any(
+        each.get("type") == "Suspended" and each.get("status") == "True" for each in status.get("conditions") or ()
+    )
+    has_begun = status.get("startTime") is not None and not suspended
+    return bool(job["spec"].get("suspend")) and not has_begun and not status.get("active")
+
+
+def _template(spec: Json, *, new: Json, waits: bool) -> Json:
+    """Return a template, without what may change while the job waits."""
+    template: Json = spec.get("template") or {}
+    if not waits:
+        return template
+    metadata = {key: value for key, value in (template.get("metadata") or {}).items() if key not in _FREE_METADATA}
+    pod = {key: value for key, value in (template.get("spec") or {}).items() if key not in _FREE_IN_POD}
+    affinity = {key: value for key, value in (pod.pop("affinity", None) or {}).items() if key != "nodeAffinity"}
+    others: Json = (new.get("template") or {}).get("spec") or {}
+    for field in ("containers", "initContainers"):
+        now = others.get(field) or []
+        if len(now) == len(pod.get(field) or ()):
+            pod[field] = [
+                {**each, "resources": other.get("resources")} if each.get("name") == other.get("name") else each
+                for each, other in zip(pod.get(field) or (), now, strict=True)
+            ]
+    return {"metadata": metadata, "spec": {**pod, "affinity": affinity}}
 
 
 def default_cron_job(obj: Json) -> None:
@@ -203,7 +256,7 @@ def _validate_cron_job(spec: Json, before: Json) -> list[FieldError]:
         errors += _validate_zone(zone)
     if (policy := spec.get("concurrencyPolicy")) not in _CONCURRENCY:
         errors.append(unsupported("spec.concurrencyPolicy", policy, _CONCURRENCY))
-    errors += _validate_job_spec(spec["jobTemplate"].get("spec") or {}, "spec.jobTemplate.spec")
+    errors += validate_job_spec(spec["jobTemplate"].get("spec") or {}, "spec.jobTemplate.spec")
     template = spec["jobTemplate"].get("spec") or {}
     if (selector := template.get("selector")) is not None:
         path = "spec.jobTemplate.spec.selector"
@@ -312,7 +365,7 @@ JOB = ServedKind(
     validate_create=validate_job,
     validate_update=validate_job_update,
     metadata_checks=("whole", "change"),
-    subresources=(STATUS,),
+    subresources=(Subresource("status", prepare_update=keep_all_but_status, validate_update=validate_job_status),),
     columns=(
         NAME,
         Column("Status", _status_cell, description="How it is going."),

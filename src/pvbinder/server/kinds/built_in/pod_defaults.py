@@ -174,6 +174,9 @@ def _default_volume(volume: Json) -> None:
     for name in ("secret", "configMap", "downwardAPI", "projected", "persistentVolumeClaim", "csi", "nfs", "hostPath"):
         if volume.get(name) is not None:
             drop_empty(volume[name], "items", "readOnly", "secretName")
+    image = volume.get("image")
+    if image is not None and not image.get("pullPolicy"):
+        image["pullPolicy"] = _pull_policy(image.get("reference", ""))
     empty = volume.get("emptyDir")
     if empty is not None:
         drop_empty(empty, "medium")

@@ -170,7 +170,7 @@ def _labels_of(template: Json) -> Json:
 
 def _mismatch(template: Json) -> FieldError:
     why = "`selector` does not match template `labels`"
-    return invalid("spec.template.metadata.labels", _labels_of(template) or None, why)
+    return invalid("spec.template.metadata.labels", dict(sorted(_labels_of(template).items())) or None, why)
 
 
 def _selects(selector: Json | None, labels: Json) -> bool:

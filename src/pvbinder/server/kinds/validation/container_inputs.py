@@ -8,47 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pvbinder.server.errors import FieldError, forbidden, invalid, required, shown, unsupported
+from pvbinder.server.kinds.validation.downward_fields import (
+    IN_VARIABLES,
+    validate_field_reference,
+    validate_resource_reference,
+)
 from pvbinder.server.kinds.validation.names import (
     check_config_key,
     check_dns_label,
     check_dns_subdomain,
     check_environment_name,
-    check_qualified_name,
 )
 from pvbinder.server.kinds.validation.paths import has_backsteps
-from pvbinder.server.kinds.validation.quantities import canonical_quantity
 from pvbinder.server.objects.kind import Json
 
-_READABLE_FIELDS = (
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-    "spec.nodeName",
-    "spec.serviceAccountName",
-    "status.hostIP",
-    "status.hostIPs",
-    "status.podIP",
-    "status.podIPs",
-)
-_OTHER_FIELDS = (
-    "metadata.annotations",
-    "metadata.labels",
-    "spec.restartPolicy",
-    "spec.schedulerName",
-    "status.phase",
-)
-_WITH_KEYS = ("metadata.annotations", "metadata.labels")
-_RESOURCES = (
-    "limits.cpu",
-    "limits.ephemeral-storage",
-    "limits.memory",
-    "requests.cpu",
-    "requests.ephemeral-storage",
-    "requests.memory",
-)
-_HUGE_PAGES = ("limits.hugepages-", "requests.hugepages-")
-_UNITS = ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei")
-_KINDS_IN_BYTES = {"memory": "memory", "ephemeral-storage": "local ephemeral storage", "hugepages": "hugepages"}
 _PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 _RECURSIVE_READ_ONLY = ("Disabled", "Enabled", "IfPossible")
 
@@ -87,53 +60,7 @@ def _validate_source(variable: Json, path: str) -> list[FieldError]:
 
 
 def _validate_field(reference: Json, path: str) -> list[FieldError]:
-    version, label = reference.get("apiVersion", ""), reference.get("fieldPath", "")
-    for field, value in (("apiVersion", version), ("fieldPath", label)):
-        if not value:
-            return [required(f"{path}.{field}")]
-    before, bracket, key = label.removesuffix("']").partition("['")
-    has_key = bool(label.endswith("']") and bracket and before)
-    problem = ""
-    if version != "v1":
-        problem = f"unsupported pod version: {version}"
-    elif has_key and before not in _WITH_KEYS:
-        problem = f"field label does not support subscript: {label}"
-    elif not has_key and label not in (*_READABLE_FIELDS, *_OTHER_FIELDS, "spec.host"):
-        problem = f"field label not supported: {label}"
-    if problem:
-        return [invalid(f"{path}.fieldPath", label, f"error converting fieldPath: {problem}")]
-    if has_key:
-        key = key.lower() if before == "metadata.annotations" else key
-        return [invalid(path, key, reason) for reason in check_qualified_name(key)]
-    if label in _OTHER_FIELDS:
-        return [unsupported(f"{path}.fieldPath", label, _READABLE_FIELDS)]
-    return []
-
-
-def _validate_resource(reference: Json, path: str) -> list[FieldError]:
-    name = reference.get("resource", "")
-    errors: list[FieldError] = []
-    if not name:
-        errors.append(required(f"{path}.resource"))
-    elif name not in _RESOURCES and not name.startswith(_HUGE_PAGES):
-        errors.append(unsupported(f"{path}.resource", name, _RESOURCES))
-    divisor = canonical_quantity(reference.get("divisor") or "0")
-    if divisor == "0":
-        return errors
-    units, kind = _UNITS, name.partition(".")[2]
-    if kind == "cpu":
-        if divisor not in ("1m", "1"):
-            why = "only divisor's values 1m and 1 are supported with the cpu resource"
-            errors.append(invalid(f"{path}.divisor", name, why))
-        return errors
-    kind = "hugepages" if name.startswith(_HUGE_PAGES) else kind
-    shown_kind = {"memory": "memory", "ephemeral-storage": "local ephemeral storage", "hugepages": "hugepages"}.get(
-        kind
-    )
-    if shown_kind and divisor not in units:
-        why = f"only divisor's values {', '.join(units)} are supported with the {shown_kind} resource"
-        errors.append(invalid(f"{path}.divisor", name, why))
-    return errors
+    return validate_field_reference(reference, path, IN_VARIABLES)
 
 
 def _validate_key(reference: Json, path: str) -> list[FieldError]:
@@ -289,7 +216,7 @@ def _validate_devices(
 
 _SOURCES: dict[str, Callable[[Json, str], list[FieldError]]] = {
     "fieldRef": _validate_field,
-    "resourceFieldRef": _validate_resource,
+    "resourceFieldRef": validate_resource_reference,
     "configMapKeyRef": _validate_key,
     "secretKeyRef": _validate_key,
     "fileKeyRef": _validate_file,

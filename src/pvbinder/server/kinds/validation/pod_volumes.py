@@ -6,11 +6,19 @@ Rules: docs/rules/apiserver.md#6-core-helpers
 from __future__ import annotations
 
 from pvbinder.model.quantity import quantity_of
-from pvbinder.server.errors import FieldError, duplicate, forbidden, invalid, required
+from pvbinder.server.errors import FieldError, duplicate, forbidden, invalid, required, unsupported
 from pvbinder.server.kinds.validation.claim_specs import validate_claim_spec
 from pvbinder.server.kinds.validation.metadata import validate_annotations, validate_labels
 from pvbinder.server.kinds.validation.names import check_dns_label, check_dns_subdomain
+from pvbinder.server.kinds.validation.paths import has_backsteps
+from pvbinder.server.kinds.validation.volume_files import (
+    validate_config_map,
+    validate_downward,
+    validate_projected,
+    validate_secret,
+)
 from pvbinder.server.kinds.validation.volume_sources import (
+    SOURCES,
     SourceCheck,
     validate_csi_driver_name,
     validate_fc,
@@ -27,7 +35,7 @@ def validate_pod_volumes(volumes: list[Json], path: str, pod_name: str) -> tuple
     right: dict[str, Json] = {}
     for index, volume in enumerate(volumes):
         at = f"{path}[{index}]"
-        volume_errors = _validate_source(volume, at)
+        volume_errors = _validate_source(volume, at, pod_name, is_pod=bool(pod_name))
         name = volume.get("name", "")
         if not name:
             volume_errors.append(required(f"{at}.name"))
@@ -41,19 +49,25 @@ def validate_pod_volumes(volumes: list[Json], path: str, pod_name: str) -> tuple
     return right, errors + _refuse_claims_of_templates(volumes, path, pod_name)
 
 
-def _validate_source(volume: Json, path: str) -> list[FieldError]:
+def _validate_source(volume: Json, path: str, pod_name: str, *, is_pod: bool) -> list[FieldError]:
     errors: list[FieldError] = []
     found = False
-    for field, source in volume.items():
-        if field == "name" or source is None:
+    name = volume.get("name", "")
+    for field, check in _SOURCES.items():
+        source = volume.get(field)
+        if source is None:
             continue
         if found:
-            errors.append(forbidden(f"{path}.{field}", "may not specify more than 1 volume type"))
+            errors.append(forbidden(f"{path}.{_SHOWN_AS.get(field, field)}", "may not specify more than 1 volume type"))
             continue
         found = True
-        check = _SOURCES.get(field)
-        if check is not None:
-            errors += check(source, f"{path}.{field}", volume.get("name", ""))
+        errors += check(source, f"{path}.{field}", name)
+        if field == "ephemeral" and pod_name and name:
+            claim = f"{pod_name}-{name}"
+            reasons = check_dns_subdomain(claim)
+            errors += (invalid(f"{path}.name", name, f'PVC name "{claim}": {reason}') for reason in reasons)
+        if field == "image" and is_pod and not source.get("reference"):
+            errors.append(required(f"{path}.image.reference"))
     if not found:
         errors.append(required(path, "must specify a volume type"))
     return errors
@@ -91,29 +105,6 @@ def _validate_ephemeral(source: Json, path: str, _name: str) -> list[FieldError]
     return errors + validate_claim_spec(template.get("spec") or {}, f"{at}.spec")
 
 
-def _validate_secret(source: Json, path: str, _name: str) -> list[FieldError]:
-    errors = [] if source.get("secretName") else [required(f"{path}.secretName")]
-    return errors + _validate_modes(source, path)
-
-
-def _validate_config_map(source: Json, path: str, _name: str) -> list[FieldError]:
-    errors = [] if source.get("name") else [required(f"{path}.name")]
-    return errors + _validate_modes(source, path)
-
-
-def _validate_modes(source: Json, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    mode = source.get("defaultMode")
-    if mode is not None and not 0 <= mode <= 0o777:
-        why = "must be a number between 0 and 0777 (octal), both inclusive"
-        errors.append(invalid(f"{path}.defaultMode", mode, why))
-    for index, item in enumerate(source.get("items") or ()):
-        errors += (required(f"{path}.items[{index}].{field}") for field in ("key", "path") if not item.get(field))
-        if ".." in item.get("path", "").split("/"):
-            errors.append(invalid(f"{path}.items[{index}].path", item["path"], "must not contain '..'"))
-    return errors
-
-
 def _validate_empty_dir(source: Json, path: str, _name: str) -> list[FieldError]:
     limit = source.get("sizeLimit")
     if limit is not None and quantity_of(limit).nano < 0:
@@ -134,15 +125,76 @@ def _validate_csi(source: Json, path: str, _name: str) -> list[FieldError]:
     return errors
 
 
-_SOURCES: dict[str, SourceCheck] = {
-    "persistentVolumeClaim": _validate_claim,
-    "ephemeral": _validate_ephemeral,
-    "secret": _validate_secret,
-    "configMap": _validate_config_map,
+def _validate_git(source: Json, path: str, _name: str) -> list[FieldError]:
+    errors = [] if source.get("repository") else [required(f"{path}.repository")]
+    directory = source.get("directory", "")
+    if directory.startswith("/"):
+        errors.append(invalid(f"{path}.directory", directory, "must be a relative path"))
+    if has_backsteps(directory):
+        errors.append(invalid(f"{path}.directory", directory, "must not contain '..'"))
+    return errors
+
+
+def _validate_image(source: Json, path: str, _name: str) -> list[FieldError]:
+    policy = source.get("pullPolicy")
+    return [] if policy in _PULL_POLICIES else [unsupported(f"{path}.pullPolicy", policy, _PULL_POLICIES)]
+
+
+def _validate_azure_file(source: Json, path: str, _name: str) -> list[FieldError]:
+    return [required(f"{path}.{field}") for field in ("secretName", "shareName") if not source.get(field)]
+
+
+def _validate_storage_os(source: Json, path: str, _name: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for field in ("volumeName", "volumeNamespace"):
+        value = source.get(field)
+        if value:
+            errors += (invalid(f"{path}.{field}", value, reason) for reason in check_dns_label(value))
+        elif field == "volumeName":
+            errors.append(required(f"{path}.volumeName"))
+    return errors + _validate_secret_name(source, path)
+
+
+def _validate_cinder(source: Json, path: str, name: str) -> list[FieldError]:
+    return SOURCES["cinder"](source, path, name) + _validate_secret_name(source, path)
+
+
+def _validate_secret_name(source: Json, path: str) -> list[FieldError]:
+    secret = source.get("secretRef")
+    return [] if secret is None or secret.get("name") else [required(f"{path}.secretRef.name")]
+
+
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_SHOWN_AS = {"downwardAPI": "downwarAPI", "cephfs": "cephFS"}  # sic, where there is another
+_SOURCES: dict[str, SourceCheck] = {  # in the order in which the reference looks at them
     "emptyDir": _validate_empty_dir,
     "hostPath": validate_host_path,
+    "gitRepo": _validate_git,
+    "gcePersistentDisk": SOURCES["gcePersistentDisk"],
+    "awsElasticBlockStore": SOURCES["awsElasticBlockStore"],
+    "secret": validate_secret,
     "nfs": validate_nfs,
     "iscsi": validate_iscsi,
+    "glusterfs": SOURCES["glusterfs"],
+    "flocker": SOURCES["flocker"],
+    "persistentVolumeClaim": _validate_claim,
+    "rbd": SOURCES["rbd"],
+    "cinder": _validate_cinder,
+    "cephfs": SOURCES["cephfs"],
+    "quobyte": SOURCES["quobyte"],
+    "downwardAPI": validate_downward,
     "fc": validate_fc,
+    "flexVolume": SOURCES["flexVolume"],
+    "configMap": validate_config_map,
+    "azureFile": _validate_azure_file,
+    "vsphereVolume": SOURCES["vsphereVolume"],
+    "photonPersistentDisk": SOURCES["photonPersistentDisk"],
+    "portworxVolume": SOURCES["portworxVolume"],
+    "azureDisk": SOURCES["azureDisk"],
+    "storageos": _validate_storage_os,
+    "projected": validate_projected,
+    "scaleIO": SOURCES["scaleIO"],
     "csi": _validate_csi,
+    "ephemeral": _validate_ephemeral,
+    "image": _validate_image,
 }
