@@ -18,6 +18,7 @@ from tests.controllers.csi.fake_node import FakeNode
 from pvbinder import logs
 from pvbinder.cli.driver_place import local_place, node_drivers
 from pvbinder.cli.plane import Plane, control_plane
+from pvbinder.controllers.csi.snapshotter.kinds import CONTENTS
 from pvbinder.csi.serving import serving
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES, metadata_of
@@ -115,6 +116,19 @@ async def test_plane_7_bare_there_is_no_driver(tmp_path: Path) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data", bare=True)) as plane:
         assert "local-csi-driver" not in plane.manager.controllers
         assert await Client(plane.transport).list_all(metadata_of(CSI_DRIVERS)) == []
+
+
+async def test_builtin_1_a_snapshot_that_was_given_by_hand_needs_it_too(tmp_path: Path) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data")) as plane:
+        spec = {
+            "deletionPolicy": "Retain",
+            "driver": NAME,
+            "source": {"snapshotHandle": "snap-0"},
+            "volumeSnapshotRef": {"name": "old", "namespace": "default"},
+        }
+        await Client(plane.transport).create(CONTENTS, {"metadata": {"name": "old"}, "spec": spec})
+        while not (tmp_path / "data" / "csi" / "local.sock").exists():
+            await asyncio.sleep(0.01)
 
 
 async def test_builtin_2_a_start_that_fails_is_said_and_tried_again(

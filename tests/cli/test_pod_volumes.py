@@ -21,13 +21,15 @@ from tests.controllers.cluster import claim, pod, using
 from tools.plane import running
 
 from pvbinder.cli.plane import Plane, control_plane
+from pvbinder.controllers.csi.snapshotter.kinds import CONTENTS, SNAPSHOT_CLASSES, SNAPSHOTS
 from pvbinder.kube.client import Client
-from pvbinder.kube.kinds import CLAIMS, EVENTS, PODS, VOLUMES
+from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, EVENTS, PODS, VOLUMES
 from pvbinder.model.json import Json
 from pvbinder.server.files.mounts import mounts_below, unmount_below
 from pvbinder.volumes.pod_directories import PodDirectories
 
 DEADLINE_SECONDS = 60
+BEFORE = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "before"}
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +82,31 @@ class Life:
         volume = informers.of(CLAIMS)[f"default/{claim_name}"].volume_name
         return self.data / "pods" / uid / "volumes" / "kubernetes.io~csi" / volume / "mount"
 
+    async def snapshot(self, name: str, claim_name: str) -> None:
+        """Take a snapshot of a claim, with a class of its own name, and wait until it can be used."""
+        made = {"metadata": {"name": name}, "driver": "local.csi.pvbinder.io", "deletionPolicy": "Delete"}
+        await self.client.create(SNAPSHOT_CLASSES, made)
+        spec = {"volumeSnapshotClassName": name, "source": {"persistentVolumeClaimName": claim_name}}
+        await self.client.create(SNAPSHOTS, {"metadata": {"name": name, "namespace": "default"}, "spec": spec})
+        while not (await self.client.get(SNAPSHOTS, name, "default")).is_ready:
+            await asyncio.sleep(0.01)
+
+    async def grow(self, name: str, size: str) -> None:
+        """Ask for a larger volume, and wait until the claim has it."""
+        change = {"spec": {"resources": {"requests": {"storage": size}}}}
+        await self.client.patch(CLAIMS, name, "default", change, patch_type="merge")
+        claims = self.plane.manager.informers.of(CLAIMS)
+        await self.until(lambda: str(claims[f"default/{name}"].status_capacity) == size)
+
+    async def modify(self, name: str, **parameters: str) -> None:
+        """Give a claim an attributes class of its own name, and wait until its volume has it."""
+        made = {"metadata": {"name": name}, "driverName": "local.csi.pvbinder.io", "parameters": parameters}
+        await self.client.create(ATTRIBUTES_CLASSES, made)
+        change = {"spec": {"volumeAttributesClassName": name}}
+        await self.client.patch(CLAIMS, name, "default", change, patch_type="merge")
+        claims = self.plane.manager.informers.of(CLAIMS)
+        await self.until(lambda: claims[f"default/{name}"].current_attributes_class == name)
+
     async def delete_pod(self, name: str) -> None:
         await self.client.delete(PODS, name, "default")
         pods = self.plane.manager.informers.of(PODS)
@@ -95,6 +122,10 @@ class Life:
         """What the driver keeps of volumes and snapshots."""
         root = self.data / "csi" / "local"
         return sorted(path.name for folder in ("volumes", "snapshots") for path in (root / folder).iterdir())
+
+    def records(self) -> list[Path]:
+        """What the driver says of each volume, to itself."""
+        return list((self.data / "csi" / "local" / "volumes").glob("*/volume.json"))
 
     async def events(self, reason: str) -> list[str]:
         documents = [one.document() for one in await self.client.list_all(EVENTS)]
@@ -128,16 +159,33 @@ async def test_the_whole_life_of_a_volume(tmp_path: Path) -> None:
         (copy / "orders.txt").write_text("four pears")
         assert (directory / "orders.txt").read_text() == "three apples"
 
+        await here.snapshot("before", "orders")
+        (directory / "orders.txt").write_text("nothing left")
+        await here.claim("restored", dataSource=BEFORE)
+        restored = await here.run_pod("historian", "restored")
+        assert (restored / "orders.txt").read_text() == "three apples"
+        (directory / "orders.txt").write_text("three apples")
+
+        await here.grow("orders", "3Gi")
+        assert (directory / "orders.txt").read_text() == "three apples"
+
+        await here.modify("orders", quotaBytes="1000")
+        [record] = [path for path in here.records() if '"quota_bytes":1000' in path.read_text().replace(" ", "")]
+        assert record.parent.name in here.kept()
+
         await here.delete_pod("web")
         assert not directory.exists()
         again = await here.run_pod("later", "orders")
         assert (again / "orders.txt").read_text() == "three apples"
 
-        for name in ("later", "reader"):
+        for name in ("later", "reader", "historian"):
             await here.delete_pod(name)
-        for name in ("orders", "copy"):
+        await here.client.delete(SNAPSHOTS, "before", "default")
+        for name in ("orders", "copy", "restored"):
             await here.delete_claim(name)
         await here.no_volumes()
+        while await here.client.list_all(CONTENTS):
+            await asyncio.sleep(0.01)
         assert here.kept() == []
         assert not any((tmp_path / "data" / "pods").iterdir())
         assert mounts_below(tmp_path) == []

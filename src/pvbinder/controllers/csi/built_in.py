@@ -1,7 +1,8 @@
 """The local driver inside of this process: started when something needs it, and served over its socket like any other.
 
-BUILTIN-1  Nothing of it runs, and gRPC isn't even imported, before a claim waits for it, a volume is its, or its
-           directory has volumes or snapshots from before; and never before the start of the process is over.
+BUILTIN-1  Nothing of it runs, and gRPC isn't even imported, before a claim waits for it, a volume or a snapshot's
+           content is its, or its directory has volumes or snapshots from before; and never before the start of the
+           process is over.
 BUILTIN-2  A start that fails is said, and tried again later and later; nothing else stops for it.
 BUILTIN-3  It doesn't touch what another driver of its name has made: one that is named with ``--csi-driver`` goes
            first, and while there are volumes that such a one made in an earlier run, it isn't started.
@@ -19,6 +20,7 @@ from typing import Final
 from pvbinder import logs
 from pvbinder.controllers.context import Controller, ControllerContext, HasQueues
 from pvbinder.controllers.csi.node_drivers import NodeDrivers
+from pvbinder.controllers.csi.snapshotter.kinds import CONTENTS
 from pvbinder.csi.local.names import DRIVER_NAME
 from pvbinder.kube.informer import Change, Deleted
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
@@ -26,6 +28,7 @@ from pvbinder.kube.queue import QueueStatistics
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.names import BETA_STORAGE_PROVISIONER, STORAGE_PROVISIONER
 from pvbinder.model.objects import Claim, Volume
+from pvbinder.model.snapshots import SnapshotContent
 
 NAMED_SECONDS: Final = 5.0  # for drivers named by the user to say their names
 FIRST_WAIT_SECONDS: Final = 1.0
@@ -75,6 +78,7 @@ class BuiltInDriver:
         self._drivers = drivers
         self._claims = context.informers.of(CLAIMS)
         self._volumes = context.informers.of(VOLUMES)
+        self._contents = context.informers.of(CONTENTS)
         self._serving: HasQueues | None = None
 
     @property
@@ -91,6 +95,7 @@ class BuiltInDriver:
         """Work until cancelled."""
         self._claims.add_handler(self._on_claim)
         self._volumes.add_handler(self._on_volume)
+        self._contents.add_handler(self._on_content)
         if await asyncio.to_thread(self._place.has_volumes):
             self._drivers.reserve(DRIVER_NAME, f"the volumes in {self._place.root} are of a driver of that name")
             self._drivers.need(DRIVER_NAME)
@@ -127,6 +132,10 @@ class BuiltInDriver:
 
     def _on_volume(self, change: Change[Volume]) -> None:
         if not isinstance(change, Deleted) and _is_ours(change.object):
+            self._drivers.need(DRIVER_NAME)
+
+    def _on_content(self, change: Change[SnapshotContent]) -> None:
+        if not isinstance(change, Deleted) and change.object.driver == DRIVER_NAME:
             self._drivers.need(DRIVER_NAME)
 
     def _why_not(self) -> str | None:
