@@ -16,7 +16,7 @@ from tests.controllers.cluster import claim
 from tests.controllers.csi.fake_driver import FakeDriver, handlers
 from tests.controllers.csi.stage import storage_class
 
-from pvbinder.cli.csi_flags import capacity_options, endpoint_of, node_options
+from pvbinder.cli.csi_flags import GATES, capacity_options, endpoint_of, node_options, read_gates
 from pvbinder.cli.election_flags import namespace_of_pod
 from pvbinder.cli.errors import EXIT_USAGE, WrongUsageError
 from pvbinder.cli.main import run
@@ -121,6 +121,9 @@ async def test_csi_beside_another_server(tmp_path: Path) -> None:
         (["csi", "--http-endpoint", "8080"], "'8080' is no address such as"),
         (["csi", "--http-endpoint", ":80800"], "':80800' is no address such as"),
         (["csi", "--metrics-path", "metrics"], "'metrics' is no path such as /metrics"),
+        (["csi", "--feature-gates", "Topolgy=true"], "there is no gate 'Topolgy': did you mean Topology?"),
+        (["csi", "--feature-gates", "Topology"], "'Topology' is no setting such as Topology=true"),
+        (["csi", "--feature-gates", "CrossNamespaceVolumeDataSource=true"], "is always off here"),
         (["csi", "--node-deployment"], "the environment has no NODE_NAME"),
         (["csi", "--node-deployment-base-delay", "2m"], "--node-deployment-max-delay is shorter"),
         (["csi", "--leader-election", "--leader-election-lease-duration", "5s"], "--leader-election: the lease"),
@@ -199,6 +202,11 @@ def test_what_the_environment_says_becomes_options() -> None:
 )
 def test_an_http_endpoint_is_read_as_the_reference_reads_it(text: str, where: tuple[str, int]) -> None:
     assert endpoint_of(text, "h", 1) == where
+
+
+def test_feature_gates_are_read() -> None:
+    assert read_gates("") == GATES
+    assert read_gates("Topology=false, VolumeAttributesClass=true")["Topology"] is False
 
 
 def test_the_namespace_of_leases_is_the_pods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

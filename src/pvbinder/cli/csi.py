@@ -10,13 +10,17 @@ import click
 from click.core import ParameterSource
 
 from pvbinder.cli.csi_flags import (
+    RELEASES,
+    TOPOLOGY,
     capacity_flags,
     capacity_options,
     endpoint_flags,
     endpoint_of,
+    gate_flags,
     metrics_path_of,
     node_flags,
     node_options,
+    read_gates,
 )
 from pvbinder.cli.durations import GoDuration
 from pvbinder.cli.election_flags import checked, namespace_of_pod, read_labels, sidecar_election
@@ -163,6 +167,7 @@ class WithAudit(click.Group):
 @capacity_flags
 @node_flags
 @sidecar_election
+@gate_flags
 @endpoint_flags
 @metrics_options(10271)
 @log_options
@@ -279,6 +284,7 @@ def csi(
     from pvbinder.cli.control import control  # the parts that take time to import
     from pvbinder.controllers.csi.declaration import declare_sidecar
 
+    gates = read_gates(more["feature_gates"])
     election = None
     if leader_election:
         election = ElectionOptions(
@@ -286,6 +292,7 @@ def csi(
             lease_seconds=leader_election_lease_duration,
             renew_deadline_seconds=leader_election_renew_deadline,
             retry_seconds=leader_election_retry_period,
+            releases=gates[RELEASES],
             labels=dict(read_labels(leader_election_labels, "--leader-election-labels")),
         )
         checked(election, "--leader-election")
@@ -294,6 +301,7 @@ def csi(
         provisioner,
         timeout_seconds=timeout,
         election=election,
+        topology=gates[TOPOLOGY],
         resizer=resizer,
         snapshotter=snapshotter,
     )

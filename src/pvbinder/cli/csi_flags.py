@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -12,11 +13,16 @@ from pvbinder.cli.durations import GoDuration
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.shared_options import true_or_false
 from pvbinder.controllers.csi.options import CapacityOptions
+from pvbinder.model.go_values import parse_bool
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 OWNER_STEPS_MAX: Final = 10
 PORT_MAX: Final = 65535
+TOPOLOGY: Final = "Topology"
+RELEASES: Final = "ReleaseLeaderElectionOnExit"
+LOCKED: Final = frozenset({"VolumeAttributesClass", "CrossNamespaceVolumeDataSource"})
+GATES: Final = {TOPOLOGY: True, RELEASES: True, "VolumeAttributesClass": True, "CrossNamespaceVolumeDataSource": False}
 
 
 def capacity_flags(command: _Decorated) -> _Decorated:
@@ -170,3 +176,36 @@ def node_options(flags: Mapping[str, Any], environment: Mapping[str, str] = os.e
         "node_deployment_base_delay_seconds": flags["node_deployment_base_delay"],
         "node_deployment_max_delay_seconds": flags["node_deployment_max_delay"],
     }
+
+
+def gate_flags(command: _Decorated) -> _Decorated:
+    """Add ``--feature-gates``."""
+    return click.option(
+        "--feature-gates",
+        default="",
+        metavar="NAME=true,...",
+        show_default=False,
+        help="Topology (on): ask for places where the driver has them; ReleaseLeaderElectionOnExit (on, unlike the "
+        "reference's): let leases go at the end; VolumeAttributesClass is always on, and "
+        "CrossNamespaceVolumeDataSource off.",
+    )(command)
+
+
+def read_gates(text: str) -> dict[str, bool]:
+    """Return the gates with what ``--feature-gates`` says; raise WrongUsageError."""
+    gates = dict(GATES)
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, separator, value = (piece.strip() for piece in part.partition("="))
+        is_on = parse_bool(value) if separator else None
+        if name not in gates:
+            near = difflib.get_close_matches(name, gates, n=1)
+            meant = f": did you mean {near[0]}?" if near else ""
+            raise WrongUsageError(
+                f"--feature-gates: there is no gate {name!r}{meant}", hint=f"there are {', '.join(gates)}"
+            )
+        if is_on is None:
+            raise WrongUsageError(f"--feature-gates: {part!r} is no setting such as {name}=true")
+        if name in LOCKED and is_on != gates[name]:
+            raise WrongUsageError(f"--feature-gates: {name} is always {'on' if gates[name] else 'off'} here")
+        gates[name] = is_on
+    return gates

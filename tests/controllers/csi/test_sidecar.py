@@ -128,3 +128,28 @@ async def test_su_6_a_sidecar_on_a_node_asks_where_the_node_is(tmp_path: Path) -
     async with serving(address, methods_of), Driver(address) as driver:
         assert (await ask_driver(driver, about_node=True)).place == {"node": "a"}
         assert (await ask_driver(driver)).place == {}
+
+
+async def test_su_7_without_the_gate_topology_counts_for_nothing(tmp_path: Path) -> None:  # SU-7
+    async def has_topology(_: csi.GetPluginCapabilitiesRequest) -> csi.GetPluginCapabilitiesResponse:
+        service = csi.PluginCapability.Service
+        can = (service.CONTROLLER_SERVICE, service.VOLUME_ACCESSIBILITY_CONSTRAINTS)
+        made = [csi.PluginCapability(service=service(type=one)) for one in can]
+        return csi.GetPluginCapabilitiesResponse(capabilities=made)
+
+    address = f"unix://{tmp_path}/csi.sock"
+    methods_of = {**handlers(FakeDriver()), methods.GET_PLUGIN_CAPABILITIES: has_topology}
+    made: list[CsiSidecar] = []
+
+    def without(context: ControllerContext) -> Controller:
+        made.append(CsiSidecar(context, address, SidecarOptions("provisioner", topology=False)))
+        return made[0]
+
+    known = (*CONTROLLERS, ControllerDeclaration("csi", user="", make=without))
+    async with serving(address, methods_of), cluster(OPTIONS, known) as c:
+        await c.create(storage_class(), claim("orders", storageClassName="fast"))
+        await c.until(lambda: any(one.phase == "Bound" for one in c.of(CLAIMS)))
+        assert made[0].info is not None
+        assert not made[0].info.abilities.topology
+        assert "csinodes" not in {informer.kind.resource.plural for informer in c.manager.informers}
+        await c.stop()

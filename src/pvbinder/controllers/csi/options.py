@@ -106,5 +106,6 @@ class SidecarOptions:
     provisioner: ProvisionerOptions = field(default_factory=ProvisionerOptions)
     timeout_seconds: float = 10.0
     election: ElectionOptions | None = None
+    topology: bool = True  # whether the driver's, if it has one, is used (SU-7)
     resizer: ResizerOptions = field(default_factory=ResizerOptions)
     snapshotter: SnapshotterOptions = field(default_factory=SnapshotterOptions)

@@ -18,6 +18,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from msgspec import structs
+
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.csi.driver_info import DriverInfo, NamelessDriverError, ask_driver
@@ -126,7 +128,10 @@ class CsiSidecar:
         wait_seconds = FIRST_WAIT_SECONDS
         while True:
             try:
-                return await ask_driver(driver, about_node=self._options.provisioner.node_deployment)
+                info = await ask_driver(driver, about_node=self._options.provisioner.node_deployment)
+                if self._options.topology:
+                    return info
+                return structs.replace(info, abilities=structs.replace(info.abilities, topology=False))
             except (CallFailed, ProbeFailed, NamelessDriverError) as error:
                 log.error("driver can't be used", address=driver.address, err=str(error), again_in_seconds=wait_seconds)
                 await asyncio.sleep(wait_seconds)
