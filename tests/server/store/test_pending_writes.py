@@ -157,3 +157,27 @@ async def test_what_is_counted_is_what_the_next_write_sees(tmp_path: Path) -> No
             slow.let_one_go()
             await asyncio.gather(*futures)
         assert store.count_heads(KIND, "n/") == 2
+
+
+async def test_store_7_who_waits_for_the_write_of_another_waits_on_when_that_one_goes(tmp_path: Path) -> None:
+    async with Store(tmp_path) as store:
+        slow = SlowCommits(store)
+        with slow.patch:
+
+            async def write() -> None:
+                _, durable = store.put(KIND, "a", encoder("one"))
+                await durable
+
+            writer = asyncio.create_task(write())
+            await slow.wait_begun()
+            refused = asyncio.create_task(store.barrier())
+            reader = asyncio.create_task(store.settled(KIND, "a"))
+            await asyncio.sleep(0)
+            writer.cancel()
+            await asyncio.wait([writer])
+            assert not refused.done(), "a client that hangs up ends no other's request"
+            assert not reader.done()
+            slow.let_one_go()
+            await refused
+            await reader
+        assert store.get(KIND, "a") is not None

@@ -8,6 +8,7 @@ STORE-5  A batch that can't be committed fails as a whole, with every write made
          committed state, reads go on, and the next write tries the disk again.
 STORE-6  On a full disk a batch is committed in parts that the log has room for, so a deletion doesn't fail with the
          larger writes after it.
+STORE-7  Whoever stops waiting for a write ends nothing for those who wait for it as well (`barrier`, `settled`).
 
 A write is read-check-modify with no `await` in between, against the *head* (committed plus pending writes), so no write
 is lost and no lock is needed. It gets its revision at once and joins the batch; one batch at a time is with the
@@ -339,7 +340,7 @@ class Store:
             self._gathering = True
             self._idle.clear()
             asyncio.get_running_loop().call_soon(self._commit)
-        return future
+        return asyncio.shield(future)  # others wait for it, too (STORE-7)
 
     def _commit(self) -> None:
         self._gathering = False
