@@ -15,7 +15,8 @@ from pvbinder.csi.errors import Code
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
 from pvbinder.kube.transport import Answer, Request
-from pvbinder.rules.csi.snapshots.names import SOURCE_FINALIZER
+from pvbinder.model.json import Json
+from pvbinder.rules.csi.snapshots.names import CONTENT_FINALIZER, SOURCE_FINALIZER
 
 
 @on_virtual_time
@@ -86,6 +87,27 @@ async def test_snapshots_going_2_a_false_answer_about_a_content_lets_no_snapshot
         await asyncio.sleep(400)
         assert s.snapshot() is None
         assert s.driver.snapshots == {}
+
+
+@on_virtual_time
+async def test_a_content_whose_finalizer_was_taken_doesnt_go_before_its_snapshot() -> None:  # SK-2, SN-17
+    async with snapshot_stage() as s:
+        await s.take()
+        await s.until_ready()
+        await s.cluster.stop()
+
+        def strip(document: Json) -> None:
+            document["metadata"]["finalizers"] = []
+
+        await s.change(CONTENTS, s.contents()[0].name, strip)
+        await s.delete()
+        await s.cluster.start()
+        await s.until_gone()
+        assert s.driver.snapshots == {}
+        await s.take("next")
+        await s.until_ready("next")
+        await s.change(CONTENTS, s.contents()[0].name, strip)
+        await s.cluster.until(lambda: CONTENT_FINALIZER in s.contents()[0].finalizers)
 
 
 @on_virtual_time

@@ -233,6 +233,39 @@ async def test_snapshot_taking_4_a_snapshot_without_a_content_is_deleted() -> No
 
 
 @on_virtual_time
+async def test_snapshot_taking_4_a_delete_that_is_begun_ends_before_the_snapshot_is_taken_anew() -> None:
+    driver = SnapshotDriver()
+
+    def lost(request: object) -> None:
+        if isinstance(request, csi.DeleteSnapshotRequest):
+            raise CallFailed(Code.DEADLINE_EXCEEDED, "late")
+
+    async with snapshot_stage(driver) as s:
+        driver.seconds, driver.after = 10.0, lost
+        made = await s.take()
+        await s.cluster.until(lambda: bool(driver.calls(methods.CREATE_SNAPSHOT)))
+        s.cluster.line.before = no_posts
+        await forced_away(s, f"snapcontent-{made.uid}")
+        await asyncio.sleep(60)
+        assert driver.calls(methods.DELETE_SNAPSHOT)
+        s.cluster.line.before = lambda _: None  # the snapshot is there: it gets another content
+        await asyncio.sleep(60)
+        assert s.contents()
+        assert not any(content.handle for content in s.contents())
+        driver.after = lambda _: None
+        await asyncio.sleep(700)
+        await s.until_ready()
+        assert driver.handles() == {content.handle for content in s.contents()}
+        assert await s.written_down() == {}
+
+
+def no_posts(request: Request) -> Answer | None:
+    if request.method == "POST" and request.path.endswith("/volumesnapshotcontents"):
+        raise ConnectionFailed("broken by the test", request_sent=False)
+    return None
+
+
+@on_virtual_time
 async def test_snapshot_taking_4_a_snapshot_that_another_content_has_stays() -> None:
     driver = SnapshotDriver()
     async with snapshot_stage(driver) as s:

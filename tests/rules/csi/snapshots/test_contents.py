@@ -100,6 +100,7 @@ NEWS = {
     "nothing": (content(), content(), False),
     "what an attempt writes": (content(), content(ANNOUNCED, {"readyToUse": False}), False),
     "the finalizer": (content({"finalizers": []}), content(), False),
+    "no finalizer any more": (content(), content({"finalizers": []}), True),
     "ready": (content(status=NOT_READY), content(status=READY), True),
     "deleted": (content(), content(LEAVING), True),
     "its snapshot is deleted": (content(LEAVING), content(MARKED), True),

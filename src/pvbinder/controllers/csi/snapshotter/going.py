@@ -21,7 +21,7 @@ from pvbinder.kube.kinds import CLAIMS
 from pvbinder.kube.proof import Gone, Present, Unproven, prove_gone
 from pvbinder.model.names import YES
 from pvbinder.model.snapshots import SnapshotContent, VolumeSnapshot
-from pvbinder.rules.csi.snapshots.names import BEING_DELETED, BOUND_FINALIZER, SOURCE_FINALIZER
+from pvbinder.rules.csi.snapshots.names import BEING_DELETED, BOUND_FINALIZER, CONTENT_FINALIZER, SOURCE_FINALIZER
 from pvbinder.rules.csi.snapshots.taking import refers_to
 
 log = logs.get(__name__)
@@ -76,10 +76,16 @@ class SnapshotsGoing:
         return content if content is not None and refers_to(content, snapshot) else None
 
     async def _marked(self, content: SnapshotContent) -> SnapshotContent:
-        """SN-17: say in the content that its snapshot is being deleted, whatever the policy."""
-        if BEING_DELETED in content.annotations:
+        """SN-17: say in the content that its snapshot is being deleted, whatever the policy.
+
+        It must have its finalizer by then: without it, it would go before the snapshot in the storage.
+        """
+        is_safe = content.is_deleting or CONTENT_FINALIZER in content.finalizers
+        if BEING_DELETED in content.annotations and is_safe:
             return content
         document = content.document()
+        if not is_safe:
+            document["metadata"]["finalizers"] = [*content.finalizers, CONTENT_FINALIZER]
         document["metadata"]["annotations"] = {**content.annotations, BEING_DELETED: YES}
         content = await self._client.replace(CONTENTS, document)
         self._contents.put(content)

@@ -8,7 +8,7 @@ SNAPSHOT_TAKING-2  An intent ends in a handle that is saved in a content, in a c
                    the request itself is believed.
 SNAPSHOT_TAKING-3  A handle that could not be saved is saved later, without asking the driver again.
 SNAPSHOT_TAKING-4  A snapshot whose content is proven to be gone is deleted in the storage, unless another content has
-                   it or its policy is `Retain`.
+                   it or its policy is `Retain`. Once that is begun it is written down, and ends before anything else.
 SNAPSHOT_TAKING-5  No secret's content gets into an event, a log line or an intent.
 """
 
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import assert_never
 
+import msgspec
 from msgspec import Struct
 
 from pvbinder import logs
@@ -55,6 +56,7 @@ class SnapshotIntent(Struct, frozen=True):
     policy: str
     parameters: dict[str, str]
     secret: SecretReference | None = None
+    condemned: str = ""  # the handle that is being deleted: nothing else is done until that is confirmed
 
 
 class TakingFailed(PvbinderError):  # noqa: N818  (an outcome, not a defect)
@@ -126,6 +128,11 @@ class SnapshotTaking:
         key = content.ref.uid
         if not key:
             raise TakingFailed(f"cannot create snapshot. Snapshot content {content.name} not bound to a snapshot")
+        begun = self.intents.get(key)
+        if begun is not None and begun.condemned:
+            await self._delete(key, begun)
+            if content.is_deleting and BEING_CREATED not in content.annotations:
+                return content
         if content.is_deleting and key in self._unmade:
             content = await self.forget_attempt(content)
             self._done(key)
@@ -251,6 +258,9 @@ class SnapshotTaking:
         if key in self._unmade:
             self._done(key)
             return
+        if intent.condemned:
+            await self._delete(key, intent)
+            return
         proof = await prove_gone(self._client, CONTENTS, intent.content, known_revision=self._contents.resource_version)
         match proof:
             case Present(object=content):
@@ -280,8 +290,10 @@ class SnapshotTaking:
         if await self._is_used(stored.handle, key):
             self._done(key)
             return
-        await self._delete(intent, stored)
-        self._done(key)
+        intent = msgspec.structs.replace(intent, condemned=stored.handle)
+        await self.intents.record(key, intent)
+        self._unsaved.pop(key, None)
+        await self._delete(key, intent)
 
     async def _is_used(self, handle: str, key: str) -> bool:
         """Whether a content has this snapshot, by a list that counts as evidence (SNAPSHOT_TAKING-4)."""
@@ -294,14 +306,20 @@ class SnapshotTaking:
                 raise NotKnownYet(f"content {content.name} is for the same snapshot")
         return any(handle in (one.handle, one.given_handle) for one in mine)
 
-    async def _delete(self, intent: SnapshotIntent, stored: TakenSnapshot) -> None:
-        request = csi.DeleteSnapshotRequest(snapshot_id=stored.handle, secrets=await self._secrets(intent))
+    async def _delete(self, key: str, intent: SnapshotIntent) -> None:
+        """Have the driver delete what was condemned, and settle the intent; raise TakingFailed.
+
+        A content that is made for the same snapshot meanwhile waits for that: the delete could come late.
+        """
+        handle = intent.condemned
+        request = csi.DeleteSnapshotRequest(snapshot_id=handle, secrets=await self._secrets(intent))
         self.calls += 1
         try:
             await self._driver.call(methods.DELETE_SNAPSHOT, request, timeout_seconds=self._options.timeout_seconds)
         except CallFailed as failed:
-            raise TakingFailed(f"snapshot {stored.handle} of no content could not be deleted: {failed}") from failed
-        log.info("snapshot of a content that is gone deleted", name=intent.name, handle=stored.handle)
+            raise TakingFailed(f"snapshot {handle} of no content could not be deleted: {failed}") from failed
+        log.info("snapshot of a content that is gone deleted", name=intent.name, handle=handle)
+        self._done(key)
 
     # -- the driver
 

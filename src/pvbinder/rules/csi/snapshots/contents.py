@@ -105,6 +105,8 @@ def is_news(before: SnapshotContent, after: SnapshotContent) -> bool:
     """
     if after.is_ready and not before.is_ready:
         return True  # it may have been deleted while it was made
+    if CONTENT_FINALIZER in before.finalizers and CONTENT_FINALIZER not in after.finalizers:
+        return True
     return _asked(before) != _asked(after)
 
 
