@@ -229,6 +229,32 @@ async def test_kubelet_8_a_volume_that_cant_be_mounted_keeps_its_pod_waiting(
         await here.phase("web", "Running")
 
 
+async def test_kubelet_8_without_the_right_to_mount_files_are_behind_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("pvbinder.csi.local.mounts.bind", refused)
+    async with life(tmp_path / "data") as here:
+        await here.claim("orders")
+        directory = await here.run_pod("web", "orders")
+        assert directory.is_symlink()
+        (directory / "orders.txt").write_text("three apples")
+
+        await here.client.create(PODS, pod_with("reader", "orders", readOnly=True))
+        while not (told := await here.events("FailedMount")):
+            await asyncio.sleep(0.01)
+        assert "by a symbolic link a volume is neither read-only nor has mount flags" in told[0]
+
+        for name in ("web", "reader"):
+            await here.delete_pod(name)
+        await here.delete_claim("orders")
+        await here.no_volumes()
+        assert here.kept() == []
+        assert not any((tmp_path / "data" / "pods").iterdir())
+
+
 @pytest.mark.slow
 def test_kubelet_8_a_process_that_is_killed_leaves_nothing_for_ever(tmp_path: Path) -> None:
     """The next start mounts again what is used, and takes away what isn't."""

@@ -98,8 +98,9 @@ class CommandAfterDashes(WithControllerFlags):
     "csi_drivers",
     multiple=True,
     metavar="ADDRESS",
-    help="Provision and delete volumes through the CSI driver at this socket (unix:///path), which may start later; "
-    "may be repeated.",
+    help="Provision, publish and delete volumes through the CSI driver at this socket (unix:///path) as well, which "
+    "may start later; may be repeated. The local driver is inside, unless --bare or "
+    "--controllers='*,-local-csi-driver'.",
 )
 @click.option(
     "--load",
