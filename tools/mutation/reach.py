@@ -24,7 +24,7 @@ SLOW_BUT_ALONE = "tests/server/store/"  # what is slow there waits for the disk,
 class Recording(Struct):
     """What the tests of one file reach. A test that didn't pass is not in it."""
 
-    digest: str  # of the file of tests
+    digest: str  # of the file of tests, and which of them are recorded
     sources: dict[str, str]  # the digest of each file that they reach
     seconds: dict[str, float]  # how long each test took
     lines: dict[str, dict[str, list[int]]]  # by test, then by file of the package
@@ -60,7 +60,7 @@ def _recording(test_file: str) -> Recording:
     kept = WORK / "reach" / f"{test_file.replace('/', '+')}.json"
     if kept.exists():
         recording = msgspec.json.decode(kept.read_bytes(), type=Recording)
-        if recording.digest == _digest(ROOT / test_file) and all(
+        if recording.digest == _digest(ROOT / test_file) + _marks(test_file) and all(
             _digest(SOURCE / file) == digest for file, digest in recording.sources.items()
         ):
             return recording
@@ -80,8 +80,7 @@ def _record(test_file: str) -> bytes:
     coverage = Coverage(data_file=None, config_file=False, source=[str(SOURCE)], messages=False)
     reports = Reports()
     coverage.start()
-    marks = "not kubectl and not soak" + ("" if test_file.startswith(SLOW_BUT_ALONE) else " and not slow")
-    pytest.main([*OPTIONS, "-m", marks, test_file], plugins=[reports, _Contexts(coverage)])
+    pytest.main([*OPTIONS, "-m", _marks(test_file), test_file], plugins=[reports, _Contexts(coverage)])
     coverage.stop()
     data = coverage.get_data()
     lines: dict[str, dict[str, list[int]]] = {test: {} for test in reports.seconds}
@@ -96,7 +95,13 @@ def _record(test_file: str) -> bytes:
                     at_import.setdefault(file, []).append(line)
     files = {file for each in (*lines.values(), at_import) for file in each}
     sources = {file: _digest(SOURCE / file) for file in sorted(files)}
-    return msgspec.json.encode(Recording(_digest(ROOT / test_file), sources, reports.seconds, lines, at_import))
+    return msgspec.json.encode(
+        Recording(_digest(ROOT / test_file) + _marks(test_file), sources, reports.seconds, lines, at_import)
+    )
+
+
+def _marks(test_file: str) -> str:
+    return "not kubectl and not soak" + ("" if test_file.startswith(SLOW_BUT_ALONE) else " and not slow")
 
 
 class _Contexts:

@@ -276,7 +276,6 @@ def _finish(status: Json, target: Json, now: datetime) -> tuple[JobNote, ...]:
     """Say that the job is over, once everything is counted."""
     if status.get("uncountedTerminatedPods"):
         return ()
-    status["ready"] = 0
     reason, message = target.get("reason", ""), target.get("message", "")
     if target.get("type") == "SuccessCriteriaMet":
         _set_condition(status, "Complete", "True", reason, message, now)

@@ -24,6 +24,7 @@ from pvbinder.server.store.errors import DamagedDataError, UnusableError, WriteF
 from pvbinder.server.store.findings import Current, Lost, MaybeDeleted, Older, Recovery, Unproven, document
 from pvbinder.server.store.room import frames_for, pages_for
 from pvbinder.server.store.state import Collection, Stored, end_of
+from pvbinder.server.store.store import Store
 
 ONE, TWO = Stored(1, b"one"), Stored(2, b"two")
 
@@ -360,3 +361,14 @@ def test_acknowledged_is_read_as_far_as_it_makes_sense(tmp_path: Path) -> None:
         text = encode(head)
         (tmp_path / "acknowledged").write_bytes(b"%08x %s\n" % (crc32(text), text))
         assert read_acknowledged(tmp_path) is None, head
+
+
+async def test_acknowledged_begins_anew_with_the_copy_of_a_stop(tmp_path: Path) -> None:
+    async with Store(tmp_path, keep_copy=True) as store:
+        _, durable = store.put("pods", "shop/a", lambda revision: encode({"revision": revision}))
+        await durable
+        last = store.revision
+
+    known = read_acknowledged(tmp_path)
+    assert known is not None
+    assert (known.since, known.newest, known.lines) == (last, {}, 0)

@@ -41,6 +41,14 @@ WRONG = {
     "nothing at all": (encoded("null"), "server does not recognize this encoded version "),
     "no revision": (token(rv=0), "incorrect encoded start resourceVersion (version meta.k8s.io/v1)"),
     "null is no revision": (token(rv=None), "incorrect encoded start resourceVersion (version meta.k8s.io/v1)"),
+    "no start at all": (
+        encoded({"v": "meta.k8s.io/v1", "rv": 7}),
+        "encoded start key empty (version meta.k8s.io/v1)",
+    ),
+    "no revision at all": (
+        encoded({"v": "meta.k8s.io/v1", "start": "a"}),
+        "incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
+    ),
     "no start": (token(start=""), "encoded start key empty (version meta.k8s.io/v1)"),
     "out of its list": (token(start="../x"), "../x"),
     "out of its list, from the root": (token(start="/../x"), "/../x"),

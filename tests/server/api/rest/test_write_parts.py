@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from tests.server.serving import MAPS, config_map, serving
 
@@ -96,3 +97,31 @@ async def test_an_object_that_loses_its_last_finalizer_goes(tmp_path: Path) -> N
         last = await server.send("PATCH", f"{MAPS}/a", {"metadata": {"finalizers": None}})
         assert last.status == 200
         assert (await server.send("GET", f"{MAPS}/a")).status == 404
+
+
+async def test_the_options_of_each_verb_are_named_in_its_refusal(tmp_path: Path) -> None:
+    apply = "application/apply-patch+yaml"
+    async with serving(tmp_path) as server:
+        await server.send("POST", MAPS, config_map("a"))
+        for method, path, kind, content_type in (
+            ("POST", MAPS, "CreateOptions", None),
+            ("PUT", f"{MAPS}/a", "UpdateOptions", None),
+            ("PATCH", f"{MAPS}/a", "PatchOptions", None),
+            ("PATCH", f"{MAPS}/a", "PatchOptions", apply),
+        ):
+            answer = await server.send(
+                method, f"{path}?dryRun=x&fieldManager=m", config_map("a"), content_type=content_type
+            )
+            assert answer.status == 422, method
+            assert answer.message.startswith(f'{kind}.meta.k8s.io "" is invalid: dryRun: '), method
+
+
+async def test_a_generated_name_is_tried_eight_times(tmp_path: Path) -> None:  # GW-1
+    names = ["aaaaa", *"bcdfghj"]
+    async with serving(tmp_path) as server:
+        for letter in names[:-1]:
+            await server.send("POST", MAPS, config_map(f"g-{letter[0] * 5}"))
+        endings = [letter[0] * 5 for letter in names]
+        with patch("pvbinder.server.kinds.parts.generated_names.random.choices", side_effect=endings):
+            made = await server.send("POST", MAPS, {"metadata": {"generateName": "g-"}})
+        assert made.body["metadata"]["name"] == "g-jjjjj"
