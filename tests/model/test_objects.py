@@ -279,3 +279,122 @@ def test_a_class_is_default_by_either_annotation() -> None:  # DC-2
     assert parse_storage_class(encode(beta)).is_default
     yes = {"metadata": {"annotations": {"storageclass.kubernetes.io/is-default-class": "True"}}}
     assert not parse_storage_class(encode(yes)).is_default
+
+
+BARE: Json = {
+    "raw": b"{}",
+    "name": "",
+    "namespace": "",
+    "uid": "",
+    "resource_version": "",
+    "labels": {},
+    "annotations": {},
+    "finalizers": (),
+    "created": "",
+    "deletion_timestamp": None,
+}
+EMPTY: dict[str, tuple[View, Json]] = {
+    "volume": (
+        parse_volume(b"{}"),
+        {
+            "capacity": None,
+            "access_modes": (),
+            "claim_ref": None,
+            "reclaim_policy": "",
+            "storage_class": "",
+            "class_field": "",
+            "volume_mode": "Filesystem",
+            "attributes_class": "",
+            "node_affinity": None,
+            "csi": None,
+            "host_path": None,
+            "nfs": None,
+            "phase": "",
+            "message": "",
+        },
+    ),
+    "claim": (
+        parse_claim(b"{}"),
+        {
+            "owner_references": (),
+            "access_modes": (),
+            "selector": None,
+            "request": ZERO,
+            "volume_name": "",
+            "storage_class": "",
+            "has_class": False,
+            "volume_mode": "Filesystem",
+            "attributes_class": "",
+            "has_data_source": False,
+            "phase": "",
+            "status_access_modes": (),
+            "status_capacity": None,
+            "conditions": (),
+            "current_attributes_class": None,
+            "target_attributes_class": "",
+        },
+    ),
+    "pod": (
+        parse_pod(b"{}"),
+        {
+            "owner_references": (),
+            "deletion_grace_period_seconds": None,
+            "node_name": "",
+            "volumes": (),
+            "phase": "",
+            "message": "",
+            "has_running_container": False,
+        },
+    ),
+    "node": (parse_node(b"{}"), {}),
+    "class": (
+        parse_storage_class(b"{}"),
+        {
+            "provisioner": "",
+            "parameters": {},
+            "reclaim_policy": None,
+            "mount_options": (),
+            "allow_volume_expansion": None,
+            "volume_binding_mode": None,
+        },
+    ),
+    "attributes class": (parse_volume_attributes_class(b"{}"), {"driver_name": "", "parameters": {}}),
+}
+
+
+@pytest.mark.parametrize(("view", "fields"), EMPTY.values(), ids=EMPTY.keys())
+def test_objects_2_what_is_not_there_is_empty(view: View, fields: Json) -> None:
+    assert msgspec.structs.asdict(view) == BARE | fields
+
+
+def test_parts_that_say_nothing_are_empty() -> None:
+    status: Json = {"conditions": [{}], "modifyVolumeStatus": {}}
+    found = parse_claim(encode({"status": status, "spec": {"resources": {}, "dataSource": {}}}))
+    assert found.conditions == (Condition("", "", None, None),)
+    assert (found.target_attributes_class, found.has_data_source, found.request) == ("", True, ZERO)
+    assert parse_volume(encode({"spec": {"claimRef": {}, "nodeAffinity": {}}})).claim_key == "/"
+    assert parse_volume(encode({"spec": {"claimRef": {}}})).claim_uid == ""
+    assert parse_volume(b"{}").claim_uid == ""
+    owned = parse_pod(encode({"metadata": {"ownerReferences": [{}]}, "spec": {"volumes": [{"ephemeral": {}}]}}))
+    assert owned.owner_references == (OwnerReference("", "", "", None, None),)
+    assert [(one.name, one.claim_name, one.is_ephemeral) for one in owned.volumes] == [("", "-", True)]
+    nameless = parse_pod(encode({"spec": {"volumes": [{"persistentVolumeClaim": {}}, {"name": "x"}]}}))
+    assert [(one.name, one.claim_name, one.is_ephemeral) for one in nameless.volumes] == [("", "", False)]
+
+
+def test_objects_3_a_malformed_object_is_called_by_its_whole_name() -> None:
+    with pytest.raises(MalformedObjectError, match=r'^PersistentVolumeClaim "shop/a" can\'t be read: '):
+        parse_claim(encode({"metadata": {"name": "a", "namespace": "shop"}, "spec": 1}))
+    with pytest.raises(MalformedObjectError) as wrong:
+        parse_claim(
+            encode(
+                {"metadata": {"name": "a", "namespace": "shop"}, "spec": {"resources": {"requests": {"storage": "x"}}}}
+            )
+        )
+    assert wrong.value.message.startswith(
+        "PersistentVolumeClaim \"shop/a\": spec.resources.requests[storage]: 'x': quantities must match"
+    )
+    with pytest.raises(MalformedObjectError, match=r"^PersistentVolume can't be read: "):
+        parse_volume(b"[")
+    with pytest.raises(MalformedObjectError, match=r'^PersistentVolume "v": spec\.capacity\[storage\]: '):
+        parse_volume(encode({"metadata": {"name": "v"}, "spec": {"capacity": {"storage": "x"}}}))
