@@ -106,6 +106,8 @@ SAID = {
     "1K": "unable to parse quantity's suffix",
     "1e": "unable to parse quantity's suffix",
     "1eE": "unable to parse quantity's suffix",
+    "1k3": "unable to parse quantity's suffix",
+    "1m-3": "unable to parse quantity's suffix",
     "1e1001": "unable to parse quantity's suffix",
     "1e-1001": "unable to parse quantity's suffix",
 }
