@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pvbinder.model.json import Json, encode
-from pvbinder.model.objects import MalformedObjectError, parse_node, parse_pod, parse_storage_class
+from pvbinder.model.objects import MalformedObjectError, StorageClass, parse_node, parse_pod, parse_storage_class
 from pvbinder.model.quantity import parse_quantity
 from pvbinder.model.scheduling import (
     CsiDriver,
@@ -169,6 +169,24 @@ def test_the_capacity_of_a_driver() -> None:
     }
     assert found.key == "shop/n"
     assert parse_csi_storage_capacity(b"{}") == CsiStorageCapacity(b"{}", "", "", "", "", "", None, None, None)
+
+
+def test_what_is_malformed_is_called_by_its_kind() -> None:
+    classes = storage_class_of({"allowedTopologies": 5})
+    with pytest.raises(MalformedObjectError, match=r"^StorageClass"):
+        allowed_topologies(classes)
+    with pytest.raises(MalformedObjectError, match=r"^Pod"):
+        demands_of(parse_pod(encode({"spec": {"tolerations": 5}})))
+    with pytest.raises(MalformedObjectError, match=r"^Node"):
+        state_of(parse_node(encode({"spec": {"taints": 5}})))
+    with pytest.raises(MalformedObjectError, match=r"^CSIDriver"):
+        parse_csi_driver(b"[")
+    with pytest.raises(MalformedObjectError, match=r"^CSIStorageCapacity"):
+        parse_csi_storage_capacity(b"[")
+
+
+def storage_class_of(document: Json) -> StorageClass:
+    return parse_storage_class(encode(document))
 
 
 def test_a_capacity_that_is_no_amount_is_malformed() -> None:
