@@ -92,6 +92,25 @@ async def test_volume_snapshots_1_a_snapshot_that_was_deleted_meanwhile_gets_no_
 
 
 @on_virtual_time
+async def test_volume_snapshots_1_a_snapshot_that_is_being_deleted_gets_no_content() -> None:
+    async with snapshot_stage() as s:
+        gone = False
+
+        async def deleted_meanwhile(request: Request) -> None:
+            nonlocal gone
+            is_claim = request.method == "PUT" and request.path.endswith("/persistentvolumeclaims/orders")
+            if is_claim and b"pvc-as-source-protection" in (request.body or b"") and not gone:
+                gone = True
+                await s.delete()
+
+        s.cluster.line.after_waiting = deleted_meanwhile
+        await s.take()
+        await s.until_gone()
+        assert gone
+        assert s.cluster.line.asked("POST", "/volumesnapshotcontents") == 0
+
+
+@on_virtual_time
 async def test_volume_snapshots_2_a_snapshot_that_was_cut_is_not_cut_anew() -> None:  # SN-6
     async with snapshot_stage() as s:
         await s.take()
