@@ -141,13 +141,20 @@ def combined(levels: int, word: str) -> dict[str, Any]:
     return schema
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("word", ["anyOf", "oneOf", "allOf"])
 def test_validate_1_an_object_that_is_too_costly_is_refused(word: str) -> None:
     structure = read_structure({"type": "array", "items": {"type": "string", **combined(8, word)}})
     assert list(check_value(["a"] * 10, structure, "v"))
+    assert list(check_value(["a"] * 10, structure, "v", Steps(10_000)))
     with pytest.raises(TooCostlyError):
-        list(check_value(["a"] * (STEPS_MAX // 2**8), structure, "v"))
+        list(check_value(["a"] * 40, structure, "v", Steps(10_000)))
+
+
+def test_validate_1_the_budget_is_the_maximum_unless_the_caller_says_less() -> None:
+    steps = Steps()
+    steps.take(STEPS_MAX)
+    with pytest.raises(TooCostlyError):
+        steps.take(1)
 
 
 def test_validate_1_required_fields_and_enumerations_are_steps_too() -> None:
