@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -14,6 +15,7 @@ from tests.processor import hold
 from tests.server.child import ServerProcess
 
 MEMORY_MIB_MAX = 512
+CONNECTIONS_PER_SECOND = 50
 DELAY_SECONDS_MAX = 0.25  # of the server's processor, for a GET beside them
 PATIENCE_SECONDS = 60.0
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
@@ -29,15 +31,25 @@ def head(method: str, path: str, **fields: str) -> bytes:
     return hpack.Encoder().encode(named + [(name.replace("_", "-"), text) for name, text in fields.items()])
 
 
+@functools.cache
+def trusting_all(*versions: str) -> ssl.SSLContext:
+    """TLS for a client that offers these versions of HTTP and checks no certificate.
+
+    It is made once, and without the authorities of this machine: to load them takes 22 ms and a megabyte, and attackers
+    connect thousands of times.
+    """
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname = False
+    tls.verify_mode = ssl.CERT_NONE
+    tls.set_alpn_protocols(versions)
+    return tls
+
+
 @asynccontextmanager
 async def connected(
     port: int, version: str = "h2", *, limit: int = 1 << 16
 ) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    tls = ssl.create_default_context()
-    tls.check_hostname = False
-    tls.verify_mode = ssl.CERT_NONE
-    tls.set_alpn_protocols([version])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, limit=limit)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting_all(version), limit=limit)
     try:
         yield reader, writer
     finally:
@@ -85,14 +97,10 @@ class Witness:
 
 @asynccontextmanager
 async def witness(server: ServerProcess) -> AsyncGenerator[Witness]:
-    tls = ssl.create_default_context()
-    tls.check_hostname = False
-    tls.verify_mode = ssl.CERT_NONE
-
     def connect() -> ssl.SSLSocket:
         plain = socket.create_connection(("127.0.0.1", server.port), PATIENCE_SECONDS)
         try:
-            return tls.wrap_socket(plain)
+            return trusting_all().wrap_socket(plain)
         except BaseException:
             plain.close()
             raise
@@ -104,18 +112,36 @@ async def witness(server: ServerProcess) -> AsyncGenerator[Witness]:
         yield seen
 
 
-@asynccontextmanager
-async def beside(attack: Callable[[], Awaitable[None]], count: int) -> AsyncGenerator[None]:
-    """Have `count` attackers at work while the context is open, each anew when its connection has ended."""
+@dataclass(slots=True)
+class Attackers:
+    """The attackers at work; `all_began` is set when each has begun."""
 
-    async def again() -> None:
+    begun: int = 0
+    all_began: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def beside(attack: Callable[[], Awaitable[None]], count: int) -> AsyncGenerator[Attackers]:
+    """Have `count` attackers at work while the context is open, each anew when its connection has ended.
+
+    Together they connect `CONNECTIONS_PER_SECOND` times a second at most: a flood of handshakes is another attack,
+    which isn't tried here.
+    """
+    attackers = Attackers()
+
+    async def again(number: int) -> None:
+        await asyncio.sleep(number / CONNECTIONS_PER_SECOND)
         while True:
+            attackers.begun += 1
+            if attackers.begun == count:
+                attackers.all_began.set()
             with suppress(OSError, EOFError):
                 await attack()
+            await asyncio.sleep(count / CONNECTIONS_PER_SECOND)
 
-    tasks = [asyncio.create_task(again()) for _ in range(count)]
+    tasks = [asyncio.create_task(again(number)) for number in range(count)]
     try:
-        yield
+        yield attackers
     finally:
         for task in tasks:
             task.cancel()

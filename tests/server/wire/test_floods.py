@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 DATA, HEADERS, PRIORITY, RESET, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION, UNKNOWN = range(11)
 END_STREAM, END_HEADERS, PADDED = 1, 4, 8
 POST = frame(HEADERS, END_HEADERS, 1, head("POST", "/api/v1/namespaces/default/configmaps"))
-ASKS = 6  # of the witness, while the others are at it
+ASKS = 10  # of the witness, when all others are at it
 LOG_LINES_MAX = 20
 REPEATED = 40  # of a flood on one connection, for as long as it is let
 
@@ -34,7 +34,9 @@ async def stand(server: ServerProcess, attack: Callable[[], Awaitable[None]], co
     lines = len(server.log().splitlines())
     async with witness(server) as seen:
         server.longest()
-        async with beside(attack, count):
+        async with beside(attack, count) as attackers:
+            while not attackers.all_began.is_set():
+                await seen.ask()
             for _ in range(ASKS):
                 await seen.ask()
         seen.check()
@@ -155,7 +157,8 @@ async def test_door_2_strangers_who_stay_make_room_for_others(server: ServerProc
             while await reader.read(1 << 16):
                 pass
 
-    async with beside(attack, STRANGERS_MAX + 50):
+    async with beside(attack, STRANGERS_MAX + 50) as strangers:
+        await strangers.all_began.wait()
         for _ in range(20):  # as a client does: whoever is turned away comes again
             with suppress(OSError, EOFError):
                 async with witness(server) as seen:

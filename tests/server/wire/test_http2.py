@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import ssl
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -28,6 +27,7 @@ from h2.events import (
 from h2.settings import SettingCodes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.server.attackers import trusting_all
 from tests.server.serving import MAPS, Serving, config_map, serving
 from tests.server.wire.test_http import PATIENCE_SECONDS, Gate
 
@@ -161,10 +161,7 @@ class Listening:
 
     @asynccontextmanager
     async def raw(self, *versions: str) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        tls = ssl.create_default_context()
-        tls.check_hostname = False
-        tls.verify_mode = ssl.CERT_NONE
-        tls.set_alpn_protocols(list(versions or ("h2",)))
+        tls = trusting_all(*(versions or ("h2",)))
         reader, writer = await asyncio.open_connection("127.0.0.1", self.listener.port, ssl=tls)
         try:
             yield reader, writer
