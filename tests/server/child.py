@@ -11,6 +11,7 @@ watchdog saw since the line before. It is on asyncio's standard loop, whose call
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -105,6 +106,8 @@ async def _serve(data_dir: Path, timeouts: dict[str, float], stdin: IO[str]) -> 
 
     with watching_loop() as watchdog:
         async with EmbeddedServer(data_dir, timeouts=Timeouts(**timeouts)) as server:
+            gc.collect()
+            gc.freeze()  # as `pvbinder up` does when it has started
             _say(port=server.port, token=server.identity.admin_token)
             watchdog.reset()
             loop = asyncio.get_running_loop()
