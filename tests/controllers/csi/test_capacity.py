@@ -137,10 +137,10 @@ async def test_capacity_2_a_volume_that_comes_or_goes_has_it_asked_at_once() -> 
     async with stage(driver, PLAIN, OPTIONS, f"{CHOSEN},csi-provisioner,csi-deleter") as s:
         await s.cluster.create(storage_class(**LATE))
         await until_published(s, {("fast", ""): "10Gi"})
-        await s.want(annotations={"volume.kubernetes.io/selected-node": "a"})
         driver.room[""] = 9 << 30
-        await s.until_bound()
         began = asyncio.get_running_loop().time()
+        await s.want(annotations={"volume.kubernetes.io/selected-node": "a"})
+        await s.until_bound()
         await until_published(s, {("fast", ""): "9Gi"})
         driver.room[""] = 10 << 30
         await s.give_up()
