@@ -54,5 +54,9 @@ def test_every_controller_that_deletes_or_takes_a_finalizer_is_on_the_page() -> 
         "controllers/binder/volume_sync.py",  # asks the reclaimer
         "controllers/binder/recycler_pods.py",  # deletes the pod that it made
     }
+    derived = {  # deleted by mistake, they are made again
+        "controllers/csi/capacity.py",  # CSIStorageCapacity
+        "controllers/kubelet/registration.py",  # CSINode
+    }
 
-    assert acting - through_others <= {row["module"] for row in ROWS}
+    assert acting - through_others - derived <= {row["module"] for row in ROWS}
