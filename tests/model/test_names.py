@@ -6,6 +6,7 @@ from pvbinder.model import names
 
 NAMES = {
     "YES": "yes",
+    "NODE_EXPANSION_NOT_REQUIRED": "volume.kubernetes.io/node-expansion-not-required",
     "BIND_COMPLETED": "pv.kubernetes.io/bind-completed",
     "BOUND_BY_CONTROLLER": "pv.kubernetes.io/bound-by-controller",
     "PROVISIONED_BY": "pv.kubernetes.io/provisioned-by",
