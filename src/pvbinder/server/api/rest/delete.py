@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from asyncio import Future
+from dataclasses import replace
 from datetime import datetime
 
-from pvbinder.model.resources import Resource
 from pvbinder.server.api import admission
 from pvbinder.server.api.aside import is_heavy
 from pvbinder.server.api.negotiation import negotiate, respond
@@ -167,7 +167,7 @@ class Deletion:
         """DE-1; the message names the kind where others name the resource."""
         options, metadata = self._options, obj["metadata"]
         resource = self._storage.kind.resource
-        by_kind = Resource("", resource.version, resource.kind, resource.kind, resource.namespaced)
+        by_kind = replace(resource, group="", plural=resource.kind)
         if options.uid is not None and options.uid != metadata["uid"]:
             raise conflict(
                 by_kind,

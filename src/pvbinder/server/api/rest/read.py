@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import compress
 from time import perf_counter
 
 from pvbinder.server.api.negotiation import JSON_TYPE, Form, negotiate, respond, respond_bytes
@@ -223,17 +224,13 @@ async def _scan(
     metadata: Json = {"resourceVersion": str(page.revision)}
     terms = options.label_selector.count(",") + options.field_selector.count(",")
     is_heavy = terms > USUAL_TERMS_MAX
-    for number, part in enumerate(
-        turns(page.items, max(1, OBJECTS_PER_TURN * USUAL_TERMS_MAX // (USUAL_TERMS_MAX + terms)))
-    ):
+    for number, part in enumerate(turns(page.items, OBJECTS_PER_TURN * USUAL_TERMS_MAX // (USUAL_TERMS_MAX + terms))):
         taken: Iterable[bool] = (selection.takes(stored.data) for _, stored in part)
         if is_heavy:
             taken = await api.aside.run(user, partial(list, taken), heavy=True)
         elif number:
             await asyncio.sleep(0)
-        for item, is_taken in zip(part, taken, strict=True):
-            if not is_taken:
-                continue
+        for item in compress(part, taken):
             found.append(item)
             if limit and len(found) == limit:
                 if item is not page.items[-1]:

@@ -32,7 +32,7 @@ from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.kinds.storage import Storage, encode
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.requests import ApiRequest, ApiResponse
-from pvbinder.server.store import Cursor, HistoryLost, RevisionExpired, RevisionFromTheFuture, Stored, StoredChange
+from pvbinder.server.store import Cursor, HistoryLost, RevisionExpired, Stored, StoredChange
 from pvbinder.server.store.store import with_revision
 
 CHANGES_TAKEN_MAX = 500
@@ -69,8 +69,6 @@ def watch(api: Api, request: ApiRequest, attributes: Attributes, storage: Storag
     except RevisionExpired:
         message = f"too old resource version: {revision} ({api.objects.store.revision})"
         return ApiResponse(200, headers=headers, stream=_one(_error_line(ApiError(410, "Expired", message))))
-    except RevisionFromTheFuture as error:
-        raise resource_version_too_large(since, api.objects.store.revision) from error
     return ApiResponse(200, headers=headers, stream=_stream(api, events, options, present, cursor))
 
 
