@@ -202,7 +202,7 @@ async def _stream(
     first_revision = cursor.revision
     bookmark_at = end
     taken = 0  # without a wait
-    is_silent = True  # nothing was shown yet (WATCH-5)
+    is_silent = True  # nothing was shown yet, and the first bookmark comes early (WATCH-5)
     api.watches[events.resource] += 1
     try:
         for number, chunk in enumerate(events.present(present)):
@@ -212,11 +212,10 @@ async def _stream(
                 await asyncio.sleep(0)
         present.clear()
         if options.send_initial_events and options.allow_bookmarks:
-            is_silent = False
             yield events.bookmark(first_revision, ends_initial=True)
+        is_silent = is_silent and options.allow_bookmarks and options.send_initial_events is None
         if options.allow_bookmarks:
-            early = is_silent and options.send_initial_events is None
-            bookmark_at = min(started + FIRST_BOOKMARK_SECONDS, end) if early else _next_bookmark(clock(), end)
+            bookmark_at = started + FIRST_BOOKMARK_SECONDS if is_silent else _next_bookmark(clock(), end)
         while not api.objects.store.closed:
             try:
                 changes = cursor.take(CHANGES_TAKEN_MAX, CHUNK_BYTES_MAX)
@@ -227,7 +226,7 @@ async def _stream(
                     yield chunk
                     if is_silent:
                         is_silent = False
-                        bookmark_at = _next_bookmark(started, end) if options.allow_bookmarks else end
+                        bookmark_at = _next_bookmark(started, end)
                 taken += 1
                 if taken % _CHUNKS_PER_TURN == 0:
                     await asyncio.sleep(0)  # a watch that is far behind must not catch up in one turn of the loop
@@ -235,7 +234,7 @@ async def _stream(
                 taken = 0
                 await cursor.wait(min(end, bookmark_at))
             now = clock()
-            if now >= bookmark_at and options.allow_bookmarks and now < end:
+            if bookmark_at <= now < end:
                 reached = cursor.catch_up()
                 if reached >= events.after:
                     yield events.bookmark(reached)
