@@ -65,6 +65,17 @@ WRONG = {
         token(start=5),
         "json: cannot unmarshal number 5 into Go struct field continueToken.start of type string",
     ),
+    "a fraction for the revision": (
+        token(rv=7.5),
+        "json: cannot unmarshal number 7.5 into Go struct field continueToken.rv of type int64",
+    ),
+    "true for the start": (
+        token(start=True),
+        "json: cannot unmarshal bool into Go struct field continueToken.start of type string",
+    ),
+    "padding": ("YQ==", "illegal base64 data at input byte 2"),
+    "the other alphabet": ("a+b/", "illegal base64 data at input byte 1"),
+    "no JSON": (encoded("x"), "invalid character 'x' looking for beginning of value"),
     "true for the revision": (
         token(rv=True),
         "json: cannot unmarshal bool into Go struct field continueToken.rv of type int64",
@@ -84,7 +95,7 @@ def test_what_is_no_token(text: str, why: str) -> None:
 
 
 def test_the_largest_revision_is_one() -> None:
-    with pytest.raises(ApiError, match="of type int64"):
+    with pytest.raises(ApiError, match="cannot unmarshal number 9223372036854775808 into Go struct field"):
         read_token(token(rv=2**63))
     assert read_token(token(rv=2**63 - 1)) == (2**63 - 1, "a/b\0")
 
@@ -101,3 +112,13 @@ def test_an_expired_token_comes_with_one_for_what_is_there_now() -> None:
     )
     metadata = error.status()["metadata"]
     assert decoded(metadata["continue"]) == {"v": "meta.k8s.io/v1", "rv": NOW, "start": "shop/b\0"}
+
+
+def test_bytes_that_are_no_text_are_replaced() -> None:
+    raw = b'{"v":"meta.k8s.io/v1","rv":7,"start":"a\xffb"}'
+
+    assert read_token(base64.urlsafe_b64encode(raw).rstrip(b"=").decode()) == (7, "a\ufffdb")
+
+
+def test_what_is_null_counts_as_not_there() -> None:
+    assert read_token(encoded({"more": None, "v": "meta.k8s.io/v1", "rv": -(2**63), "start": "x"})) == (-(2**63), "x")

@@ -58,5 +58,3 @@ async def test_each_verb_answers_in_the_form_that_is_accepted(tmp_path: Path) ->
             assert (await server.send(method, path, body, headers=nothing)).status == 406, (method, path)
             answer = await server.send(method, path, body, headers=yaml)
             assert (answer.status in (200, 201), answer.headers["Content-Type"]) == (True, "application/yaml")
-
-

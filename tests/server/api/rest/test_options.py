@@ -94,6 +94,15 @@ WRONG_WRITES: dict[str, tuple[OptionsKind, str, bool, str]] = {
         False,
         'fieldManager: Invalid value: "ä\\u0007b": invalid character U+0007 (at position 2)',
     ),
+    "two characters that can't be printed": (
+        "CreateOptions",
+        "fieldManager=%07%C3%A4b%07",
+        False,
+        (
+            '[fieldManager: Invalid value: "\\u0007äb\\u0007": invalid character U+0007 (at position 0), '
+            'fieldManager: Invalid value: "\\u0007äb\\u0007": invalid character U+0007 (at position 4)]'
+        ),
+    ),
     "another dry run": (
         "UpdateOptions",
         "dryRun=All&dryRun=Some",
@@ -280,6 +289,28 @@ WRONG_DELETIONS: dict[str, tuple[str, bytes, int, str]] = {
         422,
         f'{INVALID}propagationPolicy: Unsupported value: "nil": {POLICIES}',
     ),
+    "an empty policy": (
+        "propagationPolicy=",
+        b"",
+        422,
+        f'{INVALID}propagationPolicy: Unsupported value: "": {POLICIES}',
+    ),
+    "both ways of orphaning, in the query": (
+        "propagationPolicy=x&orphanDependents=true",
+        b"",
+        422,
+        (
+            f'{INVALID}[propagationPolicy: Invalid value: "x": orphanDependents and deletionPropagation cannot be '
+            f'both set, propagationPolicy: Unsupported value: "x": {POLICIES}]'
+        ),
+    ),
+    "no end": ("", b"{", 400, "couldn't get version/kind; json parse error: unexpected end of JSON input"),
+    "no number": (
+        "",
+        b'{"gracePeriodSeconds":"x"}',
+        400,
+        "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64",
+    ),
     "another dry run": (
         "",
         b'{"dryRun":["Some"]}',
@@ -364,3 +395,14 @@ def test_an_error_that_nobody_expects_has_no_reason() -> None:
     error = internal_error("why")
 
     assert (error.code, error.reason, error.message) == (500, "", "why")
+
+
+def test_options_in_yaml_have_a_bound_of_their_own() -> None:
+    many = b"a: [" + b"1," * 10_000 + b"]"
+    assert said(lambda: read_delete_options({}, many, "application/yaml")) == (
+        400,
+        "couldn't get version/kind; json parse error: yaml: document has too many values",
+    )
+    assert read_delete_options({}, b"gracePeriodSeconds: 5\n# " + b"x" * 5000, "application/yaml") == DeleteOptions(
+        grace_period_seconds=5
+    )

@@ -80,7 +80,9 @@ TOLD: dict[str, tuple[str, str, object, tuple[object, ...]]] = {
             False,
         ),
     ),
-    "delete of what is heavy": ("DELETE", f"{MAPS}/big", None, ("DELETE", "shop", "big", "", "ConfigMap", DELETE, True)),
+    "delete of what is heavy": (
+        "DELETE", f"{MAPS}/big", None, ("DELETE", "shop", "big", "", "ConfigMap", DELETE, True)
+    ),
     "delete of a collection": (
         "DELETE", f"{MAPS}?fieldSelector=metadata.name=a", None,
         ("DELETE", "shop", "", "", "ConfigMap", DELETE, False),
@@ -137,9 +139,10 @@ async def test_what_policies_are_told(tmp_path: Path, monkeypatch: pytest.Monkey
         assert found == expected
         assert written.dry_run is ("dryRun" in options)
         assert written.user == ADMIN
-        assert written.kind.resource.plural == target.partition("?")[0].split("namespaces/shop/")[-1].split("/")[
-            0 if "shop" in target else 3
-        ]
+        assert (
+            written.kind.resource.plural
+            == target.partition("?")[0].split("namespaces/shop/")[-1].split("/")[0 if "shop" in target else 3]
+        )
         assert "w1" in answer.warnings
         if name == "a scale":
             stored = server.store.get("deployments.apps", "shop/d")
@@ -191,9 +194,7 @@ SLOW: dict[str, tuple[str, str, object]] = {
 
 
 @pytest.mark.parametrize(("method", "target", "body"), SLOW.values(), ids=SLOW.keys())
-async def test_policies_that_take_long_are_waited_for(
-    tmp_path: Path, method: str, target: str, body: object
-) -> None:
+async def test_policies_that_take_long_are_waited_for(tmp_path: Path, method: str, target: str, body: object) -> None:
     """REVIEW-2: they are asked once, for the user, and what they deny isn't done."""
     async with serving(tmp_path) as server:
         await made(server)

@@ -213,7 +213,7 @@ CHUNKS: dict[str, tuple[list[Any], list[int]]] = {
 @pytest.mark.parametrize(("given", "sizes"), CHUNKS.values(), ids=CHUNKS.keys())
 def test_watch_3_lines_are_put_together_to_chunks(given: list[Any], sizes: list[int]) -> None:
     lines = [tuple(b"x" * part for part in one) if isinstance(one, tuple) else b"x" * one for one in given]
-    chunks = list(watch._chunks(lines))  # type: ignore[arg-type]
+    chunks = list(watch._chunks(lines))
     assert [len(chunk) for chunk in chunks] == sizes
 
 

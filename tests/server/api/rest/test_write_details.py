@@ -96,7 +96,7 @@ async def test_the_uid_that_a_write_means_is_named_with_its_key(tmp_path: Path) 
                     f"precondition: other, UID in object meta: {uid}"
                 ),
             )
-        assert answer.body["details"] == {"name": "a", "kind": "configmaps"}
+            assert answer.body["details"] == {"name": "a", "kind": "configmaps"}
         sent["metadata"]["uid"] = uid
         assert (await server.send("PUT", f"{MAPS}/a", sent)).status == 200
         wrong = await server.send(
@@ -130,16 +130,16 @@ async def test_a_write_that_turns_out_to_create_needs_the_right_to(tmp_path: Pat
     async with serving(tmp_path, rbac=True) as server:
         for verbs, status in ((["update", "patch"], 403), (["update", "patch", "create"], 201)):
             role = {"metadata": {"name": "r"}, "rules": [{**rule, "verbs": verbs}]}
-            answer = await server.send("POST" if status == 403 else "PUT", ROLES + ("" if status == 403 else "/r"), role)
+            answer = await server.send(
+                "POST" if status == 403 else "PUT", ROLES + ("" if status == 403 else "/r"), role
+            )
             assert answer.status in (200, 201), answer.body
             subject = {"kind": "User", "name": "ana", "apiGroup": "rbac.authorization.k8s.io"}
             by = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"}
             await server.send("POST", ROLE_BINDINGS, {"metadata": {"name": "b"}, "subjects": [subject], "roleRef": by})
             put = await server.send("PUT", f"{LEASES}/l", {"metadata": {"name": "l"}}, user=ANA)
             lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "m"}}
-            applied = await server.send(
-                "PATCH", f"{LEASES}/m?fieldManager=m", lease, content_type=APPLY, user=ANA
-            )
+            applied = await server.send("PATCH", f"{LEASES}/m?fieldManager=m", lease, content_type=APPLY, user=ANA)
             assert (put.status, applied.status) == (status, status), put.body
             if status == 403:
                 assert put.message == (

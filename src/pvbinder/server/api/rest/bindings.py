@@ -36,7 +36,6 @@ async def bind(write: WriteRequest, body: Json) -> None:
     stored = write.find_there()
     old, new = write.storage.decode(stored.data), write.storage.decode(stored.data)
     _check_preconditions(write, sent, stored, old)
-    del new["metadata"]["resourceVersion"]
     bind_pod(new, body, write.now)
     await write.store_change(stored, old, new, BIND)
 

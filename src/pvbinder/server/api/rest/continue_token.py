@@ -73,9 +73,9 @@ def _decode(raw: bytes) -> dict[str, Any]:
         wanted = _FIELDS.get(name.lower())
         if wanted is None or field is None:
             continue
-        if not isinstance(field, wanted) or isinstance(field, bool) or (isinstance(field, int) and abs(field) >= 2**63):
+        if not isinstance(field, wanted) or isinstance(field, bool):
             kind, go_type = kind_of(field), "int64" if wanted is int else "string"
-            shown = f"{kind} {field}" if kind == "number" else kind
+            shown = f"{kind} {getattr(field, 'text', field)}" if kind == "number" else kind
             why = f"json: cannot unmarshal {shown} into Go struct field continueToken.{name.lower()} of type {go_type}"
             raise JsonTextError(why)
         read[name.lower()] = field

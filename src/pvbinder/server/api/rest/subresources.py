@@ -31,15 +31,11 @@ async def post(
     if sub is BIND:
         await bind(write, await write.decode(_kind_of(sub)))
         return respond(request, 201, _success(), write.form.media_type)
-    stored = write.find_there()
-    answer = api.posts.get((storage.kind.resource.qualified, sub.name))
-    if answer is not None:
-        asked = await write.decode(_kind_of(sub))
-        stored = write.find_there()
-        shown = answer(storage.served(stored.data), asked)
-        return write.warned(respond(request, 201, shown, write.form.media_type))
-    body = await write.decode(_kind_of(sub))
-    return await _store(write, sub, write.find_there(), body)
+    write.find_there()
+    asked = await write.decode(_kind_of(sub))
+    answer = api.posts[storage.kind.resource.qualified, sub.name]
+    shown = answer(storage.served(write.find_there().data), asked)
+    return write.warned(respond(request, 201, shown, write.form.media_type))
 
 
 async def post_binding(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:

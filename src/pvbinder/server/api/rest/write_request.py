@@ -433,7 +433,7 @@ class WriteRequest:
 
     def _admission(self, before: Json, sub: Subresource | None) -> admission.AdmissionAttributes:
         base, namespace, name = self.storage.base, before.get("namespace", ""), before["name"]
-        is_posted = sub is not None and sub.body is not None and sub.verbs == ("create",)
+        is_posted = sub is not None and sub.verbs == ("create",)
         review = None if is_posted else self._review("UPDATE", namespace, name, sub)
         part, disabled, may = sub.name if sub else "", self.api.disabled_plugins, self.api.may(self.user)
         return admission.AdmissionAttributes(base, namespace, name, self.user, part, disabled, review, may)
