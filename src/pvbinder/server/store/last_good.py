@@ -31,7 +31,7 @@ def keep_copy(directory: Path) -> int | None:
     """
     try:
         return _keep_copy(directory)
-    except (OSError, sqlite3.Error, PvbinderError) as error:
+    except (OSError, sqlite3.Error, PvbinderError, TypeError, ValueError) as error:  # the last two: damaged rows
         log.error("no copy was kept for recovery", err=str(error))
         return None
 
