@@ -169,7 +169,7 @@ def _is_log_call(node: ast.AST) -> bool:
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr in _LOG_CALLS
+        and (node.func.attr in _LOG_CALLS or ast.unparse(node.func) == "logs.get")  # the latter: a logger's name
         and "log" in ast.unparse(node.func.value).lower()
     )
 
