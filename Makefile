@@ -25,10 +25,10 @@ run: setup ## start a control plane, apply the quick start and watch claims bind
 	@.venv/bin/pvbinder up --ephemeral --apply examples/quickstart --apply examples/dynamic-provisioning --watch
 
 test: dev ## all tests (minutes); TESTS=tests/rules for some
-	$(PY) -m pytest -n $(JOBS) $(TESTS)
+	$(PY) -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
 quick: dev ## nearly half of the tests, in a minute of processor: rules, client, kinds, authorisation, policies
-	$(PY) -m pytest -n $(JOBS) -m "not slow and not kubectl and not soak" $(QUICK)
+	$(PY) -m pytest -n $(JOBS) --dist worksteal -m "not slow and not kubectl and not soak" $(QUICK)
 
 mutants: dev ## tell which small mistakes no test would notice (a day): SAMPLE=80 of each room, ROOMS="rules store", SEED=2
 	@$(PY) -m pip install --quiet --disable-pip-version-check '$(COVERAGE)'
@@ -39,7 +39,7 @@ check: dev ## formatting, lint, types, layers, then all tests
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PY) -m pytest -n $(JOBS)
+	$(PY) -m pytest -n $(JOBS) --dist worksteal
 
 format: dev ## put the code into shape
 	.venv/bin/ruff format .

@@ -184,7 +184,7 @@ class Witness:
 
     @staticmethod
     def _is_gone(spec: Json, claims: list[Json]) -> bool:
-        return spec["claimRef"].get("uid") not in {claim["metadata"]["uid"] for claim in claims}
+        return spec.get("claimRef", {}).get("uid") not in {claim["metadata"]["uid"] for claim in claims}
 
     async def begin_again(self) -> None:
         """Take the server's state as the truth: a backup has brought it back, and undone the user's later wishes.

@@ -5,7 +5,8 @@ RECLAIMER-1  Storage is touched only after the volume has been read live and its
              with the cache of pods, has none that uses the claim (RY-2). In doubt it is kept, and tried again.
 RECLAIMER-2  A volume is deleted only after its storage is; an operation that was interrupted starts again from the
              beginning.
-RECLAIMER-3  Once both are deleted nothing is asked again, however long others' finalizers keep the volume.
+RECLAIMER-3  Once both are deleted nothing is asked again, however long others' finalizers keep the volume. Only the
+             binder's own finalizer is removed again, if a sync put it back while the DELETE was on its way.
 RECLAIMER-4  What is deleted is this volume and no other of its name.
 
 Rules: docs/rules/binder.md#91-recycle-operation, docs/rules/binder.md#92-delete-operation
@@ -86,8 +87,10 @@ class VolumeReclaimer:
 
     async def delete(self, volume: Volume) -> None:
         """Delete the storage of `volume`, then `volume` itself (DL); raise where the reference backs off."""
-        if self._deleted.get(volume.name) == volume.uid:
-            return  # RECLAIMER-3
+        if self._deleted.get(volume.name) == volume.uid:  # RECLAIMER-3
+            if PV_CONTROLLER_FINALIZER in volume.finalizers:
+                await self._drop_finalizer(volume)
+            return
         deleter = find_deleter(volume, self._calls.catalogue)
         match deleter:
             case DeleteOutside():
@@ -120,17 +123,21 @@ class VolumeReclaimer:
             case _:
                 assert_never(outcome)
         log.info("Volume deleted", pv=volume.name, plugin=plugin.name, rule="DL-6")
+        await self._drop_finalizer(volume)
+        try:
+            await self._writes.delete_volume(volume)
+            self._deleted[volume.name] = volume.uid
+        except (ApiFailure, ConnectionFailed) as error:  # the next sync does it all again (DL-6)
+            log.warning("could not delete volume", pv=volume.name, err=error.message)
+
+    async def _drop_finalizer(self, volume: Volume) -> None:
+        """Remove the binder's finalizer, whose storage is deleted; put `volume` into `Failed` and raise if it fails."""
         try:
             await self._remove_finalizer(volume)
         except (ApiFailure, ConnectionFailed) as error:
             why = f"persistent volume controller can't update finalizer: {error.message}"
             await self._try_to_fail(volume, events.delete_failed(why))
             raise OperationError(why) from error
-        try:
-            await self._writes.delete_volume(volume)
-            self._deleted[volume.name] = volume.uid
-        except (ApiFailure, ConnectionFailed) as error:  # the next sync does it all again (DL-6)
-            log.warning("could not delete volume", pv=volume.name, err=error.message)
 
     async def _remove_finalizer(self, volume: Volume) -> None:
         """DL-6; a volume that is gone by now needs nothing."""
