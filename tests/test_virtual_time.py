@@ -6,9 +6,12 @@ import asyncio
 import socket
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.virtual_time import NothingLeftToDo, VirtualTimeLoop, on_virtual_time
+
+from pvbinder.virtual_time import VirtualClock
 
 
 @on_virtual_time
@@ -101,3 +104,14 @@ async def test_virtual_4_another_thread_may_not_call_the_loop() -> None:
         await asyncio.to_thread(loop.call_soon, print)
     with pytest.raises(RuntimeError, match="Non-thread-safe"):
         await asyncio.to_thread(loop.call_later, 1.0, print)
+
+
+@on_virtual_time
+async def test_virtual_5_the_clock_goes_with_the_loop() -> None:
+    monday = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    await asyncio.sleep(5)
+    clock = VirtualClock(monday, asyncio.get_running_loop())
+
+    assert clock() == monday
+    await asyncio.sleep(3600)
+    assert clock() == monday + timedelta(hours=1)

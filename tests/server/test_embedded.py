@@ -9,6 +9,7 @@ import signal
 import ssl
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,24 @@ async def test_what_was_acknowledged_survives_a_kill_in_the_middle_of_a_write_lo
         # the write that was under way when the process died may have been made or not
         assert found.get(name) in (state, said.asked[name]), f"{name}: acknowledged {state}, asked {said.asked[name]}"
     assert set(found) <= set(said.asked)
+
+
+async def test_embedded_5_in_memory_it_leaves_the_disk_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monday = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+    async with EmbeddedServer(listen=False, in_memory=True, now=lambda: monday) as server:
+        made = await server.dispatcher.handle(
+            ApiRequest(
+                "POST", "/api/v1/namespaces/default/configmaps", user=ADMIN, body=json.dumps(config_map("a")).encode()
+            )
+        )
+        assert made.status == 201, made.body
+        assert json.loads(made.body)["metadata"]["creationTimestamp"] == "2026-03-02T09:00:00Z"
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("other", [{"listen": True}, {"data_dir": Path("/nowhere")}], ids=["a socket", "a directory"])
+def test_embedded_5_in_memory_there_is_no_place_for(other: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="in memory"):
+        EmbeddedServer(**{"listen": False, **other}, in_memory=True)

@@ -14,16 +14,19 @@ from pvbinder.kube.queue import QueueStatistics
 from pvbinder.model.names import BINDER_EVENT_SOURCE
 from pvbinder.rules.settings import Settings
 from pvbinder.volumes.calls import PluginCalls
+from pvbinder.volumes.catalogue import Catalogue
 
 
 class BinderController:
     """The binder and the operations that it starts."""
 
-    def __init__(self, context: ControllerContext) -> None:
+    def __init__(self, context: ControllerContext, *, catalogue: Catalogue | None = None) -> None:
+        """Make it with the plugins that the flags want, or with those of `catalogue`."""
         options = context.options
-        self.operations = Operations()
+        self.operations = Operations(now=context.now)
         self.measures = Measures()
-        self.calls = PluginCalls(load_plugins(options), observe=self.measures.plugin_called, aside=aside)
+        plugins = load_plugins(options) if catalogue is None else catalogue
+        self.calls = PluginCalls(plugins, observe=self.measures.plugin_called, aside=aside)
         self.binder = Binder(
             context.client,
             context.informers,

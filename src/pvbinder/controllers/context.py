@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
 from pvbinder.controllers.options import ControllerOptions
@@ -19,6 +20,11 @@ from pvbinder.kube.informers import Informers
 from pvbinder.kube.queue import QueueStatistics
 from pvbinder.model.json import Json
 from pvbinder.model.resources import Resource
+
+
+def wall_clock() -> datetime:
+    """Return the time of this machine."""
+    return datetime.now(UTC)
 
 
 class Controller(Protocol):
@@ -65,7 +71,8 @@ class ControllerContext:
     `client` writes as this controller, `informers` are everybody's. `served` are the kinds that the server tells of in
     discovery, for controllers that treat all kinds alike. `also_kept` are caches that some controller keeps for itself,
     as second witnesses for others (`namespaces`). Only a controller that is declared to need `credentials` gets them.
-    The writes of `client` pass `fence`: whoever holds elections of its own runs them there.
+    The writes of `client` pass `fence`: whoever holds elections of its own runs them there. `now` is the clock of all
+    times that controllers write or compare; waiting goes by the loop's own (`pvbinder.virtual_time`).
     """
 
     client: Client
@@ -77,6 +84,7 @@ class ControllerContext:
     also_kept: dict[Resource, Informer[KubernetesObject]] = field(default_factory=dict)
     credentials: Credentials | None = None
     fence: Fence = field(default_factory=Fence)
+    now: Callable[[], datetime] = wall_clock
 
     def recorder(self, component: str) -> EventRecorder:
         """Make the recorder of events that come from `component`."""

@@ -64,12 +64,12 @@ class ExpandController:
         context: ControllerContext,
         *,
         migrations: Migrations | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._client = context.client
         self._recorder = context.recorder(EVENT_SOURCE)
         self._migrations = migrations or Migrations()
-        self._now = now
+        self._now = now or context.now
         self._claims = context.informers.of(CLAIMS)
         self._queue: WorkQueue[ClaimKey] = WorkQueue(
             "volume_expand",

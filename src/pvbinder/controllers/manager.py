@@ -14,10 +14,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Final
 
 from pvbinder import logs
-from pvbinder.controllers.context import Controller, ControllerContext, Credentials, HasElections, HasQueues
+from pvbinder.controllers.context import (
+    Controller,
+    ControllerContext,
+    Credentials,
+    HasElections,
+    HasQueues,
+    wall_clock,
+)
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration, choose_controllers
 from pvbinder.kube.client import Client, ClientStatistics, KubernetesObject
@@ -59,8 +68,9 @@ class Manager:
         known: tuple[ControllerDeclaration, ...] = CONTROLLERS,
         credentials: Credentials | None = None,
         fence: Fence | None = None,
+        now: Callable[[], datetime] = wall_clock,
     ) -> None:
-        """`transport_as` gives a line as a controller's user (MANAGER-5, `users.user_of`)."""
+        """`transport_as` gives a line as a controller's user (MANAGER-5, `users.user_of`); `now` is their clock."""
         self.options = options or ControllerOptions()
         shared = Client(transport)
         behind = fence or Fence()
@@ -94,6 +104,8 @@ class Manager:
                 also_kept=also_kept,
                 credentials=credentials,
                 fence=behind,
+                make_recorder=partial(EventRecorder, now=now),
+                now=now,
             )
             self._controllers[declaration.name] = declaration.make(context)
             self._recorders += context.recorders

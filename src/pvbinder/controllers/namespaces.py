@@ -23,7 +23,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from pvbinder import logs
@@ -94,10 +94,10 @@ class Namespaces:
         self,
         context: ControllerContext,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._client = context.client
-        self._now = now
+        self._now = now or context.now
         self._namespaces = context.informers.of(NAMESPACES)
         self._shared = context.informers
         self._also_kept = context.also_kept

@@ -9,13 +9,15 @@ EMBEDDED-2  When it is left, watches have ended, what was acknowledged is on dis
 EMBEDDED-3  An ephemeral server leaves nothing behind.
 EMBEDDED-4  What it is given to load is there before anything else is; what an empty Kubernetes has is then only added
             where it is missing.
+EMBEDDED-5  In memory it touches no disk: no file, no directory, no thread that writes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -49,7 +51,7 @@ from pvbinder.server.identity.service_account_tokens import ISSUER, ServiceAccou
 from pvbinder.server.identity.token_keys import TokenKeys
 from pvbinder.server.kinds.built_in.quotas import PRIORITY_CLASSES, system_priority_classes
 from pvbinder.server.kinds.registry import Registry
-from pvbinder.server.kinds.stored_objects import StoredObjects
+from pvbinder.server.kinds.stored_objects import StoredObjects, utc_now
 from pvbinder.server.objects.kind import Json
 from pvbinder.server.requests import UserInfo
 from pvbinder.server.store import Store, WriteFailed
@@ -70,11 +72,11 @@ class EmbeddedServer:
     """An API server in this process. Construct, then ``async with``.
 
     Without a `data_dir` it is ephemeral: it writes to a temporary directory, as durably as otherwise, which is gone at
-    the end. `listen` False leaves out the socket and its certificates. `load` gives objects to begin with, each with
-    the name of its source (`server.api.loading`), `pages` what is shown at paths of the caller's own. With
-    `service_accounts` pods run as accounts, which somebody has to make (`server.api.admission.service_accounts`).
-    Unless `bare`, it has the service ``kubernetes`` and all else that a fresh Kubernetes has
-    (`server.api.bootstrap.furniture`).
+    the end; `in_memory` it writes nothing at all, and doesn't listen. `now` is its clock. `listen` False leaves out the
+    socket and its certificates. `load` gives objects to begin with, each with the name of its source
+    (`server.api.loading`), `pages` what is shown at paths of the caller's own. With `service_accounts` pods run as
+    accounts, which somebody has to make (`server.api.admission.service_accounts`). Unless `bare`, it has the service
+    ``kubernetes`` and all else that a fresh Kubernetes has (`server.api.bootstrap.furniture`).
     """
 
     def __init__(
@@ -92,7 +94,11 @@ class EmbeddedServer:
         service_accounts: bool = False,
         bare: bool = True,
         pages: Mapping[str, NonResourcePath] | None = None,
+        in_memory: bool = False,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
+        if in_memory and (listen or data_dir is not None):
+            raise ValueError("a server in memory has no directory, and none for the certificates of a listener")
         self._asked_dir = data_dir
         self._host = host
         self._port = port
@@ -105,21 +111,24 @@ class EmbeddedServer:
         self._service_accounts = service_accounts
         self._bare = bare
         self._pages = pages
+        self._in_memory = in_memory
+        self._now = now
         self._stack = AsyncExitStack()
         self._ready = False
 
     async def __aenter__(self) -> EmbeddedServer:
         async with AsyncExitStack() as stack:
-            if self._asked_dir is None:
-                self.data_dir = stack.enter_context(scratch_directory())
-            else:
-                self.data_dir = self._asked_dir
+            directory = self._asked_dir
+            if directory is None and not self._in_memory:
+                directory = stack.enter_context(scratch_directory())
+            if directory is not None:
+                self.data_dir = directory
             self.store = await stack.enter_async_context(
-                Store(self.data_dir, history_changes=self._history_changes, keep_copy=self._asked_dir is not None)
+                Store(directory, history_changes=self._history_changes, keep_copy=self._asked_dir is not None)
             )
             registry = Registry()
-            objects = StoredObjects(self.store, registry)
-            keys = TokenKeys.load(self.data_dir)
+            objects = StoredObjects(self.store, registry, self._now)
+            keys = TokenKeys.load(directory)
             account_tokens = ServiceAccountTokens(objects, keys)
             self.secret_tokens = SecretTokens(account_tokens)
             self.api = Api(

@@ -73,13 +73,13 @@ class CsiModifier:
         info: DriverInfo,
         options: ResizerOptions,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._client = context.client
         self._driver = driver
         self._info = info
         self._options = options
-        self._now = now
+        self._now = now or context.now
         self._recorder = context.recorder(f"external-resizer {info.name}")
         self._claims = context.informers.of(CLAIMS)
         self._volumes = context.informers.of(VOLUMES)

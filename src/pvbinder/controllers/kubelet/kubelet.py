@@ -21,7 +21,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, assert_never
 
 from pvbinder import logs
@@ -81,7 +81,7 @@ class Kubelet:
         create_nodes: Sequence[str] = (),
         drivers: NodeDrivers | None = None,
         directories: PodDirectories | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         informers = context.informers
         self._client = context.client
@@ -95,7 +95,7 @@ class Kubelet:
         if directories is not None:
             self._mounts = PodMounts(context.client, drivers, informers.of(DRIVERS), directories)
         self._mount_tries: Counter[PodKey] = Counter()
-        self._now = now
+        self._now = now or context.now
         self._pods = informers.of(PODS)
         self._nodes = informers.of(NODES)
         self._claims = informers.of(CLAIMS)
@@ -106,7 +106,7 @@ class Kubelet:
         self._orphans: OrphanedVolumes | None = None
         if self._mounts is not None:
             self._orphans = OrphanedVolumes(self._mounts, self._pods, informers.history)
-        self._grower = FileSystemGrower(self._client, self._recorder, self._claims, self._mounts, now)
+        self._grower = FileSystemGrower(self._client, self._recorder, self._claims, self._mounts, self._now)
         self._problems: dict[PodKey, tuple[str, str]] = {}  # the uid and the status that was told last
         self._running_since: dict[PodKey, tuple[str, datetime]] = {}  # uid and time, finer than the status
         self._started = self._ended = self._removed = 0

@@ -11,7 +11,7 @@ thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from pvbinder import logs
@@ -34,9 +34,9 @@ class NodeLifecycle:
 
     name = "node-lifecycle-controller"
 
-    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] | None = None) -> None:
         self._client = context.client
-        self._now = now
+        self._now = now or context.now
         self._recorder = context.recorder(EVENT_SOURCE)
         self._nodes = context.informers.of(NODES)
         self._queue: WorkQueue[NodeName] = WorkQueue(

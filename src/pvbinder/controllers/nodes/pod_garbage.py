@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from pvbinder import logs
@@ -51,11 +51,11 @@ class PodGarbageCollector:
         self,
         context: ControllerContext,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
         over_kept_max: int = OVER_KEPT_MAX,
     ) -> None:
         self._client = context.client
-        self._now = now
+        self._now = now or context.now
         self._threshold = over_kept_max
         self._pods = context.informers.of(PODS)
         self._nodes = context.informers.of(NODES)

@@ -56,9 +56,9 @@ log = logs.get(__name__)
 class ClaimProtectionController:
     """Adds and removes ``kubernetes.io/pvc-protection``, and keeps the ``Unused`` condition if its gate is on."""
 
-    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] | None = None) -> None:
         self._client = context.client
-        self._now = now
+        self._now = now or context.now
         self._tracks_usage = context.options.feature_gates.is_on(features.UNUSED_SINCE)
         self._claims = context.informers.of(CLAIMS)
         self._writes = FinalizerWrites(context.client, self._claims, CLAIMS, "PVC")

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, NoReturn, TypeVar, assert_never
 
 from pvbinder import logs
@@ -110,13 +110,13 @@ class Scheduler:
         *,
         scheduler_name: str = DEFAULT_SCHEDULER,
         bind_timeout_seconds: float = BIND_TIMEOUT_SECONDS,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._client = context.client
         self._recorder = context.recorder(EVENT_SOURCE)
         self._scheduler_name = scheduler_name
         self._bind_timeout_seconds = bind_timeout_seconds
-        self._now = now
+        self._now = now or context.now
         self._caches = SchedulerCaches(context.informers)
         self._waiting: dict[PodKey, _Waiting] = {}
         self._reported: dict[PodKey, tuple[str, str]] = {}  # uid and message of the last failure told (SCHEDULER-5)

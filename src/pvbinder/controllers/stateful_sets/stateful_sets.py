@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, assert_never
 
 from pvbinder import logs
@@ -85,10 +85,10 @@ class StatefulSets:
 
     name = "statefulset-controller"
 
-    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] | None = None) -> None:
         informers = context.informers
         self._client = context.client
-        self._now = now
+        self._now = now or context.now
         self._recorder = context.recorder(EVENT_SOURCE)
         self._sets = informers.of(STATEFUL_SETS)
         self._pods = informers.of(PODS)

@@ -14,7 +14,7 @@ Everything belongs to the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, assert_never
 
 from pvbinder import logs
@@ -57,9 +57,9 @@ class Deployments:
 
     name = "deployment-controller"
 
-    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] | None = None) -> None:
         self._client = context.client
-        self._now = now
+        self._now = now or context.now
         self._recorder = context.recorder(EVENT_SOURCE)
         self._deployments = context.informers.of(DEPLOYMENTS)
         self._replica_sets = context.informers.of(REPLICA_SETS)

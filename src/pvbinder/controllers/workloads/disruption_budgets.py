@@ -9,7 +9,7 @@ Everything belongs to the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from pvbinder.controllers.context import ControllerContext
@@ -38,9 +38,9 @@ class DisruptionBudgets:
 
     name = "disruption-controller"
 
-    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] | None = None) -> None:
         self._client = context.client
-        self._now = now
+        self._now = now or context.now
         self._recorder = context.recorder(EVENT_SOURCE)
         informers = context.informers
         self._budgets = informers.of(BUDGETS)

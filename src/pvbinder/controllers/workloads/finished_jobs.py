@@ -9,7 +9,7 @@ Everything belongs to the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from pvbinder import logs
@@ -31,9 +31,9 @@ class FinishedJobs:
 
     name = "ttl-after-finished-controller"
 
-    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] | None = None) -> None:
         self._client = context.client
-        self._now = now
+        self._now = now or context.now
         self._jobs = context.informers.of(JOBS)
         self._queue: WorkQueue[WorkloadKey] = WorkQueue(
             "ttl jobs to delete",

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from pvbinder import logs
@@ -49,9 +49,9 @@ class Jobs:
 
     name = "job-controller"
 
-    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] | None = None) -> None:
         self._client = context.client
-        self._now = now
+        self._now = now or context.now
         self._recorder = context.recorder(EVENT_SOURCE)
         self._jobs = context.informers.of(JOBS)
         self._pods = context.informers.of(PODS)

@@ -11,7 +11,7 @@ Everything belongs to the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from pvbinder.controllers.context import ControllerContext
@@ -42,9 +42,9 @@ class ReplicaSets:
 
     name = "replicaset-controller"
 
-    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, context: ControllerContext, *, now: Callable[[], datetime] | None = None) -> None:
         self._client = context.client
-        self._now = now
+        self._now = now or context.now
         self._sets = context.informers.of(REPLICA_SETS)
         self._pods = context.informers.of(PODS)
         self._control = PodControl(self._client, self._pods, context.recorder(EVENT_SOURCE))

@@ -120,26 +120,29 @@ class SigningKey:
 
 @dataclass
 class TokenKeys:
-    """The keys in a `directory`."""
+    """The keys in a `directory`; without one they are kept nowhere."""
 
-    directory: Path
+    directory: Path | None
     older: bytes | None = field(default=None, repr=False)
     _key: SigningKey | None = None
 
     @classmethod
-    def load(cls, directory: Path) -> TokenKeys:
+    def load(cls, directory: Path | None) -> TokenKeys:
         """Return the keys that are kept in `directory`; raises PrivateFileError for one that is none (TOKEN_KEYS-3)."""
+        if directory is None:
+            return cls(None)
         return cls(directory, _read_older(directory / OLDER_NAME), _read_key(directory / KEY_NAME))
 
     def signing(self) -> SigningKey:
         """Return the key that signs, making it if there is none yet; ApiError 500 if that fails."""
         if self._key is None:
-            path = self.directory / KEY_NAME
+            path = self.directory / KEY_NAME if self.directory is not None else None
             try:
-                found = _read_key(path)
+                found = _read_key(path) if path is not None else None
                 if found is None:
                     found = _made()
-                    write_private(path, _file_of(found))
+                    if path is not None:
+                        write_private(path, _file_of(found))
             except PrivateFileError as error:
                 why = f"Internal error occurred: there is no key to sign tokens with: {error.message}"
                 raise ApiError(500, "InternalError", why) from error

@@ -35,6 +35,7 @@ from pvbinder.server.store.errors import WriteFailed
 from pvbinder.server.store.history import Cursor, History, HistoryLost, StoredChange
 from pvbinder.server.store.interfaces import Page, RevisionExpired, RevisionFromTheFuture
 from pvbinder.server.store.last_good import keep_copy
+from pvbinder.server.store.memory import NoDatabase
 from pvbinder.server.store.reserve import makes_room
 from pvbinder.server.store.room import LOG_BYTES, pages_for
 from pvbinder.server.store.state import Collection, Stored
@@ -88,16 +89,19 @@ class Store:
 
     def __init__(
         self,
-        directory: Path,
+        directory: Path | None,
         *,
         history_bytes: int = 64 << 20,
         history_changes: int = 100_000,
         keep_copy: bool = False,
     ) -> None:
-        """Open `directory`; `keep_copy` keeps a copy in it, made anew after a crash and at the end (LAST_GOOD-1)."""
+        """Open `directory`; `keep_copy` keeps a copy in it, made anew after a crash and at the end (LAST_GOOD-1).
+
+        Without a `directory` nothing is kept, and STORE-1 means this process only (MEMORY-1).
+        """
         self._directory = directory
-        self._keeps_copy = keep_copy
-        self._database = Database(directory, keeps_list=keep_copy)
+        self._keeps_copy = keep_copy and directory is not None
+        self._database = NoDatabase() if directory is None else Database(directory, keeps_list=keep_copy)
         self._limits = (history_bytes, history_changes)
         self._collections: dict[str, Collection] = {}
         self._head: dict[tuple[str, str], StoredChange] = {}  # the last of the writes under way to each key
@@ -153,6 +157,7 @@ class Store:
 
     def _copy(self) -> None:
         """Make a copy, and let the list of acknowledged writes begin after it. Belongs to the copier's thread."""
+        assert self._directory is not None, "only a directory has copies"
         revision = keep_copy(self._directory)
         if revision is not None:
             self._thread.submit(self._database.forget_acknowledged, revision)
@@ -349,6 +354,11 @@ class Store:
             batch, self._batch = batch.parted()
         self._committing = batch
         self._began = perf_counter()
+        if isinstance(self._database, NoDatabase):
+            kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            kept.add_done_callback(self._committed)
+            kept.set_result(None)
+            return
         written = {(kind, change.key): None if change.deleted else change.now for kind, change, _ in batch.writes}
         replaced = {where: stored for where in written if (stored := self.get(*where)) is not None}
         commit = asyncio.get_running_loop().run_in_executor(

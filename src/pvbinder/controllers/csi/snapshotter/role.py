@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, assert_never
 
 from pvbinder import logs
@@ -50,7 +50,7 @@ class CsiSnapshotter:
         info: DriverInfo,
         options: SnapshotterOptions,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._name = info.name
@@ -65,7 +65,7 @@ class CsiSnapshotter:
             self._contents,
             controller=context.recorder(CONTROLLER),
             sidecar=context.recorder(f"csi-snapshotter {info.name}"),
-            now=now,
+            now=now or context.now,
         )
         self.source_claims = SourceClaims(context, options)
         self._sync = SnapshotSync(context, info.name, options, told, self.source_claims)
