@@ -138,7 +138,7 @@ def test_nothing_is_decided_by_a_rule(path: Path) -> None:
     assert not branches_on_a_rule(ast.parse(path.read_text()))
 
 
-COMPOSERS = ("server/embedded.py", "cli/plane.py")
+COMPOSERS = ("server/embedded.py", "plane/control_plane.py")
 
 
 @pytest.mark.parametrize("composer", COMPOSERS)

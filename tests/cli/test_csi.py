@@ -11,21 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.test_plane import options
 from tests.controllers.cluster import claim
 from tests.controllers.csi.fake_driver import FakeDriver, handlers
 from tests.controllers.csi.stage import storage_class
+from tests.plane.test_control_plane import options
 
 from pvbinder.cli.csi_flags import GATES, capacity_options, endpoint_of, node_options, read_gates
 from pvbinder.cli.election_flags import namespace_of_pod
 from pvbinder.cli.errors import EXIT_USAGE, WrongUsageError
 from pvbinder.cli.main import run
-from pvbinder.cli.plane import Plane, control_plane
 from pvbinder.controllers.csi.options import CapacityOptions, ProvisionerOptions
 from pvbinder.controllers.csi.roles import ROLES
 from pvbinder.csi.serving import serving
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
+from pvbinder.plane.control_plane import Plane, control_plane
 
 DEADLINE_SECONDS = 40
 PVBINDER = str(Path(sys.executable).with_name("pvbinder"))
@@ -76,8 +76,8 @@ def test_plane_7_without_a_driver_grpc_is_not_imported(tmp_path: Path) -> None:
     program = f"""
 import asyncio, sys
 from pathlib import Path
-from tests.cli.test_plane import options
-from pvbinder.cli.plane import control_plane
+from tests.plane.test_control_plane import options
+from pvbinder.plane.control_plane import control_plane
 async def main():
     async with control_plane(options(Path({str(tmp_path / "data")!r}))):
         pass

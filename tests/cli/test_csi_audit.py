@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.test_plane import options
 from tests.controllers.cluster import volume as plain_volume
+from tests.plane.test_control_plane import options
 
 from pvbinder.cli.csi_audit import report
 from pvbinder.cli.errors import EXIT_FAILED, EXIT_NO, EXIT_USAGE
 from pvbinder.cli.main import run
-from pvbinder.cli.plane import Plane, control_plane
 from pvbinder.controllers.csi.audit import AuditFindings
 from pvbinder.csi.driver import Driver
 from pvbinder.csi.local.driver import LocalDriver, local_driver
@@ -23,6 +22,7 @@ from pvbinder.csi.wire import methods
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import VOLUMES
 from pvbinder.model.json import Json
+from pvbinder.plane.control_plane import Plane, control_plane
 from pvbinder.rules.csi.audit import compare
 
 PVBINDER = str(Path(sys.executable).with_name("pvbinder"))

@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.test_plane import options
 from tests.controllers.cluster import claim
 from tests.controllers.csi.stage import attributes_class
+from tests.plane.test_control_plane import options
 
-from pvbinder.cli.plane import control_plane
 from pvbinder.controllers.csi.declaration import LOCAL
 from pvbinder.controllers.csi.roles import ROLES
 from pvbinder.csi.driver import Driver
@@ -22,6 +21,7 @@ from pvbinder.csi.wire import methods
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, STORAGE_CLASSES, VOLUMES
 from pvbinder.model.json import Json
+from pvbinder.plane.control_plane import control_plane
 
 DEADLINE_SECONDS = 40
 NAME = "local.csi.pvbinder.io"

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_plane import options
 from tests.controllers.cluster import claim
 from tests.controllers.csi.snapshotter.snapshot_stage import snapshot_class
 from tests.controllers.csi.test_preparing import RESTORE
+from tests.plane.test_control_plane import options
 
-from pvbinder.cli.plane import control_plane
 from pvbinder.controllers.csi.declaration import LOCAL
 from pvbinder.controllers.csi.snapshotter.kinds import CONTENTS, SNAPSHOT_CLASSES, SNAPSHOTS
 from pvbinder.csi.local.driver import LocalDriver, local_driver
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
+from pvbinder.plane.control_plane import control_plane
 
 DEADLINE_SECONDS = 40
 NAME = "local.csi.pvbinder.io"

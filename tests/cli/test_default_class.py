@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.cli.test_plane import options
+from tests.plane.test_control_plane import options
 
 from pvbinder.cli.errors import WrongUsageError
-from pvbinder.cli.plane import control_plane
 from pvbinder.cli.up import up
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES
+from pvbinder.plane.control_plane import control_plane
 
 IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
 CLAIM = {

@@ -94,7 +94,7 @@ def test_drivercommand_2_what_is_in_the_way_is_left(tmp_path: Path, capfd: pytes
 def test_nothing_else_waits_for_grpc() -> None:
     code = (
         "import sys; from pvbinder.cli.main import run; run(['--help']); run(['driver', '--help']); "
-        "import pvbinder.cli.up, pvbinder.cli.plane, pvbinder.cli.control; "
+        "import pvbinder.cli.up, pvbinder.plane.control_plane, pvbinder.cli.control; "
         "sys.exit(any(name.split('.')[0] in ('grpc', 'google') for name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False)

@@ -10,20 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.test_plane import options
 from tests.controllers.cluster import claim, pod, using
 from tests.controllers.csi.fake_driver import FakeDriver, handlers
 from tests.controllers.csi.fake_node import FakeNode
+from tests.plane.test_control_plane import options
 
 from pvbinder import logs
-from pvbinder.cli.driver_place import local_place, node_drivers
-from pvbinder.cli.plane import Plane, control_plane
 from pvbinder.controllers.csi.snapshotter.kinds import CONTENTS
 from pvbinder.csi.serving import serving
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES, metadata_of
 from pvbinder.model.json import Json
 from pvbinder.model.resources import CSI_DRIVERS, CSI_NODES
+from pvbinder.plane.control_plane import Plane, control_plane
+from pvbinder.plane.driver_place import local_place, node_drivers
 
 DEADLINE_SECONDS = 60
 NAME = "local.csi.pvbinder.io"

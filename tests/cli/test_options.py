@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pvbinder.cli.errors import WrongUsageError
-from pvbinder.cli.options import check_kubeconfig_is_ours, default_data_dir, port_of_last_time
+from pvbinder.cli.options import check_kubeconfig_is_ours, default_data_dir
+from pvbinder.plane.ports import port_of_last_time
 
 OURS = "{clusters: [{name: pvbinder, cluster: {server: 'https://127.0.0.1:6443'}}]}"
 

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 from msgspec import structs
 from tests.cli.outside import request
-from tests.cli.test_plane import options
 from tests.controllers.cluster import claim, pod, using
+from tests.plane.test_control_plane import options
 from tools.plane import running
 
-from pvbinder.cli.plane import Plane, control_plane
 from pvbinder.controllers.csi.snapshotter.kinds import CONTENTS, SNAPSHOT_CLASSES, SNAPSHOTS
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, EVENTS, PODS, VOLUMES
 from pvbinder.model.json import Json
+from pvbinder.plane.control_plane import Plane, control_plane
 from pvbinder.server.files.mounts import mounts_below, unmount_below
 from pvbinder.volumes.pod_directories import PodDirectories
 

@@ -33,7 +33,7 @@ MOMENTS = [
     "click",
     "pvbinder.cli.up",
     "pvbinder.cli.serve",
-    "pvbinder.cli.plane",
+    "pvbinder.plane.control_plane",
     "pvbinder.kube.client",
 ]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from tests.controllers.cluster import DEADLINE_SECONDS, Cluster, claim, namespace, storage_class, volume
 from tests.controllers.test_stateful_sets import stateful_set
 
-from pvbinder.cli.users import bind_kubelet, user_of
 from pvbinder.controllers.kubelet import create_node
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import with_small_cluster
@@ -20,6 +19,7 @@ from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.kinds import CLAIMS, EVENTS, NAMESPACES, PODS, VOLUMES
 from pvbinder.kube.transport import Answer, Request, Transport
 from pvbinder.model.json import Json
+from pvbinder.plane.users import bind_kubelet, user_of
 from pvbinder.server.embedded import EmbeddedServer
 
 WITH_HOST_PATHS = ControllerOptions(enable_hostpath_provisioner=True)

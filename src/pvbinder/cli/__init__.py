@@ -4,10 +4,10 @@ Promise: an answer first, then the evidence, then the way out. Results go to std
 
 - `entry` is the script. `main` has the commands, and the boundary at which an error becomes words and an exit code
   (`errors`).
-- ``up``: `up` (what it accepts), `serve` (from start to stop), `plane` (server and controllers put together),
-  `starter`, `apply`, `child`, `live` with `board`. ``controller``: `controller`, `control`, `controller_flags`.
+- ``up``: `up` (what it accepts), `serve` (from start to stop; the room ``plane/`` runs), `apply`, `child`, `live`
+  with `board`. ``controller``: `controller`, `control`, `controller_flags`.
 - ``explain``: `explain`, `questions`. ``export`` and ``recover``: one module each.
-- For all: `options`, `output`, `signals`, `loops`, `completion`, `users` (who the controllers are).
+- For all: `options`, `output`, `signals`, `loops`, `completion`.
 """
 
 import time

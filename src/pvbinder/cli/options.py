@@ -13,37 +13,21 @@ from pvbinder.controllers.options import ControllerOptions
 from pvbinder.files import UnreadableFileError, read_file
 from pvbinder.kube.config import FILE_BYTES_MAX
 from pvbinder.kube.election_options import ElectionOptions
-from pvbinder.model.errors import PvbinderError
+from pvbinder.plane.options import PlaneOptions
 from pvbinder.server.objects.schema.yaml_text import YamlTextError, parse_yaml
 
 LogFormat = Literal["text", "json"]
-AuthorizationMode = Literal["RBAC", "AlwaysAllow"]
 
 
-@dataclass(frozen=True, slots=True)
-class UpOptions:
-    """The flags of `pvbinder up` and the command after ``--``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions(PlaneOptions):
+    """The flags of `pvbinder up` and the command after ``--``."""
 
-    A `data_dir` of None is ephemeral; a `port` of None is the one of last time, or a free one; a `kubeconfig` of None
-    is inside the data directory.
-    """
-
-    data_dir: Path | None
-    host: str
-    port: int | None
-    kubeconfig: Path | None
-    controllers: ControllerOptions
-    bare: bool
     verbosity: int
     log_format: LogFormat
-    token_auth_file: Path | None = None
-    authorization_mode: AuthorizationMode = "RBAC"
-    load: tuple[str, ...] = ()
     apply: tuple[Path, ...] = ()
     watch: bool = False
     command: tuple[str, ...] = ()
-    default_class: bool = False
-    csi_drivers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +76,3 @@ def _not_ours(path: Path, why: str) -> WrongUsageError:
         f"{path} exists and would be overwritten, but {why}",
         hint="choose another file with --kubeconfig; to use both at once: export KUBECONFIG=file1:file2",
     )
-
-
-def port_of_last_time(kubeconfig: Path) -> int | None:
-    """Return the port that the kubeconfig of an earlier start names, so that copies of it stay valid."""
-    try:
-        found = parse_yaml(read_file(kubeconfig, bytes_max=FILE_BYTES_MAX)).value
-        return int(found["clusters"][0]["cluster"]["server"].rpartition(":")[2])
-    except (PvbinderError, ValueError, LookupError, TypeError, AttributeError):
-        return None

@@ -26,10 +26,10 @@ from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.live import console_for_people, view_for, watch_live
 from pvbinder.cli.options import UpOptions
 from pvbinder.cli.output import say
-from pvbinder.cli.plane import Plane, control_plane
 from pvbinder.cli.signals import Stop, listening
 from pvbinder.kube.client import Client
 from pvbinder.model.printable import printable
+from pvbinder.plane.control_plane import Plane, control_plane
 
 # How many new objects the garbage collector waits for (Python's default is 700). Requests leave next to no cycles
 # behind, but each makes hundreds of objects; at the default, looking at them took 4 and 22 % of

@@ -8,8 +8,9 @@ import click
 
 from pvbinder.cli.controller_flags import WithControllerFlags, given, process_flags
 from pvbinder.cli.errors import WrongUsageError
-from pvbinder.cli.options import AuthorizationMode, LogFormat, UpOptions, check_kubeconfig_is_ours, default_data_dir
+from pvbinder.cli.options import LogFormat, UpOptions, check_kubeconfig_is_ours, default_data_dir
 from pvbinder.controllers.configuration import read_options
+from pvbinder.plane.options import AuthorizationMode
 
 EPILOG = """\b
 Examples:

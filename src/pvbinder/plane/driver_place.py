@@ -18,10 +18,10 @@ from typing import Final
 import msgspec
 
 from pvbinder import logs
-from pvbinder.cli.starter import NODE
 from pvbinder.controllers.csi.built_in import LocalPlace
 from pvbinder.controllers.csi.node_drivers import NodeDrivers
 from pvbinder.csi.local.names import DRIVER_NAME
+from pvbinder.plane.starter import NODE
 from pvbinder.server.files.private_files import PrivateFileError, read_secret, write_private
 from pvbinder.server.files.scratch import scratch_directory
 

@@ -1,4 +1,4 @@
-"""The control plane of ``pvbinder up`` as a whole: the embedded server, and the controllers beside it.
+"""The control plane as a whole: the embedded server, and the controllers beside it.
 
 PLANE-1  When the context is entered the server answers, the kubeconfig is written, and the controllers have filled
          their caches: objects that are applied next are acted on at once.
@@ -15,17 +15,12 @@ PLANE-7  A driver that is named with ``--csi-driver`` provisions, and so does th
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pvbinder.cli.driver_place import local_place, node_drivers
-from pvbinder.cli.options import UpOptions, port_of_last_time
-from pvbinder.cli.starter import create_csi_driver, create_starter_objects, is_made_by_host_path
-from pvbinder.cli.users import KUBELET, NAMESPACE, bind_csi, bind_kubelet, user_of
 from pvbinder.controllers.context import Controller, ControllerContext, Credentials
 from pvbinder.controllers.csi.built_in import LocalPlace
 from pvbinder.controllers.csi.declaration import LOCAL, declare_built_in, declare_served
@@ -50,6 +45,11 @@ from pvbinder.metrics.endpoint import PATH as METRICS_PATH
 from pvbinder.metrics.endpoint import metrics_page
 from pvbinder.metrics.metrics import Metrics
 from pvbinder.metrics.server import ServerSource
+from pvbinder.plane.driver_place import local_place, node_drivers
+from pvbinder.plane.options import PlaneOptions
+from pvbinder.plane.ports import KUBECONFIG, choose_port
+from pvbinder.plane.starter import create_csi_driver, create_starter_objects, is_made_by_host_path
+from pvbinder.plane.users import KUBELET, NAMESPACE, bind_csi, bind_kubelet, user_of
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.files.mounts import unmount_below
 from pvbinder.server.files.scratch import sweep
@@ -57,8 +57,6 @@ from pvbinder.server.identity.authentication import AUTHENTICATED, MASTERS, read
 from pvbinder.server.requests import UserInfo
 from pvbinder.volumes.pod_directories import PodDirectories
 
-KUBECONFIG = "kubeconfig"
-USUAL_PORT = 6443
 MAKE_CLAIMS = {"ephemeral-volume-controller"}
 ADMIN = UserInfo("kubernetes-admin", groups=(MASTERS, AUTHENTICATED))
 SIDECAR = SidecarOptions(provisioner=ProvisionerOptions(namespace=NAMESPACE, immediate_topology=False))
@@ -77,7 +75,7 @@ class Plane:
 
 
 @asynccontextmanager
-async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
+async def control_plane(options: PlaneOptions) -> AsyncIterator[Plane]:
     """Start what `options` ask for; it runs until the context is left."""
     found = list(read_sources(options.load))  # before there is anything to be left behind
     if options.data_dir is None:
@@ -88,7 +86,7 @@ async def control_plane(options: UpOptions) -> AsyncIterator[Plane]:
     server = EmbeddedServer(
         options.data_dir,
         host=options.host,
-        port=_port(options),
+        port=choose_port(options),
         tokens=read_token_file(options.token_auth_file) if options.token_auth_file is not None else {},
         authorization=options.authorization_mode,
         load=found if options.load else None,
@@ -185,24 +183,3 @@ def _nowhere(_: ControllerContext) -> Controller:
 def with_drivers(options: ControllerOptions, served: tuple[ControllerDeclaration, ...]) -> ControllerOptions:
     """Return `options` with the drivers chosen, whatever ``--controllers`` says of the others: they were named."""
     return replace(options, controllers=",".join((options.controllers, *(one.name for one in served))))
-
-
-def _port(options: UpOptions) -> int:
-    """Return the port to listen on: the requested one, else the last one, else the usual one, else any free one (0)."""
-    if options.port is not None:
-        return options.port
-    if options.data_dir is None:
-        return 0
-    last = port_of_last_time(options.kubeconfig or options.data_dir / KUBECONFIG)
-    return next((port for port in (last, USUAL_PORT) if port and _is_free(options.host, port)), 0)
-
-
-def _is_free(host: str, port: int) -> bool:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with closing(socket.socket(family, kind, protocol)) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError:
-        return False
-    return True

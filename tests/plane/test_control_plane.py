@@ -10,8 +10,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from pvbinder.cli.options import UpOptions
-from pvbinder.cli.plane import control_plane
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.client import Client
@@ -19,23 +17,16 @@ from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import NODES, PODS, STORAGE_CLASSES, metadata_of
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import NAMESPACES
+from pvbinder.plane.control_plane import control_plane
+from pvbinder.plane.options import PlaneOptions
 from pvbinder.server.api.admission.policies.hooks import BINDINGS, POLICIES
 
 DEADLINE_SECONDS = 30
 SMALL = {"scheduler", "kubelet", "statefulset-controller"}
 
 
-def options(data_dir: Path, *, bare: bool = False, controllers: str = "*") -> UpOptions:
-    return UpOptions(
-        data_dir=data_dir,
-        host="127.0.0.1",
-        port=0,
-        kubeconfig=None,
-        controllers=ControllerOptions(controllers=controllers),
-        bare=bare,
-        verbosity=0,
-        log_format="text",
-    )
+def options(data_dir: Path, *, bare: bool = False, controllers: str = "*") -> PlaneOptions:
+    return PlaneOptions(data_dir=data_dir, port=0, controllers=ControllerOptions(controllers=controllers), bare=bare)
 
 
 async def test_plane_2_when_a_part_breaks_everything_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
