@@ -16,8 +16,9 @@ from aiohttp import web
 from pvbinder.kube import http
 from pvbinder.kube.client import Client, Retries
 from pvbinder.kube.config import ConnectionConfig, ExecPlugin, load_kubeconfig
+from pvbinder.kube.direct import probe
 from pvbinder.kube.errors import ApiFailure, ConfigError, ConnectionFailed
-from pvbinder.kube.http import HttpTransport, probed_socket
+from pvbinder.kube.http import HttpTransport
 from pvbinder.kube.kinds import VOLUMES
 from pvbinder.kube.transport import Request
 from pvbinder.server.identity.certificates import Identity
@@ -402,7 +403,8 @@ async def test_a_closed_transport_says_so() -> None:
 
 
 def test_wire_7_a_connection_asks_whether_the_other_side_is_there() -> None:
-    with probed_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1))) as made:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as made:
+        probe(made)
         assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
         assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 10

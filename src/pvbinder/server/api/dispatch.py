@@ -18,7 +18,7 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 from pvbinder import logs
 from pvbinder.server.api.health import Health, plain_not_found
 from pvbinder.server.api.measures import RequestMeasures
-from pvbinder.server.api.negotiation import form_of_errors, respond
+from pvbinder.server.api.negotiation import error_response
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.rest.reviews import Reviews
 from pvbinder.server.api.rest.routes import no_such_resource, not_allowed, serve_kind
@@ -202,13 +202,3 @@ def not_stored(error: WriteFailed) -> ApiError:
     if error.trouble == "full":
         return ApiError(500, "", "etcdserver: mvcc: database space exceeded: the disk is full; deleting works")
     return ApiError(500, "InternalError", f"Internal error occurred: {error.message}")
-
-
-def error_response(request: ApiRequest, error: ApiError) -> ApiResponse:
-    """Answer with the Status of `error`."""
-    form = form_of_errors(request.headers.get("accept", ""))
-    response = respond(request, error.code, error.status(), form.media_type)
-    if response.finish is not None:  # an error of this size is of somebody who wanted it so
-        response.body, response.finish = response.finish(), None
-    response.headers.update(error.headers)
-    return response

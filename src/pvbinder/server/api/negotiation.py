@@ -230,3 +230,13 @@ def _to_yaml(data: bytes) -> bytes:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(msgspec.json.decode(data), Dumper=dumper, default_flow_style=False, width=1 << 30)
     return text.encode()
+
+
+def error_response(request: ApiRequest, error: ApiError) -> ApiResponse:
+    """Answer with the Status of `error`."""
+    form = form_of_errors(request.headers.get("accept", ""))
+    response = respond(request, error.code, error.status(), form.media_type)
+    if response.finish is not None:  # an error of this size is of somebody who wanted it so
+        response.body, response.finish = response.finish(), None
+    response.headers.update(error.headers)
+    return response

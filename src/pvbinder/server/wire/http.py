@@ -33,7 +33,7 @@ from aiohttp import HttpVersion11, web
 
 from pvbinder import logs
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.api.dispatch import error_response
+from pvbinder.server.api.negotiation import error_response
 from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.identity.authentication import ANONYMOUS
 from pvbinder.server.requests import ApiRequest, ApiResponse

@@ -22,7 +22,7 @@ from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
 
 from pvbinder import logs
-from pvbinder.server.api.dispatch import error_response
+from pvbinder.server.api.negotiation import error_response
 from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.requests import ApiRequest, ApiResponse
 from pvbinder.server.wire.messages import (
