@@ -388,6 +388,25 @@ async def test_wire_6_a_request_goes_through_the_proxy_of_the_kubeconfig() -> No
     assert proxy.seen[0].headers["Host"] == "k8s.example:8080"
 
 
+async def test_proxied_1_a_write_is_sent_once_even_when_a_used_connection_closes() -> None:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "PUT":
+            assert request.transport is not None
+            request.transport.abort()
+        return await empty_object(request)
+
+    async with (
+        listening(handler) as proxy,
+        HttpTransport(ConnectionConfig("http://k8s.example:8080", proxy=proxy.url)) as transport,
+    ):
+        await transport.send(GET)
+        with pytest.raises(ConnectionFailed) as caught:
+            await transport.send(Request("PUT", "/api/v1/persistentvolumes/disk-1", body=b"{}"))
+
+    assert caught.value.request_sent
+    assert [request.method for request in proxy.seen] == ["GET", "PUT"]
+
+
 async def test_a_client_over_http_repeats_what_never_left() -> None:
     async with HttpTransport(ConnectionConfig("http://127.0.0.1:1")) as transport:
         client = Client(transport, retries=Retries(attempts=3, first_seconds=0.0))

@@ -28,7 +28,7 @@ class BrokenConnectionError(Exception):
         self.is_silent = is_silent
 
 
-class Connection(asyncio.Protocol):
+class KeptConnection(asyncio.Protocol):
     """A connection that is made with `create_connection`; `exchange` or `begin` a request, one after the other."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
-from pvbinder.kube.connection import Connection
+from pvbinder.kube.connection import KeptConnection
 from pvbinder.kube.errors import ConfigError
 from pvbinder.kube.transport import Answer, Request
 
@@ -75,8 +75,8 @@ class DirectLine:
         self._origin = origin
         self._fixed = f"Host: {origin.host_header}\r\n" + "".join(_header(*pair) for pair in headers)
         self._connect_seconds = connect_seconds
-        self._idle: deque[Connection] = deque()
-        self._busy: set[Connection] = set()
+        self._idle: deque[KeptConnection] = deque()
+        self._busy: set[KeptConnection] = set()
         self._places = asyncio.Semaphore(CONNECTIONS_MAX)
         self._context: ssl.SSLContext | None = None
         self._heads: dict[tuple[str, str, str], str] = {}
@@ -147,7 +147,7 @@ class DirectLine:
 
     # -- connections
 
-    def _take(self, context: ssl.SSLContext | None) -> Connection | None:
+    def _take(self, context: ssl.SSLContext | None) -> KeptConnection | None:
         """Return the connection that was used last, if it can be used again."""
         if context is not self._context:
             self._forget_all()  # they were made with another certificate
@@ -160,7 +160,7 @@ class DirectLine:
             connection.close()
         return None
 
-    def _give_back(self, connection: Connection, context: ssl.SSLContext | None) -> None:
+    def _give_back(self, connection: KeptConnection, context: ssl.SSLContext | None) -> None:
         self._busy.discard(connection)
         if not connection.is_open or connection.is_busy or context is not self._context:
             connection.close()
@@ -183,12 +183,12 @@ class DirectLine:
         while self._idle:
             self._idle.pop().close()
 
-    async def _connect(self, context: ssl.SSLContext | None) -> Connection:
+    async def _connect(self, context: ssl.SSLContext | None) -> KeptConnection:
         origin, loop = self._origin, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_seconds):
                 transport, connection = await loop.create_connection(
-                    Connection, origin.host, origin.port, ssl=context, server_hostname=origin.server_name
+                    KeptConnection, origin.host, origin.port, ssl=context, server_hostname=origin.server_name
                 )
         except (OSError, ssl.SSLError, ValueError) as error:  # TimeoutError is an OSError
             raise NoConnectionError(error) from error
