@@ -73,7 +73,8 @@ bench: dev ## measure every figure: one JSON line each
 soak: dev ## hours of random histories, load and attacks (tests/adversary); SECONDS_LONG=3600
 	PVBINDER_SOAK_SECONDS=$(or $(SECONDS_LONG),3600) $(PY) -m pytest -m soak
 
-reference: dev ## write the generated pages anew (docs/reference, the README's output)
+reference: dev ## write the generated pages anew (docs/reference, the README's output), and the chart's templates
+	$(PY) -m tools.deploy
 	$(PY) -m tools.reference
 	$(PY) -m tools.rules
 

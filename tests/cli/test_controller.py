@@ -24,12 +24,6 @@ pytestmark = pytest.mark.slow  # each starts processes
 NO_CONTROLLERS = ["--bare", "--controllers="]
 COMMAND = [sys.executable, "-m", "pvbinder.cli.main", "controller"]
 VOLUMES = "/api/v1/persistentvolumes"
-COLLECTIONS = {
-    "ServiceAccount": "/api/v1/namespaces/kube-system/serviceaccounts",
-    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-}
-TOP = Path(__file__).resolve().parent.parent.parent
 CLAIMS = "/api/v1/namespaces/default/persistentvolumeclaims"
 
 
@@ -144,22 +138,6 @@ def test_killed_and_started_again_it_goes_on_where_it_was(plane: RunningPlane) -
 
     assert claim["spec"]["volumeName"] == "meanwhile"
     assert request(plane.kubeconfig, f"{CLAIMS}/before") == bound
-
-
-def test_the_role_of_the_manual_is_enough(tmp_path: Path, plane: RunningPlane) -> None:
-    manual = (TOP / "docs" / "how-to" / "real-cluster.md").read_text()
-    for document in yaml.safe_load_all(manual.partition("```yaml\n")[2].partition("```")[0]):
-        request(plane.kubeconfig, COLLECTIONS[document["kind"]], "POST", document)
-    wish = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
-    made = request(plane.kubeconfig, f"{COLLECTIONS['ServiceAccount']}/pvbinder/token", "POST", wish)
-    account = with_user(plane.kubeconfig, {"token": made["status"]["token"]}, tmp_path / "account")
-
-    with controlling(account) as controller:
-        make_pair(plane.kubeconfig, "orders")
-        seen(plane.kubeconfig, CLAIMS, "orders", is_bound)
-        request(plane.kubeconfig, f"{CLAIMS}/orders", "DELETE")
-        seen(plane.kubeconfig, VOLUMES, "orders", lambda event: event["object"]["status"]["phase"] == "Released")
-        assert "forbidden" not in controller.log()
 
 
 # ------------------------------------------------------------------------------------------------ metrics and health
