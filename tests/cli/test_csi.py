@@ -127,7 +127,7 @@ async def test_csi_beside_another_server(tmp_path: Path) -> None:
         (["csi", "--node-deployment"], "the environment has no NODE_NAME"),
         (["csi", "--node-deployment-base-delay", "2m"], "--node-deployment-max-delay is shorter"),
         (["csi", "--leader-election", "--leader-election-lease-duration", "5s"], "--leader-election: the lease"),
-        (["csi", "--leader-election", "--leader-election-labels", "app"], "'app' is no label such as name=value"),
+        (["csi", "--leader-election", "--leader-election-labels", "app"], "'app' is no label such as name:value"),
         (["csi", "--worker-threads", "0"], "0 is not in the range"),
         (["up", "--ephemeral", "--csi-driver", "x"], "--csi-driver:"),
     ],

@@ -1,4 +1,4 @@
-"""How controllers are started and stopped (MANAGER-1 to MANAGER-6)."""
+"""How controllers are started and stopped (MANAGER-1 to MANAGER-7)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from pvbinder.controllers.features import UNUSED_SINCE
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import ControllerDeclaration
+from pvbinder.kube.client import Client
 from pvbinder.kube.election import Fence
 from pvbinder.kube.errors import ConnectionFailed
 from pvbinder.kube.events import Subject
 from pvbinder.kube.history import History
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
+from pvbinder.kube.pacing import pace_of
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
 from pvbinder.model import resources
 
@@ -179,6 +181,27 @@ async def test_manager_6_nobody_writes_once_an_election_is_lost() -> None:
         fence.trouble = lambda: "the lead is lost"  # type: ignore[method-assign]
         with pytest.raises(ConnectionFailed, match="the lead is lost"):
             await controller.client.create(VOLUMES, {"metadata": {"name": "other"}})
+
+
+@on_virtual_time
+async def test_manager_7_all_lines_keep_to_one_pace_and_ask_the_fence_when_their_turn_has_come() -> None:
+    server, fence = SmallServer(), Fence()
+    manager = Manager(server, known=(declared("a"), declared("b")), fence=fence, pace=pace_of(1.0, 2))
+    async with running(manager):  # two lists
+        began = asyncio.get_running_loop().time()
+        await recording(manager, "a").context.client.create(VOLUMES, {"metadata": {"name": "disk"}})
+        await recording(manager, "b").context.client.create(VOLUMES, {"metadata": {"name": "other"}})
+        assert asyncio.get_running_loop().time() - began == pytest.approx(2.0, abs=0.1)
+        async with asyncio.TaskGroup() as group:
+            late = group.create_task(refused(recording(manager, "a").context.client))
+            await asyncio.sleep(0.5)
+            fence.trouble = lambda: "the lead is lost"  # type: ignore[method-assign]
+        assert late.done()
+
+
+async def refused(client: Client) -> None:
+    with pytest.raises(ConnectionFailed, match="the lead is lost"):
+        await client.create(VOLUMES, {"metadata": {"name": "late"}})
 
 
 @on_virtual_time

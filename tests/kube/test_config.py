@@ -242,3 +242,14 @@ def test_config_4_nothing_secret_is_shown(tmp_path: Path) -> None:
     shown = repr(load(written(tmp_path, text), environment={}))
 
     assert "secret" not in shown
+
+
+def test_a_server_that_is_named_takes_the_place_of_the_configured_one(tmp_path: Path) -> None:
+    path, home = written(tmp_path, WHOLE), {"HOME": str(tmp_path / "nobody")}
+    config = load(path, server="https://other:1", environment={})
+    assert (config.server, config.token, config.context) == ("https://other:1", "secret-token", "dev")
+    assert load(server="https://other:1", environment=home) == ConnectionConfig(server="https://other:1")
+    with pytest.raises(ConfigError):
+        load(tmp_path / "nothing", server="https://other:1", environment=home)
+    with pytest.raises(ConfigError):
+        load(environment=home)

@@ -32,6 +32,7 @@ from pvbinder.kube.election import Election, Fence
 from pvbinder.kube.errors import ApiFailure, ConfigError, ConnectionFailed
 from pvbinder.kube.events import EventRecorder
 from pvbinder.kube.http import HttpTransport
+from pvbinder.kube.pacing import pace_of
 from pvbinder.kube.transport import Transport
 from pvbinder.metrics.controllers import ControllerSource
 from pvbinder.metrics.endpoint import Endpoint
@@ -48,7 +49,10 @@ log = logs.get(__name__)
 def control(options: ControlOptions, known: tuple[ControllerDeclaration, ...] | None = None) -> int:
     """Run the controllers as asked, those that are `known` or the usual ones, and return the exit code."""
     logs.configure(verbosity=options.verbosity, format=options.log_format)
-    return loops.run(_main(options, load(options.kubeconfig, options.context), known or beside_a_cluster()))
+    for flag, why in options.passed_over:
+        log.warning("flag changes nothing here", flag=flag, why=why)
+    config = load(options.kubeconfig, options.context, server=options.server)
+    return loops.run(_main(options, config, known or beside_a_cluster()))
 
 
 async def _main(options: ControlOptions, config: ConnectionConfig, known: tuple[ControllerDeclaration, ...]) -> int:
@@ -59,7 +63,8 @@ async def _main(options: ControlOptions, config: ConnectionConfig, known: tuple[
         async with HttpTransport(config) as transport:
             # Made before the server answers: a controller that there is not is told at once.
             lead = _Lead(transport, options)
-            manager = Manager(transport, options.controllers, known=known, fence=lead.fence)
+            pace = pace_of(options.kube_api_qps, options.kube_api_burst)
+            manager = Manager(transport, options.controllers, known=known, fence=lead.fence, pace=pace)
             async with _endpoint(options, manager, lead) as url, asyncio.TaskGroup() as group:
                 work = group.create_task(_work(transport, config, manager, lead, url), name="controllers")
                 await stop.wished.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from click.core import ParameterSource
@@ -26,6 +26,14 @@ from pvbinder.cli.durations import GoDuration
 from pvbinder.cli.election_flags import checked, namespace_of_pod, read_labels, sidecar_election
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import ControlOptions, LogFormat
+from pvbinder.cli.reference_flags import (
+    as_here,
+    check_not_distributed,
+    endpoint_said,
+    master_of,
+    passed_over,
+    reference_flags,
+)
 from pvbinder.cli.shared_options import log_options, metrics_options, server_options, true_or_false
 from pvbinder.controllers.csi.options import ProvisionerOptions, ResizerOptions, SidecarOptions, SnapshotterOptions
 from pvbinder.controllers.csi.roles import ROLE_NAMES, UnknownRoleError, choose_roles
@@ -33,6 +41,9 @@ from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.election_options import ElectionOptions
 from pvbinder.rules.csi.snapshots.names import SnapshotNaming
 from pvbinder.rules.csi.volumes import VolumeNaming
+
+ON_NODES: Final = "provisioner"  # the role that one sidecar on each node can do
+PROVISIONER, RESIZER, SNAPSHOTTER = ProvisionerOptions(), ResizerOptions(), SnapshotterOptions()  # the defaults
 
 EPILOG = """\b
 Examples:
@@ -44,7 +55,16 @@ Examples:
 
 
 class WithAudit(click.Group):
-    """A command that works by itself, and has another that is imported when it runs."""
+    """A command that works by itself, and has another that is imported when it runs.
+
+    Its flags may be written as Go's programs take them (REFFLAGS-1).
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the flags; those of the other are its own."""
+        at = args.index("audit") if "audit" in args else len(args)
+        known = {name.removeprefix("--") for one in self.params for name in one.opts if name.startswith("--")}
+        return super().parse_args(ctx, [*as_here(args[:at], known), *args[at:]])
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the other."""
@@ -76,7 +96,7 @@ class WithAudit(click.Group):
 @click.option(
     "--roles",
     metavar="LIST",
-    default=",".join(ROLE_NAMES),
+    show_default=f"{','.join(ROLE_NAMES)}; with --node-deployment {ON_NODES}",
     help="What to do for the driver; whatever is left out, another sidecar may do.",
 )
 @server_options
@@ -116,11 +136,17 @@ class WithAudit(click.Group):
 @click.option(
     "--worker-threads",
     type=click.IntRange(1, 10_000),
-    default=100,
     metavar="N",
+    show_default="100; of snapshots and contents 10",
     help="How many claims, volumes, snapshots and contents are worked on at once, of each.",
 )
-@click.option("--timeout", type=GoDuration(), default="10s", metavar="DURATION", help="The time limit of each call.")
+@click.option(
+    "--timeout",
+    type=GoDuration(),
+    metavar="DURATION",
+    show_default="10s; for snapshots 1m",
+    help="The time limit of each call.",
+)
 @true_or_false(
     "--strict-topology",
     default=False,
@@ -169,13 +195,14 @@ class WithAudit(click.Group):
 @sidecar_election
 @gate_flags
 @endpoint_flags
+@reference_flags
 @metrics_options(10271)
 @log_options
 def csi(
     ctx: click.Context,
     /,
     csi_address: str,
-    roles: str,
+    roles: str | None,
     kubeconfig: Path | None,
     context: str | None,
     intents_namespace: str,
@@ -185,8 +212,8 @@ def csi(
     snapshot_name_uuid_length: int,
     retry_interval_start: float,
     retry_interval_max: float,
-    worker_threads: int,
-    timeout: float,
+    worker_threads: int | None,
+    timeout: float | None,
     strict_topology: bool,
     immediate_topology: bool,
     extra_create_metadata: bool,
@@ -222,8 +249,8 @@ def csi(
     Run one for each driver; several only with --leader-election, so that one of them works. It stays until Ctrl-C or
     SIGTERM.
     """
+    said = {name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if ctx.invoked_subcommand is not None:
-        said = [name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
         if said:
             raise click.UsageError(f"the options of {ctx.invoked_subcommand} go after it", ctx)
         return 0
@@ -234,22 +261,21 @@ def csi(
     if retry_interval_max < retry_interval_start:
         raise WrongUsageError("--retry-interval-max is shorter than --retry-interval-start")
     check_address(csi_address, "--csi-address")
-    try:
-        choose_roles(roles)
-    except UnknownRoleError as error:
-        raise WrongUsageError(f"--roles: {error.message}", hint=error.hint) from error
+    check_not_distributed(more["enable_distributed_snapshotting"])
+    roles = roles_of(roles, on_nodes=more["node_deployment"])
     provisioner = ProvisionerOptions(
         naming=VolumeNaming(volume_name_prefix, volume_name_uuid_length),
         retry_interval_start_seconds=retry_interval_start,
         retry_interval_max_seconds=retry_interval_max,
-        worker_threads=worker_threads,
-        timeout_seconds=timeout,
+        worker_threads=worker_threads or PROVISIONER.worker_threads,
+        timeout_seconds=timeout or PROVISIONER.timeout_seconds,
         strict_topology=strict_topology,
         immediate_topology=immediate_topology,
         extra_create_metadata=extra_create_metadata,
         default_fstype=default_fstype,
         controller_publish_readonly=controller_publish_readonly,
         prevent_volume_mode_conversion=prevent_volume_mode_conversion,
+        cloning_protection_threads=more["cloning_protection_threads"],
         namespace=intents_namespace,
         capacity=capacity_options(more),
         **node_options(more),
@@ -258,7 +284,7 @@ def csi(
         retry_interval_start_seconds=retry_interval_start,
         retry_interval_max_seconds=retry_interval_max,
         workers=workers,
-        timeout_seconds=timeout,
+        timeout_seconds=timeout or RESIZER.timeout_seconds,
         handle_volume_inuse_error=handle_volume_inuse_error,
         extra_modify_metadata=extra_modify_metadata,
     )
@@ -266,20 +292,25 @@ def csi(
         naming=SnapshotNaming(snapshot_name_prefix, snapshot_name_uuid_length),
         retry_interval_start_seconds=retry_interval_start,
         retry_interval_max_seconds=retry_interval_max,
-        worker_threads=worker_threads,
-        timeout_seconds=timeout,
+        worker_threads=worker_threads or SNAPSHOTTER.worker_threads,
+        timeout_seconds=timeout or SNAPSHOTTER.timeout_seconds,
         extra_create_metadata=extra_create_metadata,
         prevent_volume_mode_conversion=prevent_volume_mode_conversion,
         namespace=intents_namespace,
     )
+    endpoint = endpoint_said(more["http_endpoint"], more["metrics_address"])
     options = ControlOptions(
         kubeconfig=kubeconfig,
         context=context,
         controllers=ControllerOptions(),
-        metrics=None if no_metrics else endpoint_of(more["http_endpoint"], metrics_host, metrics_port),
+        metrics=None if no_metrics else endpoint_of(endpoint, metrics_host, metrics_port),
         metrics_path=metrics_path_of(more["metrics_path"]),
         verbosity=verbosity,
         log_format=log_format,
+        server=master_of(more["master"]),
+        kube_api_qps=more["kube_api_qps"],
+        kube_api_burst=more["kube_api_burst"],
+        passed_over=passed_over(more, said),
     )
     from pvbinder.cli.control import control  # the parts that take time to import
     from pvbinder.controllers.csi.declaration import declare_sidecar
@@ -299,13 +330,32 @@ def csi(
     asked = SidecarOptions(
         roles,
         provisioner,
-        timeout_seconds=timeout,
+        timeout_seconds=provisioner.timeout_seconds,
         election=election,
         topology=gates[TOPOLOGY],
         resizer=resizer,
         snapshotter=snapshotter,
     )
     return control(options, known=(declare_sidecar(csi_address, asked),))
+
+
+def roles_of(text: str | None, *, on_nodes: bool) -> str:
+    """Return what ``--roles`` says or stands for; raise WrongUsageError, also for roles that can't be `on_nodes`.
+
+    On each node is one sidecar, which knows its own volumes; of expansions and snapshots none knows whose they are.
+    """
+    if text is None:
+        return ON_NODES if on_nodes else ",".join(ROLE_NAMES)
+    try:
+        chosen = choose_roles(text)
+    except UnknownRoleError as error:
+        raise WrongUsageError(f"--roles: {error.message}", hint=error.hint) from error
+    if on_nodes and any(role.name != ON_NODES for role in chosen):
+        raise WrongUsageError(
+            f"--node-deployment: of the roles only {ON_NODES} can be done on each node",
+            hint="run a sidecar for the others beside a driver that has all volumes, or leave them out",
+        )
+    return text
 
 
 def check_address(address: str, flag: str) -> None:

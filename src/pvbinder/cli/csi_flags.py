@@ -21,8 +21,14 @@ OWNER_STEPS_MAX: Final = 10
 PORT_MAX: Final = 65535
 TOPOLOGY: Final = "Topology"
 RELEASES: Final = "ReleaseLeaderElectionOnExit"
-LOCKED: Final = frozenset({"VolumeAttributesClass", "CrossNamespaceVolumeDataSource"})
-GATES: Final = {TOPOLOGY: True, RELEASES: True, "VolumeAttributesClass": True, "CrossNamespaceVolumeDataSource": False}
+LOCKED: Final = {
+    "VolumeAttributesClass": True,
+    "CrossNamespaceVolumeDataSource": False,
+    "RecoverVolumeExpansionFailure": True,
+    "AnnotateFsResize": True,
+    "CSIVolumeGroupSnapshot": False,
+}
+GATES: Final = {TOPOLOGY: True, RELEASES: True, **LOCKED}
 
 
 def capacity_flags(command: _Decorated) -> _Decorated:
@@ -186,8 +192,8 @@ def gate_flags(command: _Decorated) -> _Decorated:
         metavar="NAME=true,...",
         show_default=False,
         help="Topology (on): ask for places where the driver has them; ReleaseLeaderElectionOnExit (on, unlike the "
-        "reference's): let leases go at the end; VolumeAttributesClass is always on, and "
-        "CrossNamespaceVolumeDataSource off.",
+        "reference's): let leases go at the end. Always on are VolumeAttributesClass, RecoverVolumeExpansionFailure "
+        "and AnnotateFsResize, always off CrossNamespaceVolumeDataSource and CSIVolumeGroupSnapshot.",
     )(command)
 
 

@@ -74,10 +74,10 @@ def sidecar_election(command: _Decorated) -> _Decorated:
     """Add the sidecars' ``--leader-election`` and what belongs to it."""
     command = click.option(
         "--leader-election-labels",
-        metavar="NAME=VALUE,...",
+        metavar="NAME:VALUE,...",
         default="",
         show_default=False,
-        help="Labels that the leases get.",
+        help="Labels that the leases get; NAME=VALUE is read, too.",
     )(command)
     command = election_times("--leader-election", "5s")(command)
     command = click.option(
@@ -106,11 +106,11 @@ def namespace_of_pod(account: Path = ACCOUNT_NAMESPACE) -> str:
 
 
 def read_labels(text: str, flag: str) -> tuple[tuple[str, str], ...]:
-    """Read ``a=b,c=d``; raise WrongUsageError."""
+    """Read ``a:b,c:d`` as the reference does, or ``a=b,c=d``; raise WrongUsageError."""
     pairs = []
     for part in filter(None, (part.strip() for part in text.split(","))):
-        name, separator, value = part.partition("=")
-        if not separator or not name:
-            raise WrongUsageError(f"{flag}: {part!r} is no label such as name=value")
+        name, separator, value = part.partition(":" if ":" in part else "=")
+        if not separator or not name.strip() or ":" in value or "=" in value:
+            raise WrongUsageError(f"{flag}: {part!r} is no label such as name:value")
         pairs.append((name.strip(), value.strip()))
     return tuple(pairs)

@@ -34,7 +34,9 @@ class UpOptions(PlaneOptions):
 class ControlOptions:
     """The flags of `pvbinder controller`; `metrics` are address and port to listen on, None for neither.
 
-    With `election`, a lease and its times, nothing is done but while this process is the leader.
+    With `election`, a lease and its times, nothing is done but while this process is the leader. A `server` takes the
+    place of the kubeconfig's. Requests have no bound per second unless one of the two is given. `passed_over` are
+    flags that change nothing, each with the reason, for the log.
     """
 
     kubeconfig: Path | None
@@ -45,6 +47,10 @@ class ControlOptions:
     log_format: LogFormat
     election: tuple[str, ElectionOptions] | None = None
     metrics_path: str = "/metrics"
+    server: str = ""
+    kube_api_qps: float | None = None
+    kube_api_burst: int | None = None
+    passed_over: tuple[tuple[str, str], ...] = ()
 
 
 def default_data_dir(environment: Mapping[str, str] = os.environ) -> Path:

@@ -65,7 +65,13 @@ def log_options(command: _Decorated) -> _Decorated:
     )(command)
 
 
-def true_or_false(name: str, *, default: bool, help: str) -> Callable[[_Decorated], _Decorated]:  # noqa: A002
+def true_or_false(
+    name: str,
+    *,
+    default: bool,
+    help: str,  # noqa: A002
+    is_hidden: bool = False,
+) -> Callable[[_Decorated], _Decorated]:
     """Add a switch as Go's flags are: ``--name``, ``--name=true`` or ``--name=false``."""
     return click.option(
         name,
@@ -74,5 +80,6 @@ def true_or_false(name: str, *, default: bool, help: str) -> Callable[[_Decorate
         flag_value="true",
         default=str(default).lower(),
         metavar="[true|false]",
+        hidden=is_hidden,
         help=help,
     )

@@ -7,6 +7,7 @@ MANAGER-3  Stopping goes from the top: controllers first, then what they still h
 MANAGER-4  A controller that breaks breaks the manager: everything stops, and the reason is raised.
 MANAGER-5  Each controller writes as its own user, if the caller can give it a line as that user.
 MANAGER-6  With a `fence`, no controller writes once an election behind it is lost.
+MANAGER-7  With a `pace`, all requests of all controllers together keep to it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from pvbinder.kube.election import Election, Fence, Fenced
 from pvbinder.kube.events import EventRecorder, RecorderStatistics
 from pvbinder.kube.informer import Informer, InformerStatistics
 from pvbinder.kube.informers import Informers
-from pvbinder.kube.queue import QueueStatistics
+from pvbinder.kube.pacing import Paced
+from pvbinder.kube.queue import QueueStatistics, TokenBucket
 from pvbinder.kube.transport import Transport
 from pvbinder.model.resources import Resource
 
@@ -69,16 +71,20 @@ class Manager:
         credentials: Credentials | None = None,
         fence: Fence | None = None,
         now: Callable[[], datetime] = wall_clock,
+        pace: TokenBucket | None = None,
     ) -> None:
         """`transport_as` gives a line as a controller's user (MANAGER-5, `users.user_of`); `now` is their clock."""
         self.options = options or ControllerOptions()
-        shared = Client(transport)
         behind = fence or Fence()
+
+        def paced(line: Transport) -> Transport:
+            return Paced(line, pace) if pace is not None else line
 
         def line(user: str) -> Transport:
             own = transport_as(user) if transport_as is not None else transport
-            return Fenced(own, fence) if fence is not None else own
+            return paced(Fenced(own, fence) if fence is not None else own)
 
+        shared = Client(paced(transport))
         self.informers = Informers(shared)
         self._clients = {"": shared}
         self._controllers: dict[str, Controller] = {}

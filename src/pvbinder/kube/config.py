@@ -14,7 +14,7 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -69,10 +69,33 @@ def load(
     path: Path | None = None,
     context: str | None = None,
     *,
+    server: str = "",
     environment: Mapping[str, str] = os.environ,
     service_account: Path = SERVICE_ACCOUNT,
 ) -> ConnectionConfig:
-    """Return the way to the API server that kubectl would take, or raise `ConfigError` (CONFIG-1)."""
+    """Return the way to the API server that kubectl would take, or raise `ConfigError` (CONFIG-1).
+
+    A `server` takes the place of the one that is found; without any configuration it is asked as nobody.
+    """
+    if not server:
+        return _load(path, context, environment, service_account)
+    is_any = path is not None or context is not None or environment.get("KUBECONFIG")
+    if not is_any and not _default_file(environment).exists() and not _is_pod(environment, service_account):
+        return ConnectionConfig(server=server)
+    return replace(_load(path, context, environment, service_account), server=server)
+
+
+def _default_file(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("HOME") or Path.home()) / ".kube" / "config"
+
+
+def _is_pod(environment: Mapping[str, str], service_account: Path) -> bool:
+    return bool(environment.get("KUBERNETES_SERVICE_HOST")) and service_account.is_dir()
+
+
+def _load(
+    path: Path | None, context: str | None, environment: Mapping[str, str], service_account: Path
+) -> ConnectionConfig:
     if path is not None:
         return load_kubeconfig([path], context, must_exist=True)
     if named := environment.get("KUBECONFIG", ""):
@@ -83,10 +106,10 @@ def load(
                 hint="name another with --kubeconfig; `pvbinder up` writes one and prints its path",
             )
         return load_kubeconfig(paths, context, must_exist=False)
-    default = Path(environment.get("HOME") or Path.home()) / ".kube" / "config"
+    default = _default_file(environment)
     if default.exists() or context is not None:
         return load_kubeconfig([default], context, must_exist=True)
-    if environment.get("KUBERNETES_SERVICE_HOST") and service_account.is_dir():
+    if _is_pod(environment, service_account):
         return load_in_cluster(environment, service_account)
     raise ConfigError(
         f"there is no kubeconfig: KUBECONFIG is not set, {default} does not exist, and this is no pod of a cluster",

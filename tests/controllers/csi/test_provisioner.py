@@ -76,6 +76,18 @@ async def test_claims_of_others_are_left_alone() -> None:  # LB-8, LB-9, LB-10, 
 
 
 @on_virtual_time
+async def test_a_class_of_a_plugin_that_was_moved_to_the_driver_is_not_translated_and_that_is_told() -> None:  # CP-4
+    async with stage() as s:
+        await s.cluster.create(storage_class(provisioner="kubernetes.io/aws-ebs"))
+        moved = {"volume.kubernetes.io/storage-provisioner": NAME, "pv.kubernetes.io/migrated-to": NAME}
+        await s.want(annotations=moved)
+        await s.until_told("storage class fast is of kubernetes.io/aws-ebs, and is not translated for CSI")
+        await asyncio.sleep(60)
+        assert s.driver.seen == []
+        assert len(s.told("ProvisioningFailed")) == 1
+
+
+@on_virtual_time
 async def test_a_claim_that_waited_for_its_consumer_is_served() -> None:  # LB-12
     async with stage() as s:
         await s.cluster.create(storage_class(volumeBindingMode="WaitForFirstConsumer"))

@@ -42,6 +42,7 @@ class ProvisionerOptions:
     default_fstype: str = ""
     controller_publish_readonly: bool = False
     prevent_volume_mode_conversion: bool = True
+    cloning_protection_threads: int = 1
     namespace: str = "default"  # of what the sidecar writes for itself
     capacity: CapacityOptions | None = None
     node_deployment: bool = False  # one sidecar on each node, each for its own

@@ -210,3 +210,9 @@ class Preparation:
                 f"which does not match driver name {self._driver}"
             )
         return document.get("parameters") or {}
+
+
+def untranslated(storage_class: StorageClass, driver: str) -> str:
+    """Return what is told of a class of an in-tree plugin that was moved to `driver` (CP-4): nothing translates it."""
+    said = f"storage class {storage_class.name} is of {storage_class.provisioner}, and is not translated for CSI"
+    return f"{said}: make a class whose provisioner is {driver}"

@@ -36,7 +36,7 @@ from pvbinder.controllers.csi.measures import CsiMeasures
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.csi.ownership import Ownership
 from pvbinder.controllers.csi.places import Places
-from pvbinder.controllers.csi.preparing import Preparation
+from pvbinder.controllers.csi.preparing import Preparation, untranslated
 from pvbinder.controllers.csi.secrets import SecretMissingError, read_secret
 from pvbinder.csi.driver import Driver
 from pvbinder.csi.errors import AnswerUnreadable, CallFailed, Code
@@ -231,7 +231,9 @@ class CsiProvisioner:
         self._check_feasible(claim, storage_class)
         if storage_class.volume_binding_mode == "WaitForFirstConsumer" and not claim.selected_node:
             return None  # LB-12
-        if storage_class.provisioner != self._info.name and self._info.name != claim.annotations.get(MIGRATED_TO):
+        if storage_class.provisioner != self._info.name:
+            if claim.annotations.get(MIGRATED_TO) == self._info.name:
+                self._tell(claim, "Warning", "ProvisioningFailed", untranslated(storage_class, self._info.name))
             log.warning("class has another provisioner", pvc=claim.key, sc=storage_class.name, rule="LB-15")
             return False
         if volume_name(self._options.naming, claim.uid) in self._volumes:

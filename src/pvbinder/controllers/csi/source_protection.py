@@ -44,6 +44,7 @@ class SourceProtection:
             "sources",
             self._sync,
             history=context.informers.history,
+            concurrency=options.cloning_protection_threads,
             limits=RateLimits(options.retry_interval_start_seconds, options.retry_interval_max_seconds),
             failure_message="could not let go a source",
             key_field="source",
