@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.virtual_time import on_virtual_time
 
-from pvbinder.kube.pacing import Paced, pace_of
+from pvbinder.kube.pacing import PacedLine, pace_of
 from pvbinder.kube.transport import Answer, Request
 
 ONE = Request("GET", "/api/v1/persistentvolumes")
@@ -36,7 +36,7 @@ async def test_pacing_1_a_burst_goes_at_once_and_the_rest_in_turn_on_all_lines_t
     pace = pace_of(2.0, 3)
     assert pace is not None
     line, began = Line(), asyncio.get_running_loop().time()
-    lines = Paced(line, pace), Paced(line, pace)
+    lines = PacedLine(line, pace), PacedLine(line, pace)
     async with asyncio.TaskGroup() as group:
         for number in range(6):
             group.create_task(lines[number % 2].send(ONE))
@@ -48,7 +48,7 @@ async def test_pacing_1_watches_and_leases_dont_wait() -> None:
     pace = pace_of(0.1, 1)
     assert pace is not None
     line, began = Line(), asyncio.get_running_loop().time()
-    paced = Paced(line, pace)
+    paced = PacedLine(line, pace)
     await paced.send(ONE)
     for _ in range(3):
         await paced.send(LEASE)
@@ -62,7 +62,7 @@ async def test_pacing_2_what_is_given_up_is_never_sent() -> None:
     pace = pace_of(1.0, 1)
     assert pace is not None
     line = Line()
-    paced = Paced(line, pace)
+    paced = PacedLine(line, pace)
     await paced.send(ONE)
     waiting = asyncio.ensure_future(paced.send(ONE))
     await asyncio.sleep(0.5)

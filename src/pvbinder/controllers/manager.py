@@ -35,7 +35,7 @@ from pvbinder.kube.election import Election, Fence, Fenced
 from pvbinder.kube.events import EventRecorder, RecorderStatistics
 from pvbinder.kube.informer import Informer, InformerStatistics
 from pvbinder.kube.informers import Informers
-from pvbinder.kube.pacing import Paced
+from pvbinder.kube.pacing import PacedLine
 from pvbinder.kube.queue import QueueStatistics, TokenBucket
 from pvbinder.kube.transport import Transport
 from pvbinder.model.resources import Resource
@@ -78,7 +78,7 @@ class Manager:
         behind = fence or Fence()
 
         def paced(line: Transport) -> Transport:
-            return Paced(line, pace) if pace is not None else line
+            return PacedLine(line, pace) if pace is not None else line
 
         def line(user: str) -> Transport:
             own = transport_as(user) if transport_as is not None else transport

@@ -29,7 +29,7 @@ def pace_of(qps: float | None, burst: int | None) -> TokenBucket | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Paced:
+class PacedLine:
     """A line whose requests wait for their turn; put it outside a fence, which is then asked when the turn has come."""
 
     line: Transport
