@@ -335,6 +335,37 @@ async def test_the_scale_can_be_applied(tabs: Plane) -> None:
     assert owner["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
 
 
+@pytest.mark.parametrize(
+    ("patch", "media_type"),
+    [
+        ({"spec": {"replicas": 5}}, "merge-patch+json"),  # as kubectl scale sends it
+        ([{"op": "replace", "path": "/spec/replicas", "value": 5}], "json-patch+json"),
+    ],
+)
+async def test_the_scale_can_be_patched_without_a_revision(tabs: Plane, patch: Any, media_type: str) -> None:
+    await tabs.ask("POST", TABS, tab())
+    answer = await tabs.ask("PATCH", f"{TABS}/one/scale", patch, media_type)
+    found = await tabs.ask("GET", f"{TABS}/one")
+    assert (answer["kind"], answer["spec"], found["spec"]["replicas"]) == ("Scale", {"replicas": 5}, 5)
+    assert answer["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+
+
+async def test_a_patch_of_the_scale_with_an_old_revision_is_a_conflict(tabs: Plane) -> None:
+    there = await tabs.ask("POST", TABS, tab())
+    await tabs.ask("PATCH", f"{TABS}/one", {"spec": {"replicas": 2}}, "merge-patch+json")
+    patch = {"metadata": {"resourceVersion": there["metadata"]["resourceVersion"]}, "spec": {"replicas": 5}}
+    assert (await tabs.send("PATCH", f"{TABS}/one/scale", patch, "merge-patch+json")).status == 409
+
+
+@pytest.mark.parametrize("path", [f"{TABS}/{{name}}", f"{TABS}/{{name}}/status", f"{TABS}/{{name}}/scale"])
+async def test_kubectl_finds_the_patches_that_a_custom_kind_takes(tabs: Plane, path: str) -> None:
+    """kubectl apply sends a strategic merge patch to whatever offers it."""
+    document = await tabs.ask("GET", "/openapi/v3/apis/stable.example.com/v1")
+    operation = document["paths"][path.replace("/default/", "/{namespace}/")]["patch"]
+    offered = [media_type.removeprefix("application/") for media_type in operation["requestBody"]["content"]]
+    assert offered == ["apply-patch+yaml", "json-patch+json", "merge-patch+json"]
+
+
 async def test_other_versions_show_the_same_object(tabs: Plane) -> None:
     await tabs.ask("POST", TABS, tab())
     other = await tabs.ask("GET", f"{TABS}/one".replace("/v1/", "/v1beta1/"))

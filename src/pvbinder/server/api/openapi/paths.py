@@ -11,12 +11,12 @@ from pvbinder.server.api.openapi.schemas import Dialect, SchemaWriter
 from pvbinder.server.objects.kind import Json, ServedKind
 
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
-PATCH_TYPES: Final = (
+CUSTOM_PATCH_TYPES: Final = (
     "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
 )
+PATCH_TYPES: Final = (*CUSTOM_PATCH_TYPES, "application/strategic-merge-patch+json")
 SHARED_SCHEMAS: Final = (f"{_META}Status", f"{_META}DeleteOptions")
 
 _APPLY_MANAGER: Final = (
@@ -89,9 +89,10 @@ class PathWriter:
             "operationId": _operation_id(path, kind, verb, sub),
         }
         listed = [self._parameter(name, apply=verb == "patch") for name in parameters]
+        patches = CUSTOM_PATCH_TYPES if kind.is_custom else PATCH_TYPES  # kubectl sends what it finds here
         if self._dialect == "v2":
             media = {"produces": ["application/json", "application/yaml"]}
-            operation |= media | {"consumes": list(PATCH_TYPES) if verb == "patch" else ["*/*"]}
+            operation |= media | {"consumes": list(patches) if verb == "patch" else ["*/*"]}
             if sent:
                 listed.append({"name": "body", "in": "body", "schema": self._schemas.reference(sent)})
             elif verb == "patch":
@@ -100,7 +101,7 @@ class PathWriter:
         else:
             if sent or verb == "patch":
                 content = self._schemas.reference(sent) if sent else {"type": "object"}
-                types = PATCH_TYPES if verb == "patch" else ("*/*",)
+                types = patches if verb == "patch" else ("*/*",)
                 operation["requestBody"] = {"content": {name: {"schema": content} for name in types}}
             operation["responses"] = {"200": {"description": "OK", **self._answer_v3(answer)}}
         if listed:

@@ -62,8 +62,6 @@ async def patch(write: WriteRequest, sub: Subresource, content_type: str) -> Api
         return await _apply(write, sub, stored)
     before = sub.read(write.storage.served(stored.data))
     body = await write.patched(before, _kind_of(sub), cast(PatchType, content_type))
-    if body.get("metadata", {}).get("resourceVersion") == before["metadata"].get("resourceVersion"):
-        body["metadata"].pop("resourceVersion", None)
     return await _store(write, sub, stored, body)
 
 
