@@ -20,7 +20,7 @@ import msgspec
 from pvbinder import __version__
 from pvbinder.server.api.discovery import KUBERNETES_VERSION
 from pvbinder.server.api.openapi import protobuf_v2
-from pvbinder.server.api.openapi.paths import PathWriter
+from pvbinder.server.api.openapi.paths import PathWriter, patch_types
 from pvbinder.server.api.openapi.schemas import Dialect, SchemaWriter
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.objects.kind import Json, ServedKind
@@ -130,9 +130,8 @@ class OpenApi:
         """A hash of all that the document of these kinds depends on (OPENAPI-1)."""
         digest = hashlib.sha256(__version__.encode())
         for kind in kinds:
-            digest.update(
-                repr((kind.resource, kind.schema, kind.verbs, [sub.name for sub in kind.subresources])).encode()
-            )
+            parts = (kind.resource, kind.schema, kind.verbs, [sub.name for sub in kind.subresources], patch_types(kind))
+            digest.update(repr(parts).encode())
             if kind.schema in CATALOGUE.customs:
                 digest.update(msgspec.json.encode(CATALOGUE.customs[kind.schema].published("")))
         return digest.hexdigest().upper()

@@ -11,12 +11,12 @@ from pvbinder.server.api.openapi.schemas import Dialect, SchemaWriter
 from pvbinder.server.objects.kind import Json, ServedKind
 
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
-CUSTOM_PATCH_TYPES: Final = (
+_CUSTOM_PATCH_TYPES: Final = (
     "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
 )
-PATCH_TYPES: Final = (*CUSTOM_PATCH_TYPES, "application/strategic-merge-patch+json")
+_PATCH_TYPES: Final = (*_CUSTOM_PATCH_TYPES, "application/strategic-merge-patch+json")
 SHARED_SCHEMAS: Final = (f"{_META}Status", f"{_META}DeleteOptions")
 
 _APPLY_MANAGER: Final = (
@@ -38,6 +38,11 @@ _VERBS: Final = {
     "patch": ("patch", "patch", (*_WRITE, "force"), "partially update the specified"),
     "delete": ("delete", "delete", _DELETE, "delete a"),
 }
+
+
+def patch_types(kind: ServedKind) -> tuple[str, ...]:
+    """Return the media types of the patches that a kind takes; kubectl apply sends the best that it finds here."""
+    return _CUSTOM_PATCH_TYPES if kind.is_custom else _PATCH_TYPES
 
 
 class PathWriter:
@@ -89,7 +94,7 @@ class PathWriter:
             "operationId": _operation_id(path, kind, verb, sub),
         }
         listed = [self._parameter(name, apply=verb == "patch") for name in parameters]
-        patches = CUSTOM_PATCH_TYPES if kind.is_custom else PATCH_TYPES  # kubectl sends what it finds here
+        patches = patch_types(kind)
         if self._dialect == "v2":
             media = {"produces": ["application/json", "application/yaml"]}
             operation |= media | {"consumes": list(patches) if verb == "patch" else ["*/*"]}
