@@ -15,7 +15,7 @@ from tests.controllers.cluster import Cluster
 from pvbinder.insight.remedies import AddClass, AddVolume, Do, Kubectl, RecreateClaim, RecreatePod, Remedy
 from pvbinder.kube.client import Kind, KubernetesObject
 from pvbinder.kube.errors import ApiFailure
-from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, PODS, STORAGE_CLASSES, VOLUMES
+from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from pvbinder.model.json import Json
 from pvbinder.model.names import SELECTED_NODE, STORAGE_PROVISIONER
 from pvbinder.model.objects import Claim, claim_key
@@ -24,6 +24,7 @@ KINDS: dict[str, Kind[Any]] = {
     "pv": VOLUMES,
     "pvc": CLAIMS,
     "pod": PODS,
+    "node": NODES,
     "sc": STORAGE_CLASSES,
     "storageclass": STORAGE_CLASSES,
 }
@@ -52,6 +53,9 @@ async def carry_out(remedy: Remedy, claim: str, cluster: Cluster) -> None:
 
 async def _kubectl(arguments: list[str], cluster: Cluster) -> None:
     """Play kubectl, for the few commands that are advised."""
+    if arguments[0] == "uncordon":
+        await cluster.client.patch(NODES, arguments[1], "", {"spec": {"unschedulable": None}}, patch_type="merge")
+        return
     verb, kind_name, *rest = arguments
     kind, namespace = KINDS[kind_name], ""
     if "-n" in rest:

@@ -81,7 +81,7 @@ def _more(claim: Claim, reason: ReasonCode, misses: Misses, snapshot: Snapshot) 
             yield AddClass(claim.storage_class, "with a volumeBindingMode", is_there=True)
         case "SelectorIsBroken":
             yield RecreateClaim(without=("selector",), because="or with a selector that can be read")
-        case "Bound" | "WillBind" | "DefaultClassComes" | "IsGoingAway":
+        case "Bound" | "WillBind" | "DefaultClassComes" | "IsGoingAway" | "PodIsGated":
             return
         case "WaitsForFirstConsumer" | "WaitsForPodToBeScheduled":
             return
@@ -142,7 +142,7 @@ def _give_a_class(claim: Claim, snapshot: Snapshot) -> Iterator[Remedy]:
         for each in snapshot.storage_classes()
         if each.provisioner != NO_PROVISIONER and _would_provision(each, snapshot)
     ]
-    for storage_class in sorted(provisioning, key=lambda each: each.name)[:1]:
+    for storage_class in sorted(provisioning, key=lambda each: (not _is_served(each, snapshot), each.name))[:1]:
         yield Kubectl(
             f"make class {storage_class.name} the default",
             ("annotate", "storageclass", storage_class.name, f"{DEFAULT_CLASS}=true", "--overwrite"),
@@ -158,6 +158,13 @@ def _would_provision(storage_class: StorageClass, snapshot: Snapshot) -> bool:
         return provisioner != NO_PROVISIONER
     plugin = snapshot.plugins.named(provisioner)
     return plugin.can_provision if plugin is not None else not provisioner.startswith("kubernetes.io/")
+
+
+def _is_served(storage_class: StorageClass, snapshot: Snapshot) -> bool:
+    """Whether the provisioner of the class is known to be there: an installed plugin, or a registered driver."""
+    plugin = snapshot.plugins.named(storage_class.provisioner)
+    driver = snapshot.settings.migrations.driver_of(storage_class.provisioner) or storage_class.provisioner
+    return (plugin is not None and plugin.can_provision) or snapshot.driver(driver) is not None
 
 
 def _make_fit(claim: Claim, misses: Misses) -> Iterator[Remedy]:

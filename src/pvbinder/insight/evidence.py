@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from msgspec import UNSET, UnsetType
@@ -19,6 +20,7 @@ from pvbinder.rules.matching import Misfit, nearest_misses, selector_of
 
 _EVENTS_SHOWN_MAX = 3
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_NOT_FOUND = re.compile(r'(storageclass|volumeattributesclass)[a-z.0-9]* "([^"]+)" not found')
 _FAILED_STARTS = ("FailedAttachVolume", "FailedMount", "FailedMapVolume")
 
 
@@ -166,6 +168,22 @@ def latest_event(claim: Claim, snapshot: Snapshot, reasons: set[str]) -> EventNo
         if event.reason in reasons:
             return EventNote(event.type, event.reason, event.message, event.time, event.count or 1)
     return None
+
+
+def provisioning_failure(claim: Claim, snapshot: Snapshot) -> str:
+    """Return what the last attempt to make a volume failed with; ``""`` if it didn't, or if that is out of date.
+
+    A failure for want of a class is out of date when the class is there: it was made later.
+    """
+    last = latest_event(claim, snapshot, {"ProvisioningFailed", "ProvisioningSucceeded"})
+    if last is None or last.reason != "ProvisioningFailed":
+        return ""
+    missing = _NOT_FOUND.search(last.message)
+    if missing is None:
+        return last.message
+    kind, name = missing.groups()
+    found = snapshot.storage_class(name) if kind.startswith("storageclass") else snapshot.attributes_class(name)
+    return last.message if found is None else ""
 
 
 def reach_of(claim: Claim, snapshot: Snapshot) -> VolumeReach | UnsetType:

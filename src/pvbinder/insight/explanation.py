@@ -37,6 +37,7 @@ ReasonCode = Literal[
     "NamedVolumeTaken",
     "VolumeModeMismatch",
     "PodCannotBeScheduled",
+    "PodIsGated",
     "LostReference",
     "LostVolume",
     "Misbound",

@@ -17,7 +17,7 @@ from msgspec import Struct
 from pvbinder.insight.wording import named
 from pvbinder.model.access_modes import short_modes
 from pvbinder.model.json import Json
-from pvbinder.model.objects import Claim, Volume
+from pvbinder.model.objects import Claim, Pod, Volume
 from pvbinder.rules.matching import shown_selector
 
 
@@ -130,17 +130,17 @@ def merge(resource: str, view: Volume | Claim, change: Json, why: str) -> Kubect
     return _patch(resource, view, "merge", change, why)
 
 
-def remove(resource: str, view: Volume | Claim, path: str, why: str) -> Kubectl:
+def remove(resource: str, view: Volume | Claim | Pod, path: str, why: str) -> Kubectl:
     """Return a patch that removes the field at `path`."""
     return _patch(resource, view, "json", [{"op": "remove", "path": path}], why)
 
 
-def in_namespace(view: Claim | Volume) -> tuple[str, ...]:
+def in_namespace(view: Claim | Volume | Pod) -> tuple[str, ...]:
     """Return kubectl's flag for the namespace of an object, if it is in one."""
     return ("-n", view.namespace) if view.namespace else ()
 
 
-def _patch(resource: str, view: Volume | Claim, type_: str, patch: Any, why: str) -> Kubectl:
+def _patch(resource: str, view: Volume | Claim | Pod, type_: str, patch: Any, why: str) -> Kubectl:
     text = json.dumps(patch, separators=(",", ":"))
     return Kubectl(why, ("patch", resource, view.name, *in_namespace(view), f"--type={type_}", "-p", text))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
-from pvbinder.insight.evidence import latest_event, scheduling_problem
+from pvbinder.insight.evidence import provisioning_failure, scheduling_problem
 from pvbinder.insight.explanation import Finding, ReasonCode, on_its_way, stuck
 from pvbinder.insight.provisioning import (
     external_refusal,
@@ -13,10 +13,11 @@ from pvbinder.insight.provisioning import (
     silence,
     volumes_on_no_node,
 )
-from pvbinder.insight.remedies import Kubectl, RecreatePod, Remedy, merge, volume_for
+from pvbinder.insight.remedies import Do, Kubectl, RecreatePod, Remedy, merge, remove, volume_for
 from pvbinder.insight.restores import restore_problem
 from pvbinder.insight.scheduling import foretold
 from pvbinder.insight.snapshot import Snapshot
+from pvbinder.insight.unplaced import gates_of, is_nowhere, ways_to_a_node
 from pvbinder.insight.wording import listed, nearest
 from pvbinder.model.names import SELECTED_NODE
 from pvbinder.model.objects import Claim, Pod, Volume
@@ -73,10 +74,9 @@ def provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -> Finding
         unready = restore_problem(claim, going.rules, snapshot)
         if unready is not None:
             return unready
-    failure = latest_event(claim, snapshot, {"ProvisioningFailed", "ProvisioningSucceeded"})
-    if failure is not None and failure.reason == "ProvisioningFailed":  # an event counts before a foretold refusal
+    if failure := provisioning_failure(claim, snapshot):  # an event counts before a foretold refusal
         rules, remedies = (refused.rules, refused.remedies) if refused is not None else (going.rules, ())
-        summary = f"no volume fits it and provisioning one failed: {failure.message}"
+        summary = f"no volume fits it and provisioning one failed: {failure}"
         then = "it is tried again and again, with growing pauses"
         return stuck("ProvisioningFails", rules, summary, *remedies, then=then)
     if refused is not None:
@@ -165,6 +165,10 @@ def _first_consumer(claim: Claim, snapshot: Snapshot) -> Finding:
             f"class {claim.storage_class} waits for a pod that uses the claim",
             "when a pod uses it, the scheduler picks a node and a volume is chosen or made for that node",
         )
+    ready = [pod for pod in unscheduled if not gates_of(pod)]
+    if not ready:
+        return _gated(unscheduled)
+    unscheduled = ready
     names = listed(sorted(pod.name for pod in unscheduled))
     problem = next((found for pod in unscheduled if (found := scheduling_problem(pod, snapshot))), "")
     if not problem:
@@ -175,6 +179,7 @@ def _first_consumer(claim: Claim, snapshot: Snapshot) -> Finding:
             "PodCannotBeScheduled",
             DELAYED,
             f"it waits for pod {names}, which can't be scheduled: {problem}",
+            *ways_to_a_node(unscheduled[0], snapshot),
             then="the scheduler tries again when nodes, volumes or pods change",
         )
     return on_its_way(
@@ -185,15 +190,31 @@ def _first_consumer(claim: Claim, snapshot: Snapshot) -> Finding:
     )
 
 
+def _gated(pods: list[Pod]) -> Finding:
+    """The finding that scheduling gates keep all pods that use it from the scheduler."""
+    pod = min(pods, key=lambda each: each.name)
+    gates = gates_of(pod)
+    return stuck(
+        "PodIsGated",
+        DELAYED,
+        f"it waits for pod {listed(sorted(each.name for each in pods))}, and the scheduler leaves a pod alone until "
+        f"its gates are removed: {listed(gates)}",
+        Do(f"see to it that whoever set {listed(gates)} removes that"),
+        remove("pod", pod, "/spec/schedulingGates", "remove the gates yourself"),
+        then="once the gates are gone, the scheduler picks a node",
+    )
+
+
 def _bypassed(claim: Claim, pods: list[Pod], snapshot: Snapshot) -> Finding:
     """The finding that its pods name their node and bypass the scheduler, which selects the claim's node (DB-1)."""
-    pod = min(pods, key=lambda each: each.name)
+    pod = min(pods, key=lambda each: (is_nowhere(each, snapshot), each.name))
     names = listed(sorted(each.name for each in pods))
+    nowhere = "; nor is there such a node" if is_nowhere(pod, snapshot) else ""
     return stuck(
         "PodBypassesScheduler",
         (*DELAYED, "DB-1"),
         f"it waits for the scheduler to choose a node, and pod {names} has spec.nodeName {pod.node_name} already, "
-        f"so that the scheduler never sees it{_and_no_storage(claim, pod, snapshot)}",
+        f"so that the scheduler never sees it{nowhere or _and_no_storage(claim, pod, snapshot)}",
         *_around_the_scheduler(claim, pod, snapshot),
     )
 
@@ -202,6 +223,14 @@ def _around_the_scheduler(claim: Claim, pod: Pod, snapshot: Snapshot) -> Iterato
     node = snapshot.node(pod.node_name)
     label = node.labels.get(HOSTNAME, pod.node_name) if node is not None else pod.node_name
     owner = next((each for each in pod.owner_references if each.controller), None)
+    if is_nowhere(pod, snapshot):
+        yield RecreatePod(
+            pod=pod.key,
+            without=("spec.nodeName",),
+            owner=f"{owner.kind} {owner.name}" if owner is not None else "",
+            because="the scheduler then picks a node that exists, and has the claim bound",
+        )
+        return
     volume = choose_for_node(snapshot.volumes, claim, node, settings=snapshot.settings)
     if volume is None and not _provisions(claim, snapshot):
         yield volume_for(claim, node=pod.node_name, keeps_uid=True)  # no storage to choose from
