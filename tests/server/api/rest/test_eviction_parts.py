@@ -104,6 +104,14 @@ async def test_eviction_3_a_pod_that_was_told_before_keeps_the_time(tmp_path: Pa
         }
 
 
+def test_a_budget_of_which_no_generation_was_seen_yet() -> None:
+    budget = {"metadata": {"name": "b"}, "spec": {}, "status": {"disruptionsAllowed": 1}}
+    pod = {"metadata": {"name": "p"}, "status": {"conditions": READY}}
+    changed = take_from(budget, pod, NOW)
+    assert changed is not None
+    assert [one["observedGeneration"] for one in changed["status"]["conditions"]] == [0]
+
+
 def test_what_a_pod_is_told() -> None:
     condition = {
         "type": "DisruptionTarget", "observedGeneration": 0, "status": "True", "lastProbeTime": None,
