@@ -12,6 +12,7 @@ import pytest
 
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
+from pvbinder.controllers.registry import CONTROLLERS
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import NODES, PODS, STORAGE_CLASSES, metadata_of
@@ -22,7 +23,8 @@ from pvbinder.plane.options import PlaneOptions
 from pvbinder.server.api.admission.policies.hooks import BINDINGS, POLICIES
 
 DEADLINE_SECONDS = 30
-SMALL = {"scheduler", "kubelet", "statefulset-controller"}
+SMALL = {"scheduler", "kubelet", "statefulset-controller", "taint-eviction-controller"}
+LOCAL_DRIVER = "local-csi-driver"
 
 
 def options(data_dir: Path, *, bare: bool = False, controllers: str = "*") -> PlaneOptions:
@@ -84,9 +86,9 @@ async def test_plane_4_unless_controllers_names_them(tmp_path: Path) -> None:
         assert set(plane.manager.controllers) == {"ephemeral-volume-controller", "scheduler"}
 
 
-async def test_otherwise_there_is_a_small_cluster(tmp_path: Path) -> None:
+async def test_otherwise_there_is_a_small_cluster_and_no_controller_is_left_out(tmp_path: Path) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data")) as plane:
-        assert set(plane.manager.controllers) >= SMALL
+        assert set(plane.manager.controllers) == {*(one.name for one in CONTROLLERS), LOCAL_DRIVER}
 
 
 async def test_a_token_of_the_file_is_its_users(tmp_path: Path) -> None:

@@ -317,7 +317,8 @@ WORKLOADS: Final = frozenset(
         "ttl-after-finished-controller",
     }
 )
-SMALL: Final = WORKLOADS | {"scheduler", "kubelet"}  # the controllers that make a cluster out of nothing
+NODES: Final = frozenset({"pod-garbage-collector-controller", "taint-eviction-controller", "node-lifecycle-controller"})
+SMALL: Final = WORKLOADS | NODES | {"scheduler", "kubelet"}  # the controllers that make a cluster out of nothing
 
 # the controllers of persistent volumes; a cluster that runs has all the others
 OF_VOLUMES: Final = frozenset(
@@ -335,7 +336,7 @@ OF_VOLUMES: Final = frozenset(
 def with_small_cluster(
     known: Iterable[ControllerDeclaration] = CONTROLLERS,
 ) -> tuple[ControllerDeclaration, ...]:
-    """Return the declarations with the scheduler, the kubelet and the controllers of workloads on by default."""
+    """Return the declarations with the scheduler, the kubelet and the controllers of workloads and nodes on by default."""
     return tuple(replace(one, on_by_default=True) if one.name in SMALL else one for one in known)
 
 
