@@ -336,7 +336,7 @@ OF_VOLUMES: Final = frozenset(
 def with_small_cluster(
     known: Iterable[ControllerDeclaration] = CONTROLLERS,
 ) -> tuple[ControllerDeclaration, ...]:
-    """Return the declarations with the scheduler, the kubelet and the controllers of workloads and nodes on by default."""
+    """Return the declarations with what makes a small cluster on by default: scheduler, kubelet, workloads, nodes."""
     return tuple(replace(one, on_by_default=True) if one.name in SMALL else one for one in known)
 
 
