@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pvbinder.files import UnreadableFileError, files_in, read_file
+from pvbinder.files import UnreadableFileError, files_below, files_in, read_file
 
 
 @pytest.fixture
@@ -199,3 +199,29 @@ def test_nothing_stays_open(no_file: tuple[Path, str]) -> None:
             with pytest.raises(UnreadableFileError):
                 attempt()
     assert len(list(descriptors())) == before
+
+
+def test_files_5_no_link_is_followed_in_a_tree(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "a" / "b").mkdir(parents=True)
+    (tree / "a" / "b" / "file").write_text("x")
+    (tmp_path / "outside").write_text("secret")
+    (tree / "a" / "link").symlink_to(tmp_path / "outside")
+    (tree / "around").symlink_to(tmp_path)
+    os.mkfifo(tree / "pipe")
+    found = {str(each.path): each.read() if each.read else None for each in files_below(tree, **BOUNDS)}
+    assert found == {"a/b/file": b"x", "a/link": None, "around": None, "pipe": None}
+
+
+def test_files_3_a_tree_is_bounded(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("one", "two", "a/b/three"):
+        (tmp_path / name).write_text("xyz")
+    for bound, value, why in (("files_max", 2, "more than 2 files"), ("levels_max", 1, "more than 1 levels")):
+        with pytest.raises(UnreadableFileError, match=why):
+            list(files_below(tmp_path, **{**BOUNDS, bound: value}))
+    with pytest.raises(UnreadableFileError, match="larger than 2 bytes"):
+        [each.read() for each in files_below(tmp_path, **{**BOUNDS, "bytes_max": 2}) if each.read]
+
+
+BOUNDS = {"bytes_max": 100, "levels_max": 9, "files_max": 9}

@@ -7,6 +7,7 @@ FILES-2  What was handed over open is read to its end, pipes too: ``/dev/stdin``
 FILES-3  No more than a given number of bytes comes into memory, of a file that grows meanwhile either.
 FILES-4  Of the files in a directory, a link that leads out of it, to nothing or in a circle is refused by name; one
          that stays inside (as in a mounted ConfigMap) is read without following a link when it is opened.
+FILES-5  In a tree of directories (`files_below`) no link is followed: each is given by name, as what isn't read.
 
 It lives beside the floors because all of them but `model` and `rules` read files. Blocking: local files, at start-up.
 """
@@ -17,7 +18,10 @@ import os
 import re
 import select
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -58,6 +62,67 @@ def read_file(path: Path | str, *, bytes_max: int) -> bytes:
         raise _unreadable(path, error) from error
     except ValueError as error:  # of a name with a zero in it, or with half a character
         raise UnreadableFileError(ascii(str(path)), "no file can have this name") from error
+
+
+@contextmanager
+def opened_file(path: Path | str) -> Iterator[int | None]:
+    """Open the file at `path` for reading at any place in it; None stands for what only `read_file` reads: a pipe.
+
+    Raises `UnreadableFileError` (FILES-1).
+    """
+    try:
+        if _HANDED_OVER.fullmatch(str(path)) or _is_empty_or_regular(Path(path).stat(), path):
+            yield None
+            return
+        opened = os.open(path, _OPEN)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except ValueError as error:
+        raise UnreadableFileError(ascii(str(path)), "no file can have this name") from error
+    try:
+        yield None if _is_empty_or_regular(os.fstat(opened), path) else opened
+    finally:
+        os.close(opened)
+
+
+@dataclass(frozen=True, slots=True)
+class FileBelow:
+    """A file in a tree: its path from there, and how to read it; None if it is no regular file, such as a link."""
+
+    path: PurePosixPath
+    read: Callable[[], bytes] | None
+
+
+def files_below(directory: Path | str, *, bytes_max: int, levels_max: int, files_max: int) -> Iterator[FileBelow]:
+    """Yield the files in `directory` and in all directories below it, by name (FILES-5)."""
+    count = 0
+
+    def fail(error: OSError) -> None:
+        raise _unreadable(error.filename or directory, error) from error
+
+    for place, below, names, opened in os.fwalk(directory, onerror=fail, follow_symlinks=False):
+        inside = PurePosixPath(os.path.relpath(place, directory))
+        below.sort()
+        if len(inside.parts) > levels_max:
+            raise UnreadableFileError(place, f"directories are more than {levels_max} levels deep")
+        linked = [name for name in below if Path(place, name).is_symlink()]
+        for name in sorted((*names, *linked)):
+            count += 1
+            if count > files_max:
+                raise UnreadableFileError(directory, f"it has more than {files_max} files")
+            path = Path(place, name)
+            try:
+                is_file = stat.S_ISREG(os.stat(name, dir_fd=opened, follow_symlinks=False).st_mode)
+            except OSError as error:
+                raise _unreadable(path, error) from error
+            yield FileBelow(inside / name, partial(_read_below, opened, name, path, bytes_max) if is_file else None)
+
+
+def _read_below(directory: int, name: str, path: Path, bytes_max: int) -> bytes:
+    try:
+        return _read_regular(os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=directory), path, bytes_max)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def files_in(directory: Path | str, endings: Iterable[str], *, bytes_max: int) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pvbinder.cli.apply import ApplyFailed, apply, check_manifests
-from pvbinder.insight.dump import DumpError
+from pvbinder.sources.errors import DumpError
 
 KUBECTL = """#!/bin/sh
 test "$1 $2" = "apply --filename" || exit 9

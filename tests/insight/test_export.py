@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from tests.server.api.test_loading import BACKUP, CLAIM, DEFINITION, VOLUME, loading
 from tests.server.strategies import texts
 
-from pvbinder.insight.dump import read_dumps
 from pvbinder.insight.export import Format, objects_of_cluster, objects_of_directory, write_dump
 from pvbinder.kube.client import Client
 from pvbinder.kube.in_process import InProcessTransport
@@ -22,6 +21,7 @@ from pvbinder.server.identity.authentication import AUTHENTICATED, MASTERS
 from pvbinder.server.objects.schema.yaml_text import parse_yaml
 from pvbinder.server.requests import UserInfo
 from pvbinder.server.store import DataDirectoryError
+from pvbinder.sources.reading import read_dumps
 
 ADMIN = UserInfo("admin", groups=(MASTERS, AUTHENTICATED))
 NOBODY = UserInfo("nobody", groups=(AUTHENTICATED,))

@@ -2,7 +2,7 @@
 
 APPLY-1  kubectl gets copies of what we read, in a directory of our own: it meets no pipe to wait for, no device and no
          link, even if the files change meanwhile. Its words name the files that the user named.
-APPLY-2  What can't be read is refused before anything starts, as `insight.dump` refuses it.
+APPLY-2  What can't be read is refused before anything starts, as `sources.reading` refuses it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from pvbinder.insight.dump import check_dump, read_contents
 from pvbinder.model.errors import PvbinderError
 from pvbinder.server.files.scratch import scratch_directory
+from pvbinder.sources.reading import check_dump, read_contents
 
 
 class ApplyFailed(PvbinderError):  # noqa: N818  (says what happened)

@@ -21,12 +21,12 @@ def exit_code_of(error: PvbinderError) -> int:
     from pvbinder.controllers.flags import OptionError  # only when something went wrong: `--help` must not wait
     from pvbinder.controllers.registry import UnknownControllerError
     from pvbinder.files import UnreadableFileError
-    from pvbinder.insight.dump import DumpFileError
     from pvbinder.kube.errors import ConfigError
     from pvbinder.server.files.private_files import PrivateFileError
     from pvbinder.server.identity.authentication import TokenFileError
     from pvbinder.server.store import DataDirectoryError
     from pvbinder.server.wire.http import ListenError
+    from pvbinder.sources.errors import DumpFileError
 
     by_asking_differently = (
         WrongUsageError,

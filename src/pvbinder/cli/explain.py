@@ -21,11 +21,13 @@ from pvbinder.cli.completion import complete_target
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
 from pvbinder.cli.output import note, say, say_json, say_report
 from pvbinder.cli.questions import Question, means_claims, parse_questions
+from pvbinder.cli.source_options import FORMS, chosen, source_options
 
 if TYPE_CHECKING:
     from pvbinder.insight.causes import Causes
     from pvbinder.insight.explanation import Explanation
     from pvbinder.insight.snapshot import Snapshot
+    from pvbinder.sources.options import SourceOptions
 
 EPILOG = """\b
 Examples:
@@ -35,6 +37,7 @@ Examples:
   pvbinder explain -A                         # every claim that isn't bound, by cause
   pvbinder explain -f manifests.yaml          # the same of the claims in a file
   kubectl get pv,pvc,sc,pods,nodes,events -A -o yaml | pvbinder explain pvc orders -n shop -f -
+  pvbinder explain -A -f snapshot.db          # of etcd: the cluster as it was then
   pvbinder explain --rule SC-U6
 """
 
@@ -62,9 +65,10 @@ class _Asked:
     "files",
     multiple=True,
     metavar="DUMP",
-    help="Read objects from this YAML or JSON file (- for stdin) instead of a server; may be given again. Without "
-    "a NAME, all claims in it are explained.",
+    help=f"Read objects from this file (- for stdin) instead of a server: {FORMS}. May be given again. Without a NAME, "
+    "all claims in it are explained.",
 )
+@source_options
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file to use.")
 @click.option("--context", help="The context of the kubeconfig to use.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to write the answer.")
@@ -87,6 +91,8 @@ def explain(
     output: str,
     all_volumes: bool,
     rules: tuple[str, ...],
+    at_revision: int | None,
+    etcd_prefix: str | None,
 ) -> int:
     """Say why a claim is Pending (or a pod's storage isn't there): volume by volume, and what to do.
 
@@ -105,6 +111,7 @@ def explain(
             raise WrongUsageError(f"{word} is a file, and no -f stands before it", hint=f"write: -f {word}")
     if files and not target and not all_namespaces:
         all_claims, all_namespaces = True, not all_claims and not namespace
+    options = chosen(at_revision, etcd_prefix, files, "-f")
     everything = all_namespaces or all_claims
     targets = () if everything else parse_questions(target)
     if everything and target:
@@ -114,7 +121,7 @@ def explain(
     if files and (kubeconfig or context):
         raise WrongUsageError("-f reads files instead of a server: --kubeconfig and --context don't go with it")
     if files:
-        asked = _from_files(files, namespace or "default")
+        asked = _from_files(files, namespace or "default", options)
     else:
         asked = asyncio.run(_from_server(kubeconfig, context, namespace, targets, all_namespaces=all_namespaces))
     for each in asked.notes:
@@ -162,16 +169,17 @@ def _rules_shown(wanted: tuple[str, ...], output: str) -> str:
     return "\n".join(shown(rule, width) for rule in found)
 
 
-def _from_files(files: tuple[str, ...], namespace: str) -> _Asked:
-    from pvbinder.insight.dump import read_sources, written_at
+def _from_files(files: tuple[str, ...], namespace: str, options: SourceOptions) -> _Asked:
     from pvbinder.insight.manifests import as_served
     from pvbinder.insight.snapshot import Snapshot
+    from pvbinder.sources.reading import read_sources, written_at
     from pvbinder.volumes.loading import in_tree_plugins, load_catalogue
 
-    documents, notes = as_served(read_sources(files))
+    left_out: list[str] = []
+    documents, notes = as_served(read_sources(files, options, left_out.append))
     plugins = load_catalogue(in_tree_plugins())
     snapshot = Snapshot(documents, plugins=plugins, written_at=written_at(files))
-    return _Asked(snapshot, namespace, notes, {})
+    return _Asked(snapshot, namespace, left_out + notes, {})
 
 
 async def _from_server(

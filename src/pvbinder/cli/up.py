@@ -9,6 +9,7 @@ import click
 from pvbinder.cli.controller_flags import WithControllerFlags, given, process_flags
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import LogFormat, UpOptions, check_kubeconfig_is_ours, default_data_dir
+from pvbinder.cli.source_options import FORMS, chosen, source_options
 from pvbinder.controllers.configuration import read_options
 from pvbinder.plane.options import AuthorizationMode
 
@@ -17,6 +18,7 @@ Examples:
   pvbinder up                                 # then, elsewhere: export KUBECONFIG=... as it says
   pvbinder up --ephemeral --apply manifests/ --watch
   pvbinder up --ephemeral --load production.yaml
+  pvbinder up --ephemeral --bare --load snapshot.db
   pvbinder up --ephemeral -- ./integration-test.sh
   pvbinder up --ephemeral -- kubectl get storageclasses
 """
@@ -109,9 +111,10 @@ class CommandAfterDashes(WithControllerFlags):
     type=click.Path(exists=True, allow_dash=True),
     multiple=True,
     metavar="DUMP",
-    help="Begin with the objects of this YAML or JSON file, or directory of them, as they were: statuses, UIDs and "
-    "all; what pvbinder export or kubectl get -o yaml wrote. Only into a new data directory; may be repeated.",
+    help="Begin with the objects of this file as they were, statuses, UIDs and all: what pvbinder export or kubectl "
+    f"get -o yaml wrote ({FORMS}). Only into a new data directory; may be repeated.",
 )
+@source_options
 @click.option(
     "--apply",
     "apply_paths",
@@ -137,6 +140,8 @@ def up(
     default_class: bool,
     csi_drivers: tuple[str, ...],
     load_paths: tuple[str, ...],
+    at_revision: int | None,
+    etcd_prefix: str | None,
     apply_paths: tuple[Path, ...],
     watch: bool,
     verbosity: int,
@@ -180,6 +185,7 @@ def up(
         token_auth_file=token_auth_file.absolute() if token_auth_file is not None else None,
         authorization_mode=authorization_mode,
         load=load_paths,
+        load_options=chosen(at_revision, etcd_prefix, load_paths, "--load"),
         apply=apply_paths,
         watch=watch,
         command=command,

@@ -35,7 +35,6 @@ from pvbinder.controllers.registry import (
     choose_controllers,
     with_small_cluster,
 )
-from pvbinder.insight.dump import read_sources
 from pvbinder.kube.client import Client
 from pvbinder.kube.discovery import discover
 from pvbinder.kube.in_process import InProcessTransport
@@ -55,6 +54,7 @@ from pvbinder.server.files.mounts import unmount_below
 from pvbinder.server.files.scratch import sweep
 from pvbinder.server.identity.authentication import AUTHENTICATED, MASTERS, read_token_file
 from pvbinder.server.requests import UserInfo
+from pvbinder.sources.reading import read_sources
 from pvbinder.volumes.pod_directories import PodDirectories
 
 MAKE_CLAIMS = {"ephemeral-volume-controller"}
@@ -77,7 +77,7 @@ class Plane:
 @asynccontextmanager
 async def control_plane(options: PlaneOptions) -> AsyncIterator[Plane]:
     """Start what `options` ask for; it runs until the context is left."""
-    found = list(read_sources(options.load))  # before there is anything to be left behind
+    found = list(read_sources(options.load, options.load_options))  # before there is anything to be left behind
     if options.data_dir is None:
         await asyncio.to_thread(sweep)
     known = _known_controllers(bare=options.bare)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pvbinder.controllers.options import ControllerOptions
+from pvbinder.sources.options import ANY, SourceOptions
 
 AuthorizationMode = Literal["RBAC", "AlwaysAllow"]
 
@@ -28,5 +29,6 @@ class PlaneOptions:
     token_auth_file: Path | None = None
     authorization_mode: AuthorizationMode = "RBAC"
     load: tuple[str, ...] = ()
+    load_options: SourceOptions = ANY
     default_class: bool = False
     csi_drivers: tuple[str, ...] = ()

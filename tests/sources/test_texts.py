@@ -15,7 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.processor import at_most
 
-from pvbinder.insight.dump import DumpError, DumpFileError, check_dump, read_dumps
+from pvbinder.sources.errors import DumpError, DumpFileError
+from pvbinder.sources.reading import check_dump, read_dumps
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
 READABLE = {
@@ -104,7 +105,7 @@ def test_dump_2_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_dump_3_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pvbinder.insight.dump.DUMP_BYTES_MAX", 10)
+    monkeypatch.setattr("pvbinder.sources.reading.DUMP_BYTES_MAX", 10)
     (tmp_path / "a.yaml").write_text("kind: Pod\nmetadata: {name: web}\n")
     with pytest.raises(DumpError, match="larger than"):
         list(read_dumps([str(tmp_path / "a.yaml")]))
@@ -157,7 +158,7 @@ BOMBS = {  # what is special about the text: (the text, why it is refused)
     ),
     "lists in lists": ("[" * 15 + '{"kind": "Pod"}' + "]" * 15, "lists within lists"),
     "many directives": ("%TAG !a! tag:a\n" * 30_000 + "--- {kind: Pod}\n", "line"),
-    "zeros": ("\0" * 10_000, "control characters"),
+    "zeros": ("\0" * 10_000, "no form that is read"),
     "UTF-16": ("\ufeffkind: Pod\n".encode("utf-16-le"), "no UTF-8 text, it is UTF-16"),
 }
 
@@ -177,7 +178,7 @@ def test_dump_3_what_would_grow_in_memory_or_never_end_is_refused_at_once(
 
 
 def test_dump_3_too_many_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pvbinder.insight.dump.NODES_MAX", 50)
+    monkeypatch.setattr("pvbinder.sources.texts.NODES_MAX", 50)
     for name, text in (("a.json", json.dumps({**POD, "x": [0] * 60})), ("a.yaml", "kind: Pod\nx:\n" + "- 0\n" * 60)):
         (tmp_path / name).write_text(text)
         with pytest.raises(DumpFileError, match="too many values"):
