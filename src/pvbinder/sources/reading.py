@@ -46,7 +46,7 @@ FORMS: Final = (
 )
 
 log = logs.get(__name__)
-Found = Iterator[tuple[str, Json]]
+FoundObjects = Iterator[tuple[str, Json]]
 Say = Callable[[str], None]
 
 
@@ -54,7 +54,7 @@ def _warn(note: str) -> None:
     log.warning("not everything was read", note=note)
 
 
-def read_sources(paths: Iterable[str], options: SourceOptions = ANY, say: Say = _warn) -> Found:
+def read_sources(paths: Iterable[str], options: SourceOptions = ANY, say: Say = _warn) -> FoundObjects:
     """Yield all objects in `paths`, each after the name of the file that it is in.
 
     Raises `DumpError`: what can't be read is refused as a whole, though objects before it may have come.
@@ -107,7 +107,7 @@ def read_contents(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
             raise DumpFileError(error.message, hint="name files, or directories of them") from error
 
 
-def _read_path(path: str, options: SourceOptions, say: Say) -> Found:
+def _read_path(path: str, options: SourceOptions, say: Say) -> FoundObjects:
     if path == "-":
         yield from _read_content(MemoryContent("standard input", _standard_input()), None, options, say)
     elif not Path(path).is_dir():
@@ -122,7 +122,7 @@ def _read_path(path: str, options: SourceOptions, say: Say) -> Found:
             yield from _of(source, objects_in(source, content))
 
 
-def _read_file(path: str, options: SourceOptions, say: Say) -> Found:
+def _read_file(path: str, options: SourceOptions, say: Say) -> FoundObjects:
     with opened_file(path) as opened:
         if opened is None:
             content: SourceContent = MemoryContent(path, read_file(path, bytes_max=DUMP_BYTES_MAX))
@@ -131,7 +131,7 @@ def _read_file(path: str, options: SourceOptions, say: Say) -> Found:
         yield from _read_content(content, Path(path), options, say)
 
 
-def _read_content(content: SourceContent, file: Path | None, options: SourceOptions, say: Say) -> Found:
+def _read_content(content: SourceContent, file: Path | None, options: SourceOptions, say: Say) -> FoundObjects:
     """Read what is in a file by its form (READ-1)."""
     head = content.at(0, BLOCK)
     if is_bolt(content):
@@ -154,7 +154,7 @@ def _read_content(content: SourceContent, file: Path | None, options: SourceOpti
         yield from _of(content.name, objects_in(content.name, _whole(content)))
 
 
-def _read_compressed(content: SourceContent, say: Say) -> Found:
+def _read_compressed(content: SourceContent, say: Say) -> FoundObjects:
     head = ArchiveStream(content).take(2 * BLOCK)
     if is_tar(head[:BLOCK]):
         yield from _read_archive(ArchiveStream(content), say)
@@ -167,18 +167,18 @@ def _read_compressed(content: SourceContent, say: Say) -> Found:
     yield from _of(content.name, objects_in(content.name, text))
 
 
-def _read_archive(stream: ArchiveStream, say: Say) -> Found:
+def _read_archive(stream: ArchiveStream, say: Say) -> FoundObjects:
     yield from _collected(stream.name, (CollectedFile(each.path, each.read) for each in members(stream)), say)
 
 
-def _collected(name: str, entries: Iterable[CollectedFile], say: Say) -> Found:
+def _collected(name: str, entries: Iterable[CollectedFile], say: Say) -> FoundObjects:
     collection = CollectedReader(name)
     yield from collection.objects(entries)
     for note in collection.notes():
         say(note)
 
 
-def _stored(name: str, stored: Iterator[StoredValue], options: SourceOptions, say: Say) -> Found:
+def _stored(name: str, stored: Iterator[StoredValue], options: SourceOptions, say: Say) -> FoundObjects:
     objects = StoredReader(name, options.etcd_prefix)
     with collector_at_rest():
         yield from _of(name, objects.objects(stored))
@@ -186,7 +186,7 @@ def _stored(name: str, stored: Iterator[StoredValue], options: SourceOptions, sa
         say(note)
 
 
-def _of(source: str, documents: Iterable[Json]) -> Found:
+def _of(source: str, documents: Iterable[Json]) -> FoundObjects:
     return ((source, each) for each in documents)
 
 
