@@ -52,7 +52,7 @@ class Tree:
         return self.firsts[at + 1] if at + 1 < len(self.firsts) else None
 
 
-Wanted = Callable[[bytes, bytes | None], bool]  # of a leaf: its first key, and the first of the next
+WantedLeaf = Callable[[bytes, bytes | None], bool]  # of a leaf: its first key, and the first of the next
 
 
 def is_bolt(content: SourceContent) -> bool:
@@ -102,7 +102,7 @@ class BoltFile:
 
         return self._settled(read)
 
-    def items(self, name: bytes, tree: Tree, wanted: Wanted | None = None) -> Iterator[tuple[bytes, bytes]]:
+    def items(self, name: bytes, tree: Tree, wanted: WantedLeaf | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Yield keys and values in the order of keys, beginning with `tree`; only leaves that are `wanted` are read.
 
         After a change from outside the items are those of later transactions. No key is yielded twice.
