@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -313,6 +314,51 @@ def test_control_6_of_two_one_works_and_the_other_takes_over_when_it_dies(plane:
             assert second.process.wait(DEADLINE_SECONDS) == 0
     lease = request(plane.kubeconfig, LEASE)["spec"]
     assert (lease["holderIdentity"], lease["leaseTransitions"]) == ("", 1)
+
+
+def test_control_7_a_leader_that_is_stopped_leaves_nothing_half_done_and_the_next_one_begins_at_once(
+    plane: RunningPlane,
+) -> None:
+    names = [f"pair-{number}" for number in range(40)]
+    elect = ["--leader-elect", "--leader-elect-retry-period", "500ms", "--metrics-port", "0"]
+    with controlling(plane.kubeconfig, elect, wait=False) as first:
+        first.wait_for(" ready ")
+        with controlling(plane.kubeconfig, elect, wait=False) as second:
+            second.wait_for("waiting for the lead")
+            for name in names[:20]:
+                make_pair(plane.kubeconfig, name)
+            first.process.send_signal(signal.SIGTERM)
+            for name in names[20:]:
+                make_pair(plane.kubeconfig, name)
+            assert first.process.wait(DEADLINE_SECONDS) == 0
+            second.wait_for(" ready ")
+            for name in names:
+                assert seen(plane.kubeconfig, CLAIMS, name, is_bound)["spec"]["volumeName"]
+            claims = request(plane.kubeconfig, CLAIMS)["items"]
+    assert len({claim["spec"]["volumeName"] for claim in claims}) == len(names)
+    assert "lease let go" in first.log()
+    assert "cut short" not in first.log()
+
+
+def test_metrics_over_tls_are_for_those_whom_the_server_lets(plane: RunningPlane) -> None:
+    port = free_port()
+    with controlling(plane.kubeconfig, ["--secure-port", str(port), "--bind-address", "127.0.0.1"]) as controller:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        token = yaml.safe_load(plane.kubeconfig.read_text())["users"][0]["user"]["token"]
+
+        def status(path: str, token: str = "") -> int:
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            asked = urllib.request.Request(f"https://127.0.0.1:{port}{path}", headers=headers)
+            try:
+                with urllib.request.urlopen(asked, context=context, timeout=DEADLINE_SECONDS) as answer:
+                    return int(answer.status)
+            except urllib.error.HTTPError as refused:
+                return refused.code
+
+        assert [status("/readyz"), status("/metrics"), status("/metrics", "wrong")] == [200, 403, 401]
+        assert status("/metrics", token) == 200
+        assert token not in controller.log()
 
 
 def test_times_of_an_election_that_make_no_sense_are_told() -> None:

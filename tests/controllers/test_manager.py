@@ -1,4 +1,4 @@
-"""How controllers are started and stopped (MANAGER-1 to MANAGER-7)."""
+"""How controllers are started and stopped (MANAGER-1 to MANAGER-9)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.virtual_time import on_virtual_time
 
 from pvbinder.controllers.context import Controller, ControllerContext
 from pvbinder.controllers.features import UNUSED_SINCE
-from pvbinder.controllers.manager import Manager
+from pvbinder.controllers.manager import HANDOVER_SECONDS, PATIENCE_SECONDS, Duty, Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import ControllerDeclaration
 from pvbinder.kube.client import Client
@@ -202,6 +202,93 @@ async def test_manager_7_all_lines_keep_to_one_pace_and_ask_the_fence_when_their
 async def refused(client: Client) -> None:
     with pytest.raises(ConnectionFailed, match="the lead is lost"):
         await client.create(VOLUMES, {"metadata": {"name": "late"}})
+
+
+@on_virtual_time
+async def test_manager_8_who_waits_for_the_lead_has_full_caches_and_hears_of_nothing() -> None:
+    server = SmallServer()
+    server.apply("/api/v1/persistentvolumes/before")
+    turn = asyncio.Event()
+    heard: list[str] = []
+
+    def listening(context: ControllerContext) -> Recording:
+        controller = Recording(context)
+        controller.volumes.add_handler(lambda change: heard.append(change.object.name))
+        return controller
+
+    async def lead(work: Duty) -> None:
+        await turn.wait()
+        await work()
+
+    manager = Manager(server, known=(declared("a", listening),), lead=lead)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(manager.run())
+        await asyncio.sleep(100)
+        server.apply("/api/v1/persistentvolumes/meanwhile")
+        server.apply("/api/v1/persistentvolumes/gone")
+        server.delete("/api/v1/persistentvolumes/gone")
+        await asyncio.sleep(1)
+        waiting = recording(manager, "a")
+        assert (waiting.log, heard, manager.is_ready, manager.unfilled) == ([], [], False, [])
+        assert waiting.volumes.keys() == ["before", "meanwhile"]
+
+        lists = server.count("GET")
+        turn.set()
+        await manager.wait_ready()
+        assert asyncio.get_running_loop().time() == 101
+        server.apply("/api/v1/persistentvolumes/after")
+        await asyncio.sleep(1)
+        assert (waiting.log, heard) == (["started"], ["before", "meanwhile", "after"])
+        assert server.count("GET") == lists
+        task.cancel()
+
+
+@on_virtual_time
+async def test_manager_8_the_lead_is_left_to_others_until_the_caches_are_full_but_not_for_ever() -> None:
+    server = SmallServer()
+    server.before += [lambda _: refusal(403, "Forbidden", "may not")] * 40
+    asked_at: list[float] = []
+
+    async def lead(work: Duty) -> None:
+        asked_at.append(asyncio.get_running_loop().time())
+        await work()
+
+    manager = Manager(server, known=(declared("a"),), lead=lead)
+    async with running(manager):
+        assert asked_at == [PATIENCE_SECONDS]
+
+
+@on_virtual_time
+@pytest.mark.parametrize(("seconds", "finished"), [(5.0, True), (HANDOVER_SECONDS + 5, False)])
+async def test_manager_9_what_is_in_work_is_finished_but_nobody_waits_for_ever(seconds: float, finished: bool) -> None:
+    done: list[str] = []
+
+    class Busy(Recording):
+        def __init__(self, context: ControllerContext) -> None:
+            super().__init__(context)
+            self.slow: WorkQueue[str] = WorkQueue("slow", self.take_time, history=context.informers.history)
+
+        async def take_time(self, key: str) -> None:
+            await asyncio.sleep(seconds)
+            done.append(key)
+
+        async def run(self) -> None:
+            await self.slow.run()
+
+        async def hand_over(self) -> None:
+            done.append("told")
+
+    manager = Manager(SmallServer(), known=(declared("a", Busy),))
+    async with running(manager):
+        controller = manager.controllers["a"]
+        assert isinstance(controller, Busy)
+        for key in ("first", "second"):
+            controller.slow.add(key)
+        await asyncio.sleep(1)
+        await manager.hand_over()
+        assert asyncio.get_running_loop().time() == pytest.approx(1 + min(seconds - 1, HANDOVER_SECONDS), abs=0.1)
+
+    assert done == ["told", *(["first"] if finished else [])]
 
 
 @on_virtual_time

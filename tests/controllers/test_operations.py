@@ -1,4 +1,4 @@
-"""Named operations and their back-off (OPERATIONS-1 to OPERATIONS-4; OP-1 to OP-6)."""
+"""Named operations and their back-off (OPERATIONS-1 to OPERATIONS-6; OP-1 to OP-6)."""
 
 from __future__ import annotations
 
@@ -250,3 +250,15 @@ async def test_operations_5_who_is_cancelled_aside_ends_at_once() -> None:
 async def test_outside_of_an_operation_there_is_no_turn_to_give() -> None:
     async with aside():
         await asyncio.sleep(1)
+
+
+@on_virtual_time
+async def test_operations_6_those_that_run_are_finished_and_none_is_started() -> None:
+    work = Work()
+    async with Operations() as operations:
+        operations.start(NAME, work)
+        await asyncio.sleep(0.1)
+        await operations.finish()
+        assert asyncio.get_running_loop().time() == 1
+        assert not operations.start("another", work)
+        assert work.started == [0]

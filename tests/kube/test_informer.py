@@ -448,3 +448,25 @@ def test_whatever_happens_it_ends_where_the_server_is(actions: list[tuple[str, i
 @pytest.mark.parametrize("text", ["", "x", "9" * 5000, "1_0"], ids=lambda text: text[:8])
 def test_a_revision_that_is_no_number_counts_as_the_oldest(text: str) -> None:
     assert number_of(text) == -1
+
+
+@on_virtual_time
+async def test_informer_16_a_held_informer_fills_and_tells_later() -> None:
+    server = SmallServer()
+    server.apply(f"{VOLUME}/a")
+    informer = Informer(Client(server), VOLUMES)
+    informer.hold()
+    names = informer.add_index("name", lambda one: (one.name,))
+    heard: list[str] = []
+    informer.add_handler(lambda change: heard.append(short(change)))
+    async with running(informer):
+        await informer.wait_synced()
+        server.apply(f"{VOLUME}/b")
+        server.delete(f"{VOLUME}/a")
+        await settle()
+        assert (heard, informer.keys(), len(names["b"])) == ([], ["b"], 1)
+        informer.let_go()
+        assert heard == ["+b@2"]
+        server.apply(f"{VOLUME}/b")
+        await settle()
+        assert heard == ["+b@2", "b@2>4"]

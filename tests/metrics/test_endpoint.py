@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pvbinder.metrics.endpoint import Endpoint
 from pvbinder.metrics.metrics import Metrics
+from pvbinder.server.requests import ApiRequest, ApiResponse
 
 
 async def test_endpoint_1_it_answers_metrics_and_health() -> None:
@@ -44,6 +45,22 @@ async def test_endpoint_1_it_answers_nothing_else(method: str, path: str, status
         session.request(method, f"{endpoint.url}{path}") as answer,
     ):
         assert answer.status == status
+
+
+async def test_endpoint_3_nobody_who_is_refused_gets_an_answer() -> None:
+    class Access:
+        async def refusal(self, request: ApiRequest) -> ApiResponse | None:
+            return ApiResponse(403, b"no") if request.headers.get("x-who") != "friend" else None
+
+    async with (
+        Endpoint(Metrics(), access=Access()) as endpoint,  # type: ignore[arg-type]
+        aiohttp.ClientSession() as session,
+    ):
+        for path in ("/metrics", "/livez", "/nothing"):
+            async with session.get(endpoint.url + path) as answer:
+                assert (answer.status, await answer.text()) == (403, "no")
+        async with session.get(f"{endpoint.url}/livez", headers={"X-Who": "friend"}) as answer:
+            assert answer.status == 200
 
 
 async def test_endpoint_2_it_listens_on_this_machine_only() -> None:

@@ -8,19 +8,21 @@ CONTROL-3  SIGINT, SIGTERM and SIGHUP end it cleanly, whether or not the server 
 CONTROL-4  Nothing is written but by the controllers, and they ask for nothing that only our own server has.
 CONTROL-5  Only the controllers of persistent volumes are on by default: a cluster has all others of its own.
 CONTROL-6  With an election nothing is done until this process is the leader; when it isn't any more, all stops at once,
-           and the reason is raised. A process that waits for its turn is well and ready.
+           and the reason is raised. A process that waits for its turn has full caches, and is ready when it has them.
+CONTROL-7  Told to stop, it finishes what is in work and begins nothing new, then lets its lease go: the next leader
+           need not wait, and finds nothing half done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pvbinder import __version__, logs
 from pvbinder.cli import loops
+from pvbinder.cli.endpoint import Answers, answering, checks
 from pvbinder.cli.options import ControlOptions
 from pvbinder.cli.signals import listening
 from pvbinder.controllers.manager import Manager
@@ -35,9 +37,7 @@ from pvbinder.kube.http import HttpTransport
 from pvbinder.kube.pacing import pace_of
 from pvbinder.kube.transport import Transport
 from pvbinder.metrics.controllers import ControllerSource
-from pvbinder.metrics.endpoint import Endpoint
 from pvbinder.metrics.metrics import Metrics
-from pvbinder.server.wire.http import ListenError
 
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 15.0
@@ -64,42 +64,18 @@ async def _main(options: ControlOptions, config: ConnectionConfig, known: tuple[
             # Made before the server answers: a controller that there is not is told at once.
             lead = _Lead(transport, options)
             pace = pace_of(options.kube_api_qps, options.kube_api_burst)
-            manager = Manager(transport, options.controllers, known=known, fence=lead.fence, pace=pace)
-            async with _endpoint(options, manager, lead) as url, asyncio.TaskGroup() as group:
-                work = group.create_task(_work(transport, config, manager, lead, url), name="controllers")
+            waits = lead.run if lead.elections else None
+            manager = Manager(transport, options.controllers, known=known, fence=lead.fence, pace=pace, lead=waits)
+            live, ready = checks(manager, lead.elections)
+            metrics = Metrics([ControllerSource(manager, lead.elections)])
+            answers = Answers(metrics, live, ready, options.metrics_path)
+            async with answering(options, answers, transport) as urls, asyncio.TaskGroup() as group:
+                work = group.create_task(_work(transport, config, manager, urls), name="controllers")
                 await stop.wished.wait()
+                await manager.hand_over()
                 work.cancel()
     log.info("stopped")
     return 0
-
-
-@asynccontextmanager
-async def _endpoint(options: ControlOptions, manager: Manager, lead: _Lead) -> AsyncIterator[str]:
-    """Answer for metrics and health if that is wanted; give the address, empty for none."""
-    if options.metrics is None:
-        yield ""
-        return
-    host, port = options.metrics
-
-    def trouble() -> str | None:
-        return next(filter(None, (one.trouble() for one in (*lead.elections, *manager.elections()))), None)
-
-    def unready() -> str | None:
-        waits = any(not one.is_leading for one in lead.elections)
-        return None if manager.is_ready or waits else "the caches are not filled yet"
-
-    live = {"leader-election": trouble}
-    sources = [ControllerSource(manager, lead.elections)]
-    endpoint = Endpoint(
-        Metrics(sources), host=host, port=port, live=live, ready={"controllers": unready}, path=options.metrics_path
-    )
-    async with AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(endpoint)
-        except ListenError as error:
-            hint = "choose another port with --metrics-port, or 0 for any that is free, or --no-metrics"
-            raise ListenError(error.message, hint=hint) from error
-        yield endpoint.url
 
 
 class _Lead:
@@ -115,18 +91,15 @@ class _Lead:
             self.elections.append(Election(client, name, times, recorder=self._recorder))
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work`, when and as long as we may."""
-        if not self.elections:
-            await work()
-            return
+        """Do `work`, when and as long as we are the leader."""
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(self._recorder.run(), name="events of the election")
             await self.fence.run(self.elections[0], work)
             telling.cancel()
 
 
-async def _work(transport: Transport, config: ConnectionConfig, manager: Manager, lead: _Lead, url: str) -> None:
-    log.info("starting", version=__version__, server=config.server, metrics=f"{url}/metrics" if url else "none")
+async def _work(transport: Transport, config: ConnectionConfig, manager: Manager, urls: str) -> None:
+    log.info("starting", version=__version__, server=config.server, metrics=urls or "none")
     await wait_for_server(Client(transport, retries=Retries(attempts=1)), config.server)
 
     async def tell_when_ready() -> None:
@@ -135,7 +108,7 @@ async def _work(transport: Transport, config: ConnectionConfig, manager: Manager
 
     async with asyncio.TaskGroup() as group:
         telling = group.create_task(tell_when_ready(), name="ready")
-        await lead.run(manager.run)
+        await manager.run()
         telling.cancel()
 
 

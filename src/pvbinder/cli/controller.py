@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from pvbinder.cli.controller_flags import WithControllerFlags, given, process_flags
 from pvbinder.cli.election_flags import checked, controller_election
 from pvbinder.cli.options import ControlOptions, LogFormat
+from pvbinder.cli.serving_flags import secure_options, serving_flags
 from pvbinder.cli.shared_options import metrics_options, server_options
 from pvbinder.controllers.configuration import read_options
 from pvbinder.kube.election_options import ElectionOptions
@@ -19,6 +22,7 @@ Examples:
   pvbinder controller --controllers '*,-ephemeral-volume' --metrics-port 9090
   pvbinder controller --config pvbinder.yaml       # in a pod: as its service account
   pvbinder controller --leader-elect               # one of several
+  pvbinder controller --secure-port 10257          # metrics over TLS, for those whom the API server lets
 """
 
 
@@ -26,8 +30,12 @@ Examples:
 @server_options
 @controller_election
 @metrics_options(10270)
+@serving_flags
 @process_flags
+@click.pass_context
 def controller(
+    ctx: click.Context,
+    /,
     *,
     kubeconfig: Path | None,
     context: str | None,
@@ -44,7 +52,7 @@ def controller(
     verbosity: int,
     log_format: LogFormat,
     config: Path | None,
-    **flags: str | None,
+    **flags: Any,
 ) -> int:
     """Run the controllers against any API server, such as a cluster's.
 
@@ -67,11 +75,15 @@ def controller(
             retry_seconds=leader_elect_retry_period,
         )
         checked(election, "--leader-elect")
+    secure = secure_options(flags)
+    said = {ctx.get_parameter_source(name) for name in ("metrics_host", "metrics_port")}
+    has_plain = not no_metrics and (secure is None or ParameterSource.COMMANDLINE in said)
     options = ControlOptions(
         kubeconfig=kubeconfig,
         context=context,
         controllers=read_options(given(flags), config),
-        metrics=None if no_metrics else (metrics_host, metrics_port),
+        metrics=(metrics_host, metrics_port) if has_plain else None,
+        secure=secure,
         verbosity=verbosity,
         log_format=log_format,
         election=(leader_elect_resource_name, election) if election is not None else None,

@@ -27,6 +27,10 @@ COMMANDS = {  # name: (module and attribute, the line in `pvbinder --help`)
         "pvbinder.cli.controller:controller",
         "Run the controllers against any API server, such as a cluster's.",
     ),
+    "preflight": (
+        "pvbinder.cli.preflight:preflight",
+        "Say whether pvbinder controller can take over in a cluster: go, or no-go.",
+    ),
     "driver": ("pvbinder.cli.driver:driver", "Serve a CSI driver whose volumes are directories on this machine."),
     "csi": ("pvbinder.cli.csi:csi", "Provision volumes for claims through a CSI driver, beside any API server."),
     "export": ("pvbinder.cli.export:export", "Write all objects of a cluster to a file that up --load begins with."),

@@ -31,8 +31,30 @@ class UpOptions(PlaneOptions):
 
 
 @dataclass(frozen=True, slots=True)
+class SecureOptions:
+    """Metrics and health over TLS: where, with which certificate, and who may ask.
+
+    A `certificate` is the files of it and its key; `authentication` and `authorization` are kubeconfigs, None for the
+    line of the controllers.
+    """
+
+    host: str
+    port: int
+    certificate: tuple[Path, Path] | None
+    client_ca: Path | None
+    tls_version: str
+    authentication: Path | None
+    authorization: Path | None
+    looks_up_authority: bool
+    always_allowed: tuple[str, ...]
+    token_seconds: float
+    allowed_seconds: float
+    denied_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ControlOptions:
-    """The flags of `pvbinder controller`; `metrics` are address and port to listen on, None for neither.
+    """The flags of `pvbinder controller`; `metrics` are address and port to listen on without TLS, None for neither.
 
     With `election`, a lease and its times, nothing is done but while this process is the leader. A `server` takes the
     place of the kubeconfig's. Requests have no bound per second unless one of the two is given. `passed_over` are
@@ -51,6 +73,7 @@ class ControlOptions:
     kube_api_qps: float | None = None
     kube_api_burst: int | None = None
     passed_over: tuple[tuple[str, str], ...] = ()
+    secure: SecureOptions | None = None
 
 
 def default_data_dir(environment: Mapping[str, str] = os.environ) -> Path:

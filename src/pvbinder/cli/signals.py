@@ -11,7 +11,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -19,7 +19,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Stop:
     """The state of a request to stop: `number` is the signal's, 0 if there was none."""
 
-    def __init__(self, task: asyncio.Task[int]) -> None:
+    def __init__(self, task: asyncio.Task[Any]) -> None:
         self.wished = asyncio.Event()
         self.is_ready = False
         self.number = 0
@@ -38,7 +38,7 @@ class Stop:
 
 
 @contextmanager
-def listening(task: asyncio.Task[int]) -> Iterator[Stop]:
+def listening(task: asyncio.Task[Any]) -> Iterator[Stop]:
     """Listen to the signals on behalf of `task`, the main one of a loop in the main thread."""
     stop = Stop(task)
     loop = asyncio.get_running_loop()

@@ -46,6 +46,10 @@ class BinderController:
         yield self.binder.claims.statistics()
         yield self.binder.volumes.statistics()
 
+    async def hand_over(self) -> None:
+        """Begin no operation, and return when those that run are finished."""
+        await self.operations.finish()
+
     async def run(self) -> None:
         """Work until cancelled."""
         async with self.operations:

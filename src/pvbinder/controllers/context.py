@@ -53,6 +53,15 @@ class HasElections(Protocol):
         ...
 
 
+@runtime_checkable
+class HandsOver(Protocol):
+    """A controller with work of its own besides its queues', which it can bring to an end."""
+
+    async def hand_over(self) -> None:
+        """Begin nothing new, and return when what was begun is finished."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Possessions of the API server's operator, which no request gives.

@@ -8,22 +8,27 @@ MANAGER-4  A controller that breaks breaks the manager: everything stops, and th
 MANAGER-5  Each controller writes as its own user, if the caller can give it a line as that user.
 MANAGER-6  With a `fence`, no controller writes once an election behind it is lost.
 MANAGER-7  With a `pace`, all requests of all controllers together keep to it.
+MANAGER-8  With a `lead`, controllers run inside it only. Before, the caches are filled all the same, and nothing else
+           is done or kept: who takes over begins with what is there, and needn't list anything. The lead is left to
+           others until the caches are full, for `PATIENCE_SECONDS` at most.
+MANAGER-9  `hand_over()` finishes what is in work and begins nothing new, for as long as `HANDOVER_SECONDS`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from pvbinder import logs
 from pvbinder.controllers.context import (
     Controller,
     ControllerContext,
     Credentials,
+    HandsOver,
     HasElections,
     HasQueues,
     wall_clock,
@@ -41,7 +46,11 @@ from pvbinder.kube.transport import Transport
 from pvbinder.model.resources import Resource
 
 LAST_EVENTS_SECONDS: Final = 1.0
+HANDOVER_SECONDS: Final = 10.0  # a pod that is stopped has 30, and needs some for its last events and its lease
 PATIENCE_SECONDS: Final = 10.0  # with caches that don't fill, before we say so
+
+Duty: TypeAlias = Callable[[], Awaitable[None]]
+Lead: TypeAlias = Callable[[Duty], Awaitable[None]]  # does the work when, and as long as, it may be done
 
 log = logs.get(__name__)
 
@@ -72,8 +81,12 @@ class Manager:
         fence: Fence | None = None,
         now: Callable[[], datetime] = wall_clock,
         pace: TokenBucket | None = None,
+        lead: Lead | None = None,
     ) -> None:
-        """`transport_as` gives a line as a controller's user (MANAGER-5, `users.user_of`); `now` is their clock."""
+        """`transport_as` gives a line as a controller's user (MANAGER-5, `users.user_of`); `now` is their clock.
+
+        `lead` does the work of all controllers when it may be done (MANAGER-8).
+        """
         self.options = options or ControllerOptions()
         behind = fence or Fence()
 
@@ -86,6 +99,9 @@ class Manager:
 
         shared = Client(paced(transport))
         self.informers = Informers(shared)
+        self._lead = lead
+        if lead is not None:
+            self.informers.hold()
         self._clients = {"": shared}
         self._controllers: dict[str, Controller] = {}
         self._recorders: list[EventRecorder] = []
@@ -127,19 +143,54 @@ class Manager:
             below = [lines.create_task(self.informers.run(), name="informers")]
             below += [lines.create_task(r.run(), name=f"events of {r.component}") for r in self._recorders]
             try:
-                async with asyncio.TaskGroup() as group:
-                    for name, controller in self._controllers.items():
-                        group.create_task(controller.run(), name=name)
-                    await self._wait_synced()
-                    self._ready.set()
-                    log.info("controllers started", controllers=",".join(self._controllers))
-                    await asyncio.Event().wait()
+                if self._lead is None:
+                    await self._control()
+                else:
+                    await self._fill()
+                    await self._lead(self._control)
             finally:
-                self._ready.clear()
                 await self._write_last_events()
                 for task in below:
                     task.cancel()
                 log.info("controllers stopped")
+
+    async def _fill(self) -> None:
+        """Wait for the caches, but not for ever: what they can't have, others may be without, too."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.informers.wait_synced()
+        except TimeoutError:
+            log.warning("caches are not filled yet", resources=",".join(self.unfilled))
+        else:
+            log.info("standing by: caches are filled")
+
+    async def _control(self) -> None:
+        """Run the controllers until cancelled."""
+        if self._lead is not None:
+            await self.informers.let_go()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, controller in self._controllers.items():
+                    group.create_task(controller.run(), name=name)
+                await self._wait_synced()
+                self._ready.set()
+                log.info("controllers started", controllers=",".join(self._controllers))
+                await asyncio.Event().wait()
+        finally:
+            self._ready.clear()
+
+    async def hand_over(self) -> None:
+        """Finish what is in work, and begin nothing new (MANAGER-9); then `run()` can be cancelled."""
+        handover = self.informers.history.handover
+        handover.begin()
+        try:
+            async with asyncio.timeout(HANDOVER_SECONDS), asyncio.TaskGroup() as group:
+                group.create_task(handover.wait_still())
+                for controller in self._controllers.values():
+                    if isinstance(controller, HandsOver):
+                        group.create_task(controller.hand_over())
+        except TimeoutError:
+            log.warning("work that takes too long is cut short", keys=handover.in_work)
 
     async def _wait_synced(self) -> None:
         """Wait for the caches, and say now and then which ones keep us waiting."""
@@ -149,8 +200,12 @@ class Manager:
                     await self.informers.wait_synced()
                     return
             except TimeoutError:
-                missing = [i.kind.resource.qualified for i in self.informers if not i.has_synced]
-                log.warning("caches are not filled yet", resources=",".join(missing))
+                log.warning("caches are not filled yet", resources=",".join(self.unfilled))
+
+    @property
+    def unfilled(self) -> list[str]:
+        """The resources whose caches are not filled yet."""
+        return [i.kind.resource.qualified for i in self.informers if not i.has_synced]
 
     @property
     def is_ready(self) -> bool:

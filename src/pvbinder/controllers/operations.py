@@ -10,6 +10,8 @@ OPERATIONS-4  At most `most_at_once` run; the others of them wait in the order i
 OPERATIONS-5  An operation that waits for somebody else, a plugin or a pod, does that `aside()`: it gives its turn to
               others meanwhile, so that what hangs keeps nobody from working.
 
+OPERATIONS-6  Once they are to `finish()`, none is started any more, and those that run come to their end.
+
 Nothing retries an operation here: the caller asks again (OP-6); `seconds_until_retry` says when that is of use.
 Everything belongs to the loop's thread.
 
@@ -117,6 +119,7 @@ class Operations:
         self._group: asyncio.TaskGroup | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, _Failure] = {}
+        self._is_closed = False
         self._started = self._failed = self._refused = 0
         self._idle: list[asyncio.Future[None]] = []
 
@@ -139,6 +142,9 @@ class Operations:
         """Start `operation` unless one of that name runs or has to wait; tell whether it was started (OPERATIONS-1)."""
         if self._group is None:
             raise RuntimeError("operations are started inside `async with`")
+        if self._is_closed:
+            self._refused += 1
+            return False
         if name in self._running:
             self._refused += 1
             log.debug("Operation is already running, skipping", operation=name)
@@ -164,6 +170,11 @@ class Operations:
     def is_running(self, name: str) -> bool:
         """Tell whether an operation of that name runs."""
         return name in self._running
+
+    async def finish(self) -> None:
+        """Refuse every start from now on, and wait until nothing runs (OPERATIONS-6)."""
+        self._is_closed = True
+        await self.wait_idle()
 
     async def wait_idle(self) -> None:
         """Wait until nothing runs."""

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pvbinder import logs
+from pvbinder.kube.handover import Handover
 
 PATIENCE_SECONDS: Final = 30.0  # until a log line says which caches are waited for
 
@@ -41,6 +42,7 @@ class History:
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.handover = Handover()  # the end of all decisions by these caches
         self._followers: list[Follower] = []
         self._decisive: set[Follower] = set()
         self._behind: set[Follower] = set()

@@ -28,6 +28,8 @@ INFORMER-13 A watch without a line for 2.5 minutes, not even a bookmark, is dead
 INFORMER-14 A live read counts: `correct(object)` takes the object in, and a cache that should have had it lists anew.
 INFORMER-15 A watch that ended before its time may be followed by one of a server that a backup was restored to. Such a
             watch is open and silent, so the server is asked first whether it has reached our revision.
+INFORMER-16 While it is held, the cache and its indexes fill, but handlers hear of nothing. Let go, they hear of every
+            object that is there, and of each change from then on.
 
 Not promised: that every state is seen, nor any order between two objects; nor that an object put in by hand matches
 the informer's selectors. Handlers must be quick, must not wait and must not raise: they enqueue a key. Nobody changes
@@ -40,7 +42,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from pvbinder import logs
 from pvbinder.kube.changes import Added as Added
@@ -53,6 +55,8 @@ from pvbinder.kube.history import Follower, History
 from pvbinder.kube.index import Index as Index
 from pvbinder.kube.informer_statistics import Counts
 from pvbinder.kube.informer_statistics import InformerStatistics as InformerStatistics
+from pvbinder.kube.listeners import ChangeHandler as ChangeHandler
+from pvbinder.kube.listeners import Listeners
 from pvbinder.kube.revisions import number as number
 from pvbinder.kube.revisions import revision_of as revision_of
 from pvbinder.kube.served import is_served_nowhere
@@ -60,7 +64,6 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import is_built_in
 
 T = TypeVar("T", bound=KubernetesObject)
-ChangeHandler: TypeAlias = Callable[[Change[T]], None]
 
 SHORTEST_WATCH_SECONDS = 300  # then twice as long at most, at random, so that watches don't end together
 SILENCE_SECONDS = 150.0  # servers send a bookmark a minute: two are missing by then
@@ -104,7 +107,7 @@ class Informer(Generic[T]):
         self._chance = chance
         self._objects: dict[str, T] = {}
         self._indexes: dict[str, Index[T]] = {}
-        self._handlers: list[ChangeHandler[T]] = []
+        self._listeners: Listeners[T] = Listeners()
         self._resource_version = ""  # up to where the watch has told us everything; "" is nowhere
         self._highest = -1  # the same as a number; stays when the next list is due
         self._history = history or History()
@@ -172,10 +175,16 @@ class Informer(Generic[T]):
     # -- wiring -------------------------------------------------------------------------------------------------------
 
     def add_handler(self, handler: ChangeHandler[T]) -> None:
-        """Call `handler` for every change from now on, and at once with an `Added` for each object that is there."""
-        self._handlers.append(handler)
-        for view in list(self._objects.values()):
-            handler(Added(view))
+        """Call `handler` for every change from now on, and with an `Added` for each that is there (INFORMER-16)."""
+        self._listeners.add(handler, self)
+
+    def hold(self) -> None:
+        """Tell handlers that are added from now on nothing, until `let_go()` (INFORMER-16)."""
+        self._listeners.hold()
+
+    def let_go(self) -> None:
+        """Begin to tell the handlers that waited (INFORMER-16)."""
+        self._listeners.let_go(self)
 
     def add_index(self, name: str, values_of: Callable[[T], Iterable[str]]) -> Index[T]:
         """Index the objects by the values that `values_of` gives for each; the index of that name if there is one."""
@@ -462,12 +471,12 @@ class Informer(Generic[T]):
         for index in self._indexes.values():
             index.replace(key, known, seen)
         if known is None:
-            self._tell(Added(seen))
+            self._listeners.tell(Added(seen))
         elif known.uid == seen.uid:
-            self._tell(Updated(known, seen))
+            self._listeners.tell(Updated(known, seen))
         else:
-            self._tell(Deleted(known))
-            self._tell(Added(seen))
+            self._listeners.tell(Deleted(known))
+            self._listeners.tell(Added(seen))
         return True
 
     def _remove(self, key: str) -> None:
@@ -476,11 +485,7 @@ class Informer(Generic[T]):
             return
         for index in self._indexes.values():
             index.replace(key, known, None)
-        self._tell(Deleted(known))
-
-    def _tell(self, change: Change[T]) -> None:
-        for handler in self._handlers:
-            handler(change)
+        self._listeners.tell(Deleted(known))
 
     def _report_unreadable(self, broken: Unreadable) -> None:
         self._counts.unreadable += 1

@@ -4,6 +4,9 @@
 cancelled: the manager does so after all controllers have stopped (MANAGER-3). A failure of the server doesn't end it
 (INFORMER-8).
 
+A process that waits for the lead holds them: their caches fill, and their handlers hear of nothing. So nothing piles up
+while it waits, however long that is, and it begins as one that was just started does, but with full caches.
+
 A kind that is asked for while they run begins to be watched at once. Only what is learnt from elsewhere is worth that,
 such as what a driver can do: all others are asked for at the start, so that it is known when all are filled.
 """
@@ -31,12 +34,15 @@ class Informers:
         self._client = client
         self._informers: dict[Resource, Informer[KubernetesObject]] = {}
         self._group: asyncio.TaskGroup | None = None  # while they run
+        self._is_held = False
 
     def of(self, kind: Kind[T]) -> Informer[T]:
         """The informer of `kind`, made at the first call; it fills from `run()` on, or from now if that is earlier."""
         informer = self._informers.get(kind.resource)
         if informer is None:
             informer = Informer(self._client, kind, history=self.history, decides=True)  # type: ignore[arg-type]
+            if self._is_held:
+                informer.hold()
             self._informers[kind.resource] = informer
             self._start(informer)
         elif informer.kind != kind:
@@ -51,6 +57,19 @@ class Informers:
 
     def __iter__(self) -> Iterator[Informer[KubernetesObject]]:
         return iter(self._informers.values())
+
+    def hold(self) -> None:
+        """Hold all of them, those too that are asked for later, until `let_go()` (INFORMER-16)."""
+        self._is_held = True
+        for informer in self._informers.values():
+            informer.hold()
+
+    async def let_go(self) -> None:
+        """Let handlers hear of what is there, and of what comes; the loop gets a turn after each kind."""
+        self._is_held = False
+        for informer in list(self._informers.values()):
+            informer.let_go()
+            await asyncio.sleep(0)
 
     async def run(self) -> None:
         """Keep all of them current until cancelled."""

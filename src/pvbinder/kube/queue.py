@@ -9,7 +9,8 @@ QUEUE-4  A failed key comes back, without limit: after the longer of its own exp
 QUEUE-5  Here is the boundary: an error of `work` is logged, its key is requeued, and other keys never see it.
 QUEUE-6  A cancelled queue cancels the work under way; `run()` returns when it has ended.
 QUEUE-7  An empty queue costs nothing: no timer, no polling.
-QUEUE-8  No key is worked on while the caches tell of two histories of the server (HISTORY-2).
+QUEUE-8  No key is worked on while the caches tell of two histories of the server (HISTORY-2), nor once the process
+         hands over (HANDOVER-1).
 
 Not promised: any order between keys that wait with a delay. Everything belongs to the loop's thread; `add` may be
 called before `run()`.
@@ -150,6 +151,7 @@ class WorkQueue(Generic[K]):
         self.name = name
         self._work = work
         self._history = history
+        self._handover = history.handover
         self._concurrency = concurrency
         self._limiter: RateLimiter[K] = RateLimiter(limits)
         self._failure_message = failure_message
@@ -292,7 +294,13 @@ class WorkQueue(Generic[K]):
         try:
             if not self._history.is_whole:
                 await self._history.wait_whole()
-            await self._work(key)
+            if self._handover.has_begun:
+                await self._handover.wait_turn()
+            self._handover.in_work += 1
+            try:
+                await self._work(key)
+            finally:
+                self._handover.leave()
         except PvbinderError as error:
             self._requeue(key, error)
         except asyncio.CancelledError:
