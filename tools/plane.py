@@ -40,8 +40,16 @@ class RunningPlane:
     @property
     def memory_mib(self) -> float:
         """Resident memory now."""
+        return self._memory_mib("VmRSS")
+
+    @property
+    def memory_mib_max(self) -> float:
+        """The most resident memory that it had at any time."""
+        return self._memory_mib("VmHWM")
+
+    def _memory_mib(self, name: str) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) / 1024
 
     @property
     def cpu_seconds(self) -> float:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable
 
 import pytest
-from tests.protobuf_wire import envelope, field
+from tests.protobuf_wire import entry, envelope, field
 from tests.sources.etcd_writer import path_of
 from tests.sources.objects import CLASS, DEFINITION, SHOP, WIDGET, Document, claim, names
 from tests.sources.protobuf_writer import stored_form
 
+from pvbinder.insight.manifests import as_served
 from pvbinder.sources.errors import DumpError, DumpFileError
 from pvbinder.sources.etcd import StoredValue
 from pvbinder.sources.stored import StoredReader
@@ -107,6 +108,17 @@ def test_two_prefixes_of_one_cluster_are_read_together() -> None:
     route = {**WIDGET, "apiVersion": "route.openshift.io/v1", "kind": "Route"}
     found, _ = read([*stored(CLASS, prefix="/kubernetes.io"), *stored(route, prefix="/openshift.io")])
     assert names(found) == ["StorageClass/fast", "Route/w"]
+
+
+def test_what_go_writes_of_empty_fields_leaves_no_trace() -> None:
+    """kube-apiserver stores texts and numbers that aren't set, too; the schema takes them out, as of a request."""
+    meta = field(1, "a") + field(2, "") + field(3, "shop") + field(4, "") + field(6, "") + field(7, 0) + field(8, b"")
+    spec = field(1, "ReadWriteOnce") + field(2, field(2, entry("storage", field(1, "1Gi")))) + field(3, "")
+    value = envelope("v1", "PersistentVolumeClaim", field(1, meta) + field(2, spec) + field(3, field(1, "Pending")))
+    found, _ = read([("/registry/persistentvolumeclaims/shop/a", value)])
+    ((served,), _) = as_served(("x.db", each) for each in found)
+    assert served["metadata"] == {"name": "a", "namespace": "shop", "resourceVersion": "2"}
+    assert "volumeName" not in served["spec"]
 
 
 def test_a_database_without_objects_is_refused_with_what_it_has() -> None:

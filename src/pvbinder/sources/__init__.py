@@ -7,5 +7,6 @@ ends in a `DumpError`, within bounds of memory and time.
 - Texts: `texts` has YAML and JSON, and lists within lists.
 - Databases: `etcd`, over `bolt` and `bolt_pages`; `kine`; `stored` makes objects of their values, `revisions` has the
   moment that is read.
+- Both of these have whole clusters: `served` leaves out the kinds that nothing knows here.
 - Collections: `archive` reads tar and gzip, `collected` knows where tools put objects.
 """
