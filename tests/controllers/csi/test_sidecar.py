@@ -36,7 +36,7 @@ def sidecar(address: str) -> tuple[ControllerDeclaration, ...]:
     return (*CONTROLLERS, ControllerDeclaration("csi", user="", make=lambda context: CsiSidecar(context, address)))
 
 
-async def test_sidecar_1_a_driver_that_comes_later_is_waited_for(tmp_path: Path) -> None:  # SU-3, SU-5
+async def test_sidecar_1_a_driver_that_comes_later_is_waited_for(tmp_path: Path) -> None:  # SU-1, SU-3, SU-5
     address = f"unix://{tmp_path}/csi.sock"
     driver = FakeDriver()
     async with cluster(OPTIONS, sidecar(address)) as c:  # the controllers are ready, without the driver
