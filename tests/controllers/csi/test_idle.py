@@ -26,6 +26,7 @@ from pvbinder.controllers.csi.snapshotter.kinds import SNAPSHOT_CLASSES, SNAPSHO
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
 from pvbinder.csi.driver import Driver
+from pvbinder.kube.client import Kind
 from pvbinder.kube.kinds import CLAIMS
 from pvbinder.model.json import Json
 from pvbinder.plane.control_plane import SIDECAR
@@ -39,6 +40,7 @@ CLASS: Json = {
     "metadata": {"name": "local-immediate"},
     "provisioner": NAME,
 }
+WATCHED: tuple[Kind[Any], ...] = (SNAPSHOTS, SNAPSHOT_CLASSES)
 SNAPSHOT: Json = {
     "metadata": {"name": "monday", "namespace": "default"},
     "spec": {"volumeSnapshotClassName": "snapshots", "source": {"persistentVolumeClaimName": "orders"}},
@@ -99,7 +101,7 @@ def test_hours_of_nothing_with_an_awake_driver_are_hours_without_requests_and_ca
 
     @on_virtual_time
     async def story() -> None:
-        async with cluster(SETTINGS, known, watched=(SNAPSHOTS, SNAPSHOT_CLASSES)) as c:
+        async with cluster(SETTINGS, known, watched=WATCHED) as c:
             drivers.open()
             await c.create(CLASS, claim("orders", storageClassName="local-immediate"))
             snapshots = {"metadata": {"name": "snapshots"}, "driver": NAME, "deletionPolicy": "Delete"}
