@@ -85,3 +85,22 @@ def test_the_examples_are_answered_as_they_turn_out(
     shown = capsys.readouterr()
     assert says in shown.out
     assert not shown.err
+
+
+def test_manifests_4_what_a_server_has_stored_is_used_as_it_is() -> None:
+    stored = {"uid": "u", "resourceVersion": "7", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n1", **stored},
+        "spec": {"fieldOfTomorrow": 1},
+    }
+    assert as_served([("dump", document)]) == ([document], [])
+    manifest = {**document, "metadata": {"name": "n1"}}
+    (_,), (note,) = as_served([("manifest", manifest)])
+    assert "fieldOfTomorrow" in note
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v", **stored}, "spec": {}}
+    ((found,), _) = as_served([("dump", volume)])
+    assert found["status"] == {"phase": "Available"}
+    stranger = {"apiVersion": "v2", "kind": "Node", "metadata": {"name": "n1", **stored}}
+    assert as_served([("dump", stranger)])[0] == []

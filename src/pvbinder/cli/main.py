@@ -35,6 +35,7 @@ COMMANDS = {  # name: (module and attribute, the line in `pvbinder --help`)
     "csi": ("pvbinder.cli.csi:csi", "Provision volumes for claims through a CSI driver, beside any API server."),
     "export": ("pvbinder.cli.export:export", "Write all objects of a cluster to a file that up --load begins with."),
     "recover": ("pvbinder.cli.recover:recover", "Recover a data directory that is damaged, keeping the damaged files."),
+    "audit": ("pvbinder.cli.audit:audit", "Say what is wrong with the storage of a cluster, a dump or manifests."),
     "explain": ("pvbinder.cli.explain:explain", "Say why a claim is Pending, volume by volume, and what to do."),
 }
 

@@ -51,6 +51,21 @@ def _coloured(line: str) -> str:
     return line
 
 
+_LEVELS: Final[dict[str, dict[str, Any]]] = {
+    "error": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow"},
+    "information": {"fg": "cyan"},
+}
+_FINDING: Final = re.compile(r"(error|warning|information)( PVB[0-9]{3}: .*)", re.DOTALL)
+
+
+def say_findings(text: str) -> None:
+    """Write the lines of an audit to stdout, on a terminal with its levels in colour (OUTPUT-1)."""
+    for line in printable_lines(text).split("\n"):
+        found = _FINDING.fullmatch(line)
+        click.echo(click.style(found[1], **_LEVELS[found[1]]) + found[2] if found is not None else line)
+
+
 def say_json(text: str) -> None:
     """Write the JSON `text` to stdout."""
     click.echo(printable_json(text))

@@ -67,6 +67,17 @@ def explain_with_remedies(claim: Claim, snapshot: Snapshot) -> tuple[ClaimExplan
     return _explained(claim, _finding(claim, action, snapshot), snapshot)
 
 
+def state_of(claim: Claim, snapshot: Snapshot) -> Finding:
+    """Return the state of `claim` and its reason, without evidence and general advice: what many claims are asked."""
+    if claim.is_deleting:
+        return deletion(claim, snapshot)
+    action = decide_claim(claim, snapshot, snapshot.settings)
+    if isinstance(action, AnnealClaim):
+        claim = parse_claim(encode(action.document))
+        action = decide_claim(claim, snapshot, snapshot.settings)
+    return _finding(claim, action, snapshot)
+
+
 def _finding(claim: Claim, action: ClaimAction, snapshot: Snapshot) -> Finding:
     match action:
         case Bind(volume=volume):

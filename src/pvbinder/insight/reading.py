@@ -8,6 +8,7 @@ READING-4  Snapshots of volumes are read only if a claim waits for one: many clu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pvbinder.insight.restores import snapshot_source
@@ -26,16 +27,20 @@ from pvbinder.model.resources import (
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
     PODS,
+    RESOURCE_QUOTAS,
     STATEFUL_SETS,
     STORAGE_CLASSES,
     VOLUME_ATTACHMENTS,
     VOLUME_ATTRIBUTES_CLASSES,
+    VOLUME_SNAPSHOT_CONTENTS,
     VOLUME_SNAPSHOTS,
     Resource,
 )
+from pvbinder.model.workloads import CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, JOBS, REPLICA_SETS
 from pvbinder.rules.plugins import Plugins
 from pvbinder.rules.settings import DEFAULTS, Settings
 
+REPLICATION_CONTROLLERS = Resource("", "v1", "ReplicationController", "replicationcontrollers", True)
 _READ = (
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
@@ -50,28 +55,45 @@ _READ = (
     VOLUME_ATTACHMENTS,
     STATEFUL_SETS,
 )
+FOR_AUDITS = (  # what an audit reads besides
+    NAMESPACES,
+    VOLUME_SNAPSHOTS,
+    VOLUME_SNAPSHOT_CONTENTS,
+    RESOURCE_QUOTAS,
+    DEPLOYMENTS,
+    REPLICA_SETS,
+    DAEMON_SETS,
+    JOBS,
+    CRON_JOBS,
+    REPLICATION_CONTROLLERS,
+)
 _OF_DRIVERS = (CSI_STORAGE_CAPACITIES,)  # kept in the namespaces of drivers, whatever those are
 
 
 async def read_cluster(
-    client: Client, namespace: str, *, plugins: Plugins, settings: Settings = DEFAULTS
+    client: Client, namespace: str, *, plugins: Plugins, settings: Settings = DEFAULTS, more: Sequence[Resource] = ()
 ) -> tuple[Snapshot, list[str]]:
     """Return the server's objects for `namespace`, and a line about those that it didn't show (READING-1, READING-2).
 
+    The kinds in `more` are read, too; a server that doesn't have one of them has none of its objects.
     Raises `ApiFailure` if not even claims may be read, and `ConnectionFailed`.
     """
     documents: list[Json] = []
     refused: dict[Resource, str] = {}
-    for resource in _READ:
+    absent: list[str] = []
+    for resource in (*_READ, *more):
         where = namespace if resource.namespaced and resource not in _OF_DRIVERS else ""
         try:
             documents += await _documents(client, resource, where)
         except ApiFailure as failure:
             if resource is PERSISTENT_VOLUME_CLAIMS or failure.status not in (403, 404):
                 raise
+            if resource in more and failure.is_not_found:
+                absent.append(resource.kind)
+                continue
             refused[resource] = failure.message
-    known = [resource.kind for resource in _READ if resource not in refused]
-    if any(map(_is_restored, documents)):
+    known = [*absent, *(resource.kind for resource in (*_READ, *more) if resource not in refused)]
+    if VOLUME_SNAPSHOTS not in more and any(map(_is_restored, documents)):
         try:
             documents += await _documents(client, VOLUME_SNAPSHOTS, namespace)
             known.append(VOLUME_SNAPSHOTS.kind)

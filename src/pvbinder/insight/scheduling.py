@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.model.objects import Claim, ClaimKey, Node, NodeName, Pod, PodKey, Volume, VolumeName
 from pvbinder.model.scheduling import CsiDriver, CsiStorageCapacity
-from pvbinder.rules.matching import is_usable_on
 from pvbinder.rules.scheduling import Cluster, NodeReason, NoStorage, Plan, Unschedulable, decide_pod, storage_on
 
 
@@ -23,8 +22,8 @@ class SnapshotCluster(Cluster):
         super().__init__(snapshot.sources)
 
     def candidates(self, claim: Claim) -> Iterable[Volume]:
-        """Return the volumes of the claim's class."""
-        return (volume for volume in self._snapshot.volumes if volume.storage_class == claim.storage_class)
+        """Return the free volumes of the claim's class, and those that are reserved for it."""
+        return self._snapshot.free_volumes(claim)
 
     def csi_driver(self, name: str) -> CsiDriver | None:
         """Return the CSIDriver called `name`."""
@@ -75,7 +74,9 @@ def foretold(pod: Pod, snapshot: Snapshot) -> Unschedulable | None:
 
 def nodes_for(volume: Volume, snapshot: Snapshot) -> list[Node]:
     """Return the nodes that the node affinity of `volume` allows."""
-    return [node for node in snapshot.nodes() if is_usable_on(volume, node.labels, node.name)]
+    if volume.node_affinity is None:
+        return list(snapshot.nodes())
+    return list(snapshot.nodes_matching(volume.node_affinity))
 
 
 def shown_affinity(volume: Volume) -> str:

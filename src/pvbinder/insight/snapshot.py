@@ -12,8 +12,10 @@ A snapshot is built once and not changed; it makes no difference between a serve
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +29,7 @@ from pvbinder.model.objects import (
     Node,
     Pod,
     StorageClass,
+    Volume,
     VolumeAttributesClass,
     parse_claim,
     parse_node,
@@ -41,12 +44,32 @@ from pvbinder.model.scheduling import (
     parse_csi_driver,
     parse_csi_storage_capacity,
 )
+from pvbinder.model.selectors import NodeSelector
 from pvbinder.model.snapshots import VolumeSnapshot, parse_snapshot
 from pvbinder.model.stateful_sets import StatefulSet, parse_stateful_set
 from pvbinder.rules.plugins import NoPlugins, Plugins
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.rules.volume_index import VolumeIndex
 from pvbinder.rules.world import ObjectsByKey, Sources, World
+
+OTHERS: Final[Mapping[str, bool]] = (
+    MappingProxyType(  # kinds that decide about no bind, and whether they have namespaces
+        {
+            "CSINode": False,
+            "CronJob": True,
+            "DaemonSet": True,
+            "Deployment": True,
+            "Job": True,
+            "Namespace": False,
+            "ReplicaSet": True,
+            "ReplicationController": True,
+            "ResourceQuota": True,
+            "Secret": True,
+            "VolumeSnapshotClass": False,
+            "VolumeSnapshotContent": False,
+        }
+    )
+)
 
 
 class _Involved(Struct, frozen=True):
@@ -121,7 +144,11 @@ class Snapshot(World):
         self._drivers: dict[str, CsiDriver] = {}
         self._drivers_on: dict[str, frozenset[str]] = {}
         self._capacities: list[CsiStorageCapacity] = []
-        self._attachments: list[Attachment] = []
+        self._namespaces_of_claims: set[str] = set()
+        self._attachments: dict[str, list[Attachment]] = {}
+        self._others: dict[str, list[Json]] = {}
+        self._free_by_class: dict[str, list[Volume]] | None = None
+        self._nodes_by_affinity: dict[NodeSelector, list[Node]] = {}
         self._stateful_sets = ObjectsByKey[StatefulSet]()
         self._volume_snapshots = ObjectsByKey[VolumeSnapshot]()
         self._events: dict[tuple[str, str, str], list[ObservedEvent]] = {}
@@ -191,6 +218,10 @@ class Snapshot(World):
         """Return the CSIDriver called `name`."""
         return self._drivers.get(name)
 
+    def drivers(self) -> Iterable[str]:
+        """Return the names of all CSIDrivers."""
+        return self._drivers
+
     def drivers_on(self, node: str) -> frozenset[str] | None:
         """Return the CSI drivers that are registered on `node`; None if the snapshot doesn't know."""
         return self._drivers_on.get(node)
@@ -201,7 +232,37 @@ class Snapshot(World):
 
     def attachments_of(self, volume: str) -> list[Attachment]:
         """Return the attachments of the volume called `volume`, planned ones included."""
-        return [each for each in self._attachments if each.volume == volume]
+        return list(self._attachments.get(volume, ()))
+
+    def attachments(self) -> Iterable[Attachment]:
+        """Return all attachments, planned ones included."""
+        return (each for found in self._attachments.values() for each in found)
+
+    def others(self, kind: str) -> Sequence[Json]:
+        """Return the objects of a kind in `OTHERS` as JSON; of a Secret only its metadata."""
+        return self._others.get(kind, ())
+
+    def sees_claims_of(self, namespace: str) -> bool:
+        """Tell whether the snapshot has claims of `namespace`, so that a missing one doesn't exist."""
+        return namespace in self._namespaces_of_claims
+
+    def free_volumes(self, claim: Claim) -> Iterator[Volume]:
+        """Yield the volumes of the claim's class that nobody claims, and those that its name is reserved for."""
+        if self._free_by_class is None:
+            self._free_by_class = {}
+            for volume in self.volumes:
+                if volume.claim_ref is None:
+                    self._free_by_class.setdefault(volume.storage_class, []).append(volume)
+        yield from self._free_by_class.get(claim.storage_class, ())
+        yield from self.volumes.claimed_by(claim.key)
+
+    def nodes_matching(self, affinity: NodeSelector) -> Sequence[Node]:
+        """Return the nodes that `affinity` allows."""
+        found = self._nodes_by_affinity.get(affinity)
+        if found is None:
+            found = [node for node in self._nodes if affinity.matches(node.labels, node.name)]
+            self._nodes_by_affinity[affinity] = found
+        return found
 
     def stateful_set(self, key: str) -> StatefulSet | None:
         """Return the StatefulSet ``namespace/name``."""
@@ -232,7 +293,9 @@ class Snapshot(World):
             case "PersistentVolume":
                 self.volumes.add(parse_volume(encode(document)))
             case "PersistentVolumeClaim":
-                self._claims.add(parse_claim(encode(_in_a_namespace(document))))
+                claim = parse_claim(encode(_in_a_namespace(document)))
+                self._claims.add(claim)
+                self._namespaces_of_claims.add(claim.namespace)
             case "StorageClass":
                 self._classes.add(parse_storage_class(encode(document)))
             case "Pod":
@@ -251,18 +314,25 @@ class Snapshot(World):
                 drivers = _part(document, "spec").get("drivers") or ()
                 named = (each.get("name") for each in drivers if isinstance(each, dict))
                 self._drivers_on[str(_part(document, "metadata").get("name"))] = frozenset(map(str, named))
+                self._others.setdefault("CSINode", []).append(document)
             case "CSIStorageCapacity":
                 self._capacities.append(parse_csi_storage_capacity(encode(document)))
             case "VolumeAttributesClass":
                 self._attributes_classes.add(parse_volume_attributes_class(encode(document)))
             case "VolumeAttachment":
-                self._attachments.append(_attachment(document))
+                attachment = _attachment(document)
+                self._attachments.setdefault(attachment.volume, []).append(attachment)
+                self._others.setdefault("VolumeAttachment", []).append(document)
             case "StatefulSet":
                 self._stateful_sets.add(parse_stateful_set(encode(_in_a_namespace(document))))
             case "VolumeSnapshot":
                 self._volume_snapshots.add(parse_snapshot(encode(_in_a_namespace(document))))
             case "Event":
                 self._add_event(document)
+            case "Secret":
+                self._others.setdefault("Secret", []).append({"metadata": _part(document, "metadata")})
+            case str(kind) if kind in OTHERS:
+                self._others.setdefault(kind, []).append(_in_a_namespace(document) if OTHERS[kind] else document)
             case _:
                 pass  # other kinds decide nothing here
 

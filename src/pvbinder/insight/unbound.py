@@ -287,9 +287,12 @@ def _fits_somewhere(claim: Claim, snapshot: Snapshot) -> bool:
     if not nodes:
         return any(
             choose_for_node([volume], claim, None, settings=snapshot.settings) is not None
-            for volume in snapshot.volumes
+            for volume in snapshot.free_volumes(claim)
         )
-    return any(choose_for_node(snapshot.volumes, claim, node, settings=snapshot.settings) is not None for node in nodes)
+    free = list(snapshot.free_volumes(claim))  # any other is refused: claimed by another, or of another class
+    return bool(free) and any(
+        choose_for_node(free, claim, node, settings=snapshot.settings) is not None for node in nodes
+    )
 
 
 # ------------------------------------------------------------------------------------------------ failures

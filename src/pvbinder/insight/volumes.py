@@ -85,8 +85,7 @@ def explain_volume(volume: Volume, snapshot: Snapshot) -> VolumeExplanation:
 
 def _could_see(key: ClaimKey, snapshot: Snapshot) -> bool:
     """Whether the snapshot would have the claim with `key`: it has claims of that namespace."""
-    namespace = key.partition("/")[0]
-    return any(claim.namespace == namespace for claim in snapshot.claims())
+    return snapshot.sees_claims_of(key.partition("/")[0])
 
 
 def _answer(volume: Volume, snapshot: Snapshot) -> LiveClaim | None:
