@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pvbinder.server.store.log_file import Frame, LogFile, read_log
+from pvbinder.server.store.log_file import Frame, LogFile, _is_older_generation, read_log
 
 SIZE = 512
 SALTS, OLDER = b"saltSALT", b"oldeOLDE"
@@ -144,3 +144,16 @@ def test_log_file_1_what_is_read_and_what_is_lost(tmp_path: Path, log: bytes, be
             (tmp_path / f"store.db{suffix}").write_bytes(data)
 
     assert read_log(tmp_path / "store.db") == expected
+
+
+REST_OF_AN_OLDER_LOG = {
+    "all from before": (Log(salts=OLDER).add(1, b"a").add(2, b"b").data, True),
+    "one of ours after it": (Log(salts=OLDER).add(1, b"a").data + Log().add(2, b"b").data[32:], False),
+    "our salts inside of a page": (Log(salts=OLDER).add(1, b"a").data[:-SIZE] + SALTS * 64 + bytes(FRAME), True),
+    "a frame of ours that was cut": (Log(salts=OLDER).add(1, b"a").data + Log().add(2, b"b").data[32:-1], True),
+}
+
+
+@pytest.mark.parametrize(("log", "is_older"), REST_OF_AN_OLDER_LOG.values(), ids=REST_OF_AN_OLDER_LOG.keys())
+def test_what_is_from_before_the_log_began_anew(log: bytes, is_older: bool) -> None:
+    assert _is_older_generation(log, 32, FRAME, Log().data) is is_older

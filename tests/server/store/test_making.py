@@ -55,6 +55,17 @@ def test_a_file_is_made_with_its_rows_totals_and_identity(tmp_path: Path) -> Non
         assert len(list(checked_rows(connection, path))) == 3
 
 
+def test_what_is_opened_in_memory_is_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = made(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    there = set(tmp_path.iterdir())
+
+    with closing(open_in_memory(path)) as connection:
+        connection.execute("DELETE FROM object")
+        assert not connection.in_transaction
+        assert set(tmp_path.iterdir()) == there
+
+
 def test_a_file_is_made_without_objects_and_identity(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     create(path)
