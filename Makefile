@@ -84,5 +84,5 @@ lock: dev ## resolve the dependencies into requirements.lock and what running ne
 	$(COMPILE) --constraint requirements.lock --extra fast --group run pyproject.toml --output-file requirements-run.lock
 
 clean: ## remove what setup, run and the tools made
-	rm -rf .venv mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
+	rm -rf .venv .setup.lock mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -91,6 +91,27 @@ def test_what_is_ready_is_left_alone(project: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_two_setups_at_once_are_one_after_the_other(project: Path) -> None:
+    """A setup that Ctrl-C interrupted may still be ending when the next one is started."""
+    (project / ".setup.lock").symlink_to(str(os.getpid()))
+    words = [project / "tools" / "setup", "dev"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as second:
+        assert second.stderr is not None
+        assert second.stderr.readline() == f"waiting for another setup here (process {os.getpid()}) ...\n"
+        assert second.poll() is None
+        (project / ".setup.lock").unlink()
+        assert "packages of requirements.lock" in second.stderr.readline()
+    assert not (project / ".setup.lock").is_symlink()
+
+
+def test_the_lock_of_a_setup_that_was_killed_is_taken_over(project: Path) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait(timeout=60)
+    (project / ".setup.lock").symlink_to(str(gone.pid))
+    assert "waiting" not in set_up(project, "", "dev").stderr
+    assert not (project / ".setup.lock").is_symlink()
+
+
 def test_another_interpreter_that_is_named_is_taken_though_an_environment_is_there(project: Path) -> None:
     done = set_up(project, stub(project / "new", "/opt/new"))
     assert done.stderr.startswith("setting up .venv with ")
