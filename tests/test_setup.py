@@ -94,7 +94,7 @@ def test_what_is_ready_is_left_alone(project: Path) -> None:
 def test_two_setups_at_once_are_one_after_the_other(project: Path) -> None:
     """A setup that Ctrl-C interrupted may still be ending when the next one is started."""
     (project / ".setup.lock").symlink_to(str(os.getpid()))
-    words = [project / "tools" / "setup", "dev"]
+    words = [str(project / "tools" / "setup"), "dev"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as second:
         assert second.stderr is not None
         assert second.stderr.readline() == f"waiting for another setup here (process {os.getpid()}) ...\n"

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from tests.server.store.test_database_parts import BROKEN, FULL, A, at, refusing
 
-from pvbinder.server.store.database import (
-    FRAMES_MAX,
-    Database,
-)
+from pvbinder.server.store.checksums import Totals
+from pvbinder.server.store.database import FILE_NAME, FRAMES_MAX, Database
 from pvbinder.server.store.reserve import RESERVE_BYTES, Reserve
 from pvbinder.server.store.room import PAGES_KEPT_FREE, Room
+from pvbinder.server.store.sound import read_file
 
 
 @pytest.fixture
@@ -108,6 +107,42 @@ def test_room_1_what_a_batch_needs_is_held_only_if_it_is_not_there(
         assert (asked, database._largest) == ([("pages", 6), ("log", 33, 110)], 110)
 
 
+LOG, PAGES = ("log", 0, 100), ("pages", 0)
+
+
+@pytest.mark.parametrize(("error", "was_full", "taken", "expected"), [
+    (None, False, True, [LOG, PAGES, "take"]), (None, False, False, [LOG, PAGES, "take", "hold"]),
+    (None, True, True, [LOG, PAGES, "doubt", "take"]), (FULL, False, True, [LOG, "doubt", "take"]),
+    (FULL, False, False, [LOG, "doubt", "take", "hold"]),
+])  # fmt: skip
+def test_database_6_the_room_that_is_held_at_the_start(
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError | None,
+    was_full: bool,
+    taken: bool,
+    expected: list[object],
+) -> None:
+    done: list[object] = []
+
+    def told(what: object, answer: object = None, failure: OSError | None = None) -> object:
+        done.append(what)
+        if failure is not None:
+            raise failure
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Room, "hold_log", lambda _, *of: told(("log", *of), failure=error))
+        patched.setattr(database, "_hold_pages", lambda count: told(("pages", count)))
+        patched.setattr(Reserve, "take", lambda _: told("take", taken))
+        patched.setattr(Reserve, "doubt", lambda _: told("doubt"))
+        patched.setattr(Reserve, "hold", lambda _: told("hold"))
+        patched.setattr(database, "_largest", 100)
+        database.is_full = was_full
+        database._hold_room()
+        assert (done, database.is_full) == (expected, not taken)
+
+
 @pytest.mark.parametrize(("error", "times", "emptied"), [(FULL, 1, 1), (FULL, 2, 1), (BROKEN, 1, 0)])
 def test_room_1_the_log_is_emptied_once_for_a_batch_that_has_no_room(
     database: Database, monkeypatch: pytest.MonkeyPatch, error: OSError, times: int, emptied: int
@@ -122,6 +157,29 @@ def test_room_1_the_log_is_emptied_once_for_a_batch_that_has_no_room(
             with pytest.raises(OSError, match=error.strerror):
                 database._hold_for(5, 3, 90)
     assert done == [{"cut": True}] * emptied
+
+
+def test_room_1_the_log_is_cut_before_a_deletion_that_met_a_full_disk_is_tried_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.commit({A: at(101)}, 101)
+    done: list[object] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "_write", refusing(FULL, times=1))
+        patched.setattr(database, "_empty_log", lambda **how: done.append(how))
+        database.commit({A: None}, 102, {A: at(101)})
+    assert done == [{"cut": True}]
+
+
+def test_database_1_all_that_a_batch_deletes_is_gone(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    there = {(kind, name): at(101) for kind in ("pods", "nodes") for name in ("a", "b")}
+    database.commit(there, 101)
+    database.commit(dict.fromkeys(there), 102, there)
+    database.close()
+    found = read_file(tmp_path / FILE_NAME)
+    assert found is not None
+    assert (found.objects, found.totals) == ([], Totals(0, 0))
 
 
 @pytest.mark.parametrize(("is_full", "taken", "pages", "expected"), [
