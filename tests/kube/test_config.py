@@ -253,3 +253,34 @@ def test_a_server_that_is_named_takes_the_place_of_the_configured_one(tmp_path: 
         load(tmp_path / "nothing", server="https://other:1", environment=home)
     with pytest.raises(ConfigError):
         load(environment=home)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://user:secret@proxy:1080", "proxy:3128", "http://"])
+def test_config_3_a_proxy_that_can_not_be_used_is_refused(tmp_path: Path, proxy: str) -> None:
+    file = tmp_path / "config"
+    file.write_text(
+        "current-context: c\n"
+        "contexts: [{name: c, context: {cluster: k}}]\n"
+        f"clusters: [{{name: k, cluster: {{server: 'https://a', proxy-url: '{proxy}'}}}}]\n"
+    )
+    with pytest.raises(ConfigError, match="proxy-url is") as refused:
+        load_kubeconfig([file])
+    assert "secret" not in str(refused.value)
+
+
+def test_files_of_a_client_certificate_are_remembered_unless_it_is_in_the_kubeconfig(tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("certificate")
+    (tmp_path / "k").write_text("key")
+
+    def files(user: str) -> object:
+        file = tmp_path / "config"
+        file.write_text(
+            "current-context: c\n"
+            "contexts: [{name: c, context: {cluster: k, user: u}}]\n"
+            "clusters: [{name: k, cluster: {server: 'https://a'}}]\n"
+            f"users: [{{name: u, user: {{{user}}}}}]\n"
+        )
+        return load_kubeconfig([file]).client_files
+
+    assert files("client-certificate: c, client-key: k") == (tmp_path / "c", tmp_path / "k")
+    assert files("client-certificate-data: YQ==, client-key-data: YQ==") is None

@@ -1,4 +1,4 @@
-"""Tokens that change and programs that give them (CREDENTIALS-1 to CREDENTIALS-3)."""
+"""Tokens that change and programs that give them (CREDENTIALS-1 to CREDENTIALS-4)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.virtual_time import on_virtual_time
 from pvbinder.kube.config import ConnectionConfig, ExecPlugin
 from pvbinder.kube.credentials import CredentialSource
 from pvbinder.kube.errors import ConfigError
+from pvbinder.server.identity.certificates import Identity
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 V1 = "client.authentication.k8s.io/v1"
@@ -34,6 +35,12 @@ def exec_config(tmp_path: Path, status: dict[str, str], **fields: bool) -> Conne
     (tmp_path / "answer").write_text(json.dumps({"apiVersion": V1, "kind": "ExecCredential", "status": status}))
     plugin = ExecPlugin(sys.executable, (str(tmp_path / "plugin.py"), str(tmp_path)), **fields)  # type: ignore[arg-type]
     return ConnectionConfig("https://a", ca=b"the ca", exec_plugin=plugin)
+
+
+def pair(tmp_path: Path, name: str = "pki") -> tuple[bytes, bytes]:
+    """A client certificate and its key."""
+    made = Identity.load_or_make(tmp_path / name)
+    return made.path("admin.crt").read_bytes(), made.path("admin.key").read_bytes()
 
 
 def runs(tmp_path: Path) -> int:
@@ -132,12 +139,13 @@ async def test_a_plugin_learns_about_the_cluster(tmp_path: Path) -> None:
 
 
 async def test_a_plugin_may_give_a_certificate(tmp_path: Path) -> None:
-    status = {"token": "", "clientCertificateData": "CERT", "clientKeyData": "KEY"}
+    certificate, key = pair(tmp_path)
+    status = {"token": "", "clientCertificateData": certificate.decode(), "clientKeyData": key.decode()}
     source = CredentialSource(exec_config(tmp_path, status))
 
     credentials = await source.get()
 
-    assert (credentials.certificate, credentials.key) == (b"CERT", b"KEY")
+    assert (credentials.certificate, credentials.key) == (certificate, key)
 
 
 FAILING = {  # what the program does: its text, and what is said
@@ -170,3 +178,33 @@ async def test_a_plugin_that_is_not_installed() -> None:
     with pytest.raises(ConfigError, match="no-such-program can't be run") as caught:
         await CredentialSource(ConnectionConfig("https://a", exec_plugin=plugin)).get()
     assert caught.value.hint == "brew install it"
+
+
+@on_virtual_time
+async def test_credentials_1_the_files_of_a_client_certificate_are_read_again_as_a_pair(tmp_path: Path) -> None:
+    before, after = pair(tmp_path, "before"), pair(tmp_path, "after")
+    files = tmp_path / "client.crt", tmp_path / "client.key"
+    for file, content in zip(files, before, strict=True):
+        file.write_bytes(content)
+    config = ConnectionConfig("https://a", client_certificate=before[0], client_key=before[1], client_files=files)
+    source = CredentialSource(config)
+    first = await source.get()
+    assert (first.certificate, first.key) == before
+
+    files[0].write_bytes(after[0])  # in the middle of the rotation
+    await asyncio.sleep(60)
+    assert await source.get() is first
+    source.reject(first)
+    assert await source.get() is first
+    files[1].write_bytes(after[1])
+    source.reject(first)
+    second = await source.get()
+    assert (second.certificate, second.key) == after
+
+
+async def test_credentials_4_a_plugin_that_gives_half_a_pair_is_an_error(tmp_path: Path) -> None:
+    (certificate, _), (_, key) = pair(tmp_path, "one"), pair(tmp_path, "other")
+    status = {"token": "", "clientCertificateData": certificate.decode(), "clientKeyData": key.decode()}
+
+    with pytest.raises(ConfigError, match="don't belong together"):
+        await CredentialSource(exec_config(tmp_path, status)).get()

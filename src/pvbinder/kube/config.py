@@ -25,6 +25,7 @@ from pvbinder.model.json import Json
 from pvbinder.server.objects.schema.yaml_text import YamlTextError, YamlTooLargeError, parse_yaml
 
 FILE_BYTES_MAX = 16 << 20
+PROXY_SCHEMES = ("http", "https")
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -56,6 +57,7 @@ class ConnectionConfig:
     proxy: str = ""
     client_certificate: bytes | None = None
     client_key: bytes | None = field(default=None, repr=False)
+    client_files: tuple[Path, Path] | None = None  # that the two came from; they are read again, too
     token: str = field(default="", repr=False)
     token_file: Path | None = None
     exec_plugin: ExecPlugin | None = None
@@ -303,6 +305,8 @@ def _connection(context: str, found: _Section, cluster: _Section, user: _Section
         raise ConfigError(
             f"kubeconfig {user.file}: {user.where} has one half of a client certificate, but no {missing}"
         )
+    certificate_file, key_file = user.path("client-certificate"), user.path("client-key")
+    is_of_files = not (user.text("client-certificate-data") or user.text("client-key-data"))
     for unsupported, instead in (("auth-provider", "exec"), ("username", "a token or a client certificate")):
         if user.fields.get(unsupported):
             raise ConfigError(
@@ -315,9 +319,10 @@ def _connection(context: str, found: _Section, cluster: _Section, user: _Section
         ca=ca,
         insecure=insecure,
         tls_server_name=cluster.text("tls-server-name"),
-        proxy=cluster.text("proxy-url"),
+        proxy=_proxy(cluster),
         client_certificate=certificate,
         client_key=key,
+        client_files=(certificate_file, key_file) if is_of_files and certificate_file and key_file else None,
         token="" if token_file else user.text("token"),
         token_file=token_file,
         exec_plugin=_exec_plugin(user) if user.fields.get("exec") and not (token_file or user.text("token")) else None,
@@ -326,6 +331,22 @@ def _connection(context: str, found: _Section, cluster: _Section, user: _Section
         impersonate_groups=tuple(map(str, groups)),
         context=context,
     )
+
+
+def _proxy(cluster: _Section) -> str:
+    proxy = cluster.text("proxy-url")
+    if proxy and (urlsplit(proxy).scheme not in PROXY_SCHEMES or not urlsplit(proxy).hostname):
+        raise ConfigError(
+            f"kubeconfig {cluster.file}: {cluster.where}.proxy-url is {without_password(proxy)!r}",
+            hint="it must be like http://host:3128 or https://host:3128; others, such as SOCKS, can't be used here",
+        )
+    return proxy
+
+
+def without_password(url: str) -> str:
+    """Return `url` without what stands before an ``@`` (CONFIG-4)."""
+    scheme, slashes, rest = url.rpartition("://")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
 
 
 def _exec_plugin(user: _Section) -> ExecPlugin:

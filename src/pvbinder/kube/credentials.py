@@ -1,9 +1,11 @@
 """The credentials of each request: tokens that change, and certificates from programs.
 
-CREDENTIALS-1  A token file is read again when it is a minute old, so that a rotated token is used in time.
+CREDENTIALS-1  A token file is read again when it is a minute old, so that a rotated token is used in time; so are the
+               files of a client certificate. In the middle of a rotation the one before is used.
 CREDENTIALS-2  An exec plugin runs at the first need, again when its credentials have expired, and again after a 401;
                one at a time, and never longer than a minute.
 CREDENTIALS-3  No message and no log line holds a token, or a program's output.
+CREDENTIALS-4  What is given out can be used: a certificate and a key that aren't a pair are an error here.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from pathlib import Path
 import msgspec
 
 from pvbinder.files import UnreadableFileError, read_file
-from pvbinder.kube.config import ConnectionConfig, ExecPlugin
+from pvbinder.kube.certificates import check_pair
+from pvbinder.kube.config import FILE_BYTES_MAX, ConnectionConfig, ExecPlugin
 from pvbinder.kube.errors import ConfigError
 from pvbinder.model.json import Json, encode
 
-TOKEN_FILE_SECONDS = 60.0
+FILE_SECONDS = 60.0
 TOKEN_BYTES_MAX = 1 << 20
 EXEC_SECONDS = 60.0
 EXPIRES_EARLY_SECONDS = 10.0  # credentials that expire so soon count as expired: a request takes a while, too
@@ -59,6 +62,7 @@ class CredentialSource:
         self._now = now
         self._fixed = Credentials(config.token, config.client_certificate, config.client_key)
         self._current: Credentials | None = None
+        self._last: Credentials | None = None  # from files, also after a 401
         self._good_until: datetime | None = None
         self._read_at = float("-inf")
         self._turn = asyncio.Lock()
@@ -66,7 +70,8 @@ class CredentialSource:
     @property
     def can_change(self) -> bool:
         """Whether asking again may give something else: then a 401 is worth a second try."""
-        return self._config.token_file is not None or self._config.exec_plugin is not None
+        config = self._config
+        return config.token_file is not None or config.exec_plugin is not None or config.client_files is not None
 
     @property
     def fixed(self) -> Credentials:
@@ -75,10 +80,8 @@ class CredentialSource:
 
     async def get(self) -> Credentials:
         """Return credentials that are good now."""
-        if self._config.token_file is not None:
-            return self._from_file(self._config.token_file)
         if self._config.exec_plugin is None:
-            return self._fixed
+            return self._from_files() if self.can_change else self._fixed
         if self._current is None or self._has_expired():
             async with self._turn:
                 if self._current is None or self._has_expired():
@@ -96,19 +99,32 @@ class CredentialSource:
             return False
         return (self._good_until - self._now()).total_seconds() < EXPIRES_EARLY_SECONDS
 
-    def _from_file(self, path: Path) -> Credentials:
+    def _from_files(self) -> Credentials:
         now = asyncio.get_running_loop().time()
-        if self._current is None or now - self._read_at >= TOKEN_FILE_SECONDS:
+        if self._current is None or now - self._read_at >= FILE_SECONDS:
             try:
-                token = read_file(path, bytes_max=TOKEN_BYTES_MAX).decode().strip()
-            except (UnreadableFileError, UnicodeDecodeError) as error:
-                if self._current is not None:
-                    return self._current  # it may be in the middle of its rotation
-                reason = error.reason if isinstance(error, UnreadableFileError) else "it is no UTF-8 text"
-                raise ConfigError(f"the token file {path} can't be read: {reason}") from error
-            self._current = Credentials(token, self._config.client_certificate, self._config.client_key)
+                found = self._read_files()
+            except ConfigError:
+                if self._last is None:
+                    raise
+                found = self._last  # it may be in the middle of its rotation
+            self._current = self._last = self._last if found == self._last and self._last is not None else found
             self._read_at = now
         return self._current
+
+    def _read_files(self) -> Credentials:
+        config, token = self._config, self._config.token
+        certificate, key = config.client_certificate, config.client_key
+        if config.token_file is not None:
+            try:
+                token = _read(config.token_file, TOKEN_BYTES_MAX, "token file").decode().strip()
+            except UnicodeDecodeError as error:
+                raise ConfigError(f"the token file {config.token_file} can't be read: it is no UTF-8 text") from error
+        if config.client_files is not None:
+            certificate, key = (_read(path, FILE_BYTES_MAX, "client certificate") for path in config.client_files)
+            if (certificate, key) != (config.client_certificate, config.client_key):
+                check_pair(certificate, key)
+        return Credentials(token, certificate, key)
 
     async def _from_exec(self, plugin: ExecPlugin) -> Credentials:
         output = await self._run(plugin)
@@ -130,6 +146,8 @@ class CredentialSource:
             self._good_until = self._good_until.replace(tzinfo=UTC)
         certificate = status.client_certificate_data.encode() if status.client_certificate_data else None
         key = status.client_key_data.encode() if status.client_key_data else None
+        if certificate is not None and key is not None:
+            check_pair(certificate, key)
         return Credentials(status.token or "", certificate or self._fixed.certificate, key or self._fixed.key)
 
     async def _run(self, plugin: ExecPlugin) -> bytes:
@@ -178,3 +196,10 @@ class CredentialSource:
         if config.proxy:
             cluster["proxy-url"] = config.proxy
         return cluster
+
+
+def _read(path: Path, bytes_max: int, what: str) -> bytes:
+    try:
+        return read_file(path, bytes_max=bytes_max)
+    except UnreadableFileError as error:
+        raise ConfigError(f"the {what} {path} can't be read: {error.reason}") from error

@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from ipaddress import ip_address
@@ -31,7 +30,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from pvbinder import __version__
-from pvbinder.kube.config import ConnectionConfig
+from pvbinder.kube.certificates import load_certificate
+from pvbinder.kube.config import PROXY_SCHEMES, ConnectionConfig, without_password
 from pvbinder.kube.connection import BrokenConnectionError
 from pvbinder.kube.credentials import Credentials, CredentialSource
 from pvbinder.kube.direct import DirectLine, NoConnectionError, Origin
@@ -235,7 +235,13 @@ def proxy_from_environment(server: str) -> str:
     host = parts.hostname or ""
     if host == "localhost" or _is_loopback(host) or proxy_bypass(host):
         return ""
-    return getproxies().get(parts.scheme, "")
+    proxy = getproxies().get(parts.scheme, "")
+    if proxy and urlsplit(proxy).scheme not in PROXY_SCHEMES:
+        raise ConfigError(
+            f"the environment's proxy for {parts.scheme} is {without_password(proxy)!r}, which can't be used",
+            hint=f"it may be an http:// or https:// one; or leave the API server out of it: NO_PROXY={host}",
+        )
+    return proxy
 
 
 def _is_loopback(host: str) -> bool:
@@ -258,18 +264,5 @@ def tls_context(config: ConnectionConfig, credentials: Credentials) -> ssl.SSLCo
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if credentials.certificate is not None and credentials.key is not None:
-        _load_certificate(context, credentials.certificate, credentials.key)
+        load_certificate(context, credentials.certificate, credentials.key)
     return context
-
-
-def _load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """Load a pair that is only in memory: the library reads files, so one is there for a moment, for us alone."""
-    descriptor, path = tempfile.mkstemp()  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(certificate.rstrip() + b"\n" + key)
-        context.load_cert_chain(path)
-    except (ssl.SSLError, OSError) as error:
-        raise ConfigError("the client certificate and its key are no PEM, or don't belong together") from error
-    finally:
-        os.unlink(path)  # noqa: PTH108
