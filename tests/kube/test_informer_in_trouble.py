@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.kube.informers import VOLUME, following, informer_of, running, settle
-from tests.kube.small_server import SmallServer, ok, refusal
+from tests.kube.small_server import SmallServer, no_connection, ok, refusal
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.kube.client import Client, Retries
@@ -350,3 +350,13 @@ async def test_informer_14_a_cache_that_is_wrong_lists_anew() -> None:
         await asyncio.sleep(3)
 
         assert sorted(informer.keys()) == ["disk-1", "disk-2"]
+
+
+@on_virtual_time
+async def test_informer_8_a_server_that_fails_for_days_is_survived() -> None:
+    server = SmallServer()
+    server.before += [no_connection] * 1200
+    informer, _ = informer_of(server)
+    async with running(informer):
+        await informer.wait_synced()
+        assert asyncio.get_running_loop().time() > 86400 / 8

@@ -70,6 +70,7 @@ SILENCE_SECONDS = 150.0  # servers send a bookmark a minute: two are missing by 
 EARLY_SECONDS = 5.0  # a watch that ends so much before its time was interrupted
 GRACE_SECONDS = 30.0  # how long after its time the server may still end a watch before we do
 FIRST_WAIT_SECONDS = 0.5
+DOUBLINGS_MAX = 10  # of that: more than any wait needs
 LONGEST_WAIT_SECONDS = 30.0
 LONGEST_WAIT_ANSWERED_SECONDS = 5.0  # where the line works and somebody else seems to answer
 SEEK_SECONDS = 30.0  # then at most twice as long: the pause between two looks for a kind that isn't served
@@ -266,7 +267,7 @@ class Informer(Generic[T]):
     def _wait_seconds(self, failures: int, problem: PvbinderError | None) -> float:
         answered = isinstance(problem, ApiFailure) and (problem.status < 300 or problem.status == 404)
         longest = LONGEST_WAIT_ANSWERED_SECONDS if answered else LONGEST_WAIT_SECONDS
-        backoff = min(FIRST_WAIT_SECONDS * 2.0 ** (failures - 1), longest)
+        backoff = min(FIRST_WAIT_SECONDS * 2.0 ** min(failures - 1, DOUBLINGS_MAX), longest)
         return backoff * (0.5 + self._chance() / 2)
 
     async def _is_unserved(self, failure: ApiFailure) -> bool:
