@@ -1,7 +1,7 @@
 # What can be typed here. Each line of a recipe can be typed by hand too; CI calls the same ones.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test quick check format vectors scenarios apicases bench soak reference lock mutants clean
+.PHONY: help setup dev run test quick check format vectors scenarios apicases bench soak reference dist lock mutants clean
 
 PY := .venv/bin/python
 UP := .venv/bin/pvbinder up --ephemeral --bare
@@ -77,6 +77,9 @@ reference: dev ## write the generated pages anew (docs/reference, the README's o
 	$(PY) -m tools.deploy
 	$(PY) -m tools.reference
 	$(PY) -m tools.rules
+
+dist: dev ## build the wheel and the sdist into dist/, and say how large they are
+	@$(PY) -m tools.dist
 
 lock: dev ## resolve the dependencies into requirements.lock and what running needs of it; UPGRADE=1 takes newer versions
 	$(PY) -m pip install --quiet --disable-pip-version-check uv

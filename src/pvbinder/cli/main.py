@@ -36,6 +36,8 @@ COMMANDS = {  # name: (module and attribute, the line in `pvbinder --help`)
     "export": ("pvbinder.cli.export:export", "Write all objects of a cluster to a file that up --load begins with."),
     "recover": ("pvbinder.cli.recover:recover", "Recover a data directory that is damaged, keeping the damaged files."),
     "audit": ("pvbinder.cli.audit:audit", "Say what is wrong with the storage of a cluster, a dump or manifests."),
+    "completion": ("pvbinder.cli.shell_completion:completion", "Print what makes a shell complete commands and names."),
+    "doctor": ("pvbinder.cli.doctor:doctor", "Say what is missing on this machine, and what to do about it."),
     "explain": ("pvbinder.cli.explain:explain", "Say why a claim is Pending, volume by volume, and what to do."),
 }
 
