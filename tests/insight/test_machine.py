@@ -13,7 +13,7 @@ import pytest
 
 from pvbinder.cli.main import run
 from pvbinder.insight import machine
-from pvbinder.insight.machine import Finding, check_directory, check_kubectl, check_open_files, check_port, examine
+from pvbinder.insight.machine import Diagnosis, check_directory, check_kubectl, check_open_files, check_port, examine
 
 
 def kubectl(folder: Path, script: str) -> str:
@@ -40,7 +40,7 @@ def test_machine_2_nothing_stays_behind(tmp_path: Path) -> None:
 
 
 def test_machine_1_what_cannot_be_found_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_: Path) -> Finding:
+    def fails(_: Path) -> Diagnosis:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(machine, "check_sync", fails)
@@ -79,7 +79,7 @@ def test_the_version_of_kubectl(script: str, verdict: str, text: str, tmp_path: 
     assert text in found.text
 
 
-def test_no_kubectl_is_a_note(tmp_path: Path) -> None:
+def test_machine_3_no_kubectl_is_a_note(tmp_path: Path) -> None:
     assert check_kubectl(str(tmp_path)).verdict == "note"
 
 
@@ -104,7 +104,7 @@ def test_a_directory_that_cannot_be_written_is_wrong(
     assert "WRONG  data directory" in capsys.readouterr().out
 
 
-def test_a_remote_file_system_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_3_a_remote_file_system_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_file_system_of", lambda _: "nfs4")
 
     assert check_directory(tmp_path).verdict == "wrong"

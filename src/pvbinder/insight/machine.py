@@ -35,21 +35,21 @@ KUBECTL_MINORS_AWAY_MAX: Final = 1
 SQLITE_MIN: Final = (3, 37, 0)
 REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs"})
 
-Verdict: TypeAlias = Literal["fine", "note", "wrong"]
+Fitness: TypeAlias = Literal["fine", "note", "wrong"]
 
 
-class Finding(Struct, frozen=True):
+class Diagnosis(Struct, frozen=True):
     """What a check found: `text` says it in one line, `way_out` what to do about it."""
 
     subject: str
-    verdict: Verdict
+    verdict: Fitness
     text: str
     way_out: str = ""
 
 
-def examine(data_dir: Path, port: int) -> Iterator[Finding]:
+def examine(data_dir: Path, port: int) -> Iterator[Diagnosis]:
     """Give what each check finds, as soon as it is found, for an `up` with this data directory and port."""
-    checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
+    checks: tuple[tuple[str, Callable[[], Diagnosis]], ...] = (
         ("python", check_python),
         ("sqlite", check_sqlite),
         ("kubectl", check_kubectl),
@@ -63,79 +63,79 @@ def examine(data_dir: Path, port: int) -> Iterator[Finding]:
         try:
             yield check()
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            yield Finding(subject, "note", f"could not be found out: {error}")
+            yield Diagnosis(subject, "note", f"could not be found out: {error}")
 
 
-def check_python() -> Finding:
+def check_python() -> Diagnosis:
     """Name the interpreter, and whether the faster event loop is installed."""
     version = ".".join(map(str, sys.version_info[:3]))
     try:
         import uvloop  # noqa: F401  (whether it can be)
     except ImportError:
-        return Finding("python", "note", f"{version}, without uvloop", "pip install 'pvbinder[fast]' answers sooner")
-    return Finding("python", "fine", f"{version}, with uvloop")
+        return Diagnosis("python", "note", f"{version}, without uvloop", "pip install 'pvbinder[fast]' answers sooner")
+    return Diagnosis("python", "fine", f"{version}, with uvloop")
 
 
-def check_sqlite() -> Finding:
+def check_sqlite() -> Diagnosis:
     """Name the SQLite that Python was built with."""
     if sqlite3.sqlite_version_info < SQLITE_MIN:
         wanted = ".".join(map(str, SQLITE_MIN))
-        return Finding("sqlite", "note", sqlite3.sqlite_version, f"tested with {wanted} and newer")
-    return Finding("sqlite", "fine", sqlite3.sqlite_version)
+        return Diagnosis("sqlite", "note", sqlite3.sqlite_version, f"tested with {wanted} and newer")
+    return Diagnosis("sqlite", "fine", sqlite3.sqlite_version)
 
 
-def check_kubectl(path: str | None = None) -> Finding:
+def check_kubectl(path: str | None = None) -> Diagnosis:
     """Find kubectl, and its version."""
     command = shutil.which("kubectl", path=path)
     if command is None:
-        return Finding("kubectl", "note", "not on the PATH", "pvbinder needs none; you do, to look at what is there")
+        return Diagnosis("kubectl", "note", "not on the PATH", "pvbinder needs none; you do, to look at what is there")
     asked = [command, "version", "--client", "-o", "json"]
     done = subprocess.run(asked, capture_output=True, timeout=SECONDS_MAX, check=False)  # noqa: S603  (the user's)
     if done.returncode:
-        return Finding("kubectl", "note", f"{command} fails: {done.stderr.decode(errors='replace').strip()[:200]}")
+        return Diagnosis("kubectl", "note", f"{command} fails: {done.stderr.decode(errors='replace').strip()[:200]}")
     client = json.loads(done.stdout)["clientVersion"]
     minor = int("".join(filter(str.isdigit, str(client["minor"]))))
     if abs(minor - KUBECTL_MINOR_OURS) > KUBECTL_MINORS_AWAY_MAX:
         away = f"made for servers of 1.{minor - 1} to 1.{minor + 1}; the server here is like 1.{KUBECTL_MINOR_OURS}"
-        return Finding("kubectl", "note", f"{client['gitVersion']} at {command}", away)
-    return Finding("kubectl", "fine", f"{client['gitVersion']} at {command}")
+        return Diagnosis("kubectl", "note", f"{client['gitVersion']} at {command}", away)
+    return Diagnosis("kubectl", "fine", f"{client['gitVersion']} at {command}")
 
 
-def check_port(port: int) -> Finding:
+def check_port(port: int) -> Diagnosis:
     """Tell whether anything can listen on loopback, and whether this port is free there."""
     try:
         with closing(socket.socket()) as probe:
             probe.bind(("127.0.0.1", 0))
     except OSError as error:
-        return Finding("port", "wrong", f"nothing can listen on 127.0.0.1: {error.strerror}", "is loopback up?")
+        return Diagnosis("port", "wrong", f"nothing can listen on 127.0.0.1: {error.strerror}", "is loopback up?")
     with closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             other = "pvbinder up takes another, unless --port names this one"
-            return Finding("port", "note", f"{port} on 127.0.0.1: {error.strerror}", other)
-    return Finding("port", "fine", f"{port} on 127.0.0.1 is free")
+            return Diagnosis("port", "note", f"{port} on 127.0.0.1: {error.strerror}", other)
+    return Diagnosis("port", "fine", f"{port} on 127.0.0.1 is free")
 
 
-def check_directory(data_dir: Path) -> Finding:
+def check_directory(data_dir: Path) -> Diagnosis:
     """Tell whether the directory, or the one that it will be made in, can be written, and has room."""
     there = _nearest(data_dir)
     if not os.access(there, os.W_OK | os.X_OK):
         other = "name another with --data-dir, or use --ephemeral"
-        return Finding("data directory", "wrong", f"{data_dir}: {there} can't be written", other)
+        return Diagnosis("data directory", "wrong", f"{data_dir}: {there} can't be written", other)
     free_bytes = shutil.disk_usage(there).free
     text = f"{data_dir}, {free_bytes >> 20} MiB free"
     if free_bytes < ROOM_BYTES_MIN:
-        return Finding("data directory", "wrong", text, f"it takes {ROOM_BYTES_MIN >> 20} MiB to work")
+        return Diagnosis("data directory", "wrong", text, f"it takes {ROOM_BYTES_MIN >> 20} MiB to work")
     kind = _file_system_of(there)
     if kind in REMOTE:
         local = "keep it on a local disk: SQLite's log needs locks that such file systems lack"
-        return Finding("data directory", "wrong", f"{text}, on {kind}", local)
-    return Finding("data directory", "fine", f"{text}, on {kind}" if kind else text)
+        return Diagnosis("data directory", "wrong", f"{text}, on {kind}", local)
+    return Diagnosis("data directory", "fine", f"{text}, on {kind}" if kind else text)
 
 
-def check_sync(data_dir: Path) -> Finding:
+def check_sync(data_dir: Path) -> Diagnosis:
     """Measure how long the disk takes to keep a page for certain, for which each write waits (MACHINE-2)."""
     page, took_ms, began = b"\0" * 4096, [], time.monotonic()
     with tempfile.TemporaryFile(dir=_nearest(data_dir)) as file:
@@ -147,13 +147,13 @@ def check_sync(data_dir: Path) -> Finding:
             took_ms.append((time.perf_counter() - started) * 1000)
     text = f"{median(took_ms):.1f} ms (median of {len(took_ms)})"
     if median(took_ms) > SYNC_SLOW_MS:
-        return Finding(
+        return Diagnosis(
             "disk sync", "note", text, "each write waits for it; a data directory on tmpfs, for tests, doesn't"
         )
-    return Finding("disk sync", "fine", text)
+    return Diagnosis("disk sync", "fine", text)
 
 
-def check_open_files() -> Finding:
+def check_open_files() -> Diagnosis:
     """Tell how many connections there may be."""
     import resource
 
@@ -162,16 +162,16 @@ def check_open_files() -> Finding:
         more = (
             "ulimit -n 4096" if hard == resource.RLIM_INFINITY or hard >= OPEN_FILES_MIN else "ask your administrator"
         )
-        return Finding("open files", "note", f"at most {soft}, of which each connection takes one", more)
-    return Finding("open files", "fine", "no limit" if soft == resource.RLIM_INFINITY else f"at most {soft}")
+        return Diagnosis("open files", "note", f"at most {soft}, of which each connection takes one", more)
+    return Diagnosis("open files", "fine", "no limit" if soft == resource.RLIM_INFINITY else f"at most {soft}")
 
 
-def check_mounts() -> Finding:
+def check_mounts() -> Diagnosis:
     """Tell whether volumes of the local CSI driver can be mounted into the directories of pods."""
     if sys.platform == "linux" and os.geteuid() == 0:
-        return Finding("mounts", "fine", "root: CSI volumes are mounted into pods' directories")
+        return Diagnosis("mounts", "fine", "root: CSI volumes are mounted into pods' directories")
     links = "as root on Linux they would be mounted, which read-only volumes need"
-    return Finding("mounts", "note", "CSI volumes are symbolic links in pods' directories", links)
+    return Diagnosis("mounts", "note", "CSI volumes are symbolic links in pods' directories", links)
 
 
 def _nearest(path: Path) -> Path:
