@@ -33,7 +33,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_the_wheel_has_all_that_the_command_needs(built: tuple[Path, Path], tmp_path: Path) -> None:
     wheel, _ = built
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    installing = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", tmp_path, wheel]
+    installing = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(tmp_path),
+        str(wheel),
+    ]
     subprocess.run([*installing, "--disable-pip-version-check"], check=True, timeout=SECONDS)
     command = [sys.executable, "-P", "-m", "pvbinder", "up", "--ephemeral", "--"]
     asking = "import pvbinder; print(pvbinder.__file__)"

@@ -137,7 +137,8 @@ def check_directory(data_dir: Path) -> Diagnosis:
 
 def check_sync(data_dir: Path) -> Diagnosis:
     """Measure how long the disk takes to keep a page for certain, for which each write waits (MACHINE-2)."""
-    page, took_ms, began = b"\0" * 4096, [], time.monotonic()
+    page, began = b"\0" * 4096, time.monotonic()
+    took_ms: list[float] = []
     with tempfile.TemporaryFile(dir=_nearest(data_dir)) as file:
         while len(took_ms) < SYNCS and time.monotonic() < began + SECONDS_MAX / 2:
             started = time.perf_counter()
