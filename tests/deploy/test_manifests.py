@@ -86,7 +86,7 @@ def test_the_version_is_ours() -> None:
 # ------------------------------------------------------------------------------------------------------------- values
 
 
-def test_a_namespace_of_the_release_is_where_everything_is_but_the_lease_and_the_recycler() -> None:
+def test_everything_is_in_the_namespace_of_the_release_but_for_rights_elsewhere() -> None:
     rendered = render(EVERYTHING, namespace="storage")
 
     elsewhere = {
@@ -97,6 +97,8 @@ def test_a_namespace_of_the_release_is_where_everything_is_but_the_lease_and_the
     assert elsewhere == {
         ("Role", "pvbinder-controller", "kube-system"),
         ("RoleBinding", "pvbinder-controller", "kube-system"),
+        ("Role", "pvbinder-authority", "kube-system"),
+        ("RoleBinding", "pvbinder-authority", "kube-system"),
         ("Role", "pvbinder-recycler", "default"),
         ("RoleBinding", "pvbinder-recycler", "default"),
     }

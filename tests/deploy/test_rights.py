@@ -9,18 +9,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
+from tests.cli.test_controller import free_port
 from tests.controllers.cluster import claim, storage_class, volume
-from tests.deploy.manifests import MANIFESTS, Json, container_of, objects_in
+from tests.deploy.manifests import MANIFESTS, Json, container_of, objects_in, only
 from tests.plane.test_control_plane import options
 
+from pvbinder.controllers.rights import RIGHTS
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import CLAIMS, EVENTS, STORAGE_CLASSES, VOLUMES, metadata_of
 from pvbinder.kube.transport import Request
@@ -47,7 +51,8 @@ SCENARIOS = (  # which reach all rules, together with the stories below
     "reclaim-recycle-hostpath",
     "reclaim-retain",
 )
-AS_RECORDED = ("--sync-period=2s", "--enable-hostpath-provisioner", "--metrics-host=127.0.0.1", "--metrics-port=0")
+AS_RECORDED = ("--sync-period=2s", "--enable-hostpath-provisioner", "--bind-address=127.0.0.1")
+METRICS_READER = "pvbinder-metrics-reader"
 NEVER_ASKED = {  # on this server; who asks for it says the manifest
     ("", "pods/finalizers", "update", "", ""),
 }
@@ -85,7 +90,7 @@ def rights_in(documents: Iterable[Json]) -> Iterator[Right]:
     """Give all that roles allow, piece by piece."""
     for role in documents:
         for rule in role.get("rules", ()):
-            for group in rule["apiGroups"]:
+            for group in rule.get("apiGroups", ()):
                 for resource in rule["resources"]:
                     for verb in rule["verbs"]:
                         for name in rule.get("resourceNames", [""]):
@@ -127,8 +132,9 @@ async def kubeconfig_of(plane: Plane, account: str, folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def deployed(folder: Path) -> AsyncIterator[tuple[Plane, list[str]]]:
-    """An API server with the manifests applied, the container's own command as the account, and its log."""
+async def deployed(folder: Path) -> AsyncIterator[tuple[Plane, str, list[str]]]:
+    """An API server with the manifests applied; the command of the container as the account, its address, its log."""
+    port = free_port()
     chosen = options(folder / "data", bare=True, controllers="namespace,garbagecollector")
     async with control_plane(chosen) as plane:
         await run(
@@ -137,7 +143,7 @@ async def deployed(folder: Path) -> AsyncIterator[tuple[Plane, list[str]]]:
         kubeconfig = await kubeconfig_of(plane, "pvbinder-controller", folder)
         arguments = container_of(objects_in("controller"), "pvbinder-controller", "controller")["args"]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pvbinder.cli.main", *arguments, *AS_RECORDED),
+            *(sys.executable, "-m", "pvbinder.cli.main", *arguments, *AS_RECORDED, f"--secure-port={port}"),
             stderr=asyncio.subprocess.PIPE,
             env={"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig), "HOME": "/nonexistent"},
         )
@@ -150,7 +156,7 @@ async def deployed(folder: Path) -> AsyncIterator[tuple[Plane, list[str]]]:
             assert files_written_by(process.pid) == []
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(_read_into(log, process.stderr))
-                yield plane, log
+                yield plane, f"https://127.0.0.1:{port}", log
                 process.terminate()
                 await process.wait()
                 await reading
@@ -226,6 +232,28 @@ async def a_claim_waits(client: Client) -> None:
         await asyncio.sleep(0.1)
 
 
+async def metrics_are_read(plane: Plane, url: str) -> None:
+    """Prometheus' account, with the role of the monitoring manifests, reads them; somebody else may not."""
+    admin = plane.kubeconfig
+    role = yaml.safe_dump(only(objects_in("monitoring"), "ClusterRole", METRICS_READER))
+    await run("sh", "-c", f"kubectl apply -f - <<'EOF'\n{role}\nEOF", kubeconfig=admin)
+    await run("kubectl", "-n", "kube-system", "create", "serviceaccount", "prometheus", kubeconfig=admin)
+    bind = ("kubectl", "create", "clusterrolebinding", "prometheus", f"--clusterrole={METRICS_READER}")
+    await run(*bind, "--serviceaccount=kube-system:prometheus", kubeconfig=admin)
+    reader, stranger = await token_of(plane, "prometheus"), await token_of(plane, "pvbinder-controller")
+    unverified = ssl.create_default_context()
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=unverified)) as session:
+        asked = {"metrics": reader, "readyz": "", "refused": stranger}
+        statuses = {}
+        for name, token in asked.items():
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            path = "/readyz" if name == "readyz" else "/metrics"
+            async with session.get(f"{url}{path}", headers=headers) as answer:
+                statuses[name] = answer.status
+    assert statuses == {"metrics": 200, "readyz": 200, "refused": 403}
+
+
 async def played(plane: Plane, scenarios: Iterable[str]) -> str:
     """Play recorded scenarios as the administrator, all if none is named, and return what was printed."""
     paths = [str(RECORDED / f"{name}.yaml") for name in scenarios]
@@ -235,13 +263,14 @@ async def played(plane: Plane, scenarios: Iterable[str]) -> str:
 
 async def test_exactly_what_is_asked_for_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = Requests(monkeypatch)
-    async with asyncio.timeout(DEADLINE_SECONDS), deployed(tmp_path) as (plane, log):
+    async with asyncio.timeout(DEADLINE_SECONDS), deployed(tmp_path) as (plane, url, log):
         client = Client(plane.transport)
         async with asyncio.TaskGroup() as group:
             playing = group.create_task(played(plane, SCENARIOS))
             group.create_task(a_volume_grows(client))
             group.create_task(a_pod_has_an_ephemeral_volume(client))
             group.create_task(a_claim_waits(client))
+            group.create_task(metrics_are_read(plane, url))
         assert f"{len(SCENARIOS)} passed, 0 failed" in playing.result()
 
     assert requests.refused == []
@@ -250,11 +279,28 @@ async def test_exactly_what_is_asked_for_is_allowed(tmp_path: Path, monkeypatch:
     assert unused == NEVER_ASKED
 
 
+def test_the_rights_that_preflight_asks_for_are_these() -> None:
+    known = {
+        (right.group, resource, verb)
+        for rights in RIGHTS.values()
+        for right in rights
+        for resource in right.resources
+        for verb in right.verbs
+    }
+    of_the_process = {  # the lease, and who may read metrics
+        *(("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")),
+        ("authentication.k8s.io", "tokenreviews", "create"),
+        ("authorization.k8s.io", "subjectaccessreviews", "create"),
+        ("", "configmaps", "get"),
+    }
+    assert {right[:3] for right in rights_in(objects_in("controller"))} == known | of_the_process
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(ALL_DEADLINE_SECONDS)
 async def test_all_scenarios_ask_for_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = Requests(monkeypatch)
-    async with deployed(tmp_path) as (plane, log):
+    async with deployed(tmp_path) as (plane, _, log):
         output = await played(plane, [])  # with ephemeral volumes on, the scenario without them fails
 
     assert " passed" in output
