@@ -20,6 +20,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -84,6 +86,44 @@ def fields_of(record: logging.LogRecord) -> dict[str, object]:
     fields: dict[str, object] = dict(getattr(record, _FIELDS, {}))
     fields |= {key: value for key, value in vars(record).items() if key not in _OWN_ATTRIBUTES}
     return fields
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line as somebody hears it: when it was written, its level's name, its message and its fields."""
+
+    time: datetime
+    level: str
+    message: str
+    fields: Mapping[str, object]
+
+
+@contextmanager
+def heard(hear: Callable[[Line], None]) -> Iterator[None]:
+    """Have every line from INFO on told to `hear`, in the thread that writes it, and written nowhere else meanwhile."""
+    logger = logging.getLogger(__name__.partition(".")[0])
+    listener = _Listener(hear)
+    before = logger.level, logger.propagate
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(listener)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+class _Listener(logging.Handler):
+    def __init__(self, hear: Callable[[Line], None]) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell of a line."""
+        time = datetime.fromtimestamp(record.created, UTC)
+        self._hear(Line(time, record.levelname, record.getMessage(), fields_of(record)))
 
 
 class TextFormatter(logging.Formatter):

@@ -200,7 +200,15 @@ async def test_embedded_5_in_memory_it_leaves_the_disk_alone(tmp_path: Path, mon
         assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("other", [{"listen": True}, {"data_dir": Path("/nowhere")}], ids=["a socket", "a directory"])
-def test_embedded_5_in_memory_there_is_no_place_for(other: dict[str, Any]) -> None:
+def test_embedded_5_in_memory_there_is_no_place_for_a_directory() -> None:
     with pytest.raises(ValueError, match="in memory"):
-        EmbeddedServer(**{"listen": False, **other}, in_memory=True)
+        EmbeddedServer(Path("/nowhere"), listen=False, in_memory=True)
+
+
+async def test_embedded_5_in_memory_it_listens_with_certificates_that_are_gone_at_the_end() -> None:
+    async with EmbeddedServer(in_memory=True) as server:
+        directory = server.data_dir
+        assert (directory / "pki").is_dir()
+        assert not list(directory.rglob("*.db"))
+        assert server.url.startswith("https://")
+    assert not directory.exists()

@@ -226,6 +226,11 @@ class Manager:
             recorders={recorder.component: recorder.statistics() for recorder in self._recorders},
         )
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no controller has anything to do now; what it waits for doesn't count."""
+        return all(queue.is_idle for queue in self._queues())
+
     def elections(self) -> Iterator[Election]:
         """Those that controllers take part in."""
         for controller in self._controllers.values():

@@ -15,13 +15,14 @@ PLANE-7  A driver that is named with ``--csi-driver`` provisions, and so does th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from pvbinder.controllers.context import Controller, ControllerContext, Credentials
+from pvbinder.controllers.context import Controller, ControllerContext, Credentials, wall_clock
 from pvbinder.controllers.csi.built_in import LocalPlace
 from pvbinder.controllers.csi.declaration import LOCAL, declare_built_in, declare_served
 from pvbinder.controllers.csi.node_drivers import NodeDrivers
@@ -44,11 +45,13 @@ from pvbinder.metrics.endpoint import PATH as METRICS_PATH
 from pvbinder.metrics.endpoint import metrics_page
 from pvbinder.metrics.metrics import Metrics
 from pvbinder.metrics.server import ServerSource
+from pvbinder.model.json import Json
 from pvbinder.plane.driver_place import local_place, node_drivers
 from pvbinder.plane.options import PlaneOptions
 from pvbinder.plane.ports import KUBECONFIG, choose_port
 from pvbinder.plane.starter import create_csi_driver, create_starter_objects, is_made_by_host_path
 from pvbinder.plane.users import KUBELET, NAMESPACE, bind_csi, bind_kubelet, user_of
+from pvbinder.server.api.dispatch import Interceptor
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.files.mounts import unmount_below
 from pvbinder.server.files.scratch import sweep
@@ -72,12 +75,23 @@ class Plane:
     kubeconfig: Path
     transport: Transport
     manager: Manager
+    server: EmbeddedServer
 
 
 @asynccontextmanager
-async def control_plane(options: PlaneOptions) -> AsyncIterator[Plane]:
-    """Start what `options` ask for; it runs until the context is left."""
-    found = list(read_sources(options.load, options.load_options))  # before there is anything to be left behind
+async def control_plane(
+    options: PlaneOptions,
+    *,
+    objects: Sequence[tuple[str, Json]] = (),
+    now: Callable[[], datetime] = wall_clock,
+    interceptor: Interceptor | None = None,
+) -> AsyncIterator[Plane]:
+    """Start what `options` ask for; it runs until the context is left.
+
+    Beside the files of `options.load` it begins with `objects`, each with the name of its source. `now` is the clock of
+    the server and the controllers, `interceptor` stands before every request (`server.api.dispatch`).
+    """
+    found = [*read_sources(options.load, options.load_options), *objects]  # before there is anything to be left behind
     if options.data_dir is None:
         await asyncio.to_thread(sweep)
     known = _known_controllers(bare=options.bare)
@@ -89,10 +103,13 @@ async def control_plane(options: PlaneOptions) -> AsyncIterator[Plane]:
         port=choose_port(options),
         tokens=read_token_file(options.token_auth_file) if options.token_auth_file is not None else {},
         authorization=options.authorization_mode,
-        load=found if options.load else None,
+        load=found if options.load or objects else None,
         pages={METRICS_PATH: partial(metrics_page, metrics)},
         bare=options.bare,
         service_accounts=SERVICE_ACCOUNTS in chosen,
+        in_memory=options.in_memory,
+        now=now,
+        interceptor=interceptor,
     )
     del found  # it is large, and this frame stays until the end
     async with server, AsyncExitStack() as stack:
@@ -128,6 +145,7 @@ async def control_plane(options: PlaneOptions) -> AsyncIterator[Plane]:
             transport_as=lambda name: InProcessTransport(server.dispatcher, user_of(name)),
             served=tuple(served.resource for served in (await discover(client)).kinds),
             credentials=Credentials(server.identity.authority.read_text(), server.secret_tokens.make),
+            now=now,
         )
         metrics.add(ControllerSource(manager))
         async with asyncio.TaskGroup() as group:
@@ -136,7 +154,7 @@ async def control_plane(options: PlaneOptions) -> AsyncIterator[Plane]:
             server.write_kubeconfig(kubeconfig)
             drivers.open()
             try:
-                yield Plane(server.url, kubeconfig, transport, manager)
+                yield Plane(server.url, kubeconfig, transport, manager, server)
             finally:
                 running.cancel()
 

@@ -16,8 +16,8 @@ AuthorizationMode = Literal["RBAC", "AlwaysAllow"]
 class PlaneOptions:
     """The server and its controllers.
 
-    A `data_dir` of None is ephemeral; a `port` of None is the one of last time, or a free one; a `kubeconfig` of None
-    is inside the data directory.
+    A `data_dir` of None is ephemeral; with `in_memory` no object is written there, either. A `port` of None is the one
+    of last time, or a free one; a `kubeconfig` of None is inside the data directory.
     """
 
     data_dir: Path | None
@@ -32,3 +32,4 @@ class PlaneOptions:
     load_options: SourceOptions = ANY
     default_class: bool = False
     csi_drivers: tuple[str, ...] = ()
+    in_memory: bool = False

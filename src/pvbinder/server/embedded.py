@@ -9,7 +9,8 @@ EMBEDDED-2  When it is left, watches have ended, what was acknowledged is on dis
 EMBEDDED-3  An ephemeral server leaves nothing behind.
 EMBEDDED-4  What it is given to load is there before anything else is; what an empty Kubernetes has is then only added
             where it is missing.
-EMBEDDED-5  In memory it touches no disk: no file, no directory, no thread that writes.
+EMBEDDED-5  In memory it touches no disk: no file, no directory, no thread that writes. If it listens, a temporary
+            directory has its certificates.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from pvbinder.server.api.bootstrap.fresh_objects import FreshObjects
 from pvbinder.server.api.bootstrap.furniture import Reachable, bring_about_furniture
 from pvbinder.server.api.bootstrap.policy import bring_about_policy
 from pvbinder.server.api.discovery import Discovery
-from pvbinder.server.api.dispatch import Dispatcher, NonResourcePath
+from pvbinder.server.api.dispatch import Dispatcher, Interceptor, NonResourcePath
 from pvbinder.server.api.establisher import Establisher
 from pvbinder.server.api.expiry import Expiry
 from pvbinder.server.api.health import Health
@@ -72,9 +73,10 @@ class EmbeddedServer:
     """An API server in this process. Construct, then ``async with``.
 
     Without a `data_dir` it is ephemeral: it writes to a temporary directory, as durably as otherwise, which is gone at
-    the end; `in_memory` it writes nothing at all, and doesn't listen. `now` is its clock. `listen` False leaves out the
-    socket and its certificates. `load` gives objects to begin with, each with the name of its source
-    (`server.api.loading`), `pages` what is shown at paths of the caller's own. With `service_accounts` pods run as
+    the end; `in_memory` it keeps no object there. `now` is its clock. `listen` False leaves out the socket and its
+    certificates. `load` gives objects to begin with, each with the name of its source
+    (`server.api.loading`), `pages` what is shown at paths of the caller's own,
+    `interceptor` what stands before every request (`Dispatcher`). With `service_accounts` pods run as
     accounts, which somebody has to make (`server.api.admission.service_accounts`). Unless `bare`, it has the service
     ``kubernetes`` and all else that a fresh Kubernetes has (`server.api.bootstrap.furniture`).
     """
@@ -96,9 +98,10 @@ class EmbeddedServer:
         pages: Mapping[str, NonResourcePath] | None = None,
         in_memory: bool = False,
         now: Callable[[], datetime] = utc_now,
+        interceptor: Interceptor | None = None,
     ) -> None:
-        if in_memory and (listen or data_dir is not None):
-            raise ValueError("a server in memory has no directory, and none for the certificates of a listener")
+        if in_memory and data_dir is not None:
+            raise ValueError("a server in memory has no data directory")
         self._asked_dir = data_dir
         self._host = host
         self._port = port
@@ -113,18 +116,23 @@ class EmbeddedServer:
         self._pages = pages
         self._in_memory = in_memory
         self._now = now
+        self._interceptor = interceptor
         self._stack = AsyncExitStack()
         self._ready = False
 
     async def __aenter__(self) -> EmbeddedServer:
         async with AsyncExitStack() as stack:
             directory = self._asked_dir
-            if directory is None and not self._in_memory:
+            if directory is None and (self._listen or not self._in_memory):
                 directory = stack.enter_context(scratch_directory())
             if directory is not None:
                 self.data_dir = directory
             self.store = await stack.enter_async_context(
-                Store(directory, history_changes=self._history_changes, keep_copy=self._asked_dir is not None)
+                Store(
+                    None if self._in_memory else directory,
+                    history_changes=self._history_changes,
+                    keep_copy=self._asked_dir is not None,
+                )
             )
             registry = Registry()
             objects = StoredObjects(self.store, registry, self._now)
@@ -155,6 +163,7 @@ class EmbeddedServer:
                     RootPaths(registry, listed),
                 ),
                 pages=self._pages,
+                interceptor=self._interceptor,
             )
             establisher = Establisher(self.store, registry, self.dispatcher, objects.now)
             stack.callback(establisher.close)

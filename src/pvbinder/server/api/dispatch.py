@@ -33,6 +33,8 @@ from pvbinder.server.store import WriteFailed
 
 log = logs.get(__name__)
 
+Handler: TypeAlias = Callable[[ApiRequest], Awaitable[ApiResponse]]
+Interceptor: TypeAlias = Callable[[ApiRequest, Handler], Awaitable[ApiResponse]]
 NonResourcePath: TypeAlias = Callable[[], Awaitable[ApiResponse]]  # what answers it, as `/metrics` is answered
 
 SUBRESOURCES = frozenset({"status", "scale", "binding", "eviction", "finalize", "token", "log", "exec", "approval"})
@@ -56,7 +58,11 @@ class SlowDocuments(Protocol):
 
 
 class Dispatcher:
-    """Answers requests over one store. `pages` are made when their path is asked for, as metrics are."""
+    """Answers requests over one store. `pages` are made when their path is asked for, as metrics are.
+
+    An `interceptor` is given each request and the handler that would answer it, and answers in its place: a recorder,
+    or a test that makes the server fail. What it raises reaches the transport.
+    """
 
     def __init__(
         self,
@@ -66,7 +72,9 @@ class Dispatcher:
         health: Health | None = None,
         documents: Sequence[Documents] = (),
         pages: Mapping[str, NonResourcePath] | None = None,
+        interceptor: Interceptor | None = None,
     ) -> None:
+        self._interceptor: Final = interceptor
         self.measures: Final = RequestMeasures()
         self._api: Final = api
         self._authenticator: Final = authenticator
@@ -77,6 +85,11 @@ class Dispatcher:
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answer `request` (DISPATCH-1)."""
+        if self._interceptor is not None:
+            return await self._interceptor(request, self._counted)
+        return await self._counted(request)
+
+    async def _counted(self, request: ApiRequest) -> ApiResponse:
         started = perf_counter()
         attributes = _attributes_of(request)
         response = await self._answer(request, attributes)
