@@ -59,7 +59,9 @@ class RunningPlane:
 
 
 @contextmanager
-def running(data_dir: Path, flags: Sequence[str] = (), *, port: int | None = 0) -> Iterator[RunningPlane]:
+def running(
+    data_dir: Path, flags: Sequence[str] = (), *, port: int | None = 0, ready_seconds: float = READY_SECONDS
+) -> Iterator[RunningPlane]:
     """Start `pvbinder up` on `data_dir`, wait for its word, and stop it at the end."""
     command = [sys.executable, "-m", "pvbinder.cli.main", "up", "--data-dir", str(data_dir), *flags]
     if port is not None:
@@ -71,7 +73,7 @@ def running(data_dir: Path, flags: Sequence[str] = (), *, port: int | None = 0) 
             assert process.stdout is not None
             with selectors.DefaultSelector() as selector:
                 selector.register(process.stdout, selectors.EVENT_READ)
-                first_line = process.stdout.readline().rstrip() if selector.select(READY_SECONDS) else ""
+                first_line = process.stdout.readline().rstrip() if selector.select(ready_seconds) else ""
                 if "ready" not in first_line:
                     raise RuntimeError(f"pvbinder up did not get ready:\n{Path(log.name).read_text()}")
             took_seconds = time.perf_counter() - started

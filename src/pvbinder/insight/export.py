@@ -1,4 +1,4 @@
-"""All objects of a cluster or of a data directory, written in the form that `dump` reads and ``up --load`` begins with.
+"""All objects of a cluster or of a data directory, written in the form that ``up --load`` begins with.
 
 EXPORT-1  Objects are written whole: with status, UID, times, owner references and managed fields.
 EXPORT-2  A kind is written once: in its group's preferred version, and events as those of the core group.
