@@ -8,7 +8,9 @@ from tests.controllers.csi.stage import CHOSEN, Stage, stage, storage_class
 from tests.controllers.csi.test_preparing import CLONE, RESTORE, snapshot
 from tests.virtual_time import on_virtual_time
 
+from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.csi.preparing import SNAPSHOTS
+from pvbinder.controllers.csi.source_protection import SourceProtection
 from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.kube.kinds import CLAIMS
@@ -131,3 +133,29 @@ async def test_sources_2_a_snapshot_is_let_go_whose_claim_went_while_nobody_look
         await s.cluster.start()
         await asyncio.sleep(10)
         assert SNAPSHOT_FINALIZER not in (await s.cluster.client.get(SNAPSHOTS, "s", "default")).finalizers
+
+
+@on_virtual_time
+async def test_as_many_sources_are_let_go_at_once_as_threads_say() -> None:  # DS-7
+    names, most = [f"orders-{number}" for number in range(5)], 0
+    async with stage(chosen=ALL, options=ProvisionerOptions(cloning_protection_threads=3)) as s:
+        await s.cluster.create(storage_class())
+        for name in names:
+            await s.want(name)
+            await s.until_bound(name)
+            await s.want(f"copy-of-{name}", dataSource={"kind": "PersistentVolumeClaim", "name": name})
+            await s.until_bound(f"copy-of-{name}")
+        sources = s.cluster.manager.controllers["csi-sources"]
+        assert isinstance(sources, SourceProtection)
+
+        async def slow(_: Request) -> None:
+            nonlocal most
+            await asyncio.sleep(1)
+            most = max(most, next(sources.queues()).in_work)
+
+        s.cluster.line.after_waiting = slow
+        for name in names:
+            await s.cluster.client.delete(CLAIMS, name, "default")
+        await asyncio.sleep(60)
+        assert most == 3
+        assert not any(f"default/{name}" in s.cluster.of(CLAIMS) for name in names)
