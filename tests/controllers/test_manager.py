@@ -1,4 +1,4 @@
-"""How controllers are started and stopped (MANAGER-1 to MANAGER-9)."""
+"""How controllers are started and stopped (MANAGER-1 to MANAGER-10)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from pvbinder.kube.history import History
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
 from pvbinder.kube.pacing import pace_of
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
+from pvbinder.kube.transport import Answer, Request, Transport
+from pvbinder.kube.write_gate import WriteGate
 from pvbinder.model import resources
 
 CLAIM = Subject(resources.PERSISTENT_VOLUME_CLAIMS, "orders", "shop", "uid-1")
@@ -289,6 +291,26 @@ async def test_manager_9_what_is_in_work_is_finished_but_nobody_waits_for_ever(s
         assert asyncio.get_running_loop().time() == pytest.approx(1 + min(seconds - 1, HANDOVER_SECONDS), abs=0.1)
 
     assert done == ["told", *(["first"] if finished else [])]
+
+
+@on_virtual_time
+async def test_manager_10_all_writes_pass_the_gate() -> None:
+    class Counting(WriteGate):
+        passed = 0
+
+        async def send(self, line: Transport, request: Request) -> Answer:
+            self.passed += 1
+            return await super().send(line, request)
+
+    server, gate = SmallServer(), Counting()
+    manager = Manager(server, transport_as=lambda _: server, known=(declared("a"), declared("b")), gate=gate)
+    async with running(manager):
+        for name in ("a", "b"):
+            await recording(manager, name).context.client.create(VOLUMES, {"metadata": {"name": name}})
+        statistics = manager.statistics()
+
+    assert gate.passed == 2
+    assert statistics.gate == gate.statistics()
 
 
 @on_virtual_time

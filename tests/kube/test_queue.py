@@ -352,3 +352,22 @@ async def test_a_delay_can_be_given_up() -> None:
         asyncio.get_running_loop().call_later(1, queue.give_up, "c")
         await queue.wait_idle()
         assert asyncio.get_running_loop().time() == 7
+
+
+@on_virtual_time
+async def test_queue_3_groups_take_turns_and_urgent_keys_come_first() -> None:
+    work = Work()
+    queue = WorkQueue(
+        "claims",
+        work,
+        history=History(),
+        group_of=lambda key: key.partition("/")[0],
+        is_urgent=lambda key: key.endswith("!"),
+    )
+    for key in ("a/1", "a/2", "a/3", "b/1", "a/4", "b/2!"):
+        queue.add(key)
+    queue.expedite("a/4")
+    async with running(queue):
+        await queue.wait_idle()
+
+    assert [key for key, _ in work.started] == ["b/2!", "a/4", "a/1", "b/1", "a/2", "a/3"]

@@ -132,6 +132,9 @@ async def test_only_what_is_declared_is_shown(tmp_path: Path) -> None:
         "pvbinder_plugin_calls_running",
         "pvbinder_plugin_calls_late_total",
         "leader_election_master_status",
+        "pvbinder_api_write_window",
+        "pvbinder_api_writes_waiting",
+        "pvbinder_api_write_window_cuts_total",
     }
 
 

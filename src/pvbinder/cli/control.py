@@ -36,6 +36,7 @@ from pvbinder.kube.events import EventRecorder
 from pvbinder.kube.http import HttpTransport
 from pvbinder.kube.pacing import pace_of
 from pvbinder.kube.transport import Transport
+from pvbinder.kube.write_gate import WriteGate
 from pvbinder.metrics.controllers import ControllerSource
 from pvbinder.metrics.metrics import Metrics
 
@@ -65,7 +66,15 @@ async def _main(options: ControlOptions, config: ConnectionConfig, known: tuple[
             lead = _Lead(transport, options)
             pace = pace_of(options.kube_api_qps, options.kube_api_burst)
             waits = lead.run if lead.elections else None
-            manager = Manager(transport, options.controllers, known=known, fence=lead.fence, pace=pace, lead=waits)
+            manager = Manager(
+                transport,
+                options.controllers,
+                known=known,
+                fence=lead.fence,
+                pace=pace,
+                lead=waits,
+                gate=WriteGate(),
+            )
             live, ready = checks(manager, lead.elections)
             metrics = Metrics([ControllerSource(manager, lead.elections)])
             answers = Answers(metrics, live, ready, options.metrics_path)

@@ -12,7 +12,7 @@ from pvbinder.cli.controller_flags import WithControllerFlags, given, process_fl
 from pvbinder.cli.election_flags import checked, controller_election
 from pvbinder.cli.options import ControlOptions, LogFormat
 from pvbinder.cli.serving_flags import secure_options, serving_flags
-from pvbinder.cli.shared_options import metrics_options, server_options
+from pvbinder.cli.shared_options import metrics_options, rate_options, server_options
 from pvbinder.controllers.configuration import read_options
 from pvbinder.kube.election_options import ElectionOptions
 
@@ -31,6 +31,7 @@ Examples:
 @controller_election
 @metrics_options(10270)
 @serving_flags
+@rate_options("20")
 @process_flags
 @click.pass_context
 def controller(
@@ -52,6 +53,8 @@ def controller(
     verbosity: int,
     log_format: LogFormat,
     config: Path | None,
+    kube_api_qps: float | None,
+    kube_api_burst: int | None,
     **flags: Any,
 ) -> int:
     """Run the controllers against any API server, such as a cluster's.
@@ -87,6 +90,8 @@ def controller(
         verbosity=verbosity,
         log_format=log_format,
         election=(leader_elect_resource_name, election) if election is not None else None,
+        kube_api_qps=kube_api_qps,
+        kube_api_burst=kube_api_burst,
     )
     from pvbinder.cli.control import control  # the parts that take time to import
 

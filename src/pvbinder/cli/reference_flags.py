@@ -17,7 +17,7 @@ import click
 
 from pvbinder import __version__
 from pvbinder.cli.errors import WrongUsageError
-from pvbinder.cli.shared_options import true_or_false
+from pvbinder.cli.shared_options import rate_options, true_or_false
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -74,20 +74,7 @@ def reference_flags(command: _Decorated) -> _Decorated:
         metavar="N",
         help="How many claims and snapshots lose the finalizer of what is made from them at once.",
     )(command)
-    command = click.option(
-        "--kube-api-burst",
-        type=click.IntRange(0),
-        metavar="N",
-        show_default="10, with --kube-api-qps",
-        help="How many requests to the API server may be at once, before that limit counts.",
-    )(command)
-    command = click.option(
-        "--kube-api-qps",
-        type=float,
-        metavar="N",
-        show_default="no limit, unlike the reference's 5: what the server says is obeyed (429)",
-        help="The requests to the API server in a second, all together; watches and leases are not counted.",
-    )(command)
+    command = rate_options("5")(command)
     command = click.option(
         "--master",
         default="",

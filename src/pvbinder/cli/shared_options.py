@@ -47,6 +47,28 @@ def metrics_options(port: int) -> Callable[[_Decorated], _Decorated]:
     return decorate
 
 
+def rate_options(reference_qps: str) -> Callable[[_Decorated], _Decorated]:
+    """Add ``kube_api_qps`` and ``kube_api_burst``, which in the reference is limited to `reference_qps`."""
+
+    def decorate(command: _Decorated) -> _Decorated:
+        command = click.option(
+            "--kube-api-burst",
+            type=click.IntRange(0),
+            metavar="N",
+            show_default="10, with --kube-api-qps",
+            help="How many requests to the API server may be at once, before that limit counts.",
+        )(command)
+        return click.option(
+            "--kube-api-qps",
+            type=float,
+            metavar="N",
+            show_default=f"no limit, unlike the reference's {reference_qps}: what the server says is obeyed (429)",
+            help="The requests to the API server in a second, all together; watches and leases are not counted.",
+        )(command)
+
+    return decorate
+
+
 def log_options(command: _Decorated) -> _Decorated:
     """Add ``verbosity`` and ``log_format``."""
     command = click.option(

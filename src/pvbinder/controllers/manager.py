@@ -12,6 +12,7 @@ MANAGER-8  With a `lead`, controllers run inside it only. Before, the caches are
            is done or kept: who takes over begins with what is there, and needn't list anything. The lead is left to
            others until the caches are full, for `PATIENCE_SECONDS` at most.
 MANAGER-9  `hand_over()` finishes what is in work and begins nothing new, for as long as `HANDOVER_SECONDS`.
+MANAGER-10  With a `gate`, all writes of all controllers pass it (`kube.write_gate`).
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from pvbinder.kube.informers import Informers
 from pvbinder.kube.pacing import PacedLine
 from pvbinder.kube.queue import QueueStatistics, TokenBucket
 from pvbinder.kube.transport import Transport
+from pvbinder.kube.write_gate import WriteGate, WriteGateStatistics
 from pvbinder.model.resources import Resource
 
 LAST_EVENTS_SECONDS: Final = 1.0
@@ -64,6 +66,7 @@ class ManagerStatistics:
     informers: Mapping[str, InformerStatistics]  # by resource
     queues: Mapping[str, QueueStatistics]
     recorders: Mapping[str, RecorderStatistics]  # by component
+    gate: WriteGateStatistics | None = None
 
 
 class Manager:
@@ -79,6 +82,7 @@ class Manager:
         known: tuple[ControllerDeclaration, ...] = CONTROLLERS,
         credentials: Credentials | None = None,
         fence: Fence | None = None,
+        gate: WriteGate | None = None,
         now: Callable[[], datetime] = wall_clock,
         pace: TokenBucket | None = None,
         lead: Lead | None = None,
@@ -88,6 +92,7 @@ class Manager:
         `lead` does the work of all controllers when it may be done (MANAGER-8).
         """
         self.options = options or ControllerOptions()
+        self._gate = gate
         behind = fence or Fence()
 
         def paced(line: Transport) -> Transport:
@@ -95,7 +100,8 @@ class Manager:
 
         def line(user: str) -> Transport:
             own = transport_as(user) if transport_as is not None else transport
-            return paced(Fenced(own, fence) if fence is not None else own)
+            own = Fenced(own, fence) if fence is not None else own
+            return paced(gate.before(own) if gate is not None else own)
 
         shared = Client(paced(transport))
         self.informers = Informers(shared)
@@ -224,6 +230,7 @@ class Manager:
             informers=self.informers.statistics(),
             queues={queue.name: queue for queue in self._queues()},
             recorders={recorder.component: recorder.statistics() for recorder in self._recorders},
+            gate=self._gate.statistics() if self._gate is not None else None,
         )
 
     @property

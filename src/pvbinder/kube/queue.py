@@ -3,7 +3,8 @@
 QUEUE-1  One at a time: no two tasks ever work on the same key.
 QUEUE-2  Nothing is lost: a key added while it is being worked on is worked on again afterwards; a key that was added
          many times before its turn is worked on once.
-QUEUE-3  At most `concurrency` keys are in work at once; the others wait in the order in which they came.
+QUEUE-3  At most `concurrency` keys are in work at once. The others wait: groups of keys take turns, urgent keys come
+         first, and within a group they come in the order in which they were added (`kube.fair_line`).
 QUEUE-4  A failed key comes back, without limit: after the longer of its own exponential back-off and the turn that the
          queue's token bucket gives (B-5). Success forgets the back-off.
 QUEUE-5  Here is the boundary: an error of `work` is logged, its key is requeued, and other keys never see it.
@@ -26,6 +27,7 @@ from typing import Generic, TypeVar
 
 from pvbinder import logs
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.kube.fair_line import FairLine
 from pvbinder.kube.history import History
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.histogram import Durations, Histogram
@@ -139,12 +141,15 @@ class WorkQueue(Generic[K]):
         failure_message: str | Callable[[K, str], str] = "could not sync",
         key_field: str = "key",
         forgets_after_success: bool = True,
+        group_of: Callable[[K], str] = lambda _: "",
+        is_urgent: Callable[[K], bool] = lambda _: False,
     ) -> None:
         """Make a queue whose keys `work` works on, by caches of `history`.
 
         `failure_message` and `key_field` make the log line of a failed key: ``could not sync claim pvc=… err=…``; a
         function makes the message from key and error, where the reference's has them inside. A queue whose `work` only
-        passes keys on doesn't forget their failures after success: who works on them calls `forget`.
+        passes keys on doesn't forget their failures after success: who works on them calls `forget`. `group_of` and
+        `is_urgent` say whose turn it is (QUEUE-3); they are asked when a key begins to wait.
         """
         if concurrency < 1:
             raise ValueError(f"the queue {name} can't work with {concurrency} workers")
@@ -157,7 +162,9 @@ class WorkQueue(Generic[K]):
         self._failure_message = failure_message
         self._forgets_after_success = forgets_after_success
         self._key_field = key_field
-        self._ready: deque[K] = deque()
+        self._ready: FairLine[K] = FairLine()
+        self._group_of = group_of
+        self._is_urgent = is_urgent
         self._dirty: dict[K, float] = {}  # to be worked on -> since when
         self._in_work: dict[K, float] = {}  # -> since when
         self._delayed: dict[K, tuple[float, asyncio.TimerHandle]] = {}  # -> its time, and its timer
@@ -194,6 +201,10 @@ class WorkQueue(Generic[K]):
                 return
             delayed[1].cancel()
         self._delayed[key] = (when, loop.call_at(when, self._bring, key))
+
+    def expedite(self, key: K) -> None:
+        """Have `key` wait among the urgent ones, if it waits for its turn."""
+        self._ready.make_urgent(key, self._group_of(key))
 
     def add_rate_limited(self, key: K) -> None:
         """Have `key` worked on again after its back-off (QUEUE-4)."""
@@ -262,7 +273,7 @@ class WorkQueue(Generic[K]):
         self.add(key)
 
     def _make_ready(self, key: K) -> None:
-        self._ready.append(key)
+        self._ready.add(key, self._group_of(key), is_urgent=self._is_urgent(key))
         while self._idle_workers:
             worker = self._idle_workers.popleft()
             if not worker.done():
@@ -277,7 +288,7 @@ class WorkQueue(Generic[K]):
                 wake = loop.create_future()
                 self._idle_workers.append(wake)
                 await wake
-            key = self._ready.popleft()
+            key = self._ready.pop()
             started = loop.time()
             self._waited.observe(started - self._dirty.pop(key))
             self._in_work[key] = started

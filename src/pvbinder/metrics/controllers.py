@@ -88,6 +88,11 @@ def _lines(statistics: ManagerStatistics) -> Iterator[Sample]:
     for user, client in statistics.requests.items():
         yield from _requests(user, client)
     yield f.WRITES_IN_FLIGHT(sum(client.writes_in_flight for client in statistics.requests.values()))
+    if (gate := statistics.gate) is not None:
+        yield f.WRITE_WINDOW(gate.limit)
+        yield f.WRITES_WAITING(gate.waiting)
+        yield f.WINDOW_CUTS(gate.cuts, "refused")
+        yield f.WINDOW_CUTS(gate.slowdowns, "slow")
     durations: dict[str, Durations] = {}
     for client in statistics.requests.values():
         for verb, counted in client.durations.items():

@@ -275,6 +275,11 @@ LATENCY: Final = _ours(
     "api_request_duration_seconds", "histogram", ["verb"], "How long the API server took to answer; watches left out"
 )
 WRITES_IN_FLIGHT: Final = _ours("api_writes_in_flight", "gauge", [], "Writes that the API server has not answered yet")
+WRITE_WINDOW: Final = _ours("api_write_window", "gauge", [], "Writes that may be in flight at once")
+WRITES_WAITING: Final = _ours("api_writes_waiting", "gauge", [], "Writes that wait for a place in the window")
+WINDOW_CUTS: Final = _ours(
+    "api_write_window_cuts_total", "counter", ["reason"], "How often the window was made smaller, and why"
+)
 INFORMER_OBJECTS: Final = _ours("informer_objects", "gauge", ["resource"], "Objects in the cache")
 INFORMER_EVENTS: Final = _ours("informer_events_total", "counter", ["resource"], "Events of watches")
 INFORMER_LISTS: Final = _ours("informer_lists_total", "counter", ["resource"], "Lists read, the first one included")

@@ -17,12 +17,13 @@ from tests.controllers.cluster import (
     volume,
 )
 
+from pvbinder.controllers.binder.controller import CONCURRENT_SYNCS_MAX
 from pvbinder.controllers.binder_controller import BinderController
 from pvbinder.controllers.manager import Manager
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import choose_controllers
 from pvbinder.kube.in_process import InProcessTransport
-from pvbinder.kube.kinds import CLAIMS, EVENTS, STORAGE_CLASSES, VOLUMES
+from pvbinder.kube.kinds import CLAIMS, EVENTS, NAMESPACES, STORAGE_CLASSES, VOLUMES
 from pvbinder.model import names
 from pvbinder.model.names import BINDER_CONTROLLER
 from pvbinder.model.objects import Claim, Volume
@@ -235,6 +236,24 @@ async def test_what_is_there_at_the_start_is_bound_without_a_complaint() -> None
         finally:
             running.cancel()
             await asyncio.wait([running])
+
+
+async def test_binder_6_namespaces_take_turns_and_a_claim_that_a_pod_waits_for_comes_first() -> None:
+    count = CONCURRENT_SYNCS_MAX + 40
+    async with cluster(ONLY) as c:
+        await c.stop()
+        await c.client.create(NAMESPACES, {"metadata": {"name": "small"}})
+        await c.create(*(volume(f"disk-{number}") for number in range(count + 2)))
+        await c.create(*(claim(f"claim-{number}") for number in range(count)))
+        alone = claim("alone")
+        alone["metadata"]["namespace"] = "small"
+        await c.create(alone, claim("awaited"), pod("web", using("awaited")))
+        await c.start()
+        await c.until(lambda: sum(found.phase == "Bound" for found in c.of(CLAIMS)) == count + 2)
+
+        claims = [r.path.split("/")[-2] for r in c.line.seen if r.path.endswith("/status") and "claims/" in r.path]
+        assert claims.index("awaited") < CONCURRENT_SYNCS_MAX
+        assert claims.index("alone") < CONCURRENT_SYNCS_MAX
 
 
 async def test_a_resync_finds_what_nobody_was_told_of() -> None:  # B-6

@@ -6,6 +6,7 @@ BINDER-2  A bind costs its four writes and no other request, and never conflicts
 BINDER-3  Whatever unblocks a claim is reacted to at once; the resync (B-6) finds what nobody was told of.
 BINDER-4  A settled system costs no request: the resync looks at everything but syncs only what a decision asks for.
 BINDER-5  Nothing is remembered that can't be rebuilt: it may be killed at any `await`, the next sync goes on (BN-5..9).
+BINDER-6  Namespaces take turns, and a claim that a pod waits for comes before others (QUEUE-3, WRITE_GATE-2).
 
 At the start volumes are settled before claims are looked at, so that a claim isn't told that there is no volume for it
 only because its volume is not `Available` yet. `run()` it as a task that somebody owns, beside the informers and
@@ -40,6 +41,7 @@ from pvbinder.kube.client import Client
 from pvbinder.kube.informer import Added, Change, Deleted, Updated, revision_of
 from pvbinder.kube.informers import Informers
 from pvbinder.kube.queue import QueueStatistics, RateLimits, WorkQueue
+from pvbinder.kube.write_gate import on_behalf_of
 from pvbinder.model.objects import Claim, ClaimKey, Node, Pod, StorageClass, Volume, VolumeName
 from pvbinder.rules.settings import DEFAULTS, Settings
 from pvbinder.volumes.calls import PluginCalls
@@ -102,6 +104,8 @@ class Binder:
             limits=limits,
             failure_message="Could not sync claim",
             key_field="pvc",
+            group_of=namespace_of,
+            is_urgent=self._is_awaited,
         )
         self.volumes: WorkQueue[VolumeName] = WorkQueue(
             "volumes",
@@ -227,11 +231,16 @@ class Binder:
         self._waiting.remove(key)
         try:
             if claim is not None:
-                await self.claim_sync.sync(claim)
+                with on_behalf_of(claim.namespace, is_urgent=self._is_awaited(key)):
+                    await self.claim_sync.sync(claim)
         finally:
             offered = self._offers.pop(key, None)
             if offered is not None:
                 self._offer(offered, besides=key)
+
+    def _is_awaited(self, key: ClaimKey) -> bool:
+        """Whether a pod waits for the claim (BINDER-6)."""
+        return any(not pod.is_terminated for pod in self.caches.pods_of(key))
 
     async def _sync_volume(self, name: VolumeName) -> None:
         volume = self.caches.volume(name)
@@ -309,6 +318,8 @@ class Binder:
             return
         is_over = isinstance(change, Deleted) or pod.is_terminated
         for key in pod.claim_keys:
+            if not is_over:
+                self.claims.expedite(key)
             if not is_over and not pod.is_scheduled and key in self._waiting:
                 self.claims.add_after(key, SCHEDULER_SECONDS)  # DB-2
             if is_over:
@@ -320,6 +331,11 @@ class Binder:
         if isinstance(change, Added):
             for key in self._waiting.for_node(change.object.name):
                 self.claims.add(key)  # DB-5
+
+
+def namespace_of(key: ClaimKey) -> str:
+    """Return the namespace of the claim."""
+    return key.partition("/")[0]
 
 
 def _state(pod: Pod) -> tuple[bool, bool]:
