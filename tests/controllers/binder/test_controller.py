@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 from tests.controllers.cluster import (
     ADMIN,
     DEADLINE_SECONDS,
@@ -238,6 +239,7 @@ async def test_what_is_there_at_the_start_is_bound_without_a_complaint() -> None
             await asyncio.wait([running])
 
 
+@pytest.mark.slow
 async def test_binder_6_namespaces_take_turns_and_a_claim_that_a_pod_waits_for_comes_first() -> None:
     count = CONCURRENT_SYNCS_MAX + 40
     async with cluster(ONLY) as c:
