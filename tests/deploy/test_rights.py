@@ -62,14 +62,14 @@ Right = tuple[str, str, str, str, str]  # group, resource, verb; the one namespa
 class Requests:
     """What the service account asked the server for, and whether it might."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, account: str = ACCOUNT) -> None:
         self.asked: list[Attributes] = []
         self.refused: list[Attributes] = []
         judge = Rbac.authorize
 
         def authorize(rbac: Rbac, user: UserInfo, attributes: Attributes) -> Decision:
             decision = judge(rbac, user, attributes)
-            if user.name == ACCOUNT and attributes.is_resource:
+            if user.name == account and attributes.is_resource:
                 (self.asked if decision.allowed else self.refused).append(attributes)
             return decision
 
