@@ -281,6 +281,19 @@ WAITING = {
         ("csi.example.com has made none for 3 h", "no CSIDriver"),
         ("install csi.example.com",),
     ),
+    "a provisioner that was never heard of, and a class nearly of that name": Situation(
+        (
+            claim(),
+            storage_class(),
+            storage_class(name="fast2"),
+            storage_class("other.example.com", name="fasts"),
+            driver("other.example.com"),
+            WAITED,
+        ),
+        "ProvisionerSilent",
+        ("csi.example.com has made none for 3 h",),
+        ("create the claim anew with class fasts",),  # fast2 has the same provisioner
+    ),
     "a provisioner without CSI that doesn't run": Situation(
         (claim(), storage_class("rancher.io/local-path"), WAITED),
         "ProvisionerSilent",

@@ -251,8 +251,10 @@ def _waited_seconds(claim: Claim, snapshot: Snapshot) -> tuple[float, bool]:
 
 
 def other_classes(claim: Claim, snapshot: Snapshot) -> Iterator[RecreateClaim]:
-    """Yield the claim with a class of a similar name."""
-    near = nearest(claim.storage_class, (each.name for each in snapshot.storage_classes()))
+    """Yield the claim with a class of a similar name, whose provisioner is another one."""
+    own = snapshot.storage_class(claim.storage_class)
+    others = [each for each in snapshot.storage_classes() if own is None or each.provisioner != own.provisioner]
+    near = nearest(claim.storage_class, (each.name for each in others))
     if near:
         yield RecreateClaim(storage_class=near)
 

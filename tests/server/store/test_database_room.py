@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.server.store.test_database_parts import BROKEN, FULL, A, at, refusing
+from tests.server.store.test_database_parts import BROKEN, FULL, A, B, at, refusing
 
 from pvbinder.server.store.checksums import Totals
 from pvbinder.server.store.database import FILE_NAME, FRAMES_MAX, Database
 from pvbinder.server.store.reserve import RESERVE_BYTES, Reserve
-from pvbinder.server.store.room import PAGES_KEPT_FREE, Room
+from pvbinder.server.store.room import PAGES_KEPT_FREE, Room, frames_for, pages_for
 from pvbinder.server.store.sound import read_file
 
 
@@ -141,6 +141,17 @@ def test_database_6_the_room_that_is_held_at_the_start(
         database.is_full = was_full
         database._hold_room()
         assert (done, database.is_full) == (expected, not taken)
+
+
+def test_room_1_what_a_batch_may_grow_by_is_known_from_what_it_replaces(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, ...]] = []
+    before, after, new = at(101, b"x" * 9000), at(102, b"x" * 18000), at(102, b"x")
+    database.commit({A: before}, 101)
+    monkeypatch.setattr(database, "_hold_for", lambda *of: asked.append(of))
+    database.commit({A: after, B: new}, 102, {A: before})
+    assert asked == [(pages_for(after, before) + pages_for(new, None), frames_for({A: after, B: new}), len(after.data))]
 
 
 @pytest.mark.parametrize(("error", "times", "emptied"), [(FULL, 1, 1), (FULL, 2, 1), (BROKEN, 1, 0)])
