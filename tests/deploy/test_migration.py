@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow  # it starts processes
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "migrate.md"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 ELECTED = ["--leader-elect", "--leader-elect-retry-period=100ms"]
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
 
 
 def gate() -> Any:
@@ -124,6 +124,6 @@ def test_two_by_mistake_bind_nothing_twice(tmp_path: Path) -> None:
         config = plane.kubeconfig
         visitors = Visitors(config)
         with controlling(config), controlling(config), visitors.come():
-            visitors.more(20)
+            visitors.more(12)
             visitors.end()
             all_are_bound_once(config, visitors.made)
