@@ -38,6 +38,7 @@ COMMANDS = {  # name: (module and attribute, the line in `pvbinder --help`)
     "audit": ("pvbinder.cli.audit:audit", "Say what is wrong with the storage of a cluster, a dump or manifests."),
     "completion": ("pvbinder.cli.shell_completion:completion", "Print what makes a shell complete commands and names."),
     "doctor": ("pvbinder.cli.doctor:doctor", "Say what is missing on this machine, and what to do about it."),
+    "bench": ("pvbinder.cli.bench:bench", "Measure how fast claims are bound at an API server."),
     "explain": ("pvbinder.cli.explain:explain", "Say why a claim is Pending, volume by volume, and what to do."),
 }
 

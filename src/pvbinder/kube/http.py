@@ -233,7 +233,7 @@ def proxy_from_environment(server: str) -> str:
     """Return the proxy that the environment names for `server`; ``""`` is none (WIRE-6)."""
     parts = urlsplit(server)
     host = parts.hostname or ""
-    if host == "localhost" or _is_loopback(host) or proxy_bypass(host):
+    if is_this_machine(host) or proxy_bypass(host):
         return ""
     proxy = getproxies().get(parts.scheme, "")
     if proxy and urlsplit(proxy).scheme not in PROXY_SCHEMES:
@@ -244,7 +244,10 @@ def proxy_from_environment(server: str) -> str:
     return proxy
 
 
-def _is_loopback(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether `host` can only be this machine itself."""
+    if host == "localhost":
+        return True
     try:
         return ip_address(host).is_loopback
     except ValueError:
