@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 from tests.controllers.cluster import ADMIN, Breakable
+from tests.kube.small_server import refusal
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.kube.client import Client, Retries
@@ -280,9 +282,9 @@ async def test_election_4_errors_shorter_than_the_deadline_cost_nothing(answered
                 first.line.before = lambda _: Answer(500, b"no")
             else:
                 first.line.before = fails
-            await asyncio.sleep(7)
+            await asyncio.sleep(5.5)  # up to 2 s after the last renewal it begins, and up to 2 s later the next is due
             first.line.before = lambda _: None
-            await asyncio.sleep(5)
+            await asyncio.sleep(6.5)
         assert first.works
         assert not second.works
 
@@ -349,6 +351,30 @@ async def test_a_server_that_is_away_is_waited_for() -> None:
         assert not mine.works
         mine.line.before = lambda _: None
         assert await until(lambda: mine.works) <= OPTIONS.retry_seconds + 1
+
+
+@on_virtual_time
+async def test_election_6_who_waits_says_for_whom_and_why(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="pvbinder.kube.election")
+
+    def said(text: str) -> list[str]:
+        return [str(vars(record)) for record in caplog.records if record.getMessage() == text]
+
+    async with place() as here:
+        await here.hold("migration", leaseDurationSeconds=86400)
+        mine = here.candidate("a")
+        await asyncio.sleep(300)
+        assert ["migration" in line for line in said("another leads")] == [True]
+        mine.line.before = lambda _: refusal(403, "Forbidden", "leases is forbidden")
+        await asyncio.sleep(300)
+        assert not mine.works
+        assert 5 <= len(said("lease could not be read or written")) <= 6
+        assert "forbidden" in said("lease could not be read or written")[0]
+        mine.line.before = lambda _: None
+        document = (await here.client.get(LEASE, NAME, "default")).document()
+        document["spec"]["holderIdentity"] = ""  # somebody opens the gate
+        await here.client.replace(LEASE, document)
+        assert await until(lambda: mine.works) <= 2 * OPTIONS.retry_seconds + 1
 
 
 @on_virtual_time

@@ -352,10 +352,11 @@ async def test_informer_14_a_cache_that_is_wrong_lists_anew() -> None:
         assert sorted(informer.keys()) == ["disk-1", "disk-2"]
 
 
+@pytest.mark.slow
 @on_virtual_time
 async def test_informer_8_a_server_that_fails_for_days_is_survived() -> None:
     server = SmallServer()
-    server.before += [no_connection] * 1200
+    server.before += [no_connection] * 1030
     informer, _ = informer_of(server)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(informer.run())

@@ -8,6 +8,7 @@ ELECTION-3  Every change of the lease names the revision that was read: of two t
 ELECTION-4  An API server that fails for less than the renewal's deadline costs nobody the lead, whatever it did with
             the write whose answer got lost.
 ELECTION-5  A leader that ends in peace has stopped working before it lets the lease go; the next one needn't wait then.
+ELECTION-6  Who waits says for whom, once for each holder, and why it can't have the lease, once a minute.
 
 An identity is never used twice, so a process that crashed and comes back waits like any other.
 """
@@ -42,6 +43,7 @@ from pvbinder.model.resources import LEASES
 TOLERANCE_SECONDS: Final = 20.0  # beyond a lease's end, until health says that something is wrong
 RELEASED_SECONDS: Final = 1  # how long a lease lasts that nobody holds
 RELEASE_SECONDS_MAX: Final = 5.0  # for letting it go
+QUIET_SECONDS: Final = 60.0  # between two lines about the same trouble
 LEASE_PATHS: Final = "/apis/coordination.k8s.io/"
 
 _LEASES: Final = metadata_of(LEASES)
@@ -95,6 +97,7 @@ class Election:
         self._seen: Metadata | None = None  # the lease as it was last read or written
         self._seen_at = 0.0  # when that state of it was first seen, on our clock
         self._renewed_at: float | None = None  # when our last successful renewal was begun; None while we don't lead
+        self._told = ("", float("-inf"))  # the last trouble in the log, and when
         self.changes = 0  # of the leader, as far as we saw
 
     @property
@@ -130,9 +133,11 @@ class Election:
 
     async def _acquire(self) -> None:
         log.info("waiting for the lead", lease=f"{self.options.namespace}/{self.name}", identity=self.identity)
-        while True:
-            if await self._try():
-                break
+        told = ""
+        while not await self._try():
+            if self._holder() not in ("", told):
+                told = self._holder()
+                log.info("another leads", lease=f"{self.options.namespace}/{self.name}", holder=told)
             await asyncio.sleep(self.options.retry_seconds * (1 + JITTER_FACTOR * self._chance()))
         log.info("became leader", lease=f"{self.options.namespace}/{self.name}", identity=self.identity)
         self._tell("became leader")
@@ -177,11 +182,17 @@ class Election:
             await self._write(self._taken())
         except (ApiFailure, ConnectionFailed) as error:
             if not (isinstance(error, ApiFailure) and (error.is_conflict or error.is_already_exists)):
-                log.warning("lease could not be read or written", lease=self.name, err=error.message)
+                self._complain(error.message)
             await self._look_again()
             return False
         self._renewed_at = began_at
         return True
+
+    def _complain(self, what: str) -> None:
+        told, at = self._told
+        if what != told or self._clock() - at >= QUIET_SECONDS:
+            self._told = (what, self._clock())
+            log.warning("lease could not be read or written", lease=f"{self.options.namespace}/{self.name}", err=what)
 
     def _may_take(self, now: float) -> bool:
         holder = self._holder()
