@@ -95,13 +95,17 @@ async def test_a_plugin_that_gives_nothing_is_told_and_tried_again(
         file = tmp_path / "kubeconfig"
         server.write_kubeconfig(file)
         config = yaml.safe_load(file.read_text())
-        config["users"][0]["user"] = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
+        name = config["contexts"][0]["context"]["user"]
+        config["users"] = [
+            {"name": name, "user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}}
+        ]
         (tmp_path / "broken").write_text(yaml.safe_dump(config))
         async with HttpTransport(load_kubeconfig([tmp_path / "broken"])) as transport:
             waiting = asyncio.create_task(wait_for_server(Client(transport, retries=Retries(attempts=1)), "it"))
             async with asyncio.timeout(30):
-                while len(caplog.records) < 2:
+                while len(caplog.records) < 2 and not waiting.done():
                     await asyncio.sleep(0.01)
+            assert not waiting.done(), waiting
             told = str(vars(caplog.records[0]))
             assert said in told
             assert "secret-token" not in told
