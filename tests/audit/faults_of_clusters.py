@@ -10,6 +10,7 @@ from tests.audit.world import (
     csi_node,
     daemon_set,
     deployment,
+    job,
     pair,
     quota,
     ready,
@@ -361,5 +362,37 @@ CLUSTERS: dict[str, tuple[str, str, tuple[Document, ...]]] = {
         "PVB118",
         "Deployment shop/web",
         (deployment("web", "ordres"), claim(), DELAYED, driver()),
+    ),
+    "two claims name the same volume": (
+        "PVB304",
+        "PersistentVolumeClaim shop/invoices",
+        (claim(volumeName="disk"), later("invoices", volumeName="disk"), volume("disk"), AT_ONCE),
+    ),
+    "the node that was chosen for it is gone": (
+        "PVB106",
+        ORDERS,
+        (
+            claim(
+                meta={
+                    "creationTimestamp": "2026-03-20T11:59:00Z",
+                    "annotations": {"volume.kubernetes.io/selected-node": "gone"},
+                }
+            ),
+            DELAYED,
+            driver(),
+            node("n1"),
+        ),
+    ),
+    "the pods of a Job share a claim for one node": (
+        "PVB604",
+        "Job shop/import",
+        (
+            *pair("orders"),
+            {**job("import", "orders"), "spec": job("import", "orders")["spec"] | {"parallelism": 4}},
+            FAST,
+            driver(),
+            node("n1"),
+            node("n2"),
+        ),
     ),
 }

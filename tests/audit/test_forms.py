@@ -16,6 +16,7 @@ from tests.insight.builders import Document, claim, volume
 from pvbinder.audit.codes import CODES, find_code
 from pvbinder.audit.finding import AuditSubject, Evidence, Finding
 from pvbinder.audit.forms import as_json, as_junit, as_markdown, as_prometheus, as_sarif
+from pvbinder.audit.leaks import driver_findings
 from pvbinder.audit.places import PLACED_BYTES_MAX, SourcePlace, places_in
 from pvbinder.audit.report import SUBJECTS_SHOWN_MAX, help_of, report
 from pvbinder.audit.silence import (
@@ -26,7 +27,9 @@ from pvbinder.audit.silence import (
     parse_rules,
     with_silence,
 )
+from pvbinder.controllers.csi.audit import AuditFindings
 from pvbinder.insight.snapshot import Snapshot
+from pvbinder.rules.csi.audit import Audit, DriverEntry, Named
 
 WORLD: tuple[Document, ...] = tuple(each for _, _, world in FAULTS.values() for each in world)
 FOUND = audited(WORLD)
@@ -218,3 +221,18 @@ def test_silence_3_a_baseline_silences_what_is_known_and_nothing_new() -> None:
     for wrong in (b"", b"[]", b'{"kind": "AuditBaseline", "version": 2}', b'{"findings": [1]}'):
         with pytest.raises(SilenceError):
             parse_baseline(wrong)
+
+
+# ------------------------------------------------------------------------------------------------ a driver
+
+
+def test_a_driver_has_storage_that_no_object_names_and_the_reverse() -> None:
+    volumes = Audit(2, 1, orphans=(DriverEntry("vol-1", 2**30),), missing=(Named("disk-9", "vol-9"),))
+    snapshots = Audit(1, 0, unsettled=(DriverEntry("snap-1"),))
+    told = list(driver_findings(AuditFindings("csi.example.com", volumes, snapshots, 1)))
+    assert [(each.code, each.summary) for each in told] == [
+        ("PVB801", "it has volume vol-1, 1Gi, and no object names it"),
+        ("PVB804", "disk-9 names volume vol-9, which the driver doesn't have"),
+    ]
+    assert len({each.key for each in told}) == 2
+    assert not list(driver_findings(AuditFindings("csi.example.com", None, None, 0)))

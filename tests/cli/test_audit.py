@@ -119,6 +119,8 @@ def test_files_and_lines_are_told(form: str, faulty: Path, capsys: pytest.Captur
         (["--rules", "nothing.yaml"], "nothing.yaml"),
         (["--baseline", "nothing.json"], "nothing.json"),
         (["-f", "x.yaml", "--context", "prod"], "don't go with it"),
+        (["-f", "x.yaml", "--csi-address", "/run/csi.sock"], "doesn't go with it"),
+        (["--csi-address", "ftp://x"], "--csi-address"),
     ],
 )
 def test_a_mistake_is_told(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

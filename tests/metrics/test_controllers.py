@@ -135,6 +135,7 @@ async def test_only_what_is_declared_is_shown(tmp_path: Path) -> None:
         "pvbinder_api_write_window",
         "pvbinder_api_writes_waiting",
         "pvbinder_api_write_window_cuts_total",
+        "pvbinder_finding",
     }
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from pvbinder.audit.finding import Evidence, Finding, of_claim, of_volume
 from pvbinder.audit.matching import largest_matching
 from pvbinder.audit.survey import Survey
-from pvbinder.insight.remedies import Kubectl, Remedy, merge
+from pvbinder.insight.remedies import Do, Kubectl, Remedy, merge
 from pvbinder.model.objects import Claim, StorageClass, Volume
 from pvbinder.model.selectors import SelectorError
 from pvbinder.rules.classes import BindingModeError, is_delayed
@@ -37,6 +37,7 @@ class Assignment(Struct, frozen=True):
 
 def assignment_findings(survey: Survey) -> Iterator[Finding]:
     """Yield what is wrong with the choice among volumes."""
+    yield from _named_twice(survey)
     assignment = assign(survey)
     if assignment is None:
         return
@@ -172,6 +173,31 @@ def _contended(assignment: Assignment, survey: Survey) -> Iterator[Finding]:
             others=(of_claim(first), of_volume(volume)),
             about="contended",
         )
+
+
+def _named_twice(survey: Survey) -> Iterator[Finding]:
+    """The claims that name a free volume which an earlier claim names, too."""
+    first_of: dict[str, Claim] = {}
+    for claim in sorted(survey.snapshot.claims(), key=lambda each: (each.created, each.key)):
+        volume = survey.snapshot.volume(claim.volume_name) if claim.volume_name else None
+        if volume is None or volume.claim_ref is not None or claim.bind_completed or claim.is_deleting:
+            continue
+        first = first_of.setdefault(volume.name, claim)
+        if first is not claim:
+            yield Finding(
+                code="PVB304",
+                level="warning",
+                subject=of_claim(claim),
+                summary=f"it names volume {volume.name}, and so does claim {first.key}, which came first",
+                evidence=(
+                    Evidence("spec.volumeName", volume.name),
+                    Evidence(f"spec.volumeName of {first.key}", volume.name),
+                ),
+                rules=("SC-P3", "SC-P5"),
+                way_out=(Do("create one of them anew with another volumeName"),),
+                others=(of_claim(first), of_volume(volume)),
+                about="named",
+            )
 
 
 def _ties(assignment: Assignment, survey: Survey) -> Iterator[Finding]:

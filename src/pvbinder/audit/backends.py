@@ -98,7 +98,7 @@ def _shared(backend: Backend, volumes: list[Volume]) -> Iterator[Finding]:
 
 
 def _level(volumes: list[Volume]) -> FindingLevel:
-    if all(set(each.access_modes) <= _MANY and each.reclaim_policy == "Retain" for each in volumes):
+    if all(set(each.access_modes) & _MANY and each.reclaim_policy == "Retain" for each in volumes):
         return "information"  # a file system that is shared on purpose, one volume for each namespace
     if sum(not each.is_released for each in volumes) <= 1:
         return "information"  # the others are what is left of earlier claims

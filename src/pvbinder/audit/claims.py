@@ -16,7 +16,7 @@ from pvbinder.insight.claims import state_of
 from pvbinder.insight.evidence import wants_of
 from pvbinder.insight.explanation import Finding as State
 from pvbinder.insight.explanation import ReasonCode
-from pvbinder.insight.wording import nearest, why_not
+from pvbinder.insight.wording import why_not
 from pvbinder.model.access_modes import short_modes
 from pvbinder.model.objects import Claim
 
@@ -44,7 +44,14 @@ def _coded(claim: Claim, state: State, survey: Survey) -> tuple[str, FindingLeve
     code = _code_of(state.reason, claim)
     if code is None:
         return None
+    if code == "PVB119" and _chosen_node_is_gone(claim, survey):
+        return "PVB106", "warning"
     return code, _level_of(code, claim, state, survey)
+
+
+def _chosen_node_is_gone(claim: Claim, survey: Survey) -> bool:
+    node = claim.selected_node
+    return bool(node) and survey.snapshot.knows("Node") and survey.snapshot.node(node or "") is None
 
 
 def _code_of(reason: ReasonCode, claim: Claim) -> str | None:
@@ -144,6 +151,9 @@ def _evidence(claim: Claim, survey: Survey) -> Iterator[Evidence]:
     yield Evidence("wants", f"{wants.storage}, {short_modes(wants.access_modes)}, {wants.volume_mode}, {named}")
     if claim.volume_name:
         yield Evidence("spec.volumeName", claim.volume_name)
+    if claim.selected_node is not None and not claim.bind_completed:
+        there = "" if not _chosen_node_is_gone(claim, survey) else "a node that there is"
+        yield Evidence("selected node", claim.selected_node, there)
     age = survey.age_seconds(claim.created)
     if age is not None:
         yield Evidence("created", claim.created)
@@ -174,12 +184,11 @@ def missing_claim_findings(survey: Survey) -> Iterator[Finding]:
         for volume, key in zip(pod.volumes, pod.claim_keys, strict=True):
             if volume.is_ephemeral or snapshot.claim(key) is not None:
                 continue
-            known = survey.knows_claims_of(pod.namespace)
-            names = (each.name for each in snapshot.claims() if each.namespace == pod.namespace)
-            near = nearest(volume.claim_name, names) if known else ""
+            near = survey.nearest_claim(pod.namespace, volume.claim_name)
+            is_live = bool(pod.uid) and survey.knows_claims_of(pod.namespace)  # else it is a manifest
             yield Finding(
                 code="PVB118",
-                level="error" if known else "information",
+                level="error" if is_live else "warning" if near else "information",
                 subject=of_pod(pod),
                 summary=f"its volume {volume.name} needs claim {volume.claim_name}, which doesn't exist"
                 + (f" (did you mean {near}?)" if near else ""),

@@ -8,11 +8,14 @@ from typing import Final
 from pvbinder.audit.finding import AuditSubject, Evidence, Finding, FindingLevel
 from pvbinder.audit.survey import Survey, kept_on_purpose
 from pvbinder.audit.users import name_of, part
+from pvbinder.controllers.csi.audit import AuditFindings
 from pvbinder.insight.remedies import Do, Kubectl
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import encode
+from pvbinder.model.quantity import Quantity
 from pvbinder.model.snapshots import SnapshotContent, VolumeSnapshot, parse_snapshot_content
 
+_LISTED_MAX: Final = 1000  # entries of a driver that are told one by one
 _SOURCE_PROTECTION: Final = "snapshot.storage.kubernetes.io/volumesnapshot-as-source-protection"
 
 
@@ -128,4 +131,32 @@ def _attachments(survey: Survey) -> Iterator[Finding]:
                         ("delete", "volumeattachment", name),
                     ),
                 ),
+            )
+
+
+def driver_findings(compared: AuditFindings) -> Iterator[Finding]:
+    """Yield what a driver has and no object names (PVB801), and the reverse (PVB804); open requests count as theirs."""
+    for what, one in (("volume", compared.volumes), ("snapshot", compared.snapshots)):
+        if one is None:
+            continue
+        for entry in one.orphans[:_LISTED_MAX]:
+            size = f", {Quantity(entry.bytes * 10**9, 'BinarySI')}" if entry.bytes else ""
+            yield Finding(
+                code="PVB801",
+                level="error",
+                subject=AuditSubject("CSIDriver", "", compared.driver),
+                summary=f"it has {what} {entry.id}{size}, and no object names it",
+                evidence=(Evidence(f"{what} of the driver", entry.id, "an object that names it"),),
+                way_out=(Do("see `pvbinder csi audit --delete-orphans`, if no other cluster uses this storage"),),
+                about=f"{what} {entry.id}",
+            )
+        for named in one.missing[:_LISTED_MAX]:
+            yield Finding(
+                code="PVB804",
+                level="error",
+                subject=AuditSubject("CSIDriver", "", compared.driver),
+                summary=f"{named.object} names {what} {named.id}, which the driver doesn't have",
+                evidence=(Evidence(f"{what} of {named.object}", named.id, "one that the driver lists"),),
+                way_out=(Do("look at the storage itself before anything is deleted"),),
+                about=f"{what} {named.id}",
             )

@@ -18,6 +18,7 @@ from pvbinder.audit.users import Users, part
 from pvbinder.insight.advice import Misses
 from pvbinder.insight.instants import instant
 from pvbinder.insight.snapshot import Snapshot
+from pvbinder.insight.wording import nearest
 from pvbinder.model.objects import Claim, Node, Volume
 from pvbinder.model.scheduling import CsiStorageCapacity, state_of
 from pvbinder.model.selectors import SelectorError
@@ -49,6 +50,7 @@ class Survey:
         self.now = now
         self.options = options
         self._comparisons = 0
+        self._values: dict[str, set[str]] = {}
         self._misses: dict[tuple[object, ...], Misses] = {}
 
     def age_seconds(self, text: str | None) -> float | None:
@@ -121,9 +123,16 @@ class Survey:
                 continue
             for term in volume.node_affinity.node_selector_terms or ():
                 for line in term.match_expressions or ():
-                    if line.operator == "In":
+                    if line.operator == "In" and not self._label_values(line.key) <= set(line.values or ()):
                         places = found.setdefault(volume.storage_class, {})
                         places.setdefault(line.key, set()).update(line.values or ())
+        return found
+
+    def _label_values(self, key: str) -> set[str]:
+        """The values that nodes have for the label `key`."""
+        found = self._values.get(key)
+        if found is None:
+            found = self._values[key] = {node.labels[key] for node in self.nodes if key in node.labels}
         return found
 
     @cached_property
@@ -161,6 +170,18 @@ class Survey:
         found: dict[str, list[int]] = {}
         for claim in self.snapshot.claims():
             found.setdefault(claim.storage_class, []).append(claim.request.nano)
+        return found
+
+    def nearest_claim(self, namespace: str, name: str) -> str:
+        """Return the name in `namespace` that is most like `name`; ``""`` if none is, or too many were asked for."""
+        names = self._claim_names.get(namespace, ())
+        return nearest(name, names) if self.may_compare(len(names)) else ""
+
+    @cached_property
+    def _claim_names(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for claim in self.snapshot.claims():
+            found.setdefault(claim.namespace, []).append(claim.name)
         return found
 
     def nearest_misses(self, claim: Claim) -> Misses:

@@ -10,7 +10,6 @@ from pvbinder.audit.survey import Survey, kept_on_purpose
 from pvbinder.audit.users import TEMPLATED, part
 from pvbinder.insight.instants import how_long
 from pvbinder.insight.remedies import Kubectl, Remedy, merge
-from pvbinder.insight.wording import nearest
 from pvbinder.model.objects import Claim, claim_key
 
 _DAY_SECONDS: Final = 86_400
@@ -79,11 +78,11 @@ def workload_claim_findings(survey: Survey) -> Iterator[Finding]:
         for name in workload.claims:
             if snapshot.claim(claim_key(namespace, name)) is not None:
                 continue
-            known = survey.knows_claims_of(namespace)
-            near = nearest(name, (each.name for each in snapshot.claims() if each.namespace == namespace))
+            near = survey.nearest_claim(namespace, name)
+            is_live = snapshot.knows("Pod") and survey.knows_claims_of(namespace)
             yield Finding(
                 code="PVB118",
-                level="error" if known else "information",
+                level="error" if is_live else "warning" if near else "information",
                 subject=workload.subject,
                 summary=f"its pods need claim {name}, which doesn't exist"
                 + (f" (did you mean {near}?)" if near else ""),

@@ -88,18 +88,21 @@ class Users:
 
 
 def _workloads(snapshot: Snapshot) -> Iterator[Workload]:
+    for found in snapshot.stateful_sets():
+        subject = AuditSubject("StatefulSet", found.namespace, found.name)
+        yield Workload(subject, found.replicas, "RollingUpdate", found.template, tuple(claims_in(found.template)))
     for kind in TEMPLATED:
         for document in snapshot.others(kind):
             metadata, spec = part(document, "metadata"), part(document, "spec")
             holder = part(part(spec, "jobTemplate"), "spec") if kind == "CronJob" else spec
             template = part(holder, "template")
-            replicas = spec.get("replicas", 1)
+            replicas = spec.get("parallelism" if kind == "Job" else "replicas", 1)
             subject = AuditSubject(kind, str(metadata.get("namespace") or "default"), str(metadata.get("name") or ""))
             owned = any(
                 isinstance(one, dict) and one.get("controller") for one in metadata.get("ownerReferences") or ()
             )
             strategy = "owned" if owned else str(part(spec, "strategy").get("type") or "RollingUpdate")
-            counts = kind in ("Deployment", "ReplicaSet", "ReplicationController")
+            counts = kind in ("Deployment", "ReplicaSet", "ReplicationController", "Job")
             yield Workload(
                 subject,
                 replicas if counts and isinstance(replicas, int) else None,

@@ -196,7 +196,7 @@ def _attach_limits(survey: Survey) -> Iterator[Finding]:
 
 
 def _shared(workload: Workload, survey: Survey) -> Iterator[Finding]:
-    if workload.is_owned or workload.subject.kind in ("Job", "CronJob"):
+    if workload.is_owned or workload.subject.kind == "CronJob":
         return
     replicas = workload.replicas if workload.replicas is not None else len(survey.nodes) if _is_daemon(workload) else 1
     rolls = workload.subject.kind == "Deployment" and workload.strategy == "RollingUpdate"

@@ -51,6 +51,7 @@ class _Read:
     snapshot: Snapshot
     notes: list[str]
     places: Mapping[AuditSubject, SourcePlace]
+    of_driver: tuple[Finding, ...] = ()
 
 
 @click.command(epilog=EPILOG)
@@ -109,6 +110,9 @@ class _Read:
 @click.option(
     "--prices", type=click.Path(path_type=Path), metavar="FILE", help="What a GiB costs in a month, by class, as YAML."
 )
+@click.option(
+    "--csi-address", metavar="ADDRESS", help="Compare the cluster with what the driver at this socket has, too."
+)
 @click.option("--help-finding", "wanted", multiple=True, metavar="CODE", help="Explain this finding instead.")
 def audit(
     files: tuple[str, ...],
@@ -127,6 +131,7 @@ def audit(
     wanted: tuple[str, ...],
     at_revision: int | None,
     etcd_prefix: str | None,
+    csi_address: str | None,
 ) -> int:
     """Say what is wrong with the storage of a whole cluster, from the rules that bind.
 
@@ -138,7 +143,14 @@ def audit(
         return _explain_codes(wanted)
     if files and (kubeconfig or context):
         raise WrongUsageError("-f reads files instead of a server: --kubeconfig and --context don't go with it")
+    if csi_address is not None:
+        if files:
+            raise WrongUsageError("--csi-address compares a driver with its cluster: -f doesn't go with it")
+        from pvbinder.cli.csi import check_address  # gRPC takes time to import
+
+        check_address(csi_address, "--csi-address")
     from pvbinder.audit.find import find_all
+    from pvbinder.audit.finding import worst_first
     from pvbinder.audit.silence import baseline_of, with_silence
     from pvbinder.audit.survey import Options
 
@@ -147,7 +159,7 @@ def audit(
     known = _baseline_in(baseline) if baseline is not None else frozenset()
     options = Options(prices=_prices_in(prices) if prices is not None else {})
     source = chosen(at_revision, etcd_prefix, files, "-f")
-    read = _from_files(files, source, output) if files else asyncio.run(_from_server(kubeconfig, context))
+    read = _from_files(files, source, output) if files else asyncio.run(_from_server(kubeconfig, context, csi_address))
     for each in read.notes:
         note(each)
     for problem in read.snapshot.unreadable:
@@ -155,7 +167,7 @@ def audit(
     now = read.snapshot.moment or datetime.now(UTC)
     found = [
         each
-        for each in find_all(read.snapshot, now, options)
+        for each in worst_first((*find_all(read.snapshot, now, options), *read.of_driver))
         if (not codes or each.code in codes) and (not namespace or each.subject.namespace in ("", namespace))
     ]
     findings = with_silence(found, read.snapshot, now.date(), rules=rules, baseline=known)
@@ -306,7 +318,7 @@ def _texts(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
                 continue  # what a tool has collected, or a database: it has been read, and has no lines
 
 
-async def _from_server(kubeconfig: Path | None, context: str | None) -> _Read:
+async def _from_server(kubeconfig: Path | None, context: str | None, csi_address: str | None) -> _Read:
     from pvbinder.insight.reading import FOR_AUDITS, read_cluster
     from pvbinder.kube.client import Client
     from pvbinder.kube.config import load
@@ -316,5 +328,15 @@ async def _from_server(kubeconfig: Path | None, context: str | None) -> _Read:
     config = load(kubeconfig, context)
     async with HttpTransport(config) as transport:
         plugins = load_catalogue(in_tree_plugins())
-        snapshot, notes = await read_cluster(Client(transport), "", plugins=plugins, more=FOR_AUDITS)
-    return _Read(snapshot, notes, {})
+        client = Client(transport)
+        snapshot, notes = await read_cluster(client, "", plugins=plugins, more=FOR_AUDITS)
+        of_driver: tuple[Finding, ...] = ()
+        if csi_address is not None:
+            from pvbinder.audit.leaks import driver_findings
+            from pvbinder.cli.csi_audit import comparing
+
+            async with comparing(client, csi_address) as auditor:
+                compared = await auditor.look()
+            of_driver = tuple(driver_findings(compared))
+            notes += compared.why
+    return _Read(snapshot, notes, {}, of_driver)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pvbinder import __version__, logs
 from pvbinder.cli import loops
@@ -39,6 +39,9 @@ from pvbinder.kube.transport import Transport
 from pvbinder.kube.write_gate import WriteGate
 from pvbinder.metrics.controllers import ControllerSource
 from pvbinder.metrics.metrics import Metrics
+
+if TYPE_CHECKING:
+    from pvbinder.cli.auditing import Auditing
 
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 15.0
@@ -77,14 +80,29 @@ async def _main(options: ControlOptions, config: ConnectionConfig, known: tuple[
             )
             live, ready = checks(manager, lead.elections)
             metrics = Metrics([ControllerSource(manager, lead.elections)])
+            auditing = _auditing(options, transport)
+            if auditing is not None:
+                metrics.add(auditing)
             answers = Answers(metrics, live, ready, options.metrics_path)
             async with answering(options, answers, transport) as urls, asyncio.TaskGroup() as group:
                 work = group.create_task(_work(transport, config, manager, urls), name="controllers")
+                looking = group.create_task(auditing.run(), name="audits") if auditing is not None else None
                 await stop.wished.wait()
                 await manager.hand_over()
                 work.cancel()
+                if looking is not None:
+                    looking.cancel()
     log.info("stopped")
     return 0
+
+
+def _auditing(options: ControlOptions, transport: Transport) -> Auditing | None:
+    """Return what audits the cluster as often as asked; None if it wasn't asked for."""
+    if options.audit_interval_seconds is None:
+        return None
+    from pvbinder.cli.auditing import Auditing  # the finders: only for those who want them
+
+    return Auditing(Client(transport), options.audit_interval_seconds)
 
 
 class _Lead:

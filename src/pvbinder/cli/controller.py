@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from pvbinder.cli.controller_flags import WithControllerFlags, given, process_flags
+from pvbinder.cli.durations import GoDuration
 from pvbinder.cli.election_flags import checked, controller_election
 from pvbinder.cli.options import ControlOptions, LogFormat
 from pvbinder.cli.serving_flags import secure_options, serving_flags
@@ -32,6 +33,13 @@ Examples:
 @metrics_options(10270)
 @serving_flags
 @rate_options("20")
+@click.option(
+    "--audit-interval",
+    type=GoDuration(),
+    metavar="DURATION",
+    show_default="never",
+    help="Audit the cluster as often, as `pvbinder audit` does, and export pvbinder_finding.",
+)
 @process_flags
 @click.pass_context
 def controller(
@@ -55,6 +63,7 @@ def controller(
     config: Path | None,
     kube_api_qps: float | None,
     kube_api_burst: int | None,
+    audit_interval: float | None,
     **flags: Any,
 ) -> int:
     """Run the controllers against any API server, such as a cluster's.
@@ -92,6 +101,7 @@ def controller(
         election=(leader_elect_resource_name, election) if election is not None else None,
         kube_api_qps=kube_api_qps,
         kube_api_burst=kube_api_burst,
+        audit_interval_seconds=audit_interval,
     )
     from pvbinder.cli.control import control  # the parts that take time to import
 

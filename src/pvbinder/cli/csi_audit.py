@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,17 @@ def audit(
 
 async def run_audit(client: object, address: str, output: str, *, delete_orphans: bool, yes: bool) -> int:
     """Compare, say it, delete if that is wanted, and return the exit code."""
+    async with comparing(client, address) as auditor:
+        found = await auditor.look()
+        _show(found, output)
+        if delete_orphans and _has_orphans(found) and (yes or _is_wanted(found)):
+            return await _delete(auditor, found)
+        return 0 if found.is_clean else EXIT_NO
+
+
+@asynccontextmanager
+async def comparing(client: object, address: str) -> AsyncIterator[Auditor]:
+    """Give what compares the driver at `address` with the cluster; raise AuditError if it doesn't answer."""
     from pvbinder.controllers.csi.audit import AuditError, Auditor
     from pvbinder.controllers.csi.driver_info import ask_driver
     from pvbinder.csi.driver import Driver
@@ -90,12 +102,7 @@ async def run_audit(client: object, address: str, output: str, *, delete_orphans
             rpc = csi.ControllerServiceCapability.RPC
             known = rpc.Type.values()
             names = frozenset(rpc.Type.Name(one.rpc.type) for one in answer.capabilities if one.rpc.type in known)
-            auditor = Auditor(client, driver, info, names)  # type: ignore[arg-type]
-            found = await auditor.look()
-            _show(found, output)
-            if delete_orphans and _has_orphans(found) and (yes or _is_wanted(found)):
-                return await _delete(auditor, found)
-            return 0 if found.is_clean else EXIT_NO
+            yield Auditor(client, driver, info, names)  # type: ignore[arg-type]
     except CallFailed as failed:
         raise AuditError(f"the driver at {address}: {failed}") from failed
 

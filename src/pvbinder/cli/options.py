@@ -74,6 +74,7 @@ class ControlOptions:
     kube_api_burst: int | None = None
     passed_over: tuple[tuple[str, str], ...] = ()
     secure: SecureOptions | None = None
+    audit_interval_seconds: float | None = None
 
 
 def default_data_dir(environment: Mapping[str, str] = os.environ) -> Path:

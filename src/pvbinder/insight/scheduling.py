@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.model.objects import Claim, ClaimKey, Node, NodeName, Pod, PodKey, Volume, VolumeName
 from pvbinder.model.scheduling import CsiDriver, CsiStorageCapacity
+from pvbinder.model.selectors import SelectorError
+from pvbinder.rules.matching import choose_for_node, is_bound_to, offers_modes
 from pvbinder.rules.scheduling import Cluster, NodeReason, NoStorage, Plan, Unschedulable, decide_pod, storage_on
 
 
@@ -19,11 +21,19 @@ class SnapshotCluster(Cluster):
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
+        self._candidates: dict[ClaimKey, list[Volume]] = {}
         super().__init__(snapshot.sources)
 
     def candidates(self, claim: Claim) -> Iterable[Volume]:
-        """Return the free volumes of the claim's class, and those that are reserved for it."""
-        return self._snapshot.free_volumes(claim)
+        """Return the volumes that would fit it wherever they are, which is asked once for all nodes."""
+        found = self._candidates.get(claim.key)
+        if found is None:
+            try:
+                found = fitting(claim, self._snapshot)
+            except SelectorError:  # told where the choice is made
+                found = list(self._snapshot.free_volumes(claim))
+            self._candidates[claim.key] = found
+        return found
 
     def csi_driver(self, name: str) -> CsiDriver | None:
         """Return the CSIDriver called `name`."""
@@ -52,6 +62,26 @@ class SnapshotCluster(Cluster):
     def failures_on(self, pod: PodKey, node: NodeName) -> int:
         """Return 0, likewise."""
         return 0
+
+
+def fitting(claim: Claim, snapshot: Snapshot) -> list[Volume]:
+    """Return the free volumes that fit `claim`, nodes and access modes aside, and those that are reserved for it."""
+    settings = snapshot.settings
+    volumes = snapshot.free_volumes(claim)
+    return [each for each in volumes if choose_for_node([each], claim, None, settings=settings) is not None]
+
+
+def fits_on_a_node(claim: Claim, snapshot: Snapshot) -> bool:
+    """Tell whether some node can have a volume that is there for `claim` (FM-16); without nodes, whether one fits.
+
+    As `choose_for_node` does it for each node: a volume that is reserved for the claim is the only choice.
+    """
+    found = fitting(claim, snapshot)
+    if not list(snapshot.nodes()):
+        return bool(found)
+    reserved = [each for each in found if is_bound_to(each, claim)]
+    choices = reserved[:1] or [each for each in found if offers_modes(each, claim)]
+    return any(each.node_affinity is None or snapshot.nodes_matching(each.node_affinity) for each in choices)
 
 
 def no_storage_anywhere(claim: Claim, snapshot: Snapshot) -> frozenset[NodeReason]:

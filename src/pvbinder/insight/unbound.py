@@ -15,7 +15,7 @@ from pvbinder.insight.provisioning import (
 )
 from pvbinder.insight.remedies import Do, Kubectl, RecreatePod, Remedy, merge, remove, volume_for
 from pvbinder.insight.restores import restore_problem
-from pvbinder.insight.scheduling import foretold
+from pvbinder.insight.scheduling import fits_on_a_node, foretold
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.insight.unplaced import gates_of, is_nowhere, ways_to_a_node
 from pvbinder.insight.wording import listed, nearest
@@ -265,7 +265,7 @@ def _provisions(claim: Claim, snapshot: Snapshot) -> bool:
 
 def _no_storage(claim: Claim, snapshot: Snapshot) -> Finding | None:
     """The finding that no node can have a volume for `claim`, whatever its pod asks for."""
-    if _fits_somewhere(claim, snapshot):
+    if fits_on_a_node(claim, snapshot):
         return None
     storage_class = snapshot.storage_class(claim.storage_class)
     assert storage_class is not None, "what waits for a consumer has a class"
@@ -280,19 +280,6 @@ def _no_storage(claim: Claim, snapshot: Snapshot) -> Finding | None:
         case _:
             assert_never(by)
     return refused
-
-
-def _fits_somewhere(claim: Claim, snapshot: Snapshot) -> bool:
-    nodes = list(snapshot.nodes())
-    if not nodes:
-        return any(
-            choose_for_node([volume], claim, None, settings=snapshot.settings) is not None
-            for volume in snapshot.free_volumes(claim)
-        )
-    free = list(snapshot.free_volumes(claim))  # any other is refused: claimed by another, or of another class
-    return bool(free) and any(
-        choose_for_node(free, claim, node, settings=snapshot.settings) is not None for node in nodes
-    )
 
 
 # ------------------------------------------------------------------------------------------------ failures

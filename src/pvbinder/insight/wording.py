@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Final, assert_never
 
 from pvbinder.rules.matching import Misfit
+
+_NAMES_MAX: Final = 2_000
+_ALIKE: Final = 3  # letters
 
 
 def why_not(misfit: Misfit) -> str:
@@ -58,6 +61,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return the name in `known` that is most similar to the unknown `name`; ``""`` if none is."""
     by_lower = {each.lower(): each for each in known if each != name}
     wanted = name.lower()
+    if len(by_lower) > _NAMES_MAX:  # to compare each letter by letter takes long: those that begin or end like it
+        head, tail = wanted[:_ALIKE], wanted[-_ALIKE:]
+        alike = [each for each in by_lower if each.startswith(head) or each.endswith(tail)]
+        by_lower = {each: by_lower[each] for each in alike[:_NAMES_MAX]}
     close = difflib.get_close_matches(wanted, by_lower, n=1, cutoff=0.6)
     if not close and wanted:
         close = sorted(each for each in by_lower if each.startswith(wanted) or wanted.startswith(each))

@@ -233,6 +233,7 @@ def _ours(name: str, kind: MetricType, labels: Iterable[str], meaning: str) -> F
 
 
 BUILD: Final = _ours("build_info", "gauge", ["version"], "Always 1; the label says which version runs")
+FINDINGS: Final = _ours("finding", "gauge", ["code", "level"], "Findings of the last audit, with --audit-interval")
 CONTROLLERS: Final = _ours("controller_running", "gauge", ["controller"], "1 for each controller that runs")
 BINDS: Final = _ours("binds_total", "counter", [], "Claims bound to a volume for the first time")
 DECISIONS: Final = _ours(
