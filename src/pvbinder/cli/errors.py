@@ -21,6 +21,7 @@ def exit_code_of(error: PvbinderError) -> int:
     from pvbinder.controllers.flags import OptionError  # only when something went wrong: `--help` must not wait
     from pvbinder.controllers.registry import UnknownControllerError
     from pvbinder.files import UnreadableFileError
+    from pvbinder.foresight.steps import StepError
     from pvbinder.kube.errors import ConfigError
     from pvbinder.server.files.private_files import PrivateFileError
     from pvbinder.server.identity.authentication import TokenFileError
@@ -36,6 +37,7 @@ def exit_code_of(error: PvbinderError) -> int:
         ListenError,
         OptionError,
         PrivateFileError,
+        StepError,
         TokenFileError,
         UnreadableFileError,
         UnknownControllerError,

@@ -73,10 +73,11 @@ class EmbeddedServer:
     """An API server in this process. Construct, then ``async with``.
 
     Without a `data_dir` it is ephemeral: it writes to a temporary directory, as durably as otherwise, which is gone at
-    the end; `in_memory` it keeps no object there. `now` is its clock. `listen` False leaves out the socket and its
-    certificates. `load` gives objects to begin with, each with the name of its source
-    (`server.api.loading`), `pages` what is shown at paths of the caller's own,
-    `interceptor` what stands before every request (`Dispatcher`). With `service_accounts` pods run as
+    the end; `in_memory` it keeps no object there, and has no directory unless it listens. `now` is its clock. `listen`
+    False leaves out the socket and its certificates. `load` gives objects to begin with, each with the name of its
+    source (`server.api.loading`); `on_unfit` hears why one of them is left out, and without it one that can't be loaded
+    is an error. `pages` has what is shown at paths of the caller's own, `interceptor` what stands before every request
+    (`Dispatcher`). With `service_accounts` pods run as
     accounts, which somebody has to make (`server.api.admission.service_accounts`). Unless `bare`, it has the service
     ``kubernetes`` and all else that a fresh Kubernetes has (`server.api.bootstrap.furniture`).
     """
@@ -93,6 +94,7 @@ class EmbeddedServer:
         timeouts: Timeouts | None = None,
         history_changes: int = 100_000,
         load: Iterable[tuple[str, Json]] | None = None,
+        on_unfit: Callable[[str], None] | None = None,
         service_accounts: bool = False,
         bare: bool = True,
         pages: Mapping[str, NonResourcePath] | None = None,
@@ -111,6 +113,7 @@ class EmbeddedServer:
         self._timeouts = timeouts
         self._history_changes = history_changes
         self._load = load
+        self._on_unfit = on_unfit
         self._service_accounts = service_accounts
         self._bare = bare
         self._pages = pages
@@ -169,7 +172,7 @@ class EmbeddedServer:
             stack.callback(establisher.close)
             establisher.load()
             if self._load is not None:
-                await load(self.api, establisher.accept, self._load)
+                await load(self.api, establisher.accept, self._load, self._on_unfit)
                 self._load = None  # what was loaded needn't be kept twice
             await self._bootstrap()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())

@@ -7,7 +7,7 @@ same volume. It stays assumed until it has its node, or until the choice can't b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, assert_never
@@ -45,7 +45,7 @@ class AssumedPod:
 class SchedulerCaches(Cluster):
     """The `Cluster` of the scheduling rules."""
 
-    def __init__(self, informers: Informers) -> None:
+    def __init__(self, informers: Informers, crowd: Mapping[str, int] | None = None) -> None:
         self.pods = informers.of(PODS)
         self.nodes = informers.of(NODES)
         self.claims = informers.of(CLAIMS)
@@ -62,7 +62,8 @@ class SchedulerCaches(Cluster):
                 pods_of=pods_by_claim.__getitem__,
             )
         )
-        self._crowd: Counter[NodeName] = Counter()  # pods that nodes have, assumed ones counted
+        # pods that nodes have, assumed ones counted
+        self._crowd: Counter[NodeName] = Counter({NodeName(name): count for name, count in (crowd or {}).items()})
         self.pods.add_handler(self._count)
         self._free_by_class = self.volumes.add_index("free by class", _class_of_free)
         self._reserved = self.volumes.add_index("reserved for claim", _claim_of)

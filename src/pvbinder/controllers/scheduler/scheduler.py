@@ -17,7 +17,7 @@ Not promised: fairness between pods, priorities, preemption. Everything belongs 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NoReturn, TypeVar, assert_never
@@ -110,14 +110,16 @@ class Scheduler:
         *,
         scheduler_name: str = DEFAULT_SCHEDULER,
         bind_timeout_seconds: float = BIND_TIMEOUT_SECONDS,
+        crowd: Mapping[str, int] | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
+        """Make it; `crowd` counts pods, by node, that are there and aren't among the objects."""
         self._client = context.client
         self._recorder = context.recorder(EVENT_SOURCE)
         self._scheduler_name = scheduler_name
         self._bind_timeout_seconds = bind_timeout_seconds
         self._now = now or context.now
-        self._caches = SchedulerCaches(context.informers)
+        self._caches = SchedulerCaches(context.informers, crowd or {})
         self._waiting: dict[PodKey, _Waiting] = {}
         self._reported: dict[PodKey, tuple[str, str]] = {}  # uid and message of the last failure told (SCHEDULER-5)
         self._placed = 0

@@ -1,6 +1,7 @@
 """A store that begins with objects from elsewhere: those of a dump, as they were there.
 
-LOAD-1  Everything or nothing: all objects are checked before the first is stored, and they are stored in one batch.
+LOAD-1  Everything or nothing: all objects are checked before the first is stored, and they are stored in one batch. Who
+        can do with a part (`on_unfit`) is told why each of the others is left out.
 LOAD-2  An object comes back as it was: status, UID, times, owner references, finalizers, deletion under way and managed
         fields. Only its resourceVersion is new; the order of the old ones is kept.
 LOAD-3  What an object has to have and the dump leaves out is filled in: UID, time of creation, defaults, and the
@@ -161,7 +162,12 @@ class _Load:
                 log.warning("object's owner is not loaded, it will be collected", object=one.name, owner=missing)
 
 
-async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[str, Json]]) -> int:
+async def load(
+    api: Api,
+    accept: Callable[[Json], None],
+    found: Iterable[tuple[str, Json]],
+    on_unfit: Callable[[str], None] | None = None,
+) -> int:
     """Store the objects that `found` gives with the names of their sources; return their number (LOAD-1 to 6).
 
     `accept` makes a definition be in force. Raises LoadRefused, or DataDirectoryError if the store isn't empty.
@@ -174,8 +180,11 @@ async def load(api: Api, accept: Callable[[Json], None], found: Iterable[tuple[s
     load = _Load(api, accept, api.objects.now())
     await _take_all(load, found)
     load.add_namespaces()
-    if load.problems:
+    if load.problems and on_unfit is None:
         raise _refused(load.problems)
+    for problem in load.problems:
+        assert on_unfit is not None
+        on_unfit(problem)
     load.warn_of_missing_owners()
     durable = None
     for one in sorted(load.ready.values(), key=lambda one: one.order):
