@@ -4,7 +4,8 @@ BINDER-1  A claim and a volume have one writer each: a task per key, and a volum
           everybody else (`pairs`).
 BINDER-2  A bind costs its four writes and no other request, and never conflicts with us.
 BINDER-3  Whatever unblocks a claim is reacted to at once; the resync (B-6) finds what nobody was told of.
-BINDER-4  A settled system costs no request: the resync looks at everything but syncs only what a decision asks for.
+BINDER-4  A settled system costs no request: the resync looks at what isn't settled, and by turns at the rest
+          (`unsettled`), but syncs only what a decision asks for.
 BINDER-5  Nothing is remembered that can't be rebuilt: it may be killed at any `await`, the next sync goes on (BN-5..9).
 BINDER-6  Namespaces take turns, and a claim that a pod waits for comes before others (QUEUE-3, WRITE_GATE-2).
 
@@ -33,6 +34,7 @@ from pvbinder.controllers.binder.recycler_pods import RecyclerPods
 from pvbinder.controllers.binder.reporter import Recorder, Reporter
 from pvbinder.controllers.binder.retries import RetriedOperations
 from pvbinder.controllers.binder.timers import Duration, OperationName, Timers
+from pvbinder.controllers.binder.unsettled import Unsettled
 from pvbinder.controllers.binder.volume_sync import VolumeSync
 from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
@@ -154,6 +156,8 @@ class Binder:
             self.claims.add,
             self.volumes.add,
         )
+        self._unsettled_claims: Unsettled[ClaimKey] = Unsettled(caches.claims.keys)
+        self._unsettled_volumes: Unsettled[VolumeName] = Unsettled(caches.volumes.keys)
         caches.volumes.add_handler(self._volume_changed)
         caches.claims.add_handler(self._claim_changed)
         caches.classes.add_handler(self._class_changed)
@@ -209,18 +213,22 @@ class Binder:
             await self.resync()
 
     async def resync(self) -> None:
-        """Look at all claims, then at all volumes, and queue those that need something (BINDER-4)."""
+        """Look at claims, then at volumes, and queue those that need something (BINDER-4, UNSETTLED-2)."""
         self._resyncs += 1
-        for number, claim_key in enumerate(self.caches.claims.keys(), 1):
-            claim = self.caches.claims.get(claim_key)
+        for number, key in enumerate(self._unsettled_claims.to_look_at(), 1):
+            claim = self.caches.claim(key)
             if claim is not None and self.claim_sync.has_work(claim):
                 self.claims.add(claim.key)
+            elif claim is None or claim.phase == "Bound":
+                self._unsettled_claims.settle(key)
             if number % OBJECTS_PER_TURN == 0:
                 await asyncio.sleep(0)
-        for number, name in enumerate(self.caches.volumes.keys(), 1):
-            volume = self.caches.volumes.get(name)
+        for number, name in enumerate(self._unsettled_volumes.to_look_at(), 1):
+            volume = self.caches.volume(name)
             if volume is not None and self.volume_sync.has_work(volume):
                 self.volumes.add(volume.key)
+            elif volume is None or volume.phase == "Bound":
+                self._unsettled_volumes.settle(name)
             if number % OBJECTS_PER_TURN == 0:
                 await asyncio.sleep(0)
 
@@ -250,6 +258,9 @@ class Binder:
     # -- what changes bring (B-3, BINDER-3)
 
     def _volume_changed(self, change: Change[Volume]) -> None:
+        self._unsettle_volume(change.object)
+        if isinstance(change, Updated) and change.before.claim_ref is not None:
+            self._unsettled_claims.add(change.before.claim_ref.key)
         match change:
             case Deleted(object=volume):
                 self.timers.finish("delete", volume.name)
@@ -287,7 +298,24 @@ class Binder:
             self._offers[taker] = name
             self.claims.add(taker)
 
+    def _unsettle_volume(self, volume: Volume) -> None:
+        """A resync looks at the volume again, and at the claims of its pair (UNSETTLED-1)."""
+        self._unsettled_volumes.add(volume.key)
+        if volume.claim_ref is not None:
+            self._unsettled_claims.add(volume.claim_ref.key)
+        for claim in self.caches.claims_naming(volume.name):
+            self._unsettled_claims.add(claim.key)
+
+    def _unsettle_claim(self, claim: Claim) -> None:
+        """A resync looks at the claim again, and at the volumes of its pair (UNSETTLED-1)."""
+        self._unsettled_claims.add(claim.key)
+        if claim.volume_name:
+            self._unsettled_volumes.add(VolumeName(claim.volume_name))
+        for volume in self.caches.index.claimed_by(claim.key):
+            self._unsettled_volumes.add(volume.key)
+
     def _claim_changed(self, change: Change[Claim]) -> None:
+        self._unsettle_claim(change.object)
         match change:
             case Deleted(object=claim):
                 self._waiting.remove(claim.key)
