@@ -165,6 +165,15 @@ def test_bolt_3_leaves_of_another_tree_are_noticed_by_their_keys() -> None:
         read(bytes(changed))
 
 
+def test_bolt_3_a_leaf_with_the_keys_of_the_next_one_is_noticed() -> None:
+    first, second = list(pages_of(2))[3:5]
+    changed = bytearray(FILE)
+    changed[first : first + SMALL] = FILE[second : second + SMALL]
+    struct.pack_into("<Q", changed, first, first // SMALL)
+    with pytest.raises(BoltError, match="keys that belong elsewhere"):
+        read(bytes(changed))
+
+
 def test_bolt_4_memory_is_that_of_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values of 1 MiB each come one after the other; what is held is a leaf."""
     history: list[Change] = [(f"/k{number}", bytes(1 << 20)) for number in range(30)]

@@ -2,7 +2,7 @@
 
 BOLT-1  The newest valid one of the two meta pages counts: right magic, version and checksum, the greater transaction.
 BOLT-2  A damaged or truncated file ends in a `BoltError` that says what is wrong: pages are checked (`bolt_pages`), a
-        key is where the branch above says, no page is in a tree twice, depth is bounded.
+        key is where the branch above says - so no page can be in a tree twice -, depth is bounded.
 BOLT-3  While somebody writes: the branches of a tree, and its last leaf, are those of one transaction. A leaf that was
         overwritten meanwhile is noticed by its keys or its type; reading goes on in the tree of a later transaction.
 BOLT-4  Memory holds one leaf and the list of leaves, whatever the size of the file.
@@ -193,7 +193,6 @@ class BoltFile:
     def _tree(self, meta: Meta, root: int) -> Tree:
         """The leaves below `root`; all are equally deep, as in every B+ tree."""
         firsts, pages = [b""], [root]
-        seen = {root}
         for _ in range(LEVELS_MAX):
             first = read_page(self._content, meta, pages[0])
             if first.is_leaf:
@@ -208,10 +207,6 @@ class BoltFile:
                 if len(children) > LEAVES_MAX:
                     raise BoltError(f"{self.name} has more than {LEAVES_MAX} leaves")
             firsts, pages = [key for key, _ in children], [number for _, number in children]
-            before = len(seen)
-            seen.update(pages)
-            if len(seen) != before + len(pages):
-                raise BoltError(f"{self.name} is damaged: a page is in its tree twice")
             if any(one >= other for one, other in pairwise(firsts)):
                 raise BoltError(f"{self.name} is damaged: the keys of a branch are out of order")
         raise BoltError(f"{self.name} is damaged: its tree has more than {LEVELS_MAX} levels")
