@@ -174,6 +174,31 @@ def test_bolt_3_a_leaf_with_the_keys_of_the_next_one_is_noticed() -> None:
         read(bytes(changed))
 
 
+def test_pages_2_a_tree_that_says_to_be_larger_than_its_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A branch has one page for all of its children, under keys that rise, and that page claims all of the file."""
+    keys = {revision(number): b"" for number in range(2, 1400)}
+    file, rest = (
+        bytearray(BoltWriter(page_bytes=SMALL, per_page_max=12).file(buckets))
+        for buckets in ({b"key": keys, b"rest": keys}, {b"key": keys})
+    )
+    top = max(place for place in range(0, len(rest), SMALL) if struct.unpack_from("<8xH", rest, place)[0] == 1)
+    child = struct.unpack_from("<Q", file, top + 16 + 8)[0]
+    for element in range(struct.unpack_from("<10xH", file, top)[0]):
+        struct.pack_into("<Q", file, top + 16 + 16 * element + 8, child)
+    file[child * SMALL + 12 : child * SMALL + 16] = struct.pack("<I", len(file) // SMALL - child - 1)
+    reads = []
+    at = MemoryContent.at
+
+    def counted(self: MemoryContent, place: int, length: int) -> bytes:
+        reads.append(length)
+        return at(self, place, length)
+
+    monkeypatch.setattr(MemoryContent, "at", counted)
+    with pytest.raises(BoltError):
+        read(bytes(file))
+    assert sum(reads) < 3 * len(file)
+
+
 def test_bolt_4_memory_is_that_of_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values of 1 MiB each come one after the other; what is held is a leaf."""
     history: list[Change] = [(f"/k{number}", bytes(1 << 20)) for number in range(30)]

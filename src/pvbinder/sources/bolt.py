@@ -115,9 +115,7 @@ class BoltFile:
                 continue
             try:
                 page, items = self._leaf(tree, at)
-                read += len(page.data)
-                if read > tree.meta.pages * tree.meta.page_bytes:
-                    raise BoltError(f"{self.name} is damaged: its pages lie over each other")
+                read = self._sum(tree.meta, read, page)
             except BoltError:
                 changes += 1
                 if changes > CHANGES_MAX or self.newest() == tree.meta:
@@ -185,14 +183,18 @@ class BoltFile:
         read = 0
         for number in tree.pages:
             page = read_page(self._content, meta, number)
-            read += len(page.data)
-            if read > meta.pages * meta.page_bytes:
-                raise BoltError(f"{self.name} is damaged: its pages lie over each other")
+            read = self._sum(meta, read, page)
             yield page
+
+    def _sum(self, meta: Meta, read: int, page: BoltPage) -> int:
+        """Count the bytes that were read of one tree: more than the file has can't be right, and might not end."""
+        if read + len(page.data) > meta.pages * meta.page_bytes:
+            raise BoltError(f"{self.name} is damaged: its pages lie over each other")
+        return read + len(page.data)
 
     def _tree(self, meta: Meta, root: int) -> Tree:
         """The leaves below `root`; all are equally deep, as in every B+ tree."""
-        firsts, pages = [b""], [root]
+        firsts, pages, read = [b""], [root], 0
         for _ in range(LEVELS_MAX):
             first = read_page(self._content, meta, pages[0])
             if first.is_leaf:
@@ -203,6 +205,7 @@ class BoltFile:
                 branch = read_page(self._content, meta, number)
                 if branch.is_leaf or not branch.count:
                     raise BoltError(f"{self.name} is damaged: page {number} is no branch, and its neighbour is one")
+                read = self._sum(meta, read, branch)
                 children += branch.children()
                 if len(children) > LEAVES_MAX:
                     raise BoltError(f"{self.name} has more than {LEAVES_MAX} leaves")
