@@ -290,6 +290,22 @@ async def test_election_4_errors_shorter_than_the_deadline_cost_nothing(answered
 
 
 @on_virtual_time
+async def test_election_4_a_server_that_is_back_just_before_the_deadline_is_met() -> None:
+    """It fails from just before a renewal on; the last tries come sooner than each `retry_seconds`."""
+    async with place() as here:
+        first = here.candidate("a")
+        renewed = asyncio.Event()
+        first.line.after = lambda request: renewed.set() if request.method == "PUT" else None
+        await renewed.wait()
+        await asyncio.sleep(1.9)
+        first.line.before = fails
+        await asyncio.sleep(7.4)
+        first.line.before = lambda _: None
+        await asyncio.sleep(5)
+        assert first.works
+
+
+@on_virtual_time
 async def test_election_4_a_write_whose_answer_got_lost_counts() -> None:
     lost = 0
 

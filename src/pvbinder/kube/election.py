@@ -40,6 +40,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 from pvbinder.model.resources import LEASES
 
+LAST_PAUSE_SECONDS: Final = 0.2  # between the last tries to renew a lease
 TOLERANCE_SECONDS: Final = 20.0  # beyond a lease's end, until health says that something is wrong
 RELEASED_SECONDS: Final = 1  # how long a lease lasts that nobody holds
 RELEASE_SECONDS_MAX: Final = 5.0  # for letting it go
@@ -163,7 +164,9 @@ class Election:
                 while not await self._try():
                     if self._holder() not in ("", self.identity):
                         return False
-                    await asyncio.sleep(self.options.retry_seconds)
+                    left = self._renewed_at + self.options.renew_deadline_seconds - self._clock()
+                    # sooner and sooner, so that a server that is back just before the deadline is met (ELECTION-4)
+                    await asyncio.sleep(min(self.options.retry_seconds, max(left / 2, LAST_PAUSE_SECONDS)))
         except TimeoutError:
             return False
         return True
