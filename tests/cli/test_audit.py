@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,9 @@ def test_broken_files_end_in_words(
 def test_the_help_of_a_finding_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", "--help-finding", "pvb203"]) == 0
     assert "PVB203" in capsys.readouterr().out
+
+
+def test_an_audit_imports_no_grpc() -> None:
+    """It takes half of the time in which an audit of a small dump is done."""
+    code = "import sys, pvbinder.audit.find; sys.exit('grpc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pvbinder.audit.finding import AuditSubject, Evidence, Finding, FindingLevel
 from pvbinder.audit.survey import Survey, kept_on_purpose
 from pvbinder.audit.users import name_of, part
-from pvbinder.controllers.csi.audit import AuditFindings
 from pvbinder.insight.remedies import Do, Kubectl
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import encode
 from pvbinder.model.quantity import Quantity
 from pvbinder.model.snapshots import SnapshotContent, VolumeSnapshot, parse_snapshot_content
+
+if TYPE_CHECKING:  # it brings gRPC, which takes time to import
+    from pvbinder.controllers.csi.audit import AuditFindings
 
 _LISTED_MAX: Final = 1000  # entries of a driver that are told one by one
 _SOURCE_PROTECTION: Final = "snapshot.storage.kubernetes.io/volumesnapshot-as-source-protection"
