@@ -319,6 +319,17 @@ def test_differences_2_findings_come_and_go() -> None:
     assert better.is_well
 
 
+def test_differences_3_the_audits_findings_come_and_go() -> None:
+    world = [SHOP, volume("disk-7"), claim("a"), claim("b")]
+
+    worse = rehearse(world, "delete pvc/a -n shop")
+    better = rehearse(world, "apply -f v", files={"v": [volume("disk-9")]})
+
+    assert "PersistentVolume disk-7" in {one.object for one in worse.new_audit}
+    assert "PersistentVolumeClaim shop/b" in {one.object for one in better.mended_audit}
+    assert all(one.code.startswith("PVB") for one in (*worse.new_audit, *better.mended_audit))
+
+
 def test_preparing_1_what_would_reach_out_is_left_out() -> None:
     hook = {"name": "a.example.com", "clientConfig": {"url": "https://hook.example.com"}}
     found = prepare(

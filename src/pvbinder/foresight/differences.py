@@ -4,6 +4,7 @@ DIFFERENCES-1  A claim, a volume or a pod is named if its phase, its partner or 
                or gone; a claim also if the reason why it isn't bound is another one.
 DIFFERENCES-2  The findings are those of `explain`: a claim, or a pod that doesn't run, for which somebody must act. New
                ones and mended ones are told apart from those that were there before.
+DIFFERENCES-3  The findings of the audit, warnings and errors, are compared by their keys: what came, and what went.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from pvbinder.audit.find import find_all
+from pvbinder.audit.finding import FindingLevel, is_at_least
 from pvbinder.controllers.kubelet.nodes import is_played
 from pvbinder.insight.claims import explain_claim
 from pvbinder.insight.explanation import ClaimExplanation
@@ -51,6 +54,15 @@ class Concern(Struct, frozen=True, rename="camel"):
     advice: tuple[str, ...] = ()
 
 
+class AuditNote(Struct, frozen=True, rename="camel"):
+    """A finding of the audit (`pvbinder.audit`) that came or went: its code, its level, and what it is about."""
+
+    code: str
+    level: FindingLevel
+    object: str
+    summary: str
+
+
 class Picture(Struct, frozen=True):
     """The states of all objects that are compared, and the findings, by name."""
 
@@ -58,6 +70,7 @@ class Picture(Struct, frozen=True):
     volumes: dict[str, ObjectState]
     pods: dict[str, ObjectState]
     findings: dict[str, Concern]
+    audit: dict[str, AuditNote]
 
 
 def picture_of(snapshot: Snapshot) -> Picture:
@@ -70,6 +83,11 @@ def picture_of(snapshot: Snapshot) -> Picture:
         {
             **{f"PersistentVolumeClaim {key}": _finding(one) for key, one in explained.items() if one.needs_action},
             **{f"Pod {pod.key}": found for pod in snapshot.pods() if (found := _pod_finding(pod, snapshot))},
+        },
+        {
+            one.key: AuditNote(one.code, one.level, str(one.subject), one.summary)
+            for one in find_all(snapshot)
+            if is_at_least(one.level, "warning")
         },
     )
 
@@ -91,6 +109,12 @@ def new_findings(before: Picture, after: Picture) -> tuple[Concern, ...]:
 def mended_findings(before: Picture, after: Picture) -> tuple[Concern, ...]:
     """Return the findings that are there no longer."""
     return tuple(_missing_in(after.findings, before.findings))
+
+
+def audit_changes(before: Picture, after: Picture) -> tuple[tuple[AuditNote, ...], tuple[AuditNote, ...]]:
+    """Return the audit's findings, warnings and worse, that came, and those that went (FINDING-2)."""
+    came = tuple(one for key, one in after.audit.items() if key not in before.audit)
+    return came, tuple(one for key, one in before.audit.items() if key not in after.audit)
 
 
 def _missing_in(there: Mapping[str, Concern], found: Mapping[str, Concern]) -> Iterable[Concern]:

@@ -18,7 +18,15 @@ from msgspec import UNSET, Struct, UnsetType
 
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.foresight.applying import RefusedObject, apply, in_order
-from pvbinder.foresight.differences import Concern, Difference, differences, new_findings, picture_of
+from pvbinder.foresight.differences import (
+    AuditNote,
+    Concern,
+    Difference,
+    audit_changes,
+    differences,
+    new_findings,
+    picture_of,
+)
 from pvbinder.foresight.orders import Orders
 from pvbinder.foresight.outcomes import ClaimOutcome, outcomes
 from pvbinder.foresight.preparing import Prepared, Sourced
@@ -47,6 +55,8 @@ class ManifestPlan(Struct, frozen=True, rename="camel", tag_field="kind", tag="P
     kept: tuple[Kept, ...]
     others: tuple[Difference, ...]  # objects that aren't the manifests' own
     new_findings: tuple[Concern, ...]
+    new_audit: tuple[AuditNote, ...]  # findings of `pvbinder audit`, warnings and errors, that came
+    mended_audit: tuple[AuditNote, ...]
     timeline: tuple[TimelineEntry, ...]
     stand_ins: tuple[str, ...]
     notes: tuple[str, ...]
@@ -77,17 +87,18 @@ async def _plan(prepared: Prepared, new: Sourced, namespace: str, options: Contr
     async with rehearsal(prepared, options) as copy:
         await copy.settle()
         before = copy.snapshot()
-        world_before = picture_of(before)
+        picture_before = picture_of(before)
         began, told = copy.now, len(copy.occurrences)
         applied = await apply(copy, new, namespace=namespace)
         await copy.settle()
         after = copy.snapshot()
-        world_after = picture_of(after)
+        picture_after = picture_of(after)
         claims = _claims_of(new, namespace, before, after)
         found = outcomes(before, after, claims)
-        changed = differences(world_before, world_after)
+        came, went = audit_changes(picture_before, picture_after)
+        changed = differences(picture_before, picture_after)
         own = claims | {one.volume for one in found} | _pods_of(before, after)
-        findings = new_findings(world_before, world_after)
+        findings = new_findings(picture_before, picture_after)
         return ManifestPlan(
             moment=prepared.moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             applied={**applied.done},
@@ -96,6 +107,8 @@ async def _plan(prepared: Prepared, new: Sourced, namespace: str, options: Contr
             kept=tuple(_kept(new, namespace, before)),
             others=tuple(one for one in changed if one.name not in own),
             new_findings=tuple(one for one in findings if one.object.partition(" ")[2] not in claims),
+            new_audit=came,
+            mended_audit=went,
             timeline=entries(copy.occurrences[told:], began),
             stand_ins=stand_ins(copy.occurrences[told:]),
             notes=(*notes_of(copy, prepared), *applied.notes),

@@ -18,8 +18,10 @@ from pvbinder.controllers.options import ControllerOptions
 from pvbinder.foresight.acting import ReadFiles, act
 from pvbinder.foresight.applying import RefusedObject
 from pvbinder.foresight.differences import (
+    AuditNote,
     Concern,
     Difference,
+    audit_changes,
     differences,
     mended_findings,
     new_findings,
@@ -63,6 +65,8 @@ class Rehearsed(Struct, frozen=True, rename="camel", tag_field="kind", tag="Rehe
     differences: tuple[Difference, ...]
     new_findings: tuple[Concern, ...]
     mended_findings: tuple[Concern, ...]
+    new_audit: tuple[AuditNote, ...]  # findings of `pvbinder audit`, warnings and errors, that came
+    mended_audit: tuple[AuditNote, ...]
     timeline: tuple[TimelineEntry, ...]
     stand_ins: tuple[str, ...]
     notes: tuple[str, ...]
@@ -102,6 +106,7 @@ async def _rehearse(
             await copy.settle()
             outcomes.append(StepOutcome(text, at, tuple(acted.refused), tuple(acted.notes)))
         after = picture_of(copy.snapshot())
+        came, went = audit_changes(before, after)
         timeline = entries(copy.occurrences[told:], began)
         return Rehearsed(
             moment=prepared.moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -110,6 +115,8 @@ async def _rehearse(
             differences=differences(before, after),
             new_findings=new_findings(before, after),
             mended_findings=mended_findings(before, after),
+            new_audit=came,
+            mended_audit=went,
             timeline=timeline,
             stand_ins=stand_ins(copy.occurrences),
             notes=notes_of(copy, prepared),

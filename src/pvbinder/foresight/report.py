@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import UNSET
 
 from pvbinder.foresight.applying import RefusedObject
-from pvbinder.foresight.differences import Concern, Difference, ObjectState
+from pvbinder.foresight.differences import AuditNote, Concern, Difference, ObjectState
 from pvbinder.foresight.orders import Orders, got
 from pvbinder.foresight.outcomes import ClaimOutcome
 from pvbinder.foresight.plan import ManifestPlan
@@ -56,6 +56,7 @@ def plan_sections(plan: ManifestPlan) -> Iterator[Section]:
     if plan.others:
         yield _differences("Others change, too", plan.others)
     yield from _findings("Somebody must act", plan.new_findings)
+    yield from _audit(plan.new_audit, plan.mended_audit)
     helps = tuple((one.claim, advice) for one in plan.claims if not one.is_well for advice in one.advice)
     if helps:
         yield Section("Any one of these helps", (), helps)
@@ -94,6 +95,7 @@ def rehearsal_sections(done: Rehearsed) -> Iterator[Section]:
         yield _differences("Before and after", done.differences)
     yield from _findings("Somebody must act", done.new_findings)
     yield from _findings("Nobody must act any more", done.mended_findings)
+    yield from _audit(done.new_audit, done.mended_audit)
     if done.timeline:
         yield _timeline(done.timeline)
     if done.anyway:
@@ -140,6 +142,13 @@ def _findings(title: str, found: Iterable[Concern]) -> Iterator[Section]:
     rows = tuple((one.object, _with_rules(one), *one.advice[:1]) for one in found)
     if rows:
         yield Section(title, (), rows)
+
+
+def _audit(came: Iterable[AuditNote], went: Iterable[AuditNote]) -> Iterator[Section]:
+    for title, notes in (("The audit finds anew", came), ("The audit finds no longer", went)):
+        rows = tuple((one.code, one.object, one.summary) for one in notes)
+        if rows:
+            yield Section(title, ("CODE", "OBJECT", "FINDING"), rows)
 
 
 def _with_rules(one: Concern) -> str:
