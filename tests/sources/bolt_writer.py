@@ -42,9 +42,8 @@ class BoltWriter:
 
     def _bucket(self, items: Items) -> bytes:
         elements = [(0, key, value) for key, value in sorted(items.items())]
-        page = self._leaf(0, elements)
-        if len(page) <= self.page_bytes // 4:
-            return struct.pack(f"{self.order}QQ", 0, 0) + page
+        if 16 + sum(16 + len(key) + len(value) for _, key, value in elements) <= self.page_bytes // 4:
+            return struct.pack(f"{self.order}QQ", 0, 0) + self._leaf(0, elements)
         return struct.pack(f"{self.order}QQ", self._tree(elements), 0)
 
     def _tree(self, elements: list[tuple[int, bytes, bytes]]) -> int:
