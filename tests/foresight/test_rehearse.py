@@ -152,6 +152,22 @@ def test_acting_1_what_is_not_there_is_said_with_what_may_be_meant() -> None:
             rehearse([SHOP, node("w1")], step)
 
 
+@pytest.mark.parametrize(
+    ("step", "hint"),
+    [
+        ("delete pvc/orders", "there is shop/orders: name its namespace with -n"),
+        ("delete pvc/order -n shop", "did you mean shop/orders?"),
+        ("delete pv/disk7", "did you mean disk-7?"),
+        ("delete pvc/zzz -n shop", None),
+    ],
+    ids=["another namespace", "nearly its name", "nearly a volume's name", "nothing like it"],
+)
+def test_acting_1_an_object_that_is_not_there_is_looked_for(step: str, hint: str | None) -> None:
+    with pytest.raises(StepError, match="there is no Persistent") as error:
+        rehearse([SHOP, volume("disk-7"), claim("orders")], step)
+    assert error.value.hint == hint
+
+
 def test_acting_1_a_deletion_and_a_change_of_scale() -> None:
     world = [*TWO_ZONES, stateful_set(replicas=1)]
 

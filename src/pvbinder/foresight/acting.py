@@ -32,7 +32,7 @@ from pvbinder.foresight.steps import (
 from pvbinder.insight.wording import listed, nearest
 from pvbinder.kube.client import PATCH_CONTENT_TYPES
 from pvbinder.kube.errors import ApiFailure
-from pvbinder.kube.kinds import NODES, PODS
+from pvbinder.kube.kinds import NODES, PODS, metadata_of
 from pvbinder.kube.transport import Request
 from pvbinder.model.json import Json, encode
 from pvbinder.model.names import BETA_STORAGE_PROVISIONER, SELECTED_NODE, STORAGE_PROVISIONER
@@ -210,7 +210,8 @@ def _resource(copy: Rehearsal, word: str) -> Resource:
 async def _delete(copy: Rehearsal, step: DeleteStep) -> Acted:
     resource = _resource(copy, step.kind)
     path = resource.path(step.namespace if resource.namespaced else None, step.name)
-    return await _asked(copy, "delete", resource, Request("DELETE", path), f"{resource.kind} {step.name}", "delete")
+    name = f"{step.namespace}/{step.name}" if resource.namespaced else step.name
+    return await _asked(copy, "delete", resource, Request("DELETE", path), f"{resource.kind} {name}", "delete")
 
 
 async def _scale(copy: Rehearsal, step: ScaleStep) -> Acted:
@@ -226,9 +227,20 @@ async def _asked(copy: Rehearsal, verb: str, resource: Resource, request: Reques
         await copy.client.request("delete" if verb == "delete" else "patch", resource, request)
     except ApiFailure as failure:
         if failure.is_not_found:
-            raise StepError(f"there is no {name}", hint="name its namespace with -n" * resource.namespaced) from failure
+            raise StepError(f"there is no {name}", hint=await _meant(copy, resource, name)) from failure
         return Acted([RefusedObject(name, source, failure.status, failure.reason, failure.message)])
     return Acted()
+
+
+async def _meant(copy: Rehearsal, resource: Resource, name: str) -> str | None:
+    """Say what may have been meant by the ``KIND [NAMESPACE/]NAME`` that isn't there."""
+    key = name.partition(" ")[2]
+    known = [view.key for view in await copy.client.list_all(metadata_of(resource))]
+    elsewhere = sorted(each for each in known if each.rpartition("/")[2] == key.rpartition("/")[2])
+    if elsewhere:
+        return f"there is {listed(elsewhere)}: name its namespace with -n"
+    near = nearest(key, known)
+    return f"did you mean {near}?" if near else None
 
 
 # ------------------------------------------------------------------------------------------------ restore
