@@ -1,4 +1,4 @@
-"""`pvbinder plan` as it is typed: its three forms, its exit codes, its mistakes."""
+"""`pvbinder plan` as it is typed: its forms, its exit codes, its mistakes."""
 
 from __future__ import annotations
 
@@ -48,6 +48,20 @@ def test_plan_command_1_json_is_a_versioned_form(dump: str, tmp_path: Path, caps
     assert told["claims"][0]["volume"] == "disk-7"
     assert told["claims"][0]["runnerUp"]["volume"] == "disk-9"
     assert told["orders"] == {"tried": 1, "complete": True, "first": [], "second": [], "changed": []}
+
+
+def test_plan_command_1_pipelines_get_their_reports(
+    dump: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "new.yaml"
+    new.write_text("---\n".join(f"# a manifest\n{json.dumps(one)}\n" for one in (claim("a"), claim("b", "1Ti"))))
+
+    assert run(["plan", "-f", str(new), "--against", dump, "-o", "junit"]) == 1
+    assert 'tests="2" failures="1"' in capsys.readouterr().out
+    assert run(["plan", "-f", str(new), "--against", dump, "-o", "sarif"]) == 1
+    (result,) = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    where = result["locations"][0]["physicalLocation"]
+    assert where == {"artifactLocation": {"uri": str(new)}, "region": {"startLine": 5}}
 
 
 def test_plan_command_1_another_order_is_a_no(dump: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

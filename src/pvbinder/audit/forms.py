@@ -101,6 +101,11 @@ def as_sarif(findings: Sequence[Finding], places: Mapping[AuditSubject, SourcePl
     codes = sorted({each.code for each in findings})
     rules = [_sarif_rule(code) for code in codes]
     results = [_sarif_result(each, codes.index(each.code), places) for each in findings]
+    return sarif_log(rules, results, version)
+
+
+def sarif_log(rules: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]], version: str) -> str:
+    """Return a log of one run of pvbinder `version` (SARIF 2.1.0, 3.13)."""
     driver = {"name": "pvbinder", "version": version, "rules": rules}
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
     return msgspec.json.format(msgspec.json.encode(log), indent=2).decode()
@@ -119,24 +124,26 @@ def _sarif_rule(code: str) -> dict[str, Any]:
 
 
 def _sarif_result(finding: Finding, index: int, places: Mapping[AuditSubject, SourcePlace]) -> dict[str, Any]:
-    place = places.get(finding.subject)
-    location: dict[str, Any] = {
-        "logicalLocations": [{"fullyQualifiedName": str(finding.subject), "kind": "resource"}],
-    }
-    if place is not None:
-        region = {"region": {"startLine": place.line}} if place.line else {}
-        location["physicalLocation"] = {"artifactLocation": {"uri": place.file.replace("\\", "/")}, **region}
     result: dict[str, Any] = {
         "ruleId": finding.code,
         "ruleIndex": index,
         "level": _SARIF_LEVELS[finding.level],
         "message": {"text": _message(finding)},
-        "locations": [location],
+        "locations": [sarif_location(str(finding.subject), places.get(finding.subject))],
         "partialFingerprints": {"pvbinder/v1": finding.key},
     }
     if finding.silenced:
         result["suppressions"] = [{"kind": "external", "justification": finding.silenced}]
     return result
+
+
+def sarif_location(name: str, place: SourcePlace | None) -> dict[str, Any]:
+    """Return where the object called `name` is: in a file, if its `place` is known (SARIF 2.1.0, 3.28)."""
+    location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": name, "kind": "resource"}]}
+    if place is not None:
+        region = {"region": {"startLine": place.line}} if place.line else {}
+        location["physicalLocation"] = {"artifactLocation": {"uri": place.file.replace("\\", "/")}, **region}
+    return location
 
 
 def _message(finding: Finding) -> str:
@@ -156,11 +163,11 @@ def as_junit(findings: Sequence[Finding], fails: FindingLevel | None, now: datet
         inner = ""
         if told:
             failures += 1
-            text = _xml("\n".join(_message(each) for each in told))
+            text = xml_text("\n".join(_message(each) for each in told))
             inner = f"<failure message={quoteattr(f'{len(told)} found')}>{text}</failure>"
         elif reasons := sorted({each.silenced for each in found if each.silenced}):
             skipped += 1
-            inner = f"<skipped message={quoteattr(_clean('; '.join(reasons)))}/>"
+            inner = f"<skipped message={quoteattr(clean_text('; '.join(reasons)))}/>"
         family = CODES[code].family.replace(" ", "-")
         cases.append(f'  <testcase classname="pvbinder.audit.{family}" name={name}>{inner}</testcase>')
     head = (
@@ -172,11 +179,13 @@ def as_junit(findings: Sequence[Finding], fails: FindingLevel | None, now: datet
     )
 
 
-def _xml(text: str) -> str:
-    return escape(_clean(text))
+def xml_text(text: str) -> str:
+    """Return `text` as the content of an element (FORMS-3)."""
+    return escape(clean_text(text))
 
 
-def _clean(text: str) -> str:
+def clean_text(text: str) -> str:
+    """Return `text` without the characters that XML can't have."""
     return _NOT_XML.sub("\ufffd", text)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ import click
 
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
 from pvbinder.cli.output import note, say, say_findings, say_json
-from pvbinder.cli.source_options import FORMS, chosen, source_options
+from pvbinder.cli.source_options import FORMS, chosen, manifest_texts, source_options
 
 if TYPE_CHECKING:
     from pvbinder.audit.finding import AuditSubject, Finding, FindingLevel
@@ -299,23 +299,8 @@ def _from_files(files: tuple[str, ...], source: SourceOptions, output: _Form) ->
     left_out: list[str] = []
     documents, notes = as_served(read_sources(files, source, left_out.append))
     snapshot = Snapshot(documents, plugins=load_catalogue(in_tree_plugins()), written_at=written_at(files))
-    places = places_in(_texts(files)) if output in ("sarif", "json") else {}
+    places = places_in(manifest_texts(files)) if output in ("sarif", "json") else {}
     return _Read(snapshot, left_out + notes, places)
-
-
-def _texts(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """The manifests among `files`, which have lines; a database or an archive has none."""
-    from pvbinder.audit.places import PLACED_BYTES_MAX
-    from pvbinder.sources.errors import DumpFileError
-    from pvbinder.sources.reading import read_contents
-
-    endings = (".yaml", ".yml", ".json")
-    for file in map(Path, files):
-        if file.is_dir() or (file.suffix in endings and file.stat().st_size <= PLACED_BYTES_MAX):
-            try:
-                yield from read_contents([str(file)])
-            except DumpFileError:
-                continue  # what a tool has collected, or a database: it has been read, and has no lines
 
 
 async def _from_server(kubeconfig: Path | None, context: str | None, csi_address: str | None) -> _Read:

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 
-def output_option(command: _Decorated) -> _Decorated:
-    """Add ``output``."""
+def output_option(*forms: str) -> Callable[[_Decorated], _Decorated]:
+    """Add ``output``, one of `forms`."""
     return click.option(
         "-o",
         "--output",
-        type=click.Choice(["text", "json", "markdown"]),
-        default="text",
-        help="How to write the answer; markdown is for a pull request.",
-    )(command)
+        type=click.Choice(forms),
+        default=forms[0],
+        help="How to write the answer; markdown is for a pull request"
+        + (", sarif and junit are for the reports of pipelines." if "sarif" in forms else "."),
+    )
 
 
 def from_files(files: Sequence[str], options: SourceOptions, before: Iterable[tuple[str, Json]] = ()) -> Prepared:

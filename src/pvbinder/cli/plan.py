@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pvbinder import __version__
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
 from pvbinder.cli.foreseen import from_cluster, from_files, output_option, tell
+from pvbinder.cli.output import say
 from pvbinder.cli.shared_options import server_options
-from pvbinder.cli.source_options import FORMS, chosen, source_options
+from pvbinder.cli.source_options import FORMS, chosen, manifest_texts, source_options
 
 if TYPE_CHECKING:
     from pvbinder.foresight.preparing import Prepared
@@ -29,6 +31,7 @@ Examples:
   kustomize build overlays/prod | pvbinder plan -f - --against prod.yaml
   pvbinder plan -f claims.yaml -f dump.yaml --order-independent
   pvbinder plan -f manifests/ -o markdown >> "$GITHUB_STEP_SUMMARY"
+  pvbinder plan -f manifests/ --against prod.yaml -o junit > plan.xml
 """
 
 
@@ -57,7 +60,7 @@ Examples:
 )
 @source_options
 @server_options
-@output_option
+@output_option("text", "json", "markdown", "sarif", "junit")
 def plan(
     files: tuple[str, ...],
     against: tuple[str, ...],
@@ -75,6 +78,8 @@ def plan(
     there. Exit code 0: every claim gets its storage or waits for its first consumer; 1: something is refused, a claim
     gets nothing or keeps another class, or somebody must act who needn't have before.
     """
+    from pvbinder.audit.places import places_in
+    from pvbinder.foresight.forms import as_junit, as_sarif
     from pvbinder.foresight.orders import try_orders
     from pvbinder.foresight.plan import plan as foresee
     from pvbinder.foresight.reduction import reduce, touched_by
@@ -89,7 +94,13 @@ def plan(
         import msgspec
 
         answer = msgspec.structs.replace(answer, orders=try_orders(prepared, new, namespace=namespace))
-    tell(answer, output, plan_headline(answer), plan_sections(answer))
+    match output:
+        case "junit":
+            say(as_junit(answer))
+        case "sarif":
+            say(as_sarif(answer, places_in(manifest_texts(files)), __version__))
+        case _:
+            tell(answer, output, plan_headline(answer), plan_sections(answer))
     return 0 if answer.is_well else EXIT_NO
 
 

@@ -59,7 +59,7 @@ Examples:
 )
 @source_options
 @server_options
-@output_option
+@output_option("text", "json", "markdown")
 def rehearse(
     files: tuple[str, ...],
     texts: tuple[str, ...],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -39,3 +40,18 @@ def chosen(at_revision: int | None, etcd_prefix: str | None, files: tuple[str, .
         which = "--at-revision" if at_revision is not None else "--etcd-prefix"
         raise WrongUsageError(f"{which} is about a file, and none is named", hint=f"name it with {flag}")
     return SourceOptions(at_revision, etcd_prefix)
+
+
+def manifest_texts(files: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Give name and content of the manifests among `files`, which have lines; a database or an archive has none."""
+    from pvbinder.audit.places import PLACED_BYTES_MAX
+    from pvbinder.sources.errors import DumpFileError
+    from pvbinder.sources.reading import read_contents
+
+    endings = (".yaml", ".yml", ".json")
+    for file in map(Path, files):
+        if file.is_dir() or (file.suffix in endings and file.stat().st_size <= PLACED_BYTES_MAX):
+            try:
+                yield from read_contents([str(file)])
+            except DumpFileError:
+                continue  # what a tool has collected, or a database: it has been read, and has no lines

@@ -9,5 +9,5 @@ controllers do with the same objects.
 - What is done to it: `steps` (the language of ``--do``), `acting` (how each is carried out), `applying` (manifests).
 - What came of it: `rehearse` as a whole, with `differences` (before and after); `plan` as a whole, with `outcomes`
   (each claim of new manifests) and `orders` (other orders of arrival).
-- In words: `report`, and the forms of it, `sections`.
+- In words: `report`, and the forms of it, `sections`; for the reports of pipelines, `forms`.
 """
