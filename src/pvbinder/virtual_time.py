@@ -67,6 +67,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._virtual_now = 0.0
+        self._runner: int | None = None
         self._outside_jobs = 0
         self._outside: list[Callable[[], bool]] = []
         selector = _Selector()
@@ -80,15 +81,27 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
         """Call `callback` in the next turn; fails in another thread (VIRTUAL-4)."""
-        self._check_thread()  # type: ignore[attr-defined]
+        self._check_caller()
         return super().call_soon(callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call `callback` at a virtual time; fails in another thread (VIRTUAL-4)."""
-        self._check_thread()  # type: ignore[attr-defined]
+        self._check_caller()
         return super().call_at(when, callback, *args, context=context)
+
+    def run_forever(self) -> None:
+        """Run in this thread, until it is stopped."""
+        self._runner = threading.get_ident()
+        try:
+            super().run_forever()
+        finally:
+            self._runner = None
+
+    def _check_caller(self) -> None:
+        if self._runner is not None and self._runner != threading.get_ident():
+            raise RuntimeError("this loop is another thread's: use call_soon_threadsafe")
 
     def jump(self, seconds: float) -> None:
         """Let `seconds` pass."""

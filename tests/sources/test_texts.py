@@ -158,7 +158,7 @@ BOMBS = {  # what is special about the text: (the text, why it is refused)
     ),
     "lists in lists": ("[" * 15 + '{"kind": "Pod"}' + "]" * 15, "lists within lists"),
     "many directives": ("%TAG !a! tag:a\n" * 30_000 + "--- {kind: Pod}\n", "line"),
-    "zeros": ("\0" * 10_000, "no form that is read"),
+    "zeros": ("\0" * 10_000, "no form that is read|control characters"),
     "UTF-16": ("\ufeffkind: Pod\n".encode("utf-16-le"), "no UTF-8 text, it is UTF-16"),
 }
 

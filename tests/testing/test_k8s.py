@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
+import random
 import ssl
 import stat
 import subprocess
@@ -321,3 +322,12 @@ def test_loop_2_who_asks_waits_for_a_bounded_time() -> None:
             thread.do(fails())
     finally:
         thread.close()
+
+
+def test_the_control_plane_leaves_the_chance_of_the_tests_alone(k8s: K8s) -> None:
+    random.seed(7)
+    before = random.getstate()
+    k8s.apply(pv("disk"))
+    k8s.apply({**pvc("orders"), "metadata": {"generateName": "orders-"}}).wait_bound(timeout=20)
+    k8s.advance("1m")
+    assert random.getstate() == before

@@ -16,11 +16,11 @@ CONTROL-7  Told to stop, it finishes what is in work and begins nothing new, the
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from pvbinder import __version__, logs
+from pvbinder.chance import CHANCE
 from pvbinder.cli import loops
 from pvbinder.cli.endpoint import Answers, answering, checks
 from pvbinder.cli.options import ControlOptions
@@ -139,7 +139,7 @@ async def _work(transport: Transport, config: ConnectionConfig, manager: Manager
         telling.cancel()
 
 
-async def wait_for_server(client: Client, server: str, *, chance: Callable[[], float] = random.random) -> Discovered:
+async def wait_for_server(client: Client, server: str, *, chance: Callable[[], float] = CHANCE.random) -> Discovered:
     """Ask `server` what it serves until it answers (CONTROL-1), or raise `ConfigError` if it won't (CONTROL-2)."""
     wait_seconds = FIRST_WAIT_SECONDS
     while True:

@@ -18,7 +18,6 @@ the loop's thread, from as many tasks as you like.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -28,6 +27,7 @@ from typing import Literal
 
 import msgspec
 
+from pvbinder.chance import CHANCE
 from pvbinder.kube import documents
 from pvbinder.kube.answers import check_is_object
 from pvbinder.kube.documents import ForeignDocument
@@ -98,7 +98,7 @@ class Client:
         transport: Transport,
         *,
         retries: Retries | None = None,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = CHANCE.random,
     ) -> None:
         self._transport = transport
         self._retries = retries or Retries()

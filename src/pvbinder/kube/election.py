@@ -16,7 +16,6 @@ An identity is never used twice, so a process that crashed and comes back waits 
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 import socket
 import time
@@ -28,6 +27,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pvbinder import logs
+from pvbinder.chance import CHANCE
 from pvbinder.kube.client import Client
 from pvbinder.kube.election_options import JITTER_FACTOR as JITTER_FACTOR
 from pvbinder.kube.election_options import ElectionOptions as ElectionOptions
@@ -84,7 +84,7 @@ class Election:
         identity: str = "",
         recorder: EventRecorder | None = None,
         clock: Callable[[], float] = steady_clock,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = CHANCE.random,
     ) -> None:
         """`client` should try each request once: the election has retries of its own; its writes pass a `Fence`."""
         options.check()

@@ -17,7 +17,6 @@ Rules: docs/rules/binder.md#13-events
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from datetime import UTC, datetime
 from typing import Generic, Literal, TypeVar
 
 from pvbinder import logs
+from pvbinder.chance import CHANCE
 from pvbinder.kube.client import Client, KubernetesObject
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.kinds import EVENTS
@@ -147,7 +147,7 @@ class EventRecorder:
         component: str,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = CHANCE.random,
     ) -> None:
         self.component = component
         self._client = client

@@ -40,11 +40,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from pvbinder import logs
+from pvbinder.chance import CHANCE
 from pvbinder.kube.changes import Added as Added
 from pvbinder.kube.changes import Change as Change
 from pvbinder.kube.changes import Deleted as Deleted
@@ -94,7 +94,7 @@ class Informer(Generic[T]):
         label_selector: str = "",
         field_selector: str = "",
         page_limit: int = PAGE_OBJECTS_MAX,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = CHANCE.random,
         history: History | None = None,
         decides: bool = False,
     ) -> None:

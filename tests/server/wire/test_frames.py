@@ -84,3 +84,23 @@ def test_frame_2_padding_is_no_work() -> None:
     frames.take(padded * IDLE_FRAMES_MAX)
     with pytest.raises(Flood, match="without work"):
         frames.take(padded * 2)
+
+
+@pytest.mark.parametrize(
+    ("flags", "before"),
+    [(4, b""), (4 | 8, b"\x00"), (4 | 0x20, bytes(5)), (4 | 8 | 0x20, bytes(6))],
+    ids=["plain", "padded", "with a priority", "with both"],
+)
+def test_frame_3_a_head_of_many_table_sizes_is_refused(flags: int, before: bytes) -> None:
+    two = b"\x20" + b"\x3f\xe1\x1f"  # 0, and 4096 in three bytes
+    frames = Frames()
+    frames.take(PREFACE + frame(1, flags, 1, before + two + b"\x82"))
+    for third in (b"\x20", b"\x3f\xe1\x1f"):
+        with pytest.raises(Flood, match="size of its table") as flood:
+            Frames().take(PREFACE + frame(1, flags, 1, before + two + third + b"\x82"))
+        assert flood.value.code == ErrorCodes.COMPRESSION_ERROR
+
+
+def test_frame_3_a_head_that_ends_in_the_middle_of_a_size_is_left_to_its_reader() -> None:
+    whole = PREFACE + frame(1, 4, 1, b"\x3f\xff")
+    assert Frames().take(whole) == whole

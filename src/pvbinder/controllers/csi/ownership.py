@@ -9,11 +9,11 @@ OWNERSHIP-2  One without is taken by the node whose write of the annotation come
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from typing import Final
 
 from pvbinder import logs
+from pvbinder.chance import CHANCE
 from pvbinder.controllers.csi.driver_info import DriverInfo
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.csi.driver import Driver
@@ -46,7 +46,7 @@ class Ownership:
         options: ProvisionerOptions,
         come_back: Callable[[str, float], None],
         *,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = CHANCE.random,
     ) -> None:
         """`come_back` has a claim's uid looked at again after some seconds."""
         self._client = client

@@ -4,6 +4,8 @@ FRAME-1  A frame over `FRAME_BYTES_MAX`, and a head over `HEAD_BYTES_MAX` before
          they aren't taken in.
 FRAME-2  Frames that bring no work are counted against it: who sends `IDLE_FRAMES_MAX` more of them than its requests,
          their bodies and the answers to them account for, and than `IDLE_FRAMES_PER_SECOND`, is put out.
+FRAME-3  A head that begins with more changes of the size of its table than are of use (RFC 7541, 4.2) ends the
+         connection before they are carried out: there could be one for each byte.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ FRAME_BYTES_MAX = 16 << 10  # as RFC 9113 has it where nothing else is agreed up
 HEAD_BYTES_MAX = 64 << 10  # of one request, in the frames that carry it
 IDLE_FRAMES_MAX = 2000
 IDLE_FRAMES_PER_SECOND = 20
+TABLE_SIZES_MAX = 2  # in one head: a smallest one on the way, and the last
 _FRAME_HEAD_BYTES = 9  # of a frame
 _DATA, _HEADERS, _SETTINGS, _CONTINUATION = 0, 1, 4, 9
-_END_STREAM, _END_HEADERS, _PADDED = 1, 4, 8
+_END_STREAM, _END_HEADERS, _PADDED, _PRIORITY = 1, 4, 8, 0x20
+_PRIORITY_BYTES = 5
 _FRAME_EVEN_BYTES = 256  # of a body: a frame with as many bytes doesn't count as idle
 _FRAMES_OF_AN_ANSWER = 8  # which a request, its answer and the windows for it may need beside
 _FRAMES_OF_SETTINGS = 20  # as each changes every stream's window
@@ -65,6 +69,8 @@ class Frames:
             following = at + _FRAME_HEAD_BYTES + length
             if following > end:
                 break
+            if data[at + 3] == _HEADERS:
+                _check_head(data[at + _FRAME_HEAD_BYTES : following], data[at + 4])
             self._count(data[at + 3], data[at + 4], length, data[at + _FRAME_HEAD_BYTES] if length else 0)
             at = following
         if at < end:
@@ -102,3 +108,18 @@ class Frames:
             self._since = now
             if self._idle > IDLE_FRAMES_MAX:
                 raise Flood(ErrorCodes.ENHANCE_YOUR_CALM, "too many frames without work")
+
+
+def _check_head(content: bytes, flags: int) -> None:
+    """Refuse a HEADERS frame that begins with too many changes of the table's size (FRAME-3)."""
+    at = (1 if flags & _PADDED else 0) + (_PRIORITY_BYTES if flags & _PRIORITY else 0)
+    sizes = 0
+    while at < len(content) and content[at] & 0xE0 == 0x20:  # RFC 7541, 6.3: 001 and an integer of a prefix of 5 bits
+        sizes += 1
+        if sizes > TABLE_SIZES_MAX:
+            raise Flood(ErrorCodes.COMPRESSION_ERROR, "a head changes the size of its table too often")
+        is_long = content[at] & 0x1F == 0x1F
+        at += 1
+        while is_long and at < len(content):
+            is_long = bool(content[at] & 0x80)
+            at += 1

@@ -17,10 +17,10 @@ WATCH-6  A watch from a revision that is still to come shows what comes after th
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TypeAlias
 
+from pvbinder.chance import CHANCE
 from pvbinder.server.api.negotiation import JSON_TYPE, negotiate
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.rest.options import ListOptions, read_list_options
@@ -198,7 +198,7 @@ async def _stream(
 ) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
     started = clock()
-    end = started + (options.timeout_seconds or LEAST_TIMEOUT_SECONDS * random.uniform(1, 2))  # noqa: S311
+    end = started + (options.timeout_seconds or LEAST_TIMEOUT_SECONDS * CHANCE.uniform(1, 2))
     first_revision = cursor.revision
     bookmark_at = end
     taken = 0  # without a wait

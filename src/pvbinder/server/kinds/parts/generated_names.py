@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from pvbinder.chance import CHANCE
 
 GENERATED_SUFFIX_CHARACTERS = 5
 GENERATED_BASE_CHARACTERS_MAX = 58
@@ -11,5 +11,5 @@ _GENERATED_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 def generate_name(base: str) -> str:
     """Return a random name that begins with `base` (GW-1)."""
-    suffix = "".join(random.choices(_GENERATED_LETTERS, k=GENERATED_SUFFIX_CHARACTERS))  # noqa: S311  (a name, not a secret)
+    suffix = "".join(CHANCE.choices(_GENERATED_LETTERS, k=GENERATED_SUFFIX_CHARACTERS))
     return base[:GENERATED_BASE_CHARACTERS_MAX] + suffix
