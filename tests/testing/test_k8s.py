@@ -25,7 +25,7 @@ from pvbinder.testing.k8s import AsyncK8s, K8s, seconds_of
 from pvbinder.testing.loop_thread import LoopThread
 from pvbinder.testing.work import NotInTime
 
-bare = server(bare=True, load=[pv("loaded", size="7Gi")], pvclaimbinder_sync_period="2s")
+bare = server(scope="module", bare=True, load=[pv("loaded", size="7Gi")], pvclaimbinder_sync_period="2s")
 k8s_bare = namespace("bare")
 
 

@@ -122,6 +122,6 @@ async def test_a_generated_name_is_tried_eight_times(tmp_path: Path) -> None:  #
         for letter in names[:-1]:
             await server.send("POST", MAPS, config_map(f"g-{letter[0] * 5}"))
         endings = [letter[0] * 5 for letter in names]
-        with patch("pvbinder.server.kinds.parts.generated_names.random.choices", side_effect=endings):
+        with patch("pvbinder.server.kinds.parts.generated_names.CHANCE.choices", side_effect=endings):
             made = await server.send("POST", MAPS, {"metadata": {"generateName": "g-"}})
         assert made.body["metadata"]["name"] == "g-jjjjj"

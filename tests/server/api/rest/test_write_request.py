@@ -164,11 +164,11 @@ async def test_a_generated_name_is_tried_again_when_it_is_taken(tmp_path: Path) 
         for name in ("g-aaaaa", "g-bbbbb"):
             await server.send("POST", MAPS, config_map(name))
         with patch(
-            "pvbinder.server.kinds.parts.generated_names.random.choices", side_effect=["aaaaa", "bbbbb", "ccccc"]
+            "pvbinder.server.kinds.parts.generated_names.CHANCE.choices", side_effect=["aaaaa", "bbbbb", "ccccc"]
         ):
             made = await server.send("POST", MAPS, {"metadata": {"generateName": "g-"}})
         assert made.body["metadata"]["name"] == "g-ccccc"
-        with patch("pvbinder.server.kinds.parts.generated_names.random.choices", return_value="aaaaa"):
+        with patch("pvbinder.server.kinds.parts.generated_names.CHANCE.choices", return_value="aaaaa"):
             taken = await server.send("POST", MAPS, {"metadata": {"generateName": "g-"}})
         assert (taken.status, taken.message) == (409, 'configmaps "g-aaaaa" already exists')
 
