@@ -7,8 +7,8 @@ PY := .venv/bin/python
 UP := .venv/bin/pvbinder up --ephemeral --bare
 JOBS ?= 2
 DIR ?= tests/vectors/data
-# what finds most mistakes in a minute of processor: the pure parts, the client, the kinds, who may do what, and the policies
-QUICK := tests/rules tests/model tests/vectors tests/kube tests/server/kinds/built_in tests/server/identity/authorization tests/test_policies.py
+# what finds most mistakes in a minute of processor: the pure parts, the client, the kinds, and who may do what
+QUICK := tests/rules tests/model tests/vectors tests/kube tests/server/kinds/built_in tests/server/identity/authorization
 COVERAGE := coverage==7.17.5
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
@@ -27,7 +27,7 @@ run: setup ## start a control plane, apply the quick start and watch claims bind
 test: dev ## all tests (minutes); TESTS=tests/rules for some
 	$(PY) -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
-quick: dev ## nearly half of the tests, in a minute of processor: rules, client, kinds, authorisation, policies
+quick: dev ## more than a quarter of the tests, in a minute of processor: rules, client, kinds, authorisation
 	$(PY) -m pytest -n $(JOBS) --dist worksteal -m "not slow and not kubectl and not soak" $(QUICK)
 
 mutants: dev ## tell which small mistakes no test would notice (a day): SAMPLE=80 of each room, ROOMS="rules store", SEED=2
