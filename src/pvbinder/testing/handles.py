@@ -5,7 +5,6 @@ HANDLES-1  What a handle shows is what was last read; each method that asks the 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -151,7 +150,7 @@ class AsyncObject(_Seen):
 
     async def _do(self, work: Coroutine[Any, Any, T]) -> T:
         __tracebackhide__ = True
-        return await asyncio.wrap_future(self._work.cluster.thread.submit(work))
+        return await self._work.cluster.thread.await_there(work)
 
     async def refresh(self) -> AsyncObject:
         """Read it anew."""

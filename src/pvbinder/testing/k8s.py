@@ -7,7 +7,6 @@ K8S-2  After the test its objects are gone: on a server of our own all is put ba
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
@@ -179,7 +178,7 @@ class AsyncK8s(_Place):
         self.play = AsyncPlay(self.work)
 
     async def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wrap_future(self._cluster.thread.submit(work))
+        return await self._cluster.thread.await_there(work)
 
     async def apply(self, source: Appliable) -> AsyncObject:
         """Apply one object: a dictionary, a text, or a file below the test's directory."""

@@ -74,6 +74,10 @@ class LoopThread:
             future.cancel()
             raise
 
+    async def await_there(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work` on the loop and wait for it on the caller's own."""
+        return await asyncio.wrap_future(self.submit(work))
+
     def close(self) -> None:
         """End the loop; whoever began work on it has ended it before."""
         self.loop.call_soon_threadsafe(self.loop.stop)

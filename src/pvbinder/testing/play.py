@@ -20,6 +20,7 @@ from pvbinder.model.json import Json
 from pvbinder.model.names import PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER
 from pvbinder.model.objects import Claim
 from pvbinder.model.resources import EVENTS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
+from pvbinder.rules.provisioning import reclaim_policy_of, volume_name_for
 from pvbinder.testing.handles import AsyncObject, Object
 from pvbinder.testing.work import NamespaceWork
 
@@ -109,7 +110,7 @@ class Acts:
         return True
 
     async def _make(self, provisioner: PlayedProvisioner, claim: Claim) -> None:
-        document, name = claim.document(), f"pvc-{claim.uid}"
+        document, name = claim.document(), volume_name_for(claim)
         storage_class = await self._client.get(STORAGE_CLASSES, claim.storage_class or "")
         spec = document["spec"]
         reference = {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "name": claim.name, "uid": claim.uid}
@@ -120,7 +121,7 @@ class Acts:
                 "accessModes": spec["accessModes"],
                 "volumeMode": spec.get("volumeMode", "Filesystem"),
                 "storageClassName": storage_class.name,
-                "persistentVolumeReclaimPolicy": storage_class.document().get("reclaimPolicy", "Delete"),
+                "persistentVolumeReclaimPolicy": reclaim_policy_of(storage_class),
                 "claimRef": {**reference, "namespace": claim.namespace},
                 "csi": {"driver": provisioner.name, "volumeHandle": name},
             },
@@ -202,7 +203,7 @@ class AsyncPlay:
         self._acts = Acts(work)
 
     async def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wrap_future(self._work.cluster.thread.submit(work))
+        return await self._work.cluster.thread.await_there(work)
 
     async def schedule(self, pod: AsyncObject | str, node: AsyncObject | str) -> None:
         """Play the scheduler: bind a pod to a node."""
