@@ -171,3 +171,24 @@ async def test_a_claim_that_did_not_grow_costs_nothing() -> None:  # EX-1, EX-4
 
         assert c.line.asked("GET", "/persistentvolumes/disk") == before
         assert told(c) == []
+
+
+@on_virtual_time
+async def test_expander_2_a_claim_that_has_what_it_asks_for_costs_no_request() -> None:  # EX-2, EX-4
+    async with cluster(OPTIONS) as c:
+        await bind(c)
+        assert c.line.asked("GET", "/persistentvolumes/disk") == 0  # its capacity grew from none, which is worth a look
+
+        await ask_for(c, "2Gi")
+        await c.until(lambda: bool(told(c)))
+        assert c.line.asked("GET", "/persistentvolumes/disk") == 1
+
+
+@on_virtual_time
+async def test_expander_2_what_grew_before_the_start_is_found() -> None:  # EX-1
+    async with cluster(OPTIONS) as c:
+        await bind(c)
+        await c.stop()
+        await ask_for(c, "2Gi")
+        await c.start()
+        await c.until(lambda: bool(told(c)))

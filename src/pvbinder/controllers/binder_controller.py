@@ -43,8 +43,7 @@ class BinderController:
 
     def queues(self) -> Iterator[QueueStatistics]:
         """The state of the queues of claims and volumes."""
-        yield self.binder.claims.statistics()
-        yield self.binder.volumes.statistics()
+        yield from self.binder.queues()
 
     async def hand_over(self) -> None:
         """Begin no operation, and return when those that run are finished."""

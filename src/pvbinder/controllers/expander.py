@@ -2,13 +2,17 @@
 
 EXPANDER-1  Only the volume that was read is patched: its uid and revision are in the patch, so that a try after a lost
             answer never changes another volume, nor takes back what somebody else wrote.
+EXPANDER-2  A claim that has what it asks for costs no request: its volume is read live only if the caches don't show
+            that there is nothing to expand. At the start all claims are looked at that way, when the caches are full.
 
 Rules: docs/rules/expand.md#3-expand-controller
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Final, assert_never
@@ -48,6 +52,7 @@ from pvbinder.rules.settings import Migrations
 
 EVENT_SOURCE: Final = "volume_expand"
 CONCURRENT_SYNCS_MAX: Final = 10
+OBJECTS_PER_TURN: Final = 500  # of the look at all claims, before others get theirs
 
 log = logs.get(__name__)
 
@@ -71,6 +76,8 @@ class ExpandController:
         self._migrations = migrations or Migrations()
         self._now = now or context.now
         self._claims = context.informers.of(CLAIMS)
+        self._volumes = context.informers.of(VOLUMES)
+        self._has_begun = self._has_looked = False
         self._queue: WorkQueue[ClaimKey] = WorkQueue(
             "volume_expand",
             self.sync,
@@ -84,14 +91,28 @@ class ExpandController:
         self._claims.add_handler(self._claim_changed)
 
     def queues(self) -> Iterator[QueueStatistics]:
-        """The state of the queue."""
-        yield self._queue.statistics()
+        """The state of the queue; the claims that the first look has not come to yet wait, too (EXPANDER-2)."""
+        queue = self._queue.statistics()
+        yield queue if self._has_looked else replace(queue, depth=queue.depth + len(self._claims))
 
     async def run(self) -> None:
         """Work until cancelled."""
         log.debug("Starting expand controller")
         await self._claims.wait_synced()
-        await self._queue.run()
+        await self._volumes.wait_synced()
+        self._has_begun = True
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._queue.run(), name="volume_expand")
+            await self._look_at_all()
+
+    async def _look_at_all(self) -> None:
+        for number, key in enumerate(self._claims.keys(), 1):
+            claim = self._claims.get(key)
+            if claim is not None and is_worth_a_look(None, claim) and self._may_have_to_grow(claim):  # EX-1
+                self._queue.add(claim.key)
+            if number % OBJECTS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        self._has_looked = True
 
     async def wait_idle(self) -> None:
         """Wait until nothing is to be done, now or after a delay."""
@@ -105,8 +126,13 @@ class ExpandController:
                 pass
             case _:
                 assert_never(change)
-        if is_worth_a_look(before, claim):  # EX-1
+        if self._has_begun and is_worth_a_look(before, claim) and self._may_have_to_grow(claim):  # EX-1
             self._queue.add(claim.key)
+
+    def _may_have_to_grow(self, claim: Claim) -> bool:
+        """Whether the caches leave open that there is something to do (EXPANDER-2)."""
+        volume = self._volumes.get(claim.volume_name)
+        return volume is None or not isinstance(decide_expansion(claim, volume, self._migrations), NothingToExpand)
 
     async def sync(self, key: ClaimKey) -> None:
         """Do what the claim with `key` needs next; raise what the queue should retry."""
@@ -212,7 +238,9 @@ class ExpandController:
         """Change the very volume that was read: never one that took its name since (EXPANDER-1)."""
         own = {"uid": volume.uid, "resourceVersion": volume.resource_version}
         change = {**change, "metadata": {**change.get("metadata", {}), **own}}
-        return await self._client.patch(VOLUMES, volume.name, "", change, patch_type="strategic")
+        answer = await self._client.patch(VOLUMES, volume.name, "", change, patch_type="strategic")
+        self._volumes.put(answer)
+        return answer
 
     async def _patch_status(self, claim: Claim, change: dict[str, object]) -> Claim:
         answer = await self._client.patch(

@@ -258,6 +258,28 @@ async def test_binder_6_namespaces_take_turns_and_a_claim_that_a_pod_waits_for_c
         assert claims.index("alone") < CONCURRENT_SYNCS_MAX
 
 
+async def test_binder_7_complete_pairs_are_looked_at_but_never_queued() -> None:
+    async with cluster(ONLY) as c:
+        await c.create(*(volume(f"disk-{n}") for n in range(3)), *(claim(f"c-{n}") for n in range(3)))
+        await c.until(lambda: sum(one.phase == "Bound" for one in c.of(CLAIMS)) == 3)
+        await c.settle()
+        await c.restart()
+        await c.settle()
+
+        assert [queue.adds for queue in binder_of(c).queues()] == [0, 0]
+        assert len(binder_of(c).binder._unsettled_claims) == len(binder_of(c).binder._unsettled_volumes) == 0
+
+
+async def test_binder_7_nothing_is_called_idle_before_the_first_look() -> None:
+    async with cluster(ONLY, load=[volume("disk"), claim("orders")]) as c:
+        unstarted = Manager(InProcessTransport(c.server.dispatcher, ADMIN), ONLY)
+        async with asyncio.TaskGroup() as group:
+            filling = group.create_task(unstarted.informers.run())
+            await unstarted.informers.wait_synced()
+            assert not unstarted.is_idle
+            filling.cancel()
+
+
 async def test_a_resync_finds_what_nobody_was_told_of() -> None:  # B-6
     async with cluster(ONLY) as c:
         await c.create(volume("disk"), claim("orders"))

@@ -8,6 +8,8 @@ BINDER-4  A settled system costs no request: the resync looks at what isn't sett
           (`unsettled`), but syncs only what a decision asks for.
 BINDER-5  Nothing is remembered that can't be rebuilt: it may be killed at any `await`, the next sync goes on (BN-5..9).
 BINDER-6  Namespaces take turns, and a claim that a pod waits for comes before others (QUEUE-3, WRITE_GATE-2).
+BINDER-7  At the start everything is looked at once, when all caches are full; complete pairs, which are nearly all of a
+          large cluster, are never queued.
 
 At the start volumes are settled before claims are looked at, so that a claim isn't told that there is no volume for it
 only because its volume is not `Available` yet. `run()` it as a task that somebody owns, beside the informers and
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pvbinder import logs
@@ -124,6 +126,8 @@ class Binder:
         self._waiting = Waiting(settings)
         self._offers: dict[ClaimKey, VolumeName] = {}
         self._resyncs = 0
+        self._has_begun = False  # with the first look at everything
+        self._to_look_at = True  # that look isn't over
         writes = Writes(client, caches)
         reporter = Reporter(recorder)
         provisioner = VolumeProvisioner(
@@ -165,9 +169,13 @@ class Binder:
         caches.nodes.add_handler(self._node_changed)
 
     def queues(self) -> Iterator[QueueStatistics]:
-        """The state of both queues (MT-8)."""
-        yield self.claims.statistics()
-        yield self.volumes.statistics()
+        """The state of both queues (MT-8); what the first look has not come to yet waits, too (BINDER-7)."""
+        claims, volumes = self.claims.statistics(), self.volumes.statistics()
+        if self._to_look_at:
+            claims = replace(claims, depth=claims.depth + len(self._unsettled_claims))
+            volumes = replace(volumes, depth=volumes.depth + len(self._unsettled_volumes))
+        yield claims
+        yield volumes
 
     def statistics(self) -> BinderStatistics:
         """The state of the controller."""
@@ -192,15 +200,19 @@ class Binder:
         caches = self.caches
         for informer in (caches.volumes, caches.claims, caches.classes, caches.pods, caches.nodes):
             await informer.wait_synced()
+        self._has_begun = True
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.volumes.run(), name="binder volumes")
+                await self._look_at_volumes()
                 try:
                     async with asyncio.timeout(FIRST_VOLUMES_SECONDS):
                         await self.volumes.wait_idle(delayed_too=False)
                 except TimeoutError:
                     log.warning("volumes take long to settle; going on with claims")
                 group.create_task(self.claims.run(), name="binder claims")
+                await self._look_at_claims(is_first=True)
+                self._to_look_at = False
                 group.create_task(self._resync_forever(), name="binder resync")
         finally:
             self._retries.close()
@@ -215,14 +227,22 @@ class Binder:
     async def resync(self) -> None:
         """Look at claims, then at volumes, and queue those that need something (BINDER-4, UNSETTLED-2)."""
         self._resyncs += 1
+        await self._look_at_claims()
+        await self._look_at_volumes()
+
+    async def _look_at_claims(self, *, is_first: bool = False) -> None:
+        """Queue those that need something; at the first look each that isn't bound, so that it waits (WAITING-1)."""
         for number, key in enumerate(self._unsettled_claims.to_look_at(), 1):
             claim = self.caches.claim(key)
-            if claim is not None and self.claim_sync.has_work(claim):
+            is_bound = claim is None or claim.phase == "Bound"
+            if claim is not None and ((is_first and not is_bound) or self.claim_sync.has_work(claim)):
                 self.claims.add(claim.key)
-            elif claim is None or claim.phase == "Bound":
+            elif is_bound:
                 self._unsettled_claims.settle(key)
             if number % OBJECTS_PER_TURN == 0:
                 await asyncio.sleep(0)
+
+    async def _look_at_volumes(self) -> None:
         for number, name in enumerate(self._unsettled_volumes.to_look_at(), 1):
             volume = self.caches.volume(name)
             if volume is not None and self.volume_sync.has_work(volume):
@@ -257,6 +277,16 @@ class Binder:
 
     # -- what changes bring (B-3, BINDER-3)
 
+    def _wake_claim(self, key: ClaimKey) -> None:
+        """Have the claim synced; before the first look at everything, that look decides (BINDER-7)."""
+        if self._has_begun:
+            self.claims.add(key)
+
+    def _wake_volume(self, name: VolumeName) -> None:
+        """Have the volume synced; before the first look at everything, that look decides (BINDER-7)."""
+        if self._has_begun:
+            self.volumes.add(name)
+
     def _volume_changed(self, change: Change[Volume]) -> None:
         self._unsettle_volume(change.object)
         if isinstance(change, Updated) and change.before.claim_ref is not None:
@@ -267,15 +297,15 @@ class Binder:
                 self._reclaimer.forget(volume.name)
                 self.begun.forget(volume.key)
                 if volume.claim_ref is not None:
-                    self.claims.add(volume.claim_ref.key)  # B-12
+                    self._wake_claim(volume.claim_ref.key)  # B-12
                 self._wake_claims_naming(volume)
             case Added(object=volume) | Updated(object=volume):
                 if isinstance(change, Updated) and revision_of(volume) <= revision_of(change.before):
                     self._reclaimer.forget(volume.name)  # revisions began anew: deleted objects may be here again
                 if not self.caches.is_own_write:
-                    self.volumes.add(volume.key)
+                    self._wake_volume(volume.key)
                     if volume.claim_ref is not None and volume.claim_ref.key in self._waiting:
-                        self.claims.add(volume.claim_ref.key)
+                        self._wake_claim(volume.claim_ref.key)
                     self._wake_claims_naming(volume)
                 elif volume.claim_ref is None:
                     self._wake_claims_naming(volume)  # it has just been let go
@@ -283,7 +313,7 @@ class Binder:
 
     def _wake_claims_naming(self, volume: Volume) -> None:
         for claim in self.caches.claims_naming(volume.name):
-            self.claims.add(claim.key)
+            self._wake_claim(claim.key)
 
     def _offer(self, name: VolumeName, besides: ClaimKey | None = None) -> None:
         """Wake one waiting claim that could have the volume, if it is free (WAITING-1)."""
@@ -296,7 +326,7 @@ class Binder:
         if taker is not None:
             self._waiting.remove(taker)
             self._offers[taker] = name
-            self.claims.add(taker)
+            self._wake_claim(taker)
 
     def _unsettle_volume(self, volume: Volume) -> None:
         """A resync looks at the volume again, and at the claims of its pair (UNSETTLED-1)."""
@@ -321,23 +351,23 @@ class Binder:
                 self._waiting.remove(claim.key)
                 self.timers.drop("provision", claim.key)
                 if claim.volume_name:
-                    self.volumes.add(VolumeName(claim.volume_name))  # B-13
+                    self._wake_volume(VolumeName(claim.volume_name))  # B-13
                 for volume in self.caches.index.claimed_by(claim.key):
-                    self.volumes.add(volume.key)
+                    self._wake_volume(volume.key)
             case Added(object=claim) | Updated(object=claim):
                 if not self.caches.is_own_write:
-                    self.claims.add(claim.key)
+                    self._wake_claim(claim.key)
                 if claim.volume_name:
                     self.begun.forget(VolumeName(claim.volume_name))
                     for volume in self.caches.index.claimed_by(claim.key):
                         if volume.name != claim.volume_name:  # the claim is bound elsewhere (SV-9, SV-10)
-                            self.volumes.add(volume.key)
+                            self._wake_volume(volume.key)
 
     def _class_changed(self, change: Change[StorageClass]) -> None:
         if not isinstance(change, Deleted):
             storage_class = change.object
             for key in self._waiting.for_class(storage_class.name, is_default=storage_class.is_default):
-                self.claims.add(key)
+                self._wake_claim(key)
 
     def _pod_changed(self, change: Change[Pod]) -> None:
         pod = change.object
@@ -353,12 +383,12 @@ class Binder:
             if is_over:
                 for volume in self.caches.index.claimed_by(key):
                     if volume.is_released and volume.reclaim_policy == "Recycle":
-                        self.volumes.add(volume.key)  # RY-2
+                        self._wake_volume(volume.key)  # RY-2
 
     def _node_changed(self, change: Change[Node]) -> None:
         if isinstance(change, Added):
             for key in self._waiting.for_node(change.object.name):
-                self.claims.add(key)  # DB-5
+                self._wake_claim(key)  # DB-5
 
 
 def namespace_of(key: ClaimKey) -> str:
