@@ -194,6 +194,34 @@ CLUSTERS: dict[str, tuple[str, str, tuple[Document, ...]]] = {
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other", "namespace": "kube-system"}},
         ),
     ),
+    "the secret of a claim that waits doesn't exist": (
+        "PVB408",
+        CLASS,
+        (
+            storage_class(
+                parameters={
+                    "csi.storage.k8s.io/provisioner-secret-name": "of-${pvc.name}",
+                    "csi.storage.k8s.io/provisioner-secret-namespace": "${pvc.namespace}",
+                }
+            ),
+            driver(),
+            claim(),
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "of-another", "namespace": "shop"}},
+        ),
+    ),
+    "a secret's template can't be worked out": (
+        "PVB408",
+        CLASS,
+        (
+            storage_class(
+                parameters={
+                    "csi.storage.k8s.io/secret-name": "${pvc.nmae}",
+                    "csi.storage.k8s.io/secret-namespace": "${pvc.namespace}",
+                }
+            ),
+            driver(),
+        ),
+    ),
     "an attributes class is for a driver that isn't there": (
         "PVB409",
         "VolumeAttributesClass gold",
@@ -240,6 +268,11 @@ CLUSTERS: dict[str, tuple[str, str, tuple[Document, ...]]] = {
             BY_HAND,
             node("n1"),
         ),
+    ),
+    "a StatefulSet wants more replicas than its driver has room for": (
+        "PVB603",
+        "StatefulSet shop/db",
+        (stateful_set("db", replicas=2), FAST, driver(storageCapacity=True), capacity("5Gi", "a"), in_zone("n1", "a")),
     ),
     "every node has as many volumes as it can": (
         "PVB603",
@@ -304,6 +337,21 @@ CLUSTERS: dict[str, tuple[str, str, tuple[Document, ...]]] = {
         "PVB702",
         CLASS,
         (*pair("orders"), FAST, driver(storageCapacity=True), capacity("50Gi", "a"), in_zone("n1", "a")),
+    ),
+    "a claim is being provisioned": (
+        "PVB119",
+        ORDERS,
+        (claim(meta={"annotations": {"volume.kubernetes.io/storage-provisioner": "csi.example.com"}}), FAST, driver()),
+    ),
+    "how many volumes are free on which node is told": (
+        "PVB702",
+        CLASS,
+        (AT_ONCE, volume("disk"), node("n1")),
+    ),
+    "how many more volumes a node can attach is told": (
+        "PVB702",
+        "CSIDriver csi.example.com",
+        (csi_node("n1", "csi.example.com", limit=2), node("n1"), driver(), *pair("orders"), FAST),
     ),
     "a content has lost its snapshot": (
         "PVB802",

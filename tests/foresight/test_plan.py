@@ -51,6 +51,26 @@ def test_plan_1_claims_of_a_stateful_set_are_planned_with_its_pods() -> None:
     assert answer.is_well
 
 
+def test_plan_1_a_pod_that_another_set_makes_meanwhile_is_told_of() -> None:
+    world = [stateful_set("old", 2, "slow"), node("w1"), SHOP]
+
+    answer = plan(world, volume("disk-7"), stateful_set("new", 1, "slow"))
+
+    new = {one.name for one in answer.others if one.kind == "Pod" and one.before is None}
+    assert new == {"shop/old-1"}
+
+
+def test_plan_1_pods_of_the_manifests_own_workloads_are_their_own() -> None:
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
+
+    answer = plan([node("w1"), SHOP], namespaced("Deployment", "web", spec, "apps/v1"))
+
+    assert answer.applied == {"Deployment shop/web": "created"}
+    assert not answer.others
+
+
 def test_plan_1_a_claim_that_waits_for_its_first_consumer_is_fine() -> None:
     answer = plan([delayed(), node("w1"), SHOP], claim("data", storage_class="fast"))
 

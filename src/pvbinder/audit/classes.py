@@ -6,9 +6,12 @@ import difflib
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec import structs
+
 from pvbinder.audit.finding import AuditSubject, Evidence, Finding, FindingLevel, of_claim, of_class
 from pvbinder.audit.survey import Survey
 from pvbinder.audit.users import name_of, part
+from pvbinder.insight.class_secrets import UnresolvedSecret, secrets_of
 from pvbinder.insight.remedies import Do, Kubectl, Remedy
 from pvbinder.insight.wording import listed
 from pvbinder.model.names import BETA_DEFAULT_CLASS, DEFAULT_CLASS, IN_TREE_PREFIX, NO_PROVISIONER
@@ -19,6 +22,7 @@ from pvbinder.rules.csi.parameters import PREFIX, STRIPPED
 
 ZONES: Final = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _SIMILAR: Final = 0.85
+_ANEW: Final = Do("create the class anew with right parameters: they can't be changed")
 
 
 def class_findings(survey: Survey) -> Iterator[Finding]:
@@ -215,17 +219,33 @@ def _parameters(storage_class: StorageClass, survey: Survey) -> Iterator[Finding
         namespace = storage_class.parameters.get(other)
         if namespace is None:
             yield _refused(storage_class, f"{key} stands without {other}", Evidence(key, value), "SE-3", other)
-        elif "$" not in value + namespace and survey.secrets is not None and (namespace, value) not in survey.secrets:
-            problem = f"secret {namespace}/{value} doesn't exist"
-            yield _refused(storage_class, problem, Evidence(key, f"{namespace}/{value}"), "SE-2", key)
     for key in sorted(storage_class.parameters):
         if key.startswith(PREFIX) and key.endswith("secret-namespace"):
             other = key.removesuffix("namespace") + "name"
             if other not in storage_class.parameters:
                 yield _refused(storage_class, f"{key} stands without {other}", Evidence(key, "alone"), "SE-3", other)
+    yield from _secrets(storage_class, survey)
 
 
-def _refused(storage_class: StorageClass, summary: str, evidence: Evidence, rule: str, about: str) -> Finding:
+def _secrets(storage_class: StorageClass, survey: Survey) -> Iterator[Finding]:
+    """What the class says of secrets that can't be, or of some that aren't there."""
+    waiting = (each for each in survey.pending if each.storage_class == storage_class.name)
+    for one in secrets_of(storage_class, waiting):
+        whose = f" for claim {one.claim}" if one.claim else ""
+        about = f"{one.key} {one.claim}".rstrip()
+        said = Evidence(one.key, storage_class.parameters[one.key])
+        if isinstance(one, UnresolvedSecret):
+            yield _refused(storage_class, f"{one.key} names no secret{whose}: {one.problem}", said, "SE-4", about)
+        elif survey.secrets is not None and (one.secret.namespace, one.secret.name) not in survey.secrets:
+            name = f"{one.secret.namespace}/{one.secret.name}"
+            remedy = Do(f"create secret {one.secret.name} in namespace {one.secret.namespace}")
+            evidence = structs.replace(said, wanted=f"secret {name}")
+            yield _refused(storage_class, f"secret {name}{whose} doesn't exist", evidence, "SE-6", about, remedy)
+
+
+def _refused(
+    storage_class: StorageClass, summary: str, evidence: Evidence, rule: str, about: str, way_out: Remedy = _ANEW
+) -> Finding:
     return Finding(
         code="PVB408",
         level="error",
@@ -233,7 +253,7 @@ def _refused(storage_class: StorageClass, summary: str, evidence: Evidence, rule
         summary=summary,
         evidence=(evidence,),
         rules=(rule,),
-        way_out=(Do("create the class anew with right parameters: they can't be changed"),),
+        way_out=(way_out,),
         about=about,
     )
 

@@ -137,10 +137,10 @@ CLASSES: Final = (
         "error",
         "ParametersRefused",
         "The class has parameters that its provisioner refuses",
-        "A key under csi.storage.k8s.io/ is unknown, half of a reference to a secret is missing, or the secret doesn't "
-        "exist. Provisioning fails for each claim of the class.",
+        "A key under csi.storage.k8s.io/ is unknown, half of a reference to a secret is missing, its template makes no "
+        "sense, or the secret doesn't exist. Provisioning fails for each claim of the class, or for the one named.",
         "Make the class anew with right parameters, or create the secret.",
-        ("CP-17", "SE-2", "SE-3"),
+        ("CP-17", "SE-3", "SE-4", "SE-6"),
     ),
     FindingCode(
         "PVB409",
@@ -178,8 +178,8 @@ WORKLOADS: Final = (
         "warning",
         "NoRoomForReplica",
         "One more replica doesn't fit",
-        "No node can attach another volume of the driver, or there is no volume and no provisioner for one more claim "
-        "of the template. It is a warning when replicas are missing already.",
+        "No node can attach another volume of the driver, or there is no volume, provisioner or room for one more "
+        "claim of the template. It is a warning when replicas are missing already.",
         "Add nodes or volumes.",
         ("FM-16",),
     ),
@@ -219,7 +219,8 @@ CAPACITY: Final = (
         "information",
         "HeadRoom",
         "So many more claims fit",
-        "How many claims of the usual size each class and place still takes.",
+        "How many more claims of the usual size each class and each node takes: what drivers publish, the volumes "
+        "that are free, and how many more a node can attach.",
         "Nothing.",
         ("CA-3",),
     ),

@@ -14,12 +14,13 @@ from typing import Final
 
 from pvbinder.audit.assignment import assignment_findings
 from pvbinder.audit.backends import backend_findings
-from pvbinder.audit.capacity import capacity_findings
 from pvbinder.audit.claims import claim_findings, missing_claim_findings
 from pvbinder.audit.classes import class_findings
 from pvbinder.audit.finding import Finding, worst_first
+from pvbinder.audit.head_room import head_room_findings
 from pvbinder.audit.leaks import leak_findings
 from pvbinder.audit.pairs import pair_findings
+from pvbinder.audit.quotas import quota_findings
 from pvbinder.audit.survey import Options, Survey
 from pvbinder.audit.unused import unused_findings, workload_claim_findings
 from pvbinder.audit.volumes import volume_findings
@@ -39,7 +40,8 @@ FINDERS: Final[tuple[Finder, ...]] = (
     assignment_findings,
     class_findings,
     workload_findings,
-    capacity_findings,
+    quota_findings,
+    head_room_findings,
     leak_findings,
 )
 DEFAULT_OPTIONS: Final = Options()

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 from msgspec import Struct
@@ -159,15 +158,15 @@ def as_junit(findings: Sequence[Finding], fails: FindingLevel | None, now: datet
     failures = skipped = 0
     for code, found in by_code.items():
         told = [each for each in found if not each.silenced and fails is not None and is_at_least(each.level, fails)]
-        name = quoteattr(f"{code} {CODES[code].title}")
+        name = xml_attribute(f"{code} {CODES[code].title}")
         inner = ""
         if told:
             failures += 1
             text = xml_text("\n".join(_message(each) for each in told))
-            inner = f"<failure message={quoteattr(f'{len(told)} found')}>{text}</failure>"
+            inner = f"<failure message={xml_attribute(f'{len(told)} found')}>{text}</failure>"
         elif reasons := sorted({each.silenced for each in found if each.silenced}):
             skipped += 1
-            inner = f"<skipped message={quoteattr(clean_text('; '.join(reasons)))}/>"
+            inner = f"<skipped message={xml_attribute(clean_text('; '.join(reasons)))}/>"
         family = CODES[code].family.replace(" ", "-")
         cases.append(f'  <testcase classname="pvbinder.audit.{family}" name={name}>{inner}</testcase>')
     head = (
@@ -181,7 +180,16 @@ def as_junit(findings: Sequence[Finding], fails: FindingLevel | None, now: datet
 
 def xml_text(text: str) -> str:
     """Return `text` as the content of an element (FORMS-3)."""
+    from xml.sax.saxutils import escape  # it imports urllib, which takes time
+
     return escape(clean_text(text))
+
+
+def xml_attribute(text: str) -> str:
+    """Return `text` as an attribute of XML, in its quotes (FORMS-3)."""
+    from xml.sax.saxutils import quoteattr
+
+    return quoteattr(text)
 
 
 def clean_text(text: str) -> str:

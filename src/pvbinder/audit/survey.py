@@ -7,6 +7,7 @@ SURVEY-2  What grows with claims times volumes has a budget of comparisons; beyo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from pvbinder.audit.users import Users, part
+from pvbinder.audit.users import Users, name_of, part
 from pvbinder.insight.advice import Misses
 from pvbinder.insight.instants import instant
 from pvbinder.insight.snapshot import Snapshot
@@ -163,6 +164,30 @@ class Survey:
         for each in self.snapshot.capacities():
             found.setdefault(each.storage_class, []).append(each)
         return found
+
+    @cached_property
+    def attach_limits(self) -> dict[str, dict[str, int]]:
+        """How many volumes of each driver a node can have attached at most, of the nodes that say it."""
+        found: dict[str, dict[str, int]] = {}
+        for document in self.snapshot.others("CSINode"):
+            for driver in part(document, "spec").get("drivers") or ():
+                count = part(driver, "allocatable").get("count") if isinstance(driver, dict) else None
+                if isinstance(count, int):
+                    found.setdefault(str(driver.get("name")), {})[name_of(document)] = count
+        return found
+
+    @cached_property
+    def attachments_left(self) -> dict[str, dict[str, int]]:
+        """How many more volumes each of these nodes can attach; less than 0 if it has too many."""
+        attached: Counter[tuple[str, str]] = Counter()
+        for each in self.snapshot.attachments():
+            volume = self.snapshot.volume(each.volume)
+            if volume is not None and volume.csi is not None:
+                attached[volume.csi.driver or "", each.node] += 1
+        return {
+            driver: {node: limit - attached[driver, node] for node, limit in limits.items()}
+            for driver, limits in self.attach_limits.items()
+        }
 
     @cached_property
     def sizes_by_class(self) -> dict[str, list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from pvbinder.audit.classes import ZONES
 from pvbinder.audit.finding import AuditSubject, Evidence, Finding, of_claim, of_node, of_pod
@@ -14,7 +14,8 @@ from pvbinder.audit.users import Workload, name_of, part
 from pvbinder.insight.remedies import Do
 from pvbinder.insight.wording import listed
 from pvbinder.model.names import NO_PROVISIONER
-from pvbinder.model.objects import Claim, Node, Pod, claim_key
+from pvbinder.model.objects import Claim, Node, Pod, StorageClass, claim_key
+from pvbinder.model.quantity import quantity_of
 from pvbinder.model.stateful_sets import StatefulSet
 from pvbinder.rules.classes import default_class
 
@@ -127,18 +128,15 @@ def _lost_with_zones(survey: Survey) -> Iterator[Finding]:
 
 
 def _one_more(found: StatefulSet, survey: Survey) -> Iterator[Finding]:
-    """The information that one more replica gets no volume: nobody provisions, and none of the free ones would do."""
+    """The information that one more replica gets no volume: none is free, and nobody has room to make one."""
     for template in found.claim_templates:
         spec = part(template, "spec")
         name = spec.get("storageClassName")
         storage_class = survey.snapshot.storage_class(str(name)) if name else None
         if name is None:
             storage_class = default_class(survey.snapshot.storage_classes())
-        if storage_class is None or storage_class.provisioner != NO_PROVISIONER:
-            continue
-        if any(volume.storage_class == storage_class.name and volume.phase == "Available" for volume in survey.free):
-            continue
-        if not survey.snapshot.knows("PersistentVolume"):
+        lacks = _lacks(storage_class, spec, survey) if storage_class is not None else ""
+        if storage_class is None or not lacks:
             continue
         missing = [
             ordinal
@@ -150,32 +148,39 @@ def _one_more(found: StatefulSet, survey: Survey) -> Iterator[Finding]:
             code="PVB603",
             level="warning" if missing else "information",
             subject=AuditSubject("StatefulSet", found.namespace, found.name),
-            summary=f"one more replica gets no volume: class {storage_class.name} has none free{wants}",
+            summary=f"one more replica gets no volume: {lacks}{wants}",
             evidence=(Evidence("replicas", str(found.replicas)), Evidence("template", name_of(template))),
             rules=("FM-16",),
-            way_out=(Do(f"add a volume in class {storage_class.name}"),),
+            way_out=(
+                Do(f"add a volume in class {storage_class.name}")
+                if storage_class.provisioner == NO_PROVISIONER
+                else Do(f"give {storage_class.provisioner} more storage"),
+            ),
             about=name_of(template),
         )
 
 
+def _lacks(storage_class: StorageClass, spec: dict[str, Any], survey: Survey) -> str:
+    """Say why one more claim of a template gets no volume of its class; ``""`` if it may get one."""
+    free = (each for each in survey.free if each.storage_class == storage_class.name and each.phase == "Available")
+    if storage_class.provisioner == NO_PROVISIONER:
+        has_none = survey.snapshot.knows("PersistentVolume") and not any(free)
+        return f"class {storage_class.name} has none free" if has_none else ""
+    size = quantity_of(part(part(spec, "resources"), "requests").get("storage"))
+    parts = survey.capacities.get(storage_class.name, ())
+    if not parts or any(each.holds(size) for each in parts) or any(free):
+        return ""
+    return f"no part of the cluster has room for another {size} of class {storage_class.name}"
+
+
 def _attach_limits(survey: Survey) -> Iterator[Finding]:
     """The drivers whose limit of attached volumes some node has reached."""
-    attached: Counter[tuple[str, str]] = Counter()
-    for each in survey.snapshot.attachments():
-        volume = survey.snapshot.volume(each.volume)
-        if volume is not None and volume.csi is not None:
-            attached[each.node, volume.csi.driver or ""] += 1
-    limits: dict[str, dict[str, int]] = {}
-    for document in survey.snapshot.others("CSINode"):
-        for driver in part(document, "spec").get("drivers") or ():
-            count = part(driver, "allocatable").get("count") if isinstance(driver, dict) else None
-            if isinstance(count, int):
-                limits.setdefault(str(driver.get("name")), {})[name_of(document)] = count
-    for driver, nodes in sorted(limits.items()):
-        full = sorted(node for node, limit in nodes.items() if attached[node, driver] >= limit)
+    for driver, left in sorted(survey.attachments_left.items()):
+        full = sorted(node for node, count in left.items() if count <= 0)
         if not full:
             continue
-        is_everywhere = len(full) == len(nodes)
+        is_everywhere = len(full) == len(left)
+        limits = survey.attach_limits[driver]
         where = "every node" if is_everywhere else listed(full)
         yield Finding(
             code="PVB603",
@@ -183,7 +188,7 @@ def _attach_limits(survey: Survey) -> Iterator[Finding]:
             subject=AuditSubject("CSIDriver", "", driver),
             summary=f"{where} has as many volumes attached as it can: one more pod with a volume doesn't fit there",
             evidence=tuple(
-                Evidence(f"volumes attached to {node}", str(attached[node, driver]), f"at most {nodes[node]}")
+                Evidence(f"volumes attached to {node}", str(limits[node] - left[node]), f"at most {limits[node]}")
                 for node in full[:10]
             ),
             rules=("FM-16",),

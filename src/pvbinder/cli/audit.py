@@ -314,7 +314,7 @@ async def _from_server(kubeconfig: Path | None, context: str | None, csi_address
     async with HttpTransport(config) as transport:
         plugins = load_catalogue(in_tree_plugins())
         client = Client(transport)
-        snapshot, notes = await read_cluster(client, "", plugins=plugins, more=FOR_AUDITS)
+        snapshot, notes = await read_cluster(client, "", plugins=plugins, more=FOR_AUDITS, with_secrets=True)
         of_driver: tuple[Finding, ...] = ()
         if csi_address is not None:
             from pvbinder.audit.leaks import driver_findings

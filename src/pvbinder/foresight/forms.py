@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
-from xml.sax.saxutils import quoteattr
 
 from msgspec import UNSET, Struct
 
 from pvbinder.audit.finding import AuditSubject
-from pvbinder.audit.forms import clean_text, sarif_location, sarif_log, xml_text
+from pvbinder.audit.forms import clean_text, sarif_location, sarif_log, xml_attribute, xml_text
 from pvbinder.audit.places import SourcePlace
 from pvbinder.foresight.plan import ManifestPlan
 from pvbinder.model.printable import printable
@@ -69,16 +68,15 @@ def as_junit(plan: ManifestPlan) -> str:
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>"]
     lines.append(
         f'<testsuite name="pvbinder plan" tests="{len(cases)}" failures="{failures}" errors="0" skipped="0" '
-        f"timestamp={quoteattr(plan.moment)}>"
+        f"timestamp={xml_attribute(plan.moment)}>"
     )
     for name, found in cases.items():
         inner = "".join(
-            f"<failure message={quoteattr(TITLES[one.kind])}>{xml_text(printable(one.message))}</failure>"
+            f"<failure message={xml_attribute(TITLES[one.kind])}>{xml_text(printable(one.message))}</failure>"
             for one in found
         )
-        lines.append(
-            f'  <testcase classname="pvbinder.plan" name={quoteattr(clean_text(printable(name)))}>{inner}</testcase>'
-        )
+        shown = xml_attribute(clean_text(printable(name)))
+        lines.append(f'  <testcase classname="pvbinder.plan" name={shown}>{inner}</testcase>')
     return "\n".join([*lines, "</testsuite>", "</testsuites>"])
 
 

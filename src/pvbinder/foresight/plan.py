@@ -10,7 +10,7 @@ PLAN-4  The answer is no (`is_well` False) if something is refused, if a claim g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import Literal
 
@@ -34,6 +34,7 @@ from pvbinder.foresight.rehearsal import rehearsal, run_rehearsal
 from pvbinder.foresight.rehearse import TimelineEntry, entries, notes_of, stand_ins
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.model.json import Json
+from pvbinder.model.objects import OwnerReference
 
 
 class Kept(Struct, frozen=True, rename="camel"):
@@ -97,7 +98,7 @@ async def _plan(prepared: Prepared, new: Sourced, namespace: str, options: Contr
         found = outcomes(before, after, claims)
         came, went = audit_changes(picture_before, picture_after)
         changed = differences(picture_before, picture_after)
-        own = claims | {one.volume for one in found} | _pods_of(before, after)
+        own = claims | {one.volume for one in found} | _pods_of(new, namespace, before, after)
         findings = new_findings(picture_before, picture_after)
         return ManifestPlan(
             moment=prepared.moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -129,9 +130,32 @@ def _claims_of(new: Sourced, namespace: str, before: Snapshot, after: Snapshot) 
     return came | named | of_sets
 
 
-def _pods_of(before: Snapshot, after: Snapshot) -> set[str]:
-    """Return the pods that are new: those of the manifests."""
-    return {str(pod.key) for pod in after.pods()} - {str(pod.key) for pod in before.pods()}
+def _pods_of(new: Sourced, namespace: str, before: Snapshot, after: Snapshot) -> set[str]:
+    """Return the new pods of the manifests: their own, and those of their workloads, but no other workload's."""
+    named = {(str(one.get("kind")), _namespace_of(one, namespace), _name_of(one)) for _, one in new}
+    known = {str(pod.key) for pod in before.pods()}
+    came = [pod for pod in after.pods() if str(pod.key) not in known]
+    return {str(pod.key) for pod in came if _is_made_by(pod.owner_references, pod.namespace, named, after)}
+
+
+def _is_made_by(
+    owners: Sequence[OwnerReference], namespace: str, named: set[tuple[str, str, str]], after: Snapshot
+) -> bool:
+    """Whether what has these owners is of the manifests: one of its owners is, or it has none."""
+    if not owners or any((one.kind, namespace, one.name) in named for one in owners):
+        return True
+    above = [
+        document
+        for one in owners
+        for document in after.others(one.kind)
+        if (_namespace_of(document, namespace), _name_of(document)) == (namespace, one.name)
+    ]
+    references = [
+        (str(one.get("kind")), namespace, str(one.get("name")))
+        for document in above
+        for one in _map(document, "metadata").get("ownerReferences") or ()
+    ]
+    return any(one in named for one in references)
 
 
 def _kept(new: Sourced, namespace: str, before: Snapshot) -> Iterator[Kept]:

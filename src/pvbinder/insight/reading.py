@@ -4,6 +4,8 @@ READING-1  All volumes, classes, nodes and drivers are read; other kinds in one 
 READING-2  A kind that the user may not read is left out and named; an explanation needs claims only.
 READING-3  An object that isn't in the namespace is looked for by name in the others, where the user may list them.
 READING-4  Snapshots of volumes are read only if a claim waits for one: many clusters don't serve them.
+READING-5  Of secrets only the metadata is asked for, by name, of those that a class names, if the caller wants it.
+           If one may not be read, or there are more than `SECRETS_MAX`, none is known.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pvbinder.insight.class_secrets import NamedSecret, secrets_of
 from pvbinder.insight.restores import snapshot_source
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
-from pvbinder.kube.kinds import metadata_of
+from pvbinder.kube.kinds import metadata_of, only_metadata_of
 from pvbinder.model.json import Json
 from pvbinder.model.resources import (
     CSI_DRIVERS,
@@ -28,6 +31,7 @@ from pvbinder.model.resources import (
     PERSISTENT_VOLUMES,
     PODS,
     RESOURCE_QUOTAS,
+    SECRETS,
     STATEFUL_SETS,
     STORAGE_CLASSES,
     VOLUME_ATTACHMENTS,
@@ -67,15 +71,23 @@ FOR_AUDITS = (  # what an audit reads besides
     CRON_JOBS,
     REPLICATION_CONTROLLERS,
 )
+SECRETS_MAX = 200  # that are asked for, one by one
 _OF_DRIVERS = (CSI_STORAGE_CAPACITIES,)  # kept in the namespaces of drivers, whatever those are
 
 
 async def read_cluster(
-    client: Client, namespace: str, *, plugins: Plugins, settings: Settings = DEFAULTS, more: Sequence[Resource] = ()
+    client: Client,
+    namespace: str,
+    *,
+    plugins: Plugins,
+    settings: Settings = DEFAULTS,
+    more: Sequence[Resource] = (),
+    with_secrets: bool = False,
 ) -> tuple[Snapshot, list[str]]:
     """Return the server's objects for `namespace`, and a line about those that it didn't show (READING-1, READING-2).
 
-    The kinds in `more` are read, too; a server that doesn't have one of them has none of its objects.
+    The kinds in `more` are read, too; a server that doesn't have one of them has none of its objects. `with_secrets`
+    it is asked for those that classes name (READING-5).
     Raises `ApiFailure` if not even claims may be read, and `ConnectionFailed`.
     """
     documents: list[Json] = []
@@ -104,8 +116,44 @@ async def read_cluster(
                 refused[VOLUME_SNAPSHOTS] = failure.message
             else:
                 raise
+    notes: list[str] = []
+    if with_secrets and not {STORAGE_CLASSES, PERSISTENT_VOLUME_CLAIMS} & refused.keys():
+        try:
+            secrets = await _secrets(client, Snapshot(documents))
+        except ApiFailure as failure:
+            if not failure.is_forbidden:
+                raise
+            refused[SECRETS] = failure.message
+        else:
+            if secrets is None:
+                notes.append(f"classes name more than {SECRETS_MAX} secrets: whether they exist wasn't asked")
+            else:
+                documents += secrets
+                known.append(SECRETS.kind)
     snapshot = Snapshot(documents, plugins=plugins, settings=settings, known=known, moment=datetime.now(UTC))
-    return snapshot, _told(refused)
+    return snapshot, [*_told(refused), *notes]
+
+
+async def _secrets(client: Client, snapshot: Snapshot) -> list[Json] | None:
+    """The metadata of the secrets that classes name and that there are; None if too many are named (READING-5)."""
+    wanted: set[tuple[str, str]] = set()
+    for storage_class in snapshot.storage_classes():
+        waiting = (each for each in snapshot.claims() if each.storage_class == storage_class.name)
+        for one in secrets_of(storage_class, (each for each in waiting if not each.volume_name)):
+            if isinstance(one, NamedSecret):
+                wanted.add((one.secret.namespace, one.secret.name))
+    if len(wanted) > SECRETS_MAX:
+        return None
+    found: list[Json] = []
+    for namespace, name in sorted(wanted):
+        try:
+            secret = await client.get(only_metadata_of(SECRETS), name, namespace)
+        except ApiFailure as failure:
+            if not failure.is_not_found:
+                raise
+        else:
+            found.append({"kind": SECRETS.kind, "metadata": secret.document()["metadata"]})
+    return found
 
 
 async def elsewhere(client: Client, resource: Resource, name: str, namespace: str) -> tuple[list[str], bool]:

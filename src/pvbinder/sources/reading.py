@@ -30,7 +30,6 @@ from pvbinder.sources.errors import DumpFileError
 from pvbinder.sources.etcd import StoredValue, read_etcd
 from pvbinder.sources.kine import SQLITE, read_kine
 from pvbinder.sources.options import ANY, SourceOptions
-from pvbinder.sources.served import served
 from pvbinder.sources.stored import StoredReader
 from pvbinder.sources.texts import collector_at_rest, documents_in, objects_in
 
@@ -173,6 +172,8 @@ def _read_archive(stream: ArchiveStream, say: Say) -> FoundObjects:
 
 
 def _collected(name: str, entries: Iterable[CollectedFile], say: Say) -> FoundObjects:
+    from pvbinder.sources.served import served  # it imports all kinds, which a text doesn't need
+
     collection = CollectedReader(name)
     yield from served(name, collection.objects(entries), say)
     for note in collection.notes():
@@ -180,6 +181,8 @@ def _collected(name: str, entries: Iterable[CollectedFile], say: Say) -> FoundOb
 
 
 def _stored(name: str, stored: Iterator[StoredValue], options: SourceOptions, say: Say) -> FoundObjects:
+    from pvbinder.sources.served import served
+
     objects = StoredReader(name, options.etcd_prefix)
     with collector_at_rest():
         yield from served(name, _of(name, objects.objects(stored)), say)

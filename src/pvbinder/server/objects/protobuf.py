@@ -67,9 +67,13 @@ class _Decoder:
         table = messages()[name]
         value: dict[str, Any] = {}
         for number, wire_type, raw in self._fields(data):
-            if number not in table:
+            listed = table.get(number)
+            if listed is None:
                 continue
-            field, type_ = table[number]
+            field, type_ = listed
+            if type_ == "string" and isinstance(raw, bytes):  # as most are
+                value[field] = _text(raw)
+                continue
             match type_[:2]:
                 case "[]":
                     value.setdefault(field, []).append(self._value(type_[2:], wire_type, raw))
@@ -135,28 +139,41 @@ class _Decoder:
                 return self.message(type_, data)
 
     def _fields(self, data: bytes) -> list[tuple[int, int, int | bytes]]:
-        """The fields of a message: number, wire type, and a number or bytes."""
+        """The fields of a message: number, wire type, and a number or bytes. Numbers of one byte take no call."""
         found: list[tuple[int, int, int | bytes]] = []
         at, end = 0, len(data)
+        left = self._fields_left
         while at < end:
-            if self._fields_left == 0:
+            if left == 0:
                 raise ProtobufError(f"more than {FIELDS_MAX} fields")
-            self._fields_left -= 1
-            tag, at = _varint(data, at)
-            number, wire_type = tag >> 3, tag & 7
-            if number == 0:
+            left -= 1
+            tag = data[at]
+            at += 1
+            if tag >= 0x80:
+                tag, at = _varint(data, at - 1)
+            wire_type = tag & 7
+            if tag < 8:
                 raise ProtobufError("proto: illegal tag 0")
             raw: int | bytes
-            if wire_type == 0:
+            if wire_type == 2:
+                if at < end and data[at] < 0x80:
+                    after = at + 1 + data[at]
+                    at += 1
+                else:
+                    length, at = _varint(data, at)
+                    after = at + length
+                if after > end:
+                    raise ProtobufError("unexpected EOF")
+                raw = data[at:after]
+                at = after
+            elif wire_type == 0:
                 raw, at = _varint(data, at)
-            elif wire_type == 2:
-                length, at = _varint(data, at)
-                raw, at = _take(data, at, length)
             elif wire_type in (1, 5):
                 raw, at = _take(data, at, 8 if wire_type == 1 else 4)
             else:
                 raise ProtobufError(f"proto: illegal wireType {wire_type}")
-            found.append((number, wire_type, raw))
+            found.append((tag >> 3, wire_type, raw))
+        self._fields_left = left
         return found
 
 
