@@ -116,6 +116,17 @@ def test_only_warnings() -> None:
     assert "x" not in stream.getvalue()
 
 
+def test_settings_are_handed_on() -> None:
+    logs.configure(format="json", verbosity=3)
+    told = logs.settings()
+    assert told == logs.LogSettings("json", "DEBUG", "WARNING")
+    logs.configure()
+    logs.only_warnings()
+    assert logs.settings() == logs.LogSettings("text", "WARNING", "WARNING")
+    logs.configure_as(told)
+    assert logs.settings() == told
+
+
 def test_a_defect_comes_with_its_traceback() -> None:
     stream = io.StringIO()
     logs.configure(stream=stream)

@@ -34,6 +34,7 @@ Format = Literal["text", "json"]
 VERBOSITY_OF_DECISIONS = 3
 VERBOSITY_OF_LIBRARIES = 6
 
+_NAME = __name__.partition(".")[0]
 _FIELDS = "pvbinder_fields"
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", _FIELDS}
 
@@ -101,7 +102,7 @@ class Line:
 @contextmanager
 def heard(hear: Callable[[Line], None]) -> Iterator[None]:
     """Have every line from INFO on told to `hear`, in the thread that writes it, and written nowhere else meanwhile."""
-    logger = logging.getLogger(__name__.partition(".")[0])
+    logger = logging.getLogger(_NAME)
     listener = _Listener(hear)
     before = logger.level, logger.propagate
     logger.addHandler(listener)
@@ -172,13 +173,37 @@ def configure(*, verbosity: int = 0, format: Format = "text", stream: TextIO | N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if verbosity >= VERBOSITY_OF_LIBRARIES else logging.WARNING)
-    logging.getLogger("pvbinder").setLevel(logging.DEBUG if verbosity >= VERBOSITY_OF_DECISIONS else logging.INFO)
+    logging.getLogger(_NAME).setLevel(logging.DEBUG if verbosity >= VERBOSITY_OF_DECISIONS else logging.INFO)
     return handler
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is shown, and how: what a process of ours is told, whose lines are to be among ours."""
+
+    format: Format
+    level: str
+    libraries_level: str
+
+
+def settings() -> LogSettings:
+    """Return what is shown now; where nothing was configured, warnings as text."""
+    root = logging.getLogger()
+    formats: set[Format] = {"json" if isinstance(one.formatter, JsonFormatter) else "text" for one in root.handlers}
+    levels = [logging.getLevelName(logging.getLogger(name).getEffectiveLevel()) for name in (_NAME, "")]
+    return LogSettings("json" if formats == {"json"} else "text", *levels)
+
+
+def configure_as(told: LogSettings) -> None:
+    """Send the process's log lines to stderr, as another process of ours does."""
+    configure(format=told.format)
+    logging.getLogger(_NAME).setLevel(told.level)
+    logging.getLogger().setLevel(told.libraries_level)
 
 
 def only_warnings() -> None:
     """Show only what somebody must know (WARNING and above)."""
-    logging.getLogger("pvbinder").setLevel(logging.WARNING)
+    logging.getLogger(_NAME).setLevel(logging.WARNING)
 
 
 def silent(name: str) -> logging.Logger:

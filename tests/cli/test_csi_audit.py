@@ -16,7 +16,8 @@ from pvbinder.cli.errors import EXIT_FAILED, EXIT_NO, EXIT_USAGE
 from pvbinder.cli.main import run
 from pvbinder.controllers.csi.audit import AuditFindings
 from pvbinder.csi.driver import Driver
-from pvbinder.csi.local.driver import LocalDriver, local_driver
+from pvbinder.csi.local.driver import local_driver
+from pvbinder.csi.local.options import LocalDriver
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
 from pvbinder.kube.client import Client

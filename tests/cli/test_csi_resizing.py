@@ -15,7 +15,8 @@ from tests.plane.test_control_plane import options
 from pvbinder.controllers.csi.declaration import LOCAL
 from pvbinder.controllers.csi.roles import ROLES
 from pvbinder.csi.driver import Driver
-from pvbinder.csi.local.driver import LocalDriver, local_driver
+from pvbinder.csi.local.driver import local_driver
+from pvbinder.csi.local.options import LocalDriver
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
 from pvbinder.kube.client import Client

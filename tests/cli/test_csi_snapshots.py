@@ -16,7 +16,8 @@ from tests.plane.test_control_plane import options
 
 from pvbinder.controllers.csi.declaration import LOCAL
 from pvbinder.controllers.csi.snapshotter.kinds import CONTENTS, SNAPSHOT_CLASSES, SNAPSHOTS
-from pvbinder.csi.local.driver import LocalDriver, local_driver
+from pvbinder.csi.local.driver import local_driver
+from pvbinder.csi.local.options import LocalDriver
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
 from pvbinder.plane.control_plane import control_plane

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import socket
+import struct
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -145,6 +149,33 @@ async def test_builtin_2_a_start_that_fails_is_said_and_tried_again(
         assert plane.manager.is_ready
         (tmp_path / "data" / "csi" / "local").unlink()
         await until(lambda: phase(plane, "orders") == "Bound", plane)
+
+
+async def test_builtin_2_a_process_that_ends_is_started_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pvbinder.controllers.csi.built_in.FIRST_WAIT_SECONDS", 0.01)
+    async with asyncio.timeout(DEADLINE_SECONDS), control_plane(options(tmp_path / "data")) as plane:
+        client = Client(plane.transport)
+        await client.create(CLAIMS, claim("orders", storageClassName="local-immediate"))
+        await until(lambda: phase(plane, "orders") == "Bound", plane)
+
+        process = server_of(tmp_path / "data" / "csi" / "local.sock")
+        assert process != os.getpid()
+        os.kill(process, signal.SIGKILL)
+        await client.create(CLAIMS, claim("archive", storageClassName="local-immediate"))
+        await until(lambda: phase(plane, "archive") == "Bound", plane)
+
+        assert "local driver has ended" in caplog.text
+        assert len(volumes(tmp_path / "data")) == 2
+
+
+def server_of(path: Path) -> int:
+    """Which process serves a socket."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(path))
+        process, _, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(process)
 
 
 async def test_builtin_3_volumes_of_another_driver_of_its_name_are_left_alone(

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from pvbinder.csi.driver import Driver
 from pvbinder.csi.errors import CallFailed, Code
-from pvbinder.csi.local.driver import LocalDriver, local_driver
+from pvbinder.csi.local.driver import local_driver
+from pvbinder.csi.local.options import LocalDriver
 from pvbinder.csi.serving import Handlers, serving
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods

@@ -17,7 +17,7 @@ from pvbinder.cli.options import LogFormat
 from pvbinder.cli.shared_options import log_options
 
 if TYPE_CHECKING:
-    from pvbinder.csi.local.driver import LocalDriver
+    from pvbinder.csi.local.options import LocalDriver
 
 EPILOG = """\b
 Examples:
@@ -73,7 +73,7 @@ def driver(
     capacity_bytes = None if capacity is None else _bytes_of(capacity)
     from pvbinder import logs
     from pvbinder.cli import loops
-    from pvbinder.csi.local.driver import LocalDriver  # gRPC takes time to import
+    from pvbinder.csi.local.options import LocalDriver
 
     logs.configure(verbosity=verbosity, format=log_format)
     options = LocalDriver(endpoint, root.expanduser(), node_id, capacity_bytes, publish)

@@ -1,7 +1,7 @@
 """An awake local driver that has nothing to do costs nothing: for virtual hours, with all that is done for it.
 
-The driver and its sidecar are those of `pvbinder up`; only the socket between them is left out, on which no virtual
-time would pass.
+The driver and its sidecar are those of `pvbinder up`; only the process and the socket between
+them are left out, on which no virtual time would pass.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from pvbinder.controllers.csi.snapshotter.kinds import SNAPSHOT_CLASSES, SNAPSHO
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
 from pvbinder.csi.driver import Driver
+from pvbinder.csi.local.driver import local_driver
+from pvbinder.csi.local.options import LocalDriver
 from pvbinder.kube.client import Kind
 from pvbinder.kube.kinds import CLAIMS
 from pvbinder.model.json import Json
@@ -75,6 +77,20 @@ class Direct(Driver):
         return await self._wire.handlers[method](request)
 
 
+class Endless:
+    """A process that doesn't end."""
+
+    async def ended(self) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@asynccontextmanager
+async def in_this_process(options: LocalDriver) -> AsyncGenerator[Endless]:
+    async with local_driver(options):
+        yield Endless()
+
+
 def is_bound(c: Cluster, name: str) -> bool:
     return f"default/{name}" in c.of(CLAIMS) and c.of(CLAIMS)[f"default/{name}"].phase == "Bound"
 
@@ -92,7 +108,7 @@ def test_hours_of_nothing_with_an_awake_driver_are_hours_without_requests_and_ca
         return CsiSidecar(context, place.address, SIDECAR, open_driver=partial(Direct, wire))
 
     def built_in(context: ControllerContext) -> Controller:
-        return BuiltInDriver(context, place, sidecar, drivers)
+        return BuiltInDriver(context, place, sidecar, drivers, open_driver=in_this_process)
 
     known = (
         *(one for one in CONTROLLERS if one.name != "local-csi-driver"),

@@ -13,8 +13,9 @@ from google.protobuf.message import Message
 
 from pvbinder.csi.driver import Driver
 from pvbinder.csi.errors import CallFailed, Code
-from pvbinder.csi.local.driver import LocalDriver, local_driver
-from pvbinder.csi.local.publishing import How, Publisher
+from pvbinder.csi.local.driver import local_driver
+from pvbinder.csi.local.options import How, LocalDriver
+from pvbinder.csi.local.publishing import Publisher
 from pvbinder.csi.local.root import opened_root
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods

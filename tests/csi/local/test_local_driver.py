@@ -12,7 +12,8 @@ from tests.csi.local.calls import NODE, driver_in, of_volume, volume_request
 from pvbinder.csi.driver import Driver
 from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.local import copying
-from pvbinder.csi.local.driver import LocalDriver, local_driver
+from pvbinder.csi.local.driver import local_driver
+from pvbinder.csi.local.options import LocalDriver
 from pvbinder.csi.local.root import RootError
 from pvbinder.csi.local.walking import Going
 from pvbinder.csi.serving import SocketTaken

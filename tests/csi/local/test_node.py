@@ -14,7 +14,7 @@ from tests.csi.local.calls import MIB, MODE, NODE, TOPOLOGY_KEY, Calls, capabili
 
 from pvbinder.csi.errors import Code
 from pvbinder.csi.local.node import CAPABILITIES
-from pvbinder.csi.local.publishing import How
+from pvbinder.csi.local.options import How
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
 

@@ -14,7 +14,8 @@ from tests.csi.local.calls import NODE, how
 
 from pvbinder.csi.errors import CallFailed
 from pvbinder.csi.local import mounts
-from pvbinder.csi.local.publishing import Data, How, Publisher
+from pvbinder.csi.local.options import How
+from pvbinder.csi.local.publishing import Data, Publisher
 from pvbinder.csi.local.root import opened_root
 
 __all__ = ["how"]

@@ -1,9 +1,10 @@
-"""The local driver inside of this process: started when something needs it, and served over its socket like any other.
+"""The local driver of `pvbinder up`: started as a process when something needs it, and served like any other.
 
-BUILTIN-1  Nothing of it runs, and gRPC isn't even imported, before a claim waits for it, a volume or a snapshot's
+BUILTIN-1  There is no such process, and gRPC isn't even imported, before a claim waits for it, a volume or a snapshot's
            content is its, or its directory has volumes or snapshots from before; and never before the start of the
            process is over.
-BUILTIN-2  A start that fails is said, and tried again later and later; nothing else stops for it.
+BUILTIN-2  A start that fails is said, and tried again later and later, and so is one whose process ends; nothing else
+           stops for it.
 BUILTIN-3  It doesn't touch what another driver of its name has made: one that is named with ``--csi-driver`` goes
            first, and while there are volumes that such a one made in an earlier run, it isn't started.
 """
@@ -11,17 +12,19 @@ BUILTIN-3  It doesn't touch what another driver of its name has made: one that i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pvbinder import logs
 from pvbinder.controllers.context import Controller, ControllerContext, HasQueues
 from pvbinder.controllers.csi.node_drivers import NodeDrivers
 from pvbinder.controllers.csi.snapshotter.kinds import CONTENTS
 from pvbinder.csi.local.names import DRIVER_NAME
+from pvbinder.csi.local.options import LocalDriver
+from pvbinder.csi.local.process import driver_process
 from pvbinder.kube.informer import Change, Deleted
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
 from pvbinder.kube.queue import QueueStatistics
@@ -62,6 +65,14 @@ class LocalPlace:
         return False
 
 
+class HasEnd(Protocol):
+    """A process that may end."""
+
+    async def ended(self) -> str:
+        """Wait for its end, and say how that came."""
+        ...
+
+
 class BuiltInDriver:
     """The local driver and what is done for it; `run()` it as a task that somebody owns."""
 
@@ -71,7 +82,10 @@ class BuiltInDriver:
         place: LocalPlace,
         make_sidecar: Callable[[ControllerContext], Controller],
         drivers: NodeDrivers,
+        *,
+        open_driver: Callable[[LocalDriver], AbstractAsyncContextManager[HasEnd]] = driver_process,
     ) -> None:
+        self._open_driver = open_driver
         self._context = context
         self._place = place
         self._make_sidecar = make_sidecar
@@ -109,18 +123,11 @@ class BuiltInDriver:
             log.warning("local driver is not started", why=why)
             self._drivers.say_trouble(DRIVER_NAME, why)
             return
-        wait_seconds = FIRST_WAIT_SECONDS
-        while True:
-            async with AsyncExitStack() as stack:
-                try:
-                    serving = await self._start(stack)
-                except (PvbinderError, OSError, ImportError) as error:  # BUILTIN-2
-                    self._failed(error, wait_seconds)
-                else:
-                    self._drivers.say_trouble(DRIVER_NAME, None)
-                    await serving.run()
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
+        is_served = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_served(is_served), name="local driver's process")
+            await is_served.wait()
+            await self._serve()
 
     def _on_claim(self, change: Change[Claim]) -> None:
         claim = change.object
@@ -145,30 +152,52 @@ class BuiltInDriver:
             return f"there are volumes of the driver at {other}, which has its name: start with --csi-driver {other}"
         return None
 
-    async def _start(self, stack: AsyncExitStack) -> Controller:
-        """Serve the driver; raise PvbinderError, OSError or ImportError if that can't be."""
-        await asyncio.to_thread(_import)
-        from pvbinder.controllers.csi.served_driver import ServedDriver
-        from pvbinder.csi.local.driver import LocalDriver, local_driver
+    async def _keep_served(self, is_served: asyncio.Event) -> None:
+        """Have the driver's process started, and started again when it ends (BUILTIN-2)."""
+        loop, wait_seconds = asyncio.get_running_loop(), FIRST_WAIT_SECONDS
+        while True:
+            try:
+                async with self._process() as process:
+                    self._drivers.say_trouble(DRIVER_NAME, None)
+                    is_served.set()
+                    since = loop.time()
+                    how = await process.ended()
+                    log.error("local driver has ended", how=how, again_in_seconds=wait_seconds)
+                    if loop.time() - since > WAIT_SECONDS_MAX:
+                        wait_seconds = FIRST_WAIT_SECONDS
+            except (PvbinderError, OSError, ImportError) as error:
+                hint = {"hint": error.hint} if isinstance(error, PvbinderError) and error.hint else {}
+                self._drivers.say_trouble(DRIVER_NAME, f"the local driver can't start: {error}")
+                log.error("local driver can't start", err=str(error), **hint, again_in_seconds=wait_seconds)
+            await asyncio.sleep(wait_seconds)
+            wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
 
+    @asynccontextmanager
+    async def _process(self) -> AsyncGenerator[HasEnd]:
+        """Give a process that serves the driver; raise PvbinderError, OSError or ImportError if that can't be."""
         place = self._place
         await asyncio.to_thread(place.socket.parent.mkdir, mode=0o700, exist_ok=True)
-        await stack.enter_async_context(local_driver(LocalDriver(place.address, place.root, place.node)))
-        log.info("local driver started", root=str(place.root))
-        serving = ServedDriver(place.address, self._make_sidecar(self._context), self._drivers, is_own=True)
-        self._serving = serving
-        return serving
+        importing = asyncio.ensure_future(asyncio.to_thread(_import))  # while the process does the same
+        try:
+            async with self._open_driver(LocalDriver(place.address, place.root, place.node)) as process:
+                await importing
+                log.info("local driver started", root=str(place.root))
+                yield process
+        finally:
+            await asyncio.wait([importing])
 
-    def _failed(self, error: PvbinderError | OSError | ImportError, wait_seconds: float) -> None:
-        hint = {"hint": error.hint} if isinstance(error, PvbinderError) and error.hint else {}
-        self._drivers.say_trouble(DRIVER_NAME, f"the local driver can't start: {error}")
-        log.error("local driver can't start", err=str(error), **hint, again_in_seconds=wait_seconds)
+    async def _serve(self) -> None:
+        """Do all that is done for a driver, while its process comes and goes."""
+        from pvbinder.controllers.csi.served_driver import ServedDriver
+
+        sidecar = self._make_sidecar(self._context)
+        self._serving = serving = ServedDriver(self._place.address, sidecar, self._drivers, is_own=True)
+        await serving.run()
 
 
 def _import() -> None:
     """Import what takes time, in a thread: the loop goes on meanwhile."""
-    import pvbinder.controllers.csi.sidecar
-    import pvbinder.csi.local.driver  # noqa: F401
+    import pvbinder.controllers.csi.sidecar  # noqa: F401
 
 
 def _is_ours(volume: Volume) -> bool:

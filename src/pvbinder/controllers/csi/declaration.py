@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pvbinder.controllers.csi.built_in import LocalPlace
     from pvbinder.controllers.csi.node_drivers import NodeDrivers
 
-LOCAL: Final = "local-csi-driver"  # the controller that has the local driver in this process
+LOCAL: Final = "local-csi-driver"  # the controller that has the local driver beside us
 USER: Final = "csi-provisioner"  # a service account, as the reference's sidecars have one
 
 
@@ -43,7 +43,7 @@ def declare_served(address: str, options: SidecarOptions, drivers: NodeDrivers, 
 
 
 def declare_built_in(place: LocalPlace, options: SidecarOptions, drivers: NodeDrivers) -> ControllerDeclaration:
-    """Return the controller that has the local driver in this process."""
+    """Return the controller that starts the local driver, and serves it."""
 
     def make(context: ControllerContext) -> Controller:
         from pvbinder.controllers.csi.built_in import BuiltInDriver

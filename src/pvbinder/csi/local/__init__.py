@@ -6,6 +6,6 @@
                                                              ├─▶ publishing, mounts (a volume's place in a pod)
                                                              └─▶ pool (how much may be promised)
 
-`driver` puts the parts together; `root` is the directory that all of it lives in. What each call must answer is the
-specification of the Container Storage Interface, version 1.12.
+`driver` puts the parts together, as `options` say; `process` does that in a process of its own. `root` is the directory
+that all of it lives in. What each call must answer is the specification of the Container Storage Interface, 1.12.
 """

@@ -11,8 +11,6 @@ import re
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from pvbinder import logs
@@ -21,9 +19,10 @@ from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.local.controller import ControllerService
 from pvbinder.csi.local.identity import IdentityService
 from pvbinder.csi.local.node import NodeService
+from pvbinder.csi.local.options import LocalDriver
 from pvbinder.csi.local.pool import Pool
 from pvbinder.csi.local.publications import Publications
-from pvbinder.csi.local.publishing import How, Publisher
+from pvbinder.csi.local.publishing import Publisher
 from pvbinder.csi.local.records import Shelf, StoredSnapshot, StoredVolume
 from pvbinder.csi.local.root import Root, RootError, opened_root
 from pvbinder.csi.local.snapshot_service import SnapshotService
@@ -36,17 +35,6 @@ from pvbinder.csi.serving import Handlers, serving
 NODE_NAME: Final = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LocalDriver:
-    """What a driver is started with; a capacity of None is what the file system has."""
-
-    endpoint: str
-    root: Path
-    node: str
-    capacity_bytes: int | None = None
-    how: How = "auto"
 
 
 @asynccontextmanager

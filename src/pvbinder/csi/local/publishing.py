@@ -24,12 +24,12 @@ from typing import Final, Literal, TypeAlias
 
 from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.local import mounts
+from pvbinder.csi.local.options import How
 from pvbinder.csi.local.records import By, shown
 from pvbinder.csi.local.root import Root
 from pvbinder.csi.local.walking import is_empty
 from pvbinder.volumes.directories import LinkRefusedError, open_root, steps_of
 
-How: TypeAlias = Literal["auto", "mount", "link"]
 Found: TypeAlias = Literal["nothing", "mount", "link", "empty", "other"]
 
 PATH_BYTES_MAX: Final = 4095  # as the kernel takes

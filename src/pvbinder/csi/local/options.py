@@ -1,0 +1,20 @@
+"""What a local driver is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+How: TypeAlias = Literal["auto", "mount", "link"]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDriver:
+    """What a driver is started with; a capacity of None is what the file system has."""
+
+    endpoint: str
+    root: Path
+    node: str
+    capacity_bytes: int | None = None
+    how: How = "auto"
