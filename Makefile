@@ -1,7 +1,7 @@
 # What can be typed here. Each line of a recipe can be typed by hand too; CI calls the same ones.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test quick check format vectors scenarios apicases bench soak reference dist lock mutants clean
+.PHONY: help setup dev run test quick check format vectors scenarios apicases bench soak reference docs dist lock mutants clean
 
 PY := .venv/bin/python
 UP := .venv/bin/pvbinder up --ephemeral --bare
@@ -78,6 +78,15 @@ reference: dev ## write the generated pages anew (docs/reference, the README's o
 	$(PY) -m tools.reference
 	$(PY) -m tools.rules
 
+.venv-docs/ready: requirements-docs.lock
+	@rm -rf .venv-docs
+	@$(PY) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+docs: dev .venv-docs/ready ## build the documentation as a site, with its pictures: build/site/; SOURCE=https://... for links to code
+	@$(PY) -m tools.site $(if $(SOURCE),--source '$(SOURCE)')
+
 dist: dev ## build the wheel and the sdist into dist/, and say how large they are
 	@$(PY) -m tools.dist
 
@@ -85,7 +94,8 @@ lock: dev ## resolve the dependencies into requirements.lock and what running ne
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra fast --group dev pyproject.toml --output-file requirements.lock
 	$(COMPILE) --constraint requirements.lock --extra fast --group run pyproject.toml --output-file requirements-run.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --group pyproject.toml:docs --output-file requirements-docs.lock
 
 clean: ## remove what setup, run and the tools made
-	rm -rf .venv .setup.lock mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
+	rm -rf .venv .venv-docs .setup.lock .cache mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

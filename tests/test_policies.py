@@ -14,6 +14,7 @@ import click
 import pytest
 from tools.reference import reference_pages
 from tools.rules import cited_in, generated, read_rules
+from tools.site import in_navigation, pages
 
 from pvbinder.cli.main import COMMANDS, cli
 
@@ -234,10 +235,10 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
     assert not found
 
 
-def test_the_lock_holds_every_dependency_by_hash() -> None:
-    lock = (TOP / "requirements.lock").read_text()
-    pinned = re.findall(r"^([a-z0-9-]+)==\S+(.*)$", lock, re.MULTILINE)
-    assert len(pinned) > 20
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-run.lock", "requirements-docs.lock"])
+def test_the_lock_holds_every_dependency_by_hash(name: str) -> None:
+    pinned = re.findall(r"^([a-z0-9-]+)==\S+(.*)$", (TOP / name).read_text(), re.MULTILINE)
+    assert len(pinned) > 10
     assert all(rest.endswith("\\") for _, rest in pinned), "each version is followed by its hashes"
 
 
@@ -260,7 +261,7 @@ def test_the_reference_pages_say_what_the_help_says() -> None:
 
 
 def test_every_documentation_page_can_be_found_and_its_links_lead_somewhere() -> None:
-    pages = [
+    written = [
         TOP / "README.md",
         TOP / "CONTRIBUTING.md",
         *(TOP / "docs").rglob("*.md"),
@@ -268,7 +269,7 @@ def test_every_documentation_page_can_be_found_and_its_links_lead_somewhere() ->
     ]
     broken = [
         f"{page.relative_to(TOP)}: {target}"
-        for page in pages
+        for page in written
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", re.sub(r"`[^`\n]*`", "", page.read_text()))
         if not (page.parent / target).exists()
     ]
@@ -278,8 +279,15 @@ def test_every_documentation_page_can_be_found_and_its_links_lead_somewhere() ->
 def test_every_page_of_docs_is_in_the_index() -> None:
     docs = TOP / "docs"
     linked = {(docs / target).resolve() for target in re.findall(r"\]\(([^)#:]+)", (docs / "index.md").read_text())}
-    pages = {page for page in [*docs.glob("*.md"), *(docs / "how-to").glob("*.md")] if page.name != "index.md"}
-    assert not {str(page.relative_to(docs)) for page in pages - linked}, "link it in docs/index.md"
+    written = {page for page in [*docs.glob("*.md"), *(docs / "how-to").glob("*.md")] if page.name != "index.md"}
+    assert not {str(page.relative_to(docs)) for page in written - linked}, "link it in docs/index.md"
+
+
+def test_site_1_the_navigation_names_every_page_once() -> None:
+    named = in_navigation()
+    assert not [page for page in named if named.count(page) > 1], "zensical.toml names it twice"
+    assert set(named) - pages() == set(), "zensical.toml names a page that isn't there"
+    assert pages() - set(named) == set(), "name it in zensical.toml, where a reader would look for it"
 
 
 def test_what_is_written_from_the_rules_is_what_the_rules_say() -> None:

@@ -4,7 +4,7 @@
     python -m tools.reference --check    # write nothing; say which reference pages are out of date
 
 Generated are docs/reference/*.md, the outputs in ```` ```console ```` blocks of the README, the how-to pages and the
-examples, and the live view in the README.
+examples, the live view in the README, and the pictures of terminal sessions in docs/pictures.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tools.console import TOP, rewritten, steps_of
 from tools.plane import running
 
 from pvbinder.cli.main import COMMANDS, cli
+from tools import pictures
 
 SHOWN = ("examples/quickstart", "examples/dynamic-provisioning")
 LIVE_COMMAND = ["up", "--ephemeral", *(part for path in SHOWN for part in ("--apply", path)), "--watch"]
@@ -122,6 +123,8 @@ def main() -> int:
         write_transcripts()
         readme = TOP / "README.md"
         readme.write_text(with_live_view(readme.read_text()))
+        for name in pictures.write(pictures.PICTURES):
+            print(f"wrote docs/pictures/{name}", file=sys.stderr)
     return 0
 
 
