@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -191,6 +192,20 @@ async def test_wire_2_a_watch_that_outlives_its_time(monkeypatch: pytest.MonkeyP
         assert await anext(lines) == b'{"n":1}'
         with pytest.raises(ConnectionFailed):
             await anext(lines)
+
+
+async def test_wire_8_a_refusal_says_what_has_expired() -> None:
+    token = "e30." + base64.urlsafe_b64encode(b'{"exp":1000000000}').decode().rstrip("=") + ".x"
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=401, body=b'{"kind":"Status","reason":"Unauthorized","message":"who?"}')
+
+    async with listening(handler) as wire, HttpTransport(ConnectionConfig(wire.url, token=token)) as transport:
+        assert "the token expired at 2001-09-09" in (await transport.send(GET)).hint
+        with pytest.raises(ApiFailure) as refused:
+            async with transport.watch(WATCH):
+                pass
+        assert "the token expired at 2001-09-09" in (refused.value.hint or "")
 
 
 async def test_wire_3_a_refused_token_is_renewed_once(tmp_path: Path) -> None:

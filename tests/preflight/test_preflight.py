@@ -133,11 +133,16 @@ async def test_preflight_3_nobody_may_be_nobody_in_particular(tmp_path: Path) ->
         assert said(found, "user") == [(Advice.GO, "us")]
 
 
+def is_creation(request: Request) -> bool:
+    """Whether a volume or a claim is made, and not a question asked."""
+    return request.method == "POST" and request.path.startswith("/api/v1/")
+
+
 async def test_canary_1_nobody_else_wants_it(tmp_path: Path) -> None:
     made = []
 
     async with place(tmp_path) as here:
-        here.line.before = lambda request: made.append(request) if request.method == "POST" else None
+        here.line.before = lambda request: made.append(request) if is_creation(request) else None
         await Canary(here.client, "default", seconds=0.05).fly()
     assert len(made) == 2
     for request in made:
@@ -171,6 +176,37 @@ async def test_canary_2_what_could_not_be_taken_away_is_named(tmp_path: Path) ->
         (one,) = [one for one in found.findings if one.check == "canary"]
         assert "persistentvolumeclaims/pvbinder-preflight-" in one.said
         assert "persistentvolumes/pvbinder-preflight-" in one.said
+        assert one.said.endswith(": no")
+        assert said(found, "binder") == [(Advice.GO, "nobody bound the canary")]
+
+
+async def test_canary_2_what_was_refused_is_not_left_over(tmp_path: Path) -> None:
+    refusal = b'{"kind":"Status","status":"Failure","reason":"Forbidden","message":"exceeded quota"}'
+
+    async with place(tmp_path) as here:
+        here.line.before = lambda request: Answer(403, refusal) if is_creation(request) else None
+        found = await here.examine()
+        assert said(found, "canary") == []
+        assert "exceeded quota" in said(found, "binder")[0][1]
+
+
+async def test_canary_4_who_may_not_take_it_away_makes_none(tmp_path: Path) -> None:
+    made = []
+
+    def as_deployed(request: Request) -> Answer | None:
+        if is_creation(request):
+            made.append(request)
+        wanted = b'"delete"' in (request.body or b"") and b'"persistentvolumeclaims"' in (request.body or b"")
+        answer = b'{"kind":"SelfSubjectAccessReview","status":{"allowed":false}}'
+        return Answer(201, answer) if request.path.endswith("selfsubjectaccessreviews") and wanted else None
+
+    async with place(tmp_path) as here:
+        here.line.before = as_deployed
+        found = await here.examine()
+        assert made == []
+        ((verdict, text),) = said(found, "binder")
+        assert verdict == Advice.NO_GO
+        assert "we may not delete persistentvolumeclaims in default, so no canary was made" in text
 
 
 async def test_canary_2_an_object_of_that_name_that_is_not_ours_stays(tmp_path: Path) -> None:
@@ -266,6 +302,7 @@ def test_a_lease_that_is_held(before: Held | None, after: Held | None, verdict: 
         (Sighting(is_bound=True, binders=("pvbinder", "kube-controller-manager")), True, Advice.NO_GO),
         (Sighting(is_bound=True, binders=("somebody",)), True, Advice.NO_GO),
         (Sighting(trouble="forbidden"), True, Advice.NO_GO),
+        (Sighting(missing=("delete persistentvolumes",)), True, Advice.NO_GO),
         (Sighting(protectors=("PersistentVolume",)), False, Advice.WARNING),
         (Sighting(), False, Advice.GO),
         (None, False, Advice.WARNING),

@@ -85,12 +85,15 @@ class BenchPlace:
         """Create claims, many at once."""
         await at_once(numbers, lambda number: self.client.create(CLAIMS, self.claim(number)))
 
-    async def clean_up(self) -> None:
-        """Delete everything that the run made; raise `LeftOverError` with what is left."""
+    async def clean_up(self, *, patience_seconds: float = GONE_SECONDS) -> None:
+        """Delete everything that the run made; raise `LeftOverError` with what is left.
+
+        Finalizers that nobody takes away for `patience_seconds` are taken away here.
+        """
         try:
             async with asyncio.timeout(CLEAN_UP_SECONDS):
-                await self._delete_all(CLAIMS)
-                await self._delete_all(VOLUMES)
+                await self._delete_all(CLAIMS, patience_seconds)
+                await self._delete_all(VOLUMES, patience_seconds)
                 await self.client.delete(NAMESPACES, self.namespace)
         except (TimeoutError, ApiFailure, ConnectionFailed) as error:
             raise LeftOverError(
@@ -98,10 +101,10 @@ class BenchPlace:
                 hint=f"kubectl delete ns/{self.namespace}; kubectl delete pv -l {self.selector}",
             ) from error
 
-    async def _delete_all(self, kind: Kind[Any]) -> None:
+    async def _delete_all(self, kind: Kind[Any], patience_seconds: float) -> None:
         asked: set[str] = set()
         loop = asyncio.get_running_loop()
-        patience_ends = loop.time() + GONE_SECONDS
+        patience_ends = loop.time() + patience_seconds
         while left := await self.client.list_all(kind, label_selector=self.selector):
             new = [view for view in left if view.key not in asked]
             asked.update(view.key for view in new)

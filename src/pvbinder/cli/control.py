@@ -151,7 +151,7 @@ async def wait_for_server(client: Client, server: str, *, chance: Callable[[], f
             if error.is_unauthorized:
                 raise ConfigError(
                     f"{server} doesn't know who we are: {error.message}",
-                    hint="is the kubeconfig of this server, and are its token or certificate still valid?",
+                    hint=error.hint,
                 ) from error
             if error.is_forbidden and ANONYMOUS in error.message:
                 raise ConfigError(

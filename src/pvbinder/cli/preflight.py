@@ -65,7 +65,8 @@ def preflight(
     holds the leases. And it finds out whether another binder is active, such as kube-controller-manager's: that one
     would bind a canary, a volume and a claim of a class that nobody else has. Nothing else is written.
 
-    Run it as the user that the controllers will run as: the rights are those of the kubeconfig's user.
+    The rights are those of the kubeconfig's user. So run it as an administrator, who may take the canary away again,
+    and once more with --no-canary as the user that the controllers will run as.
 
     Exit code 0: go; 1: no-go; 2: there is no such configuration; 3: the server can't be asked.
     """

@@ -25,6 +25,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import Resource
 
 TRANSIENT_STATUS = frozenset({429, 500, 502, 503, 504})
+UNKNOWN_USER_HINT = "is the kubeconfig of this server, and are its token or certificate still valid?"
 BODY_CHARACTERS_SHOWN_MAX = 1024  # characters of an answer that is no Status, as shown in a message
 
 
@@ -67,8 +68,9 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
         *,
         retry_after_seconds: float | None = None,
         details: Mapping[str, Any] | None = None,
+        hint: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, hint=hint or (UNKNOWN_USER_HINT if status == 401 else None))
         self.status = status
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
@@ -78,16 +80,18 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
     def from_answer(cls, answer: Answer) -> ApiFailure:
         """Read the Status object of a refusal; a body that is none is quoted, shortened."""
         header = seconds(answer.headers.get("retry-after"))
-        return cls.from_status(answer.status, answer.body, retry_after_seconds=header)
+        return cls.from_status(answer.status, answer.body, retry_after_seconds=header, hint=answer.hint)
 
     @classmethod
-    def from_status(cls, code: int, body: bytes, *, retry_after_seconds: float | None = None) -> ApiFailure:
+    def from_status(
+        cls, code: int, body: bytes, *, retry_after_seconds: float | None = None, hint: str = ""
+    ) -> ApiFailure:
         """Read a Status object; `code` is the HTTP status it came with."""
         try:
             status = _status_decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             text = body.decode(errors="replace").strip()[:BODY_CHARACTERS_SHOWN_MAX] or "the answer was empty"
-            return cls(code, "", f"HTTP {code}: {text}", retry_after_seconds=retry_after_seconds)
+            return cls(code, "", f"HTTP {code}: {text}", retry_after_seconds=retry_after_seconds, hint=hint)
         if retry_after_seconds is None:
             retry_after_seconds = seconds((status.details or {}).get("retryAfterSeconds"))
         return cls(
@@ -96,6 +100,7 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
             status.message or f"HTTP {code}",
             retry_after_seconds=retry_after_seconds,
             details=status.details,
+            hint=hint,
         )
 
     @property

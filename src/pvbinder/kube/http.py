@@ -9,6 +9,7 @@ WIRE-5  Server names and certificates are verified unless the configuration turn
 WIRE-6  A proxy is taken from the kubeconfig, else from the environment (``HTTPS_PROXY``, ``NO_PROXY``) as kubectl does,
         but never for this machine itself.
 WIRE-7  A connection whose peer has vanished breaks within about a minute: TCP asks every 10 s.
+WIRE-8  A 401 says which credential has expired, if one has.
 
 Without a proxy requests go over connections of our own (`direct`), through one over the library's (`proxied`).
 
@@ -23,11 +24,14 @@ import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+import msgspec
 
 from pvbinder import __version__
 from pvbinder.kube.certificates import load_certificate
@@ -36,6 +40,7 @@ from pvbinder.kube.connection import BrokenConnectionError
 from pvbinder.kube.credentials import Credentials, CredentialSource
 from pvbinder.kube.direct import DirectLine, NoConnectionError, Origin
 from pvbinder.kube.errors import ApiFailure, ConfigError, ConnectionFailed
+from pvbinder.kube.expiry import why_unknown
 from pvbinder.kube.lines import split_lines
 from pvbinder.kube.transport import Answer, Request
 
@@ -107,8 +112,9 @@ class HttpTransport:
         answer = await self._send(request, credentials)
         if answer.status == 401 and self._source.can_change:
             self._source.reject(credentials)
-            answer = await self._send(request, await self._credentials(request))
-        return answer
+            credentials = await self._credentials(request)
+            answer = await self._send(request, credentials)
+        return _explained(answer, credentials)
 
     @asynccontextmanager
     async def watch(self, request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
@@ -119,11 +125,12 @@ class HttpTransport:
                 yield lines
                 return
             if answer.status != 401 or not self._source.can_change:
-                raise ApiFailure.from_answer(answer)
+                raise ApiFailure.from_answer(_explained(answer, credentials))
             self._source.reject(credentials)
-        async with self._open(request, await self._credentials(request)) as (answer, lines):
+        credentials = await self._credentials(request)
+        async with self._open(request, credentials) as (answer, lines):
             if answer is not None:
-                raise ApiFailure.from_answer(answer)
+                raise ApiFailure.from_answer(_explained(answer, credentials))
             yield lines
 
     async def _credentials(self, request: Request) -> Credentials:
@@ -191,6 +198,14 @@ class HttpTransport:
 
     def _failed(self, request: Request, error: Exception) -> ConnectionFailed:
         return connection_failed(self._config.server, request, error)
+
+
+def _explained(answer: Answer, credentials: Credentials) -> Answer:
+    """Add to a 401 which of our credentials is over, if they tell (WIRE-8)."""
+    if answer.status != 401:
+        return answer
+    hint = why_unknown(credentials.token, credentials.certificate, datetime.now(UTC))
+    return msgspec.structs.replace(answer, hint=hint)
 
 
 def _fixed_headers(config: ConnectionConfig, user_agent: str) -> tuple[tuple[str, str], ...]:

@@ -29,6 +29,7 @@ class Answer(Struct, frozen=True):
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)  # keys in lower case
+    hint: str = ""  # what the line itself knows of why it was refused
 
 
 class Transport(Protocol):

@@ -4,6 +4,7 @@ CANARY-1  Both are recognisable and harmless: a class, a driver and names that n
 CANARY-2  They are taken away again, also when we are interrupted: only by their UIDs, with their finalizers if nobody
           else removes those. What couldn't be taken away is named.
 CANARY-3  Who bound them is read from the owners of the fields that a binder writes.
+CANARY-4  Nothing is made by a user who may not take it away again: that is asked first.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Final
 from pvbinder.kube.client import Client, Kind
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.kinds import metadata_of
+from pvbinder.kube.reviews import may_we
 from pvbinder.model.json import Json
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, Resource
 
@@ -34,10 +36,12 @@ class Sighting:
     """What was seen: who wrote (`binders` by field manager; empty is nobody), and what is left over."""
 
     is_bound: bool = False
+    missing: tuple[str, ...] = ()  # the rights without which no canary was made (CANARY-4)
     binders: tuple[str, ...] = ()
     protectors: tuple[str, ...] = ()  # the kinds whose finalizers somebody else removed
     left: list[str] = field(default_factory=list)
-    trouble: str = ""
+    trouble: str = ""  # why it isn't known whether somebody bound it
+    why_left: str = ""
 
 
 class Canary:
@@ -55,6 +59,9 @@ class Canary:
         """Make the pair, look, and take it away again; call `tick` now and then."""
         sighting = Sighting()
         try:
+            sighting.missing = await self._missing_rights()
+            if sighting.missing:
+                return sighting
             await self._make()
             async with asyncio.timeout(self._seconds):
                 while not sighting.is_bound:
@@ -73,6 +80,21 @@ class Canary:
                 await cleaning  # bounded by CLEANING_SECONDS
                 raise
         return sighting
+
+    async def _missing_rights(self) -> tuple[str, ...]:
+        needed = [
+            (verb, resource, namespace)
+            for resource, namespace in ((PERSISTENT_VOLUMES, ""), (PERSISTENT_VOLUME_CLAIMS, self._namespace))
+            for verb in ("create", "get", "delete", "patch")
+        ]
+        answers = await asyncio.gather(
+            *(may_we(self._client, verb, resource.group, resource.plural, where) for verb, resource, where in needed)
+        )
+        return tuple(
+            f"{verb} {resource.plural}{f' in {where}' if where else ''}"
+            for (verb, resource, where), answer in zip(needed, answers, strict=True)
+            if not answer.allowed
+        )
 
     async def _make(self) -> None:
         spec = {"storageClassName": self.name, "accessModes": ["ReadWriteOnce"]}
@@ -95,7 +117,12 @@ class Canary:
             (PERSISTENT_VOLUME_CLAIMS, self._namespace, claim),
         ):
             self._made.append((resource, namespace, ""))  # it may be there even if the answer gets lost
-            made = await self._client.create(_KINDS[resource.plural], document)
+            try:
+                made = await self._client.create(_KINDS[resource.plural], document)
+            except ApiFailure as failure:
+                if not failure.leaves_write_unknown:
+                    self._made.pop()
+                raise
             self._made[-1] = (resource, namespace, made.uid)
 
     async def _look(self, sighting: Sighting) -> None:
@@ -119,7 +146,7 @@ class Canary:
                     if await self._remove(resource, namespace, uid):
                         protectors.append(resource.kind)
         except (ApiFailure, ConnectionFailed, TimeoutError) as error:
-            sighting.trouble = sighting.trouble or f"it could not be taken away: {error or 'no answer in time'}"
+            sighting.why_left = str(error) or "no answer in time"
         sighting.left = [
             f"{resource.plural}/{self.name}{f' in {namespace}' if namespace else ''}"
             for resource, namespace, _ in self._made

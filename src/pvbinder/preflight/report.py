@@ -66,7 +66,8 @@ async def examine(client: Client, server: str, asked: Asked, tick: Callable[[str
     is_ours = isinstance(before, Held) and isinstance(after, Held) and before.renewed != after.renewed
     findings.append(judge_canary(sighting, leads=is_ours))
     if sighting is not None and sighting.left:
-        findings.append(Observation("canary", Advice.WARNING, f"left over: {', '.join(sighting.left)}", "delete them"))
+        left = f"left over: {', '.join(sighting.left)}: {sighting.why_left}"
+        findings.append(Observation("canary", Advice.WARNING, left, "delete them"))
     return Preflight(server, findings)
 
 
@@ -74,6 +75,14 @@ def judge_canary(sighting: Sighting | None, *, leads: bool) -> Observation:
     """Is another binder active? `leads`: a pvbinder holds our lease and renews it."""
     if sighting is None:
         return Observation("binder", Advice.WARNING, "whether another binder is active wasn't looked at")
+    if sighting.missing:
+        return Observation(
+            "binder",
+            Advice.NO_GO,
+            f"whether another binder is active can't be found out: we may not {'; '.join(sighting.missing)}, "
+            "so no canary was made",
+            "ask once more as an administrator; or see to it yourself, and give --no-canary",
+        )
     if not sighting.is_bound:
         if sighting.trouble:
             return Observation(
