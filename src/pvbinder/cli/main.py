@@ -40,6 +40,7 @@ COMMANDS = {  # name: (module and attribute, the line in `pvbinder --help`)
     "doctor": ("pvbinder.cli.doctor:doctor", "Say what is missing on this machine, and what to do about it."),
     "bench": ("pvbinder.cli.bench:bench", "Measure how fast claims are bound at an API server."),
     "explain": ("pvbinder.cli.explain:explain", "Say why a claim is Pending, volume by volume, and what to do."),
+    "page": ("pvbinder.cli.page:page", "Show the storage of a cluster, or of a dump, as a page in the browser."),
     "plan": ("pvbinder.cli.plan:plan", "Say what each claim of new manifests would get, before they are applied."),
     "rehearse": (
         "pvbinder.cli.rehearse:rehearse",

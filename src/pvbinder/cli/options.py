@@ -27,6 +27,7 @@ class UpOptions(PlaneOptions):
     log_format: LogFormat
     apply: tuple[Path, ...] = ()
     watch: bool = False
+    page_port: int | None = 0  # of the live page; None is none at all
     command: tuple[str, ...] = ()
 
 

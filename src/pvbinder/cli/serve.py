@@ -5,6 +5,7 @@ SERVE-1  SIGINT, SIGTERM, SIGHUP end it cleanly: the listener closes, the contro
 SERVE-2  With a command stdout is the command's alone; we say nothing, unless something needs somebody or ``-v`` asks.
 SERVE-3  Everything that belongs to an ephemeral start is gone when it ends, whichever way it does; after a ``kill -9``,
          when the next one starts.
+SERVE-4  The page is loaded and served after it was said that we are ready: nobody waits for it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from pvbinder import __version__, logs
 from pvbinder.cli import STARTED, loops
@@ -23,6 +26,7 @@ from pvbinder.cli.apply import apply, check_manifests
 from pvbinder.cli.board import Board
 from pvbinder.cli.child import run_command
 from pvbinder.cli.errors import WrongUsageError
+from pvbinder.cli.links import renewing
 from pvbinder.cli.live import console_for_people, view_for, watch_live
 from pvbinder.cli.options import UpOptions
 from pvbinder.cli.output import say
@@ -30,6 +34,9 @@ from pvbinder.cli.signals import Stop, listening
 from pvbinder.kube.client import Client
 from pvbinder.model.printable import printable
 from pvbinder.plane.control_plane import Plane, control_plane
+
+if TYPE_CHECKING:
+    from pvbinder.web.page import LivePage
 
 # How many new objects the garbage collector waits for (Python's default is 700). Requests leave next to no cycles
 # behind, but each makes hundreds of objects; at the default, looking at them took 4 and 22 % of
@@ -71,9 +78,10 @@ async def _main(options: UpOptions) -> int:
                 took_seconds = time.perf_counter() - STARTED
                 stop.is_ready = True
                 gc.freeze()  # objects made so far stay
-                if options.command:
-                    return await _run_command(plane, options)
-                await _stay(plane, options, stop, took_seconds)
+                async with AsyncExitStack() as beside:
+                    if options.command:
+                        return await _run_command(plane, options, beside)
+                    await _stay(plane, options, stop, took_seconds, beside)
         except asyncio.CancelledError:
             if stop.number and not stop.is_ready:
                 raise _StoppedEarly(stop.number) from None
@@ -83,16 +91,57 @@ async def _main(options: UpOptions) -> int:
     return 0
 
 
-async def _run_command(plane: Plane, options: UpOptions) -> int:
+async def _run_command(plane: Plane, options: UpOptions, beside: AsyncExitStack) -> int:
+    page = await _page(plane, options, beside)
+    if page is not None:
+        say(f"the page: {page.link()}", is_progress=True)
     for path in options.apply:
         say((await apply(plane.kubeconfig, path)).rstrip(), is_progress=True)
     return await run_command(options.command, {**os.environ, "KUBECONFIG": str(plane.kubeconfig)})
 
 
-async def _stay(plane: Plane, options: UpOptions, stop: Stop, took_seconds: float) -> None:
+async def _page(plane: Plane, options: UpOptions, beside: AsyncExitStack) -> LivePage | None:
+    """Serve the page beside, if there is to be one (SERVE-4)."""
+    if options.page_port is None:
+        return None
+    from pvbinder.web.page import LivePage
+    from pvbinder.web.plane import source_of
+
+    return await beside.enter_async_context(LivePage(source_of(plane), port=options.page_port))
+
+
+async def _links(
+    plane: Plane, options: UpOptions, beside: AsyncExitStack, show: Callable[[str], None] | None = None
+) -> list[str]:
+    """Return the link to the page, or nothing; each Enter puts a new one in its place, and has it shown."""
+    page = await _page(plane, options, beside)
+    if page is None:
+        return []
+    links = [page.link()]
+
+    def renew() -> None:
+        links[0] = page.link()
+        if show is not None:
+            show(links[0])
+
+    beside.enter_context(renewing(renew))
+    return links
+
+
+def _about_link(links: Sequence[str]) -> Sequence[str]:
+    return ["Or open this link in a browser; it works once, and Enter gives another one:", "", f"  {links[0]}"]
+
+
+def _with_link(go_on: Callable[[Board], Sequence[str]], links: Sequence[str]) -> Callable[[Board], Sequence[str]]:
+    return (lambda board: [*go_on(board), "", *_about_link(links)]) if links else go_on
+
+
+async def _stay(plane: Plane, options: UpOptions, stop: Stop, took_seconds: float, beside: AsyncExitStack) -> None:
     title = f"pvbinder {__version__} at {plane.url}, ready in {took_seconds:.1f} s"
     go_on = _how_to_go_on(plane, options)
     if options.watch:
+        links = await _links(plane, options, beside)
+        go_on = _with_link(go_on, links)
         async with asyncio.TaskGroup() as group:
             showing = group.create_task(_watch(plane, options, title, go_on), name="live view")
             await stop.wished.wait()
@@ -100,6 +149,9 @@ async def _stay(plane: Plane, options: UpOptions, stop: Stop, took_seconds: floa
         return
     say(printable(title))
     say("\n".join(["", "Go on in another terminal:", *map(printable, go_on(Board(time.monotonic)))]))
+    links = await _links(plane, options, beside, lambda link: say(f"  {link}"))
+    if links:
+        say("\n".join(["", *_about_link(links)]))
     for path in options.apply:
         say("\n" + (await apply(plane.kubeconfig, path)).rstrip())
     await stop.wished.wait()

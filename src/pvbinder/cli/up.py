@@ -124,6 +124,14 @@ class CommandAfterDashes(WithControllerFlags):
     help="Apply a manifest or a directory of them with kubectl when ready; may be repeated.",
 )
 @click.option("--watch", is_flag=True, help="Show volumes and claims as they change.")
+@click.option(
+    "--page-port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    show_default="any free one; with a command no page is served",
+    help="Port of the live page on 127.0.0.1. A link to it is printed, which works once; Enter prints another one.",
+)
+@click.option("--no-page", is_flag=True, help="Serve no page.")
 @process_flags
 @click.pass_context
 def up(
@@ -144,6 +152,8 @@ def up(
     etcd_prefix: str | None,
     apply_paths: tuple[Path, ...],
     watch: bool,
+    page_port: int | None,
+    no_page: bool,
     verbosity: int,
     log_format: LogFormat,
     config: Path | None,
@@ -164,6 +174,8 @@ def up(
         raise WrongUsageError("--bare begins without classes, --default-class with one", hint="leave out one of them")
     if command and watch:
         raise WrongUsageError("--watch shows a live view: it can't be combined with a command")
+    if no_page and page_port is not None:
+        raise WrongUsageError("--no-page and --page-port contradict each other", hint="leave out one of them")
     for address in csi_drivers:
         from pvbinder.cli.csi import check_address  # gRPC takes time to import
 
@@ -188,6 +200,7 @@ def up(
         load_options=chosen(at_revision, etcd_prefix, load_paths, "--load"),
         apply=apply_paths,
         watch=watch,
+        page_port=None if no_page or (command and page_port is None) else page_port or 0,
         command=command,
     )
     from pvbinder.cli.serve import serve  # the parts that take time to import

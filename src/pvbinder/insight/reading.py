@@ -156,6 +156,45 @@ async def _secrets(client: Client, snapshot: Snapshot) -> list[Json] | None:
     return found
 
 
+_IN_CACHES = (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES, PODS, NODES)
+_SMALL = tuple(resource for resource in _READ if resource not in (*_IN_CACHES, EVENTS))
+
+
+async def read_beside(
+    client: Client, namespace: str, *, events_about: Sequence[str], with_snapshots: bool
+) -> tuple[list[Json], list[str], list[str]]:
+    """Return what an explanation needs besides the objects of caches, the kinds that were read, and what wasn't shown.
+
+    Of events, those about the objects called as in `events_about` are read, each kind being in `namespace` or in none;
+    with `with_snapshots`, snapshots of volumes are read, too (READING-4).
+    """
+    documents: list[Json] = []
+    known: list[str] = []
+    refused: dict[Resource, str] = {}
+    for resource in (*_SMALL, *((VOLUME_SNAPSHOTS,) if with_snapshots else ())):
+        where = namespace if resource.namespaced and resource not in _OF_DRIVERS else ""
+        try:
+            documents += await _documents(client, resource, where)
+        except ApiFailure as failure:
+            if failure.status not in (403, 404):
+                raise
+            if not (resource is VOLUME_SNAPSHOTS and failure.is_not_found):
+                refused[resource] = failure.message
+                continue
+        known.append(resource.kind)
+    try:
+        for name in events_about:
+            for where in dict.fromkeys((namespace or "default", "default")):
+                found = await client.list_all(metadata_of(EVENTS), where, field_selector=f"involvedObject.name={name}")
+                documents += ({**item.document(), "kind": EVENTS.kind} for item in found)
+        known.append(EVENTS.kind)
+    except ApiFailure as failure:
+        if failure.status not in (403, 404):
+            raise
+        refused[EVENTS] = failure.message
+    return documents, known, _told(refused)
+
+
 async def elsewhere(client: Client, resource: Resource, name: str, namespace: str) -> tuple[list[str], bool]:
     """Return the places of objects called `name`, and whether `namespace` exists (READING-3)."""
     found: list[str] = []

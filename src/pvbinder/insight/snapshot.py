@@ -29,6 +29,7 @@ from pvbinder.model.objects import (
     Node,
     Pod,
     StorageClass,
+    View,
     Volume,
     VolumeAttributesClass,
     parse_claim,
@@ -119,6 +120,7 @@ class Snapshot(World):
         self,
         documents: Iterable[Json] = (),
         *,
+        views: Iterable[View] = (),
         plugins: Plugins | None = None,
         settings: Settings = DEFAULTS,
         knows_drivers: bool = False,
@@ -126,7 +128,10 @@ class Snapshot(World):
         moment: datetime | None = None,
         written_at: datetime | None = None,
     ) -> None:
-        """Take in `documents` of any kind; of the kinds in `known`, a missing object doesn't exist (SNAPSHOT-3)."""
+        """Take in `documents` of any kind; of the kinds in `known`, a missing object doesn't exist (SNAPSHOT-3).
+
+        Of objects that were read before, `views` are taken as they are.
+        """
         self.settings = settings
         self.volumes = VolumeIndex(settings=settings)
         self.unreadable: list[PvbinderError] = []
@@ -164,6 +169,8 @@ class Snapshot(World):
             index=self.volumes,
             plugins=plugins if plugins is not None else NoPlugins(),
         )
+        for view in views:
+            self._take(view)
         for document in documents:
             self._known.add(str(document.get("kind")))
             try:
@@ -288,23 +295,36 @@ class Snapshot(World):
 
     # ------------------------------------------------------------------------------------------------------------
 
+    def _take(self, view: View) -> None:
+        match view:
+            case Volume():
+                self.volumes.add(view)
+            case Claim():
+                self._claims.add(view)
+                self._namespaces_of_claims.add(view.namespace)
+            case StorageClass():
+                self._classes.add(view)
+            case Pod():
+                self._pods.add(view)
+                for key in view.claim_keys:
+                    self._pods_of.setdefault(key, []).append(view)
+            case Node():
+                self._nodes.add(view)
+            case _:
+                pass  # other kinds come as documents
+
     def _add(self, document: Json) -> None:
         match document.get("kind"):
             case "PersistentVolume":
-                self.volumes.add(parse_volume(encode(document)))
+                self._take(parse_volume(encode(document)))
             case "PersistentVolumeClaim":
-                claim = parse_claim(encode(_in_a_namespace(document)))
-                self._claims.add(claim)
-                self._namespaces_of_claims.add(claim.namespace)
+                self._take(parse_claim(encode(_in_a_namespace(document))))
             case "StorageClass":
-                self._classes.add(parse_storage_class(encode(document)))
+                self._take(parse_storage_class(encode(document)))
             case "Pod":
-                pod = parse_pod(encode(_in_a_namespace(document)))
-                self._pods.add(pod)
-                for key in pod.claim_keys:
-                    self._pods_of.setdefault(key, []).append(pod)
+                self._take(parse_pod(encode(_in_a_namespace(document))))
             case "Node":
-                self._nodes.add(parse_node(encode(document)))
+                self._take(parse_node(encode(document)))
                 conditions = _part(document, "status").get("conditions")
                 self._report(instants_in(conditions, "lastHeartbeatTime"))
             case "CSIDriver":
