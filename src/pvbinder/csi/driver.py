@@ -86,6 +86,7 @@ class Driver:
         self._observe = observe
         self._forbidden = forbidden
         self._channel: grpc.aio.Channel | None = None
+        self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable] = {}  # by path
 
     async def __aenter__(self) -> Self:
         self._channel = grpc.aio.insecure_channel(
@@ -108,6 +109,7 @@ class Driver:
         if self._channel is not None:
             await self._channel.close()
             self._channel = None
+            self._methods.clear()
 
     async def call(self, method: Method[Q, R], request: Q, *, timeout_seconds: float | None = None) -> R:
         """Make one call; raise CallFailed (DRIVER-1, DRIVER-2)."""
@@ -120,7 +122,9 @@ class Driver:
         started = loop.time()
         code = "OK"
         try:
-            call = self._channel.unary_unary(method.path)  # of bytes: gRPC would log what it can't decode, and go on
+            call = self._methods.get(method.path)
+            if call is None:  # of bytes: gRPC would log what it can't decode, and go on
+                call = self._methods[method.path] = self._channel.unary_unary(method.path)
             answer: bytes = await call(request.SerializeToString(), timeout=timeout_seconds or self.timeout_seconds)
             return method.response.FromString(answer)
         except grpc.aio.AioRpcError as error:

@@ -13,11 +13,11 @@ from msgspec import Struct
 from tests.controllers.cluster import ADMIN, Breakable
 from tests.virtual_time import on_virtual_time
 
-from pvbinder.controllers.csi.intents import RECORD_BYTES_MAX, Intents, IntentTooLargeError
+from pvbinder.controllers.csi.intents import INTENT_BYTES_MAX, RECORD_BYTES_MAX, Intents, IntentTooLargeError
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ConnectionFailed
 from pvbinder.kube.in_process import InProcessTransport
-from pvbinder.kube.kinds import metadata_of
+from pvbinder.kube.kinds import Metadata, metadata_of
 from pvbinder.kube.transport import Request
 from pvbinder.model.json import Json
 from pvbinder.model.resources import CONFIG_MAPS
@@ -47,13 +47,15 @@ class Room:
         self._tasks.append(self._group.create_task(intents.run()))
         return intents, line
 
-    async def stored(self) -> dict[str, Any]:
+    async def records(self) -> list[Metadata]:
         client = Client(InProcessTransport(self._server.dispatcher, ADMIN))
+        return [view async for page in client.pages(CONFIG, "default") for view in page.items]
+
+    async def stored(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        async for page in client.pages(CONFIG, "default"):
-            for view in page.items:
-                document: Json = view.document()
-                found |= {key: json.loads(text) for key, text in (document.get("data") or {}).items()}
+        for view in await self.records():
+            document: Json = view.document()
+            found |= {key: json.loads(text) for key, text in (document.get("data") or {}).items()}
         return found
 
     def stop(self) -> None:
@@ -207,8 +209,31 @@ async def test_intents_5_no_record_is_too_large() -> None:
                 group.create_task(ours.record(f"a{n}", Wish(large)))
         assert len(await r.stored()) == 3
         with pytest.raises(IntentTooLargeError, match="more than can be written down"):
-            await ours.record("b", Wish("x" * (RECORD_BYTES_MAX + 1)))
+            await ours.record("b", Wish("x" * (INTENT_BYTES_MAX + 1)))
         assert len(await r.stored()) == 3
+        await ours.record("large", Wish("x" * (INTENT_BYTES_MAX - 100)))
+        await ours.record("small", Wish("disk"))
+        sizes = [len(view.raw) for view in await r.records()]
+        assert [size for size in sizes if size > RECORD_BYTES_MAX + 2000] == [max(sizes)]  # it is alone there
+
+
+@on_virtual_time
+async def test_intents_5_a_hundred_are_in_several_records_and_only_what_has_changed_is_written() -> None:
+    async with room() as r:
+        ours, line = await r.replica()
+        text = "x" * 1000
+        async with asyncio.TaskGroup() as group:
+            for n in range(100):
+                group.create_task(ours.record(f"a{n}", Wish(text)))
+        written = line.asked("POST") + line.asked("PUT")
+        assert all(len(view.raw) < RECORD_BYTES_MAX + 2000 for view in await r.records())
+        for n in range(60):
+            ours.settle(f"a{n}")
+        await ours.record("b", Wish(text))
+        assert line.asked("POST") + line.asked("PUT") == written + 1
+        await asyncio.sleep(2)
+        assert sorted(await r.stored()) == sorted(["b", *(f"a{n}" for n in range(60, 100))])
+        assert line.asked("POST") + line.asked("PUT") <= written + 1 + 6
 
 
 @on_virtual_time

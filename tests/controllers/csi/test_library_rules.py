@@ -63,6 +63,28 @@ async def test_lb_2_as_many_claims_and_as_many_volumes_are_worked_on_at_once_as_
 
 
 @on_virtual_time
+async def test_csi_provisioner_7_what_comes_after_a_call_takes_no_thread() -> None:
+    driver = Counting()
+    driver.seconds = 10.0
+    async with stage(driver, options=ProvisionerOptions(worker_threads=THREADS)) as s:
+        await s.cluster.create(storage_class())
+
+        async def answer_late(request: Request) -> None:
+            if request.method == "POST" and request.path == "/api/v1/persistentvolumes":
+                await asyncio.sleep(10)
+
+        s.cluster.line.after_waiting = answer_late
+        began = asyncio.get_running_loop().time()
+        names = [f"claim-{number}" for number in range(3 * THREADS)]
+        for name in names:
+            await s.want(name)
+        for name in names:
+            await s.until_bound(name)
+        assert 30 <= asyncio.get_running_loop().time() - began < 32  # three calls one after the other
+        assert driver.most["CreateVolume"] == THREADS
+
+
+@on_virtual_time
 async def test_lb_4_no_number_of_failures_makes_a_claim_or_volume_be_given_up() -> None:  # LB-4
     failures = 30
 

@@ -130,7 +130,7 @@ class CsiDeleter:
     def _volume_changed(self, change: Change[Volume]) -> None:
         match change:
             case Added(object=volume) | Updated(object=volume):
-                if self._is_ours(volume):
+                if self._is_ours(volume) and (self._has_work(volume) or volume.key in self._queue):
                     self._queue.add(volume.key)  # LB-3
             case Deleted(object=volume):
                 self._deleted.pop(volume.key, None)
@@ -162,16 +162,18 @@ class CsiDeleter:
         if self._is_to_be_deleted(volume):
             await self._measured(volume)
 
+    def _has_work(self, volume: Volume) -> bool:
+        return _lacks_finalizer(volume) or _has_needless_finalizer(volume) or self._is_to_be_deleted(volume)
+
     # -- the finalizer
 
     async def _see_to_finalizer(self, volume: Volume) -> None:
         """Add our finalizer to a volume that we are to delete, and take it from one that stays (LB-27)."""
-        has = FINALIZER in volume.finalizers
-        if volume.reclaim_policy == "Delete" and not has and not volume.is_deleting and volume.phase == "Bound":
+        if _lacks_finalizer(volume):
             document = volume.document()
             document["metadata"]["finalizers"] = [*volume.finalizers, FINALIZER]
             await self._write_finalizers(volume, document)
-        elif volume.reclaim_policy in ("Retain", "Recycle") and has:
+        elif _has_needless_finalizer(volume):
             await self._write_finalizers(volume, without_finalizer(volume, FINALIZER))
 
     async def _write_finalizers(self, volume: Volume, document: Json) -> None:
@@ -296,3 +298,12 @@ class CsiDeleter:
                 raise
         except ConnectionFailed as failed:
             raise DeleteLater(f"volume {volume.name} could not be removed: {failed.message}") from failed
+
+
+def _lacks_finalizer(volume: Volume) -> bool:
+    is_kept = volume.is_deleting or volume.phase != "Bound" or FINALIZER in volume.finalizers
+    return volume.reclaim_policy == "Delete" and not is_kept
+
+
+def _has_needless_finalizer(volume: Volume) -> bool:
+    return volume.reclaim_policy in ("Retain", "Recycle") and FINALIZER in volume.finalizers

@@ -3,9 +3,11 @@
 INTENTS-1  An intent that `record` has returned for is stored in the cluster; a replica that starts later `load`s it.
 INTENTS-2  It stays there until it is `settle`d; after a crash in between it is found once more, which costs an
            idempotent call.
-INTENTS-3  Many are stored with one write: what is recorded or settled while a write is under way goes with the next.
+INTENTS-3  Many are stored with one write: what is recorded while a write is under way goes with the next, and what is
+           settled goes with it or a second later.
 INTENTS-4  What another replica has written meanwhile is kept: its intents are merged with ours.
-INTENTS-5  No record is larger than an object may be: when one is full there is another.
+INTENTS-5  No record is larger than is written at little cost, but for one with a single large intent, which may be as
+           large as an object: when one is full there is another.
 INTENTS-6  An idle store costs no request.
 
 They are in ConfigMaps of one namespace, labelled with the driver's name, one key for each intent. There are names and
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -31,7 +34,8 @@ from pvbinder.model.resources import CONFIG_MAPS
 
 I = TypeVar("I", bound=Struct)  # noqa: E741  (an intent)
 
-RECORD_BYTES_MAX: Final = 512 << 10  # of one ConfigMap, which may have twice as much
+INTENT_BYTES_MAX: Final = 512 << 10  # a ConfigMap may have twice as much
+RECORD_BYTES_MAX: Final = 14 << 10  # of one ConfigMap with several: each write of it is a write of them all
 SETTLED_SECONDS: Final = 1.0  # how long a settled intent may stay in the cluster
 RETRY_SECONDS: Final = 1.0
 LABEL: Final = "pvbinder.io/csi-intents"
@@ -54,10 +58,22 @@ class _Record:
         self.stored: dict[str, str] = {}
         self.wanted: dict[str, str] = {}
         self.removed: set[str] = set()
+        self.bytes = 0  # of what is wanted
+        self.waiting: list[asyncio.Future[None]] = []  # for what was added to be stored
 
-    @property
-    def size(self) -> int:
-        return sum(len(key) + len(text) for key, text in self.wanted.items())
+    def put(self, key: str, text: str) -> None:
+        self.drop(key)
+        self.wanted[key] = text
+        self.bytes += len(key) + len(text)
+
+    def drop(self, key: str) -> None:
+        text = self.wanted.pop(key, None)
+        if text is not None:
+            self.bytes -= len(key) + len(text)
+
+    def put_all(self, wanted: dict[str, str]) -> None:
+        self.wanted = wanted
+        self.bytes = sum(len(key) + len(text) for key, text in wanted.items())
 
     @property
     def is_dirty(self) -> bool:
@@ -78,9 +94,9 @@ class Intents(Generic[I]):
         self._intents: dict[str, I] = {}
         self._where: dict[str, _Record] = {}
         self._records: list[_Record] = []
-        self._waiting: list[asyncio.Future[None]] = []
         self._changed = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._settled_due: float | None = None  # when what was settled is written at the latest
 
     def __len__(self) -> int:
         return len(self._intents)
@@ -119,7 +135,7 @@ class Intents(Generic[I]):
         data: dict[str, str] = view.document().get("data") or {}
         ours = {key: text for key, text in record.wanted.items() if record.stored.get(key) != text}
         record.revision, record.stored = view.resource_version, dict(data)
-        record.wanted = {key: text for key, text in data.items() if key not in record.removed} | ours
+        record.put_all({key: text for key, text in data.items() if key not in record.removed} | ours)
         for key, text in data.items():
             if key in record.removed or key in self._intents:
                 continue
@@ -134,24 +150,24 @@ class Intents(Generic[I]):
     async def record(self, key: str, intent: I) -> None:
         """Store `intent`, and return when it is stored (INTENTS-1); raise IntentTooLargeError."""
         text = msgspec.json.encode(intent).decode()
-        if len(text) > RECORD_BYTES_MAX:
+        if len(text) > INTENT_BYTES_MAX:
             raise IntentTooLargeError(f"the parameters for {key} have {len(text)} bytes, more than can be written down")
         record = self._where.get(key) or self._roomy(len(key) + len(text))
         if record.stored.get(key) == text and key not in record.removed:
             self._intents[key] = intent
             return
         self._intents[key], self._where[key] = intent, record
-        record.wanted[key] = text
+        record.put(key, text)
         record.removed.discard(key)
         stored = asyncio.get_running_loop().create_future()
-        self._waiting.append(stored)
+        record.waiting.append(stored)
         self._changed.set()
         self._urgent.set()
         await stored
 
     def _roomy(self, size: int) -> _Record:
         for record in self._records:
-            if record.size + size <= RECORD_BYTES_MAX:
+            if not record.wanted or record.bytes + size <= RECORD_BYTES_MAX:
                 return record
         taken = {record.name for record in self._records}
         number = next(n for n in range(len(taken) + 1) if f"{self._prefix}-{n}" not in taken)
@@ -162,27 +178,37 @@ class Intents(Generic[I]):
         self._intents.pop(key, None)
         record = self._where.pop(key, None)
         if record is not None:
-            record.wanted.pop(key, None)
+            record.drop(key)
             record.removed.add(key)
+            if self._settled_due is None:
+                self._settled_due = asyncio.get_running_loop().time() + SETTLED_SECONDS
             self._changed.set()
 
     async def run(self) -> None:
         """Write what changes, until cancelled; what is settled only, not at once (INTENTS-3)."""
+        loop = asyncio.get_running_loop()
         while True:
             await self._changed.wait()
-            try:
-                async with asyncio.timeout(SETTLED_SECONDS):
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._settled_due):
                     await self._urgent.wait()
-            except TimeoutError:
-                pass
             self._changed.clear()
             self._urgent.clear()
-            await self._write_all()
+            due = [record for record in self._records if record.waiting]
+            if self._settled_due is not None and loop.time() >= self._settled_due:
+                self._settled_due = None
+                due = [record for record in self._records if record.waiting or record.is_dirty]
+            async with asyncio.TaskGroup() as group:
+                for record in due:
+                    group.create_task(self._store(record), name=f"intents in {record.name}")
+            if self._settled_due is not None:
+                self._changed.set()
 
-    async def _write_all(self) -> None:
-        waiting, self._waiting = self._waiting, []
+    async def _store(self, record: _Record) -> None:
+        """Write a record until it is stored, and tell those who wait for it."""
+        waiting, record.waiting = record.waiting, []
         try:
-            while any([not await self._write(record) for record in self._records if record.is_dirty]):
+            while record.is_dirty and not await self._write(record):
                 pass
         except BaseException:
             for stored in waiting:

@@ -50,6 +50,7 @@ from pvbinder.rules.csi.modifying import (
     IN_PROGRESS,
     Cancel,
     Modify,
+    Modifying,
     NothingToModify,
     SeeThrough,
     decide_modification,
@@ -132,7 +133,7 @@ class CsiModifier:
             case _:
                 assert_never(change)
         if is_worth_a_look(before, claim):
-            self._queue.add(claim.key)
+            self._look_at(claim)
 
     def _volume_changed(self, change: Change[Volume]) -> None:
         """Look at the claim of a volume that came later than the claim, or was given to it."""
@@ -146,13 +147,23 @@ class CsiModifier:
                 return
             case _:
                 assert_never(change)
-        if volume.claim_key is not None and volume.claim_key in self._claims:
-            self._queue.add(volume.claim_key)
+        claim = self._claims.get(volume.claim_key) if volume.claim_key is not None else None
+        if claim is not None:
+            self._look_at(claim)
 
     def _class_changed(self, change: Change[VolumeAttributesClass]) -> None:
         if isinstance(change, Added):  # classes don't change
             for claim in self._claims_by_class[change.object.name]:
                 self._queue.add(claim.key)
+
+    def _look_at(self, claim: Claim) -> None:
+        """Have a claim looked at, unless nothing is to be done, as for each claim that was just bound."""
+        volume = self._volumes.get(VolumeName(claim.volume_name))
+        if volume is None or claim.key in self._queue or not isinstance(self._decide(claim, volume), NothingToModify):
+            self._queue.add(claim.key)
+
+    def _decide(self, claim: Claim, volume: Volume) -> Modifying:
+        return decide_modification(claim, volume, self._info.name, is_uncertain=claim.uid not in self._certain)
 
     # -- one claim
 
@@ -161,7 +172,7 @@ class CsiModifier:
         volume = self._volumes.get(VolumeName(claim.volume_name)) if claim is not None else None
         if claim is None or volume is None:
             return
-        decision = decide_modification(claim, volume, self._info.name, is_uncertain=claim.uid not in self._certain)
+        decision = self._decide(claim, volume)
         match decision:
             case NothingToModify(why=why):
                 log.debug("nothing to modify", pvc=key, why=why.value)

@@ -60,8 +60,7 @@ class Preparation:
 
     async def request(self, claim: Claim, storage_class: StorageClass, name: str) -> VolumeRequest:
         """Return what the driver is asked for; raise ProvisioningFailed, or NotOurs."""
-        document = claim.document()
-        source = self._source(claim, document)
+        source = self._source(claim, claim.document()) if b"dataSource" in claim.raw else None
         check_abilities(
             self._abilities,
             restores=source is not None and source.kind == "VolumeSnapshot",

@@ -12,6 +12,8 @@ CSI_PROVISIONER-4  A volume that isn't what was asked for is deleted again befor
 CSI_PROVISIONER-5  No secret's content gets into an event, a log line or an intent.
 CSI_PROVISIONER-6  One volume is one PersistentVolume's: an id that another one names already is not saved a second
                    time, and what a driver made anew for a name that has its volume is deleted again.
+CSI_PROVISIONER-7  As many calls are in flight as there are worker threads, never more, and no fewer while claims wait:
+                   what comes before a call and after it takes no thread.
 
 Rules: docs/rules/provisioner.md#2-library-controller
 """
@@ -25,7 +27,6 @@ from collections.abc import Callable, Iterator
 from typing import Final, assert_never
 
 import msgspec
-from msgspec import Struct
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
@@ -38,6 +39,7 @@ from pvbinder.controllers.csi.ownership import Ownership
 from pvbinder.controllers.csi.places import Places
 from pvbinder.controllers.csi.preparing import Preparation, untranslated
 from pvbinder.controllers.csi.secrets import SecretMissingError, read_secret
+from pvbinder.controllers.csi.volume_intent import VolumeIntent, intent_for, purpose
 from pvbinder.csi.driver import Driver
 from pvbinder.csi.errors import AnswerUnreadable, CallFailed, Code
 from pvbinder.csi.wire import csi_pb2 as csi
@@ -56,7 +58,6 @@ from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
 from pvbinder.rules.csi.outcomes import state_after
 from pvbinder.rules.csi.refusals import NotOurs, ProvisioningFailed, State, finished
 from pvbinder.rules.csi.sources import data_source_of
-from pvbinder.rules.csi.topology import fnv32
 from pvbinder.rules.csi.volumes import CreatedVolume, VolumeRequest, created_volume, volume_name
 from pvbinder.rules.provisioning import without_selected_node
 
@@ -66,19 +67,6 @@ REFUSALS: Final = frozenset({Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED, Cod
 INTENTS_SECONDS: Final = 5.0  # between two tries to read what was begun before
 
 log = logs.get(__name__)
-
-
-class VolumeIntent(Struct, frozen=True):
-    """A volume that is asked for: all that is needed to ask again, and to save it, when claim and class are gone."""
-
-    claim: msgspec.Raw
-    storage_class: msgspec.Raw
-    request: VolumeRequest
-
-
-def purpose(options: ProvisionerOptions) -> str:
-    """Return what the intents are called: each node's sidecar has its own, since its driver makes its own volumes."""
-    return f"volumes-{fnv32(options.node):08x}" if options.node_deployment else "volumes"
 
 
 class ProvisionLater(PvbinderError):  # noqa: N818  (the queue brings the claim back)
@@ -124,11 +112,12 @@ class CsiProvisioner:
         self._unmade: set[str] = set()  # claims with an intent, whose volume the driver has not made for certain
         self._unsaved: dict[str, Json] = {}  # by the claim's uid: volumes that exist and have no object yet
         self._infeasible: dict[str, tuple[str, float]] = {}  # the class's uid, and until when
+        self._calling = asyncio.Semaphore(options.worker_threads)
         self._queue: WorkQueue[str] = WorkQueue(
             "claims",
             self._sync,
             history=context.informers.history,
-            concurrency=options.worker_threads,
+            concurrency=2 * options.worker_threads,  # so that as many calls can always be in flight as may be
             limits=options.rate_limits,
             failure_message="could not provision",
             key_field="uid",
@@ -244,8 +233,9 @@ class CsiProvisioner:
         doing = f'External provisioner is provisioning volume for claim "{claim.key}"'
         self._tell(claim, "Normal", "Provisioning", doing)
         try:
+            is_new = claim.uid not in self.intents
             intent = self.intents.get(claim.uid) or await self._intend(claim, storage_class)
-            await self._ask(claim.uid, intent, claim)
+            await self._ask(claim.uid, intent, claim, is_new=is_new)
             return True
         except NotOurs as other:
             if other.message:
@@ -273,13 +263,12 @@ class CsiProvisioner:
         """Prepare the request, and write it down (CSI_PROVISIONER-1); raise ProvisioningFailed, or NotOurs."""
         name = volume_name(self._options.naming, claim.uid)
         request = await self._preparation.request(claim, storage_class, name)
-        intent = VolumeIntent(msgspec.Raw(claim.raw), msgspec.Raw(storage_class.raw), request)
+        intent = intent_for(claim, storage_class, request)
         try:
             await self.intents.record(claim.uid, intent)
         except IntentTooLargeError as error:
             raise finished(error.message) from error
         self._unmade.add(claim.uid)
-        await self._check_live(claim)
         return intent
 
     async def _check_live(self, claim: Claim) -> None:
@@ -325,8 +314,17 @@ class CsiProvisioner:
 
     # -- the driver
 
-    async def _ask(self, uid: str, intent: VolumeIntent, claim: Claim | None) -> None:
-        """Ask the driver, check what comes, and save it; raise ProvisioningFailed or ProvisionLater."""
+    async def _ask(self, uid: str, intent: VolumeIntent, claim: Claim | None, *, is_new: bool = False) -> None:
+        """Ask the driver, check what comes, and save it; raise ProvisioningFailed, ProvisionLater or NotOurs."""
+        async with self._calling:
+            if is_new and claim is not None:
+                await self._check_live(claim)
+            made = await self._made(uid, intent)
+        self._unsaved[uid] = self._document(intent, made)
+        await self._save(uid, claim)
+
+    async def _made(self, uid: str, intent: VolumeIntent) -> CreatedVolume:
+        """Return what the driver has made; raise ProvisioningFailed."""
         request = intent.request
         secrets: dict[str, str] = {}
         if request.secret is not None:
@@ -345,9 +343,7 @@ class CsiProvisioner:
             )
         except CallFailed as failed:
             raise self._after(uid, intent, failed, was_unmade=was_unmade) from failed
-        made = await self._checked(uid, intent, messages.created(answer.volume), secrets)
-        self._unsaved[uid] = self._document(intent, made)
-        await self._save(uid, claim)
+        return await self._checked(uid, intent, messages.created(answer.volume), secrets)
 
     def _after(self, uid: str, intent: VolumeIntent, failed: CallFailed, *, was_unmade: bool) -> ProvisioningFailed:
         """Return what a failed call means; what the driver may have made stays written down (CSI_PROVISIONER-2)."""

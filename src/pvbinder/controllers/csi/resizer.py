@@ -52,6 +52,7 @@ from pvbinder.rules.csi.resizing import (
     NODE_INFEASIBLE,
     NothingToResize,
     Resize,
+    Resizing,
     decide_resize,
     has_stale_note,
     is_ours,
@@ -158,7 +159,7 @@ class CsiResizer:
             case _:
                 assert_never(change)
         if is_worth_a_look(before, claim):  # RS-1
-            self._queue.add(claim.key)
+            self._look_at(claim)
 
     def _volume_changed(self, change: Change[Volume]) -> None:
         """Look at the claim of a volume that came later than the claim, or was given to it."""
@@ -172,8 +173,29 @@ class CsiResizer:
                 return
             case _:
                 assert_never(change)
-        if volume.claim_key is not None and volume.claim_key in self._claims:
-            self._queue.add(volume.claim_key)
+        claim = self._claims.get(volume.claim_key) if volume.claim_key is not None else None
+        if claim is not None:
+            self._look_at(claim)
+
+    def _look_at(self, claim: Claim) -> None:
+        """Have a claim looked at, unless nothing is to be done, as for each claim that was just bound."""
+        volume = self._volumes.get(VolumeName(claim.volume_name))
+        if volume is None or claim.key in self._queue or not self._has_nothing_to_do(claim, volume):
+            self._queue.add(claim.key)
+
+    def _has_nothing_to_do(self, claim: Claim, volume: Volume) -> bool:
+        if not is_ours(claim, volume, self._info.name):
+            return True
+        return not has_stale_note(claim, volume) and isinstance(self._decide(claim, volume), NothingToResize)
+
+    def _decide(self, claim: Claim, volume: Volume) -> Resizing:
+        return decide_resize(
+            claim,
+            volume,
+            self._info.name,
+            has_failed=claim.uid in self._failed,
+            has_controller=self._info.abilities.expand_volume,
+        )
 
     # -- one claim
 
@@ -184,13 +206,7 @@ class CsiResizer:
             return
         if is_ours(claim, volume, self._info.name) and has_stale_note(claim, volume):
             volume = await self._forget_old_capacity(claim, volume)
-        decision = decide_resize(
-            claim,
-            volume,
-            self._info.name,
-            has_failed=claim.uid in self._failed,
-            has_controller=self._info.abilities.expand_volume,
-        )
+        decision = self._decide(claim, volume)
         match decision:
             case NothingToResize(why=why):
                 log.debug("nothing to resize", pvc=key, why=why.value)

@@ -8,8 +8,9 @@ Rules: docs/rules/provisioner.md#6-secrets
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
+from itertools import chain
 from typing import Final
 
 from msgspec import Struct
@@ -64,13 +65,22 @@ class TemplateNames(Struct, frozen=True):
     annotations: Mapping[str, str] = {}
 
 
-_DEFAULT: Final = f"{PREFIX}secret"
+def _keys_of(kind: SecretKind) -> tuple[tuple[str, str], ...]:
+    keys = [(f"{kind.new}-name", f"{kind.new}-namespace")]
+    if kind.old is not None:
+        keys.append((f"{kind.old}Name", f"{kind.old}Namespace"))
+    return tuple(keys)
+
+
+_KEYS: Final = {kind: _keys_of(kind) for kind in SecretKind}
+_DEFAULT_KEYS: Final = ((f"{PREFIX}secret-name", f"{PREFIX}secret-namespace"),)
+_ALL_KEYS: Final = frozenset(chain.from_iterable(chain(_DEFAULT_KEYS, *_KEYS.values())))
 _TOKEN: Final = re.compile(r"\$\{([^}]*)\}|\$(\w+)")
 
 
 def reference(kind: SecretKind, parameters: Mapping[str, str], subject: TemplateNames) -> SecretReference | None:
     """Return the secret of this kind, None if the class names none (SE-1 to SE-5); raise SecretsError."""
-    template = _template(kind, parameters)
+    template = _template(kind, parameters) if not _ALL_KEYS.isdisjoint(parameters) else None
     if template is None:
         return None
     name_template, namespace_template = template
@@ -88,14 +98,11 @@ def reference(kind: SecretKind, parameters: Mapping[str, str], subject: Template
 
 def _template(kind: SecretKind, parameters: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the templates of name and namespace (SE-2, SE-3)."""
-    keys = [(f"{kind.new}-name", f"{kind.new}-namespace")]
-    if kind.old is not None:
-        keys.append((f"{kind.old}Name", f"{kind.old}Namespace"))
     what = "failed to get name and namespace template from params: "
-    found = _pairs(keys, parameters)
+    found = _pairs(_KEYS[kind], parameters)
     if not found:
         what = "failed to get default name and namespace template from params: "
-        found = _pairs([(f"{_DEFAULT}-name", f"{_DEFAULT}-namespace")], parameters)
+        found = _pairs(_DEFAULT_KEYS, parameters)
         if not found:
             return None
     if len(found) > 1:
@@ -112,7 +119,7 @@ def _template(kind: SecretKind, parameters: Mapping[str, str]) -> tuple[str, str
     return name, namespace
 
 
-def _pairs(keys: list[tuple[str, str]], parameters: Mapping[str, str]) -> list[tuple[str | None, str | None]]:
+def _pairs(keys: Iterable[tuple[str, str]], parameters: Mapping[str, str]) -> list[tuple[str | None, str | None]]:
     pairs = [(parameters.get(name), parameters.get(namespace)) for name, namespace in keys]
     return [pair for pair in pairs if pair != (None, None)]
 
