@@ -39,6 +39,11 @@ SIDECARS = {  # of kubernetes-csi, and of every election
     "controller_persistentvolume_delete_failed_total": ("counter", ("class",)),
     "controller_persistentvolume_delete_duration_seconds": ("histogram", ("class",)),
     "csi_sidecar_operations_seconds": ("histogram", ("driver_name", "method_name", "grpc_status_code")),
+    "snapshot_controller_operation_total_seconds": (
+        "histogram",
+        ("driver_name", "operation_name", "snapshot_type", "operation_status"),
+    ),
+    "snapshot_controller_operations_in_flight": ("gauge", ()),
     "csistoragecapacities_desired_goal": ("gauge", ()),
     "csistoragecapacities_desired_current": ("gauge", ()),
     "csistoragecapacities_obsolete": ("gauge", ()),

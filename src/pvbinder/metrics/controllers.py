@@ -61,11 +61,13 @@ class ControllerSource:
             yield sample
         for election in self._elections():
             yield f.LEADER(election.is_leading, election.name)
+        in_flight: list[int] = []  # operations on snapshots, of each driver
         for controller in self._manager.controllers.values():
             if isinstance(controller, HasMeasures):
                 for sample in _measured(controller.measures):
                     yield sample
             for sidecar in sidecars_of(controller):
+                in_flight.append(sidecar.csi_measures.snapshots.in_flight)
                 for sample in _sidecar(sidecar):
                     yield sample
             if isinstance(controller, BinderController):
@@ -79,6 +81,8 @@ class ControllerSource:
                 ephemeral = controller.statistics()
                 yield f.EPHEMERAL_CREATES(ephemeral.creates)
                 yield f.EPHEMERAL_CREATE_FAILURES(ephemeral.create_failures)
+        if in_flight:
+            yield f.SNAPSHOT_OPERATIONS_RUNNING(sum(in_flight))
 
 
 def _lines(statistics: ManagerStatistics) -> Iterator[Sample]:
@@ -163,6 +167,8 @@ def _sidecar(sidecar: HasCsiMeasures) -> Iterator[Sample]:
         yield f.DELETE_SECONDS(durations, storage_class)
     for storage_class, count in measures.failed_deletes.items():
         yield f.DELETE_FAILED(count, storage_class)
+    for (operation, kind, outcome), durations in measures.snapshots.ended.items():
+        yield f.SNAPSHOT_OPERATIONS(durations, measures.driver, operation, kind, outcome)
     for kept in sidecar.capacities():
         yield f.CAPACITIES_GOAL(kept.goal)
         yield f.CAPACITIES_CURRENT(kept.current)

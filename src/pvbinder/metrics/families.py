@@ -181,6 +181,18 @@ CSI_CALLS: Final = _sidecars(
     ["driver_name", "method_name", "grpc_status_code"],
     "Container Storage Interface operation duration with gRPC error code status total",
 )
+SNAPSHOT_OPERATIONS: Final = _sidecars(
+    "snapshot_controller_operation_total_seconds",
+    "histogram",
+    ["driver_name", "operation_name", "snapshot_type", "operation_status"],
+    "Total number of seconds spent by the controller on an operation",
+)
+SNAPSHOT_OPERATIONS_RUNNING: Final = _sidecars(
+    "snapshot_controller_operations_in_flight",
+    "gauge",
+    [],
+    "Total number of operations in flight",
+)
 CAPACITIES_GOAL: Final = _sidecars(
     "csistoragecapacities_desired_goal",
     "gauge",

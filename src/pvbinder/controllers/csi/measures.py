@@ -7,6 +7,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from pvbinder.controllers.csi.snapshot_operations import SnapshotOperations
 from pvbinder.model.histogram import Durations, Histogram
 
 LIBRARY_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -37,6 +38,7 @@ class CsiMeasures:
         self.driver = ""  # its name, once it has said it
         self.failed_provisions: Counter[tuple[str, str]] = Counter()  # by class and source
         self.failed_deletes: Counter[str] = Counter()  # by class
+        self.snapshots = SnapshotOperations()
         self._provisions: dict[tuple[str, str], Histogram] = {}
         self._deletes: dict[str, Histogram] = {}
         self._calls: dict[tuple[str, str], Histogram] = {}

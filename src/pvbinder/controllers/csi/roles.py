@@ -123,7 +123,8 @@ def _resizer(here: RoleContext) -> Sequence[RolePart]:
 def _snapshotter(here: RoleContext) -> Sequence[RolePart]:
     from pvbinder.controllers.csi.snapshotter.role import CsiSnapshotter
 
-    return [CsiSnapshotter(here.context, here.driver, here.info, here.options.snapshotter)]
+    measures = here.measures.snapshots
+    return [CsiSnapshotter(here.context, here.driver, here.info, here.options.snapshotter, measures=measures)]
 
 
 ELECTION: Final = Right(

@@ -17,6 +17,7 @@ from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
 from pvbinder.controllers.csi.driver_info import DriverInfo
 from pvbinder.controllers.csi.options import SnapshotterOptions
+from pvbinder.controllers.csi.snapshot_operations import SnapshotOperations
 from pvbinder.controllers.csi.snapshotter.claims import SourceClaims, claims_of
 from pvbinder.controllers.csi.snapshotter.contents import ContentSync
 from pvbinder.controllers.csi.snapshotter.going import SnapshotsGoing
@@ -50,10 +51,12 @@ class CsiSnapshotter:
         info: DriverInfo,
         options: SnapshotterOptions,
         *,
+        measures: SnapshotOperations | None = None,
         now: Callable[[], datetime] | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._name = info.name
+        self.measures = measures or SnapshotOperations()
         self._snapshots = context.informers.of(SNAPSHOTS)
         self._contents = context.informers.of(CONTENTS)
         self._classes = context.informers.of(SNAPSHOT_CLASSES)
@@ -147,8 +150,10 @@ class CsiSnapshotter:
     def _snapshot_changed(self, change: Change[VolumeSnapshot]) -> None:
         match change:
             case Added(object=snapshot) | Updated(object=snapshot):
+                self.measures.changed(snapshot)
                 self._snapshot_queue.add(snapshot.key)
             case Deleted(object=snapshot):
+                self.measures.gone(snapshot)
                 self._snapshot_queue.give_up(snapshot.key)
             case _:
                 assert_never(change)
@@ -195,6 +200,8 @@ class CsiSnapshotter:
         snapshot = self._snapshots.get(key)
         if snapshot is None or not self._sync.is_ours(snapshot):
             return
+        if self._sync.is_certainly_ours(snapshot):
+            self.measures.look(snapshot)
         if snapshot.is_deleting:
             await self._going.sync(snapshot)
         else:

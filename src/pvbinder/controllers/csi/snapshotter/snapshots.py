@@ -68,6 +68,10 @@ class SnapshotSync:
         """Whether we are to see to it: it is of our driver, or of none that is known (SN-1)."""
         return not snapshot.is_of_a_group and self._driver_of(snapshot) in ("", self._driver)
 
+    def is_certainly_ours(self, snapshot: VolumeSnapshot) -> bool:
+        """Whether it is known to be of our driver."""
+        return not snapshot.is_of_a_group and self._driver_of(snapshot) == self._driver
+
     def content_of(self, snapshot: VolumeSnapshot) -> SnapshotContent | None:
         """The content that belongs to it by its name, as far as the cache knows."""
         return self._contents.get(name_of_content(snapshot))
