@@ -371,3 +371,17 @@ async def test_queue_3_groups_take_turns_and_urgent_keys_come_first() -> None:
         await queue.wait_idle()
 
     assert [key for key, _ in work.started] == ["b/2!", "a/4", "a/1", "b/1", "a/2", "a/3"]
+
+
+@on_virtual_time
+async def test_whoever_waits_for_some_keys_waits_for_their_turns_alone() -> None:
+    work = Work()
+    queue: WorkQueue[str] = WorkQueue("keys", work, history=History(), concurrency=1)
+    for key in ("a", "b", "c"):
+        queue.add(key)
+    async with running(queue):
+        await queue.wait_worked(["never added"])
+        await queue.wait_worked(["a", "b"])
+        assert "c" in queue
+        await queue.wait_idle()
+        await queue.wait_worked(["a"])

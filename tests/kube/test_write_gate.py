@@ -149,3 +149,25 @@ async def test_window_3_a_lost_answer_makes_the_window_smaller() -> None:
         await gate.before(line).send(claim_write("a"))
     statistics = gate.statistics()
     assert (statistics.limit, statistics.cuts, statistics.in_flight) == (FIRST // 2, 1, 0)
+
+
+@on_virtual_time
+async def test_write_gate_5_what_was_begun_is_finished_before_more_is_begun() -> None:
+    line = Line()
+    gated = WriteGate().before(line)
+
+    async def write_thrice(number: int, *, is_urgent: bool = False) -> None:
+        with on_behalf_of("shop", is_urgent=is_urgent):
+            for part in "abc":
+                await gated.send(claim_write("shop", f"{number}-{part}"))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(8 * FIRST):
+            group.create_task(write_thrice(number))
+        await asyncio.sleep(SECONDS_A_WRITE * 1.5)  # a window's worth of begun ones waits
+        group.create_task(write_thrice(1000, is_urgent=True))
+    written = [path.rpartition("/")[2] for _, path in line.asked]
+    assert len(written) == 3 * (8 * FIRST + 1)
+    assert written.index("0-c") < 3 * FIRST + FIRST // 2, "after its own three rounds, with an eighth of new ones"
+    assert written.index("1000-a") < 2 * FIRST + FIRST // 4, "an urgent one doesn't wait for all that were begun"
+    assert written.index(f"{8 * FIRST - 1}-a") < len(written) - FIRST, "those that haven't begun aren't left to the end"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.rules.objects import claim, claim_ref, volume
 
 from pvbinder.model.access_modes import ACCESS_MODES
@@ -195,3 +196,48 @@ def test_a_malformed_selector_is_an_error() -> None:  # SC-U2
     broken = claim(selector={"matchExpressions": [{"key": "a", "operator": "Near"}]})
     with pytest.raises(SelectorError):
         VolumeIndex([volume()]).choose(broken)
+
+
+@given(HISTORIES, claims(), st.booleans())
+def test_index_5_an_expected_volume_is_chosen_as_if_it_were_available(
+    history: list[Volume | str], wanted: Claim, is_delayed: bool
+) -> None:
+    expecting, settled = VolumeIndex(), VolumeIndex()
+    for step in history:
+        if isinstance(step, str):
+            expecting.remove(step)
+            settled.remove(step)
+            continue
+        expecting.add(step)
+        expecting.expect(step.key)
+        will_be = step.claim_ref is None and step.deletion_timestamp is None
+        settled.add(structs.replace(step, phase="Available") if will_be else step)
+    one, other = (each.choose(wanted, is_delayed=is_delayed) for each in (expecting, settled))
+    assert (one and one.name) == (other and other.name)
+
+
+def test_index_5_an_expectation_ends_with_the_phase_a_claim_or_by_itself() -> None:
+    orders, invoices = claim("orders"), claim("invoices")
+    pending = volume("disk", phase="Pending")
+    claimed = volume("disk", phase="Pending", claim_ref=claim_ref(invoices))
+
+    def expecting() -> VolumeIndex:
+        index = VolumeIndex([pending])
+        assert index.choose(orders) is None
+        index.expect(pending.key)
+        assert index.choose(orders) == pending
+        return index
+
+    for ended_by in (claimed, volume("disk", phase="Available")):
+        index = expecting()
+        index.add(ended_by)
+        assert not index.is_expected(pending.key)
+        index.add(pending)
+        assert index.choose(orders) is None
+    index = expecting()
+    index.expect_no_longer(pending.key)
+    assert index.choose(orders) is None
+    index = expecting()
+    index.remove("disk")
+    index.add(pending)
+    assert index.choose(orders) is None

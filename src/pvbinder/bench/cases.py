@@ -18,6 +18,7 @@ from pvbinder.model.json import Json
 
 ANNOTATION: Final = "pvbinder.dev/bench-turn"
 WAIT_SECONDS: Final = 300.0
+NOBODY: Final = "does a binder run at this API server? pvbinder controller, or kube-controller-manager"
 
 
 class NobodyBindsError(PvbinderError):
@@ -49,6 +50,16 @@ class PhaseWatch:
             self.seen[name] = perf_counter()
             self._changed.set()
 
+    async def wait_for_any(self, *, seconds: float = WAIT_SECONDS) -> None:
+        """Wait until any object was seen; raise `NobodyBindsError` after `seconds` without."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.seen:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise NobodyBindsError(f"no object is {self.phase} after {seconds:.0f} s", hint=NOBODY) from None
+
     async def wait_for(self, names: Iterable[str], *, seconds: float = WAIT_SECONDS) -> None:
         """Wait until all of `names` were seen; raise `NobodyBindsError` after `seconds` without."""
         missing = set(names)
@@ -60,7 +71,7 @@ class PhaseWatch:
         except TimeoutError:
             raise NobodyBindsError(
                 f"{len(missing)} objects are not {self.phase} after {seconds:.0f} s, among them {min(missing)}",
-                hint="does a binder run at this API server? pvbinder controller, or kube-controller-manager",
+                hint=NOBODY,
             ) from None
 
 

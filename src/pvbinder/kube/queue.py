@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -170,6 +170,7 @@ class WorkQueue(Generic[K]):
         self._delayed: dict[K, tuple[float, asyncio.TimerHandle]] = {}  # -> its time, and its timer
         self._idle_workers: deque[asyncio.Future[None]] = deque()
         self._settled: list[asyncio.Future[None]] = []
+        self._awaited: list[tuple[set[K], asyncio.Event]] = []
         self._adds = self._retries = self._failures = 0
         self._waited = Histogram(DURATION_BUCKETS)
         self._worked = Histogram(DURATION_BUCKETS)
@@ -250,6 +251,14 @@ class WorkQueue(Generic[K]):
             self._settled.append(settled)
             await settled
 
+    async def wait_worked(self, keys: Iterable[K]) -> None:
+        """Wait until each of `keys` that is ready or in work now has been worked on, or has failed."""
+        missing = {key for key in keys if key in self._dirty or key in self._in_work}
+        if missing:
+            done = asyncio.Event()
+            self._awaited.append((missing, done))
+            await done.wait()
+
     def statistics(self) -> QueueStatistics:
         """The state of the queue."""
         now = _now() if self._in_work else 0.0
@@ -297,6 +306,8 @@ class WorkQueue(Generic[K]):
             finally:
                 del self._in_work[key]
                 self._worked.observe(loop.time() - started)
+                if self._awaited:
+                    self._tell_worked(key)
             if key in self._dirty:
                 self._make_ready(key)
             await asyncio.sleep(0)  # work that never had to wait must not keep the loop from everybody else
@@ -344,6 +355,13 @@ class WorkQueue(Generic[K]):
                 log.warning(message, **fields)
             case _:
                 log.error(message, **fields)
+
+    def _tell_worked(self, key: K) -> None:
+        for missing, done in self._awaited:
+            missing.discard(key)
+            if not missing:
+                done.set()
+        self._awaited = [each for each in self._awaited if each[0]]
 
     def _tell_settled(self) -> None:
         if not self._settled:

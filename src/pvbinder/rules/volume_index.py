@@ -7,6 +7,8 @@ INDEX-2  A choice without a selector costs two binary searches per access-mode s
          a selector it looks at volumes of the claim's class, mode and size only, smallest first.
 INDEX-3  A reserved volume (`reserve`) is nobody else's choice until it is released, even if it is added again.
 INDEX-4  The index holds the newest state that was added, nothing else: `add` replaces, `remove` forgets.
+INDEX-5  A volume that is expected to become `Available` (`expect`) is chosen as if it were so already; until it is
+         `Available`, claimed or removed, or the expectation is given up.
 
 Not promised: anything about which of two states is newer; the caller must compare them (B-10).
 """
@@ -47,6 +49,7 @@ class VolumeIndex:
         self._in_order: list[_Group] = []  # fewest modes first (FM-3)
         self._claimed: dict[ClaimKey, tuple[VolumeName, ...]] = {}  # hardly ever more than one
         self._reserved: dict[VolumeName, ClaimKey] = {}
+        self._expected: set[VolumeName] = set()
         for volume in volumes:
             self.add(volume)
 
@@ -68,7 +71,13 @@ class VolumeIndex:
         known = self._volumes.get(name)
         if known is not None:
             self._take_out(known)
+        if name in self._expected and (volume.phase == "Available" or volume.claim_ref is not None):
+            self._expected.discard(name)
         self._volumes[name] = volume
+        self._put_in(volume)
+
+    def _put_in(self, volume: Volume) -> None:
+        name = volume.key
         modes = sorted_modes(volume.access_modes)
         group = self._groups.get(modes)
         if group is None:
@@ -78,7 +87,7 @@ class VolumeIndex:
         if volume.claim_ref is not None:
             key = volume.claim_ref.key
             self._claimed[key] = (*self._claimed.get(key, ()), name)
-        elif _is_free(volume) and name not in self._reserved:
+        elif self._is_free(volume) and name not in self._reserved:
             group.free.setdefault(_kind_of(volume), SortedKeys()).add(_key_of(volume))
 
     def remove(self, name: str) -> Volume | None:
@@ -86,6 +95,7 @@ class VolumeIndex:
         known = self._volumes.pop(VolumeName(name), None)
         if known is not None:
             self._take_out(known)
+            self._expected.discard(known.key)
         return known
 
     def _take_out(self, volume: Volume) -> None:
@@ -100,11 +110,15 @@ class VolumeIndex:
                 self._claimed[key] = others
             else:
                 del self._claimed[key]
-        elif _is_free(volume) and name not in self._reserved:
+        elif self._is_free(volume) and name not in self._reserved:
             self._take_from_free(group, volume)
         if not group.names:
             del self._groups[modes]
             self._in_order.remove(group)
+
+    def _is_free(self, volume: Volume) -> bool:
+        """FM-9 and FM-12; that nobody claims it is asked beside."""
+        return (volume.phase == "Available" or volume.key in self._expected) and volume.deletion_timestamp is None
 
     @staticmethod
     def _take_from_free(group: _Group, volume: Volume) -> None:
@@ -122,7 +136,7 @@ class VolumeIndex:
         if holder is not None:
             return holder == claim
         volume = self._volumes.get(VolumeName(name))
-        if volume is not None and volume.claim_ref is None and _is_free(volume):
+        if volume is not None and volume.claim_ref is None and self._is_free(volume):
             self._take_from_free(self._groups[sorted_modes(volume.access_modes)], volume)
         self._reserved[VolumeName(name)] = claim
         return True
@@ -132,13 +146,35 @@ class VolumeIndex:
         if self._reserved.pop(VolumeName(name), None) is None:
             return
         volume = self._volumes.get(VolumeName(name))
-        if volume is not None and volume.claim_ref is None and _is_free(volume):
+        if volume is not None and volume.claim_ref is None and self._is_free(volume):
             group = self._groups[sorted_modes(volume.access_modes)]
             group.free.setdefault(_kind_of(volume), SortedKeys()).add(_key_of(volume))
 
     def reserved_for(self, name: str) -> ClaimKey | None:
         """Return the claim that has the volume reserved."""
         return self._reserved.get(VolumeName(name))
+
+    # -- expectations
+
+    def expect(self, name: VolumeName) -> None:
+        """Take the volume, which nobody claims, for `Available` from now on (INDEX-5)."""
+        volume = self._volumes.get(name)
+        if volume is not None and volume.phase != "Available" and volume.claim_ref is None:
+            self._take_out(volume)
+            self._expected.add(name)
+            self._put_in(volume)
+
+    def expect_no_longer(self, name: VolumeName) -> None:
+        """Take the volume for what it is."""
+        if name in self._expected:
+            known = self._volumes[name]
+            self._take_out(known)
+            self._expected.discard(name)
+            self._put_in(known)
+
+    def is_expected(self, name: VolumeName) -> bool:
+        """Whether the volume isn't `Available` yet, and counts as if it were."""
+        return name in self._expected
 
     # -- choosing
 
@@ -201,11 +237,6 @@ class VolumeIndex:
         group = self._groups.get(sorted_modes(modes))
         volumes = [self._volumes[name] for name in group.names] if group is not None else []
         return sorted(volumes, key=_key_of)
-
-
-def _is_free(volume: Volume) -> bool:
-    """FM-9 and FM-12; that nobody claims it is asked beside."""
-    return volume.phase == "Available" and volume.deletion_timestamp is None
 
 
 def _kind_of(volume: Volume) -> _Kind:

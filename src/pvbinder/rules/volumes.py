@@ -154,6 +154,20 @@ def decide_volume(
     return Unbind()
 
 
+def will_be_available(volume: Volume) -> bool:
+    """Tell whether `volume` needs nothing but its own sync to become `Available` (SV-1)."""
+    return volume.claim_ref is None and volume.phase != "Available" and not volume.is_deleting
+
+
+def is_bound_elsewhere(volume: Volume, world: World) -> bool:
+    """Tell whether the claim that `volume` refers to is known to have another volume (SV-9, SV-10)."""
+    ref = volume.claim_ref
+    if ref is None or not ref.uid:
+        return False
+    claim = world.claim(ref.key)
+    return claim is not None and claim.uid == ref.uid and claim.volume_name not in ("", volume.name)
+
+
 def _annealed(volume: Volume, settings: Settings) -> Json | None:
     annotations = migration.volume_annotations(volume.annotations, settings.migrations)
     finalizers = deletion_finalizers(volume, settings.migrations)

@@ -39,6 +39,14 @@ def test_pairs_2_a_held_volume_is_nobody_elses_choice() -> None:
     assert woken.index.choose(INVOICES) is not None
 
 
+def test_pairs_2_a_volumes_own_sync_leaves_the_reservation_of_a_claim_alone() -> None:
+    woken = Woken()
+    woken.index.reserve(DISK, ORDERS.key)
+    with woken.pairs.for_volume(DISK) as held:
+        assert held
+    assert woken.index.choose(INVOICES) is None
+
+
 def test_pairs_3_who_came_too_late_is_woken_afterwards() -> None:
     woken = Woken()
     with woken.pairs.for_claim(DISK, ORDERS.key):

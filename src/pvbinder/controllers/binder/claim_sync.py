@@ -17,19 +17,22 @@ from pvbinder.controllers.binder.pairs import Pairs
 from pvbinder.controllers.binder.provisioner import VolumeProvisioner
 from pvbinder.controllers.binder.reporter import Reporter
 from pvbinder.controllers.binder.retries import RetriedOperations
+from pvbinder.controllers.binder.settling import Settling
 from pvbinder.controllers.binder.timers import Timers
 from pvbinder.controllers.binder.waiting import Waiting
 from pvbinder.controllers.binder.writes import Writes
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.kinds import CLAIMS
 from pvbinder.kube.proof import Gone, Present, Unproven
-from pvbinder.model.objects import Claim, ClaimKey, StorageClass, Volume
+from pvbinder.model.errors import PvbinderError
+from pvbinder.model.objects import Claim, ClaimKey, StorageClass, Volume, VolumeName
 from pvbinder.rules import binding, classes
 from pvbinder.rules.claims import (
     AnnealClaim,
     AssignClass,
     Bind,
     BindReason,
+    ClaimAction,
     Fail,
     Lose,
     Provision,
@@ -61,6 +64,7 @@ class ClaimSync:
         writes: Writes,
         reporter: Reporter,
         pairs: Pairs,
+        settling: Settling,
         begun: BegunBinds,
         waiting: Waiting,
         provisioner: VolumeProvisioner,
@@ -68,11 +72,13 @@ class ClaimSync:
         timers: Timers,
         settings: Settings,
         wake_claim: Callable[[ClaimKey], None],
+        wake_volume: Callable[[VolumeName], None],
     ) -> None:
         self._caches = caches
         self._writes = writes
         self._reporter = reporter
         self._pairs = pairs
+        self._settling = settling
         self._begun = begun
         self._waiting = waiting
         self._provisioner = provisioner
@@ -80,6 +86,7 @@ class ClaimSync:
         self._timers = timers
         self._settings = settings
         self._wake_claim = wake_claim
+        self._wake_volume = wake_volume
         self.class_assignments = ClassAssignments()
         self.binds = 0
         self.decisions: Counter[tuple[str, str]] = Counter()  # by outcome and rule
@@ -93,6 +100,29 @@ class ClaimSync:
             except (ApiFailure, ConnectionFailed) as error:
                 raise _wrapped("persistent Volume Controller can't anneal migration annotations", error) from error
             action = decide_claim(claim, self._caches, self._settings)
+        while isinstance(action, Bind) and self._settling.is_expected(action.volume.key):
+            await self._settle(claim, action.volume)
+            known = self._caches.claim(claim.key)
+            if known is None or known.uid != claim.uid:
+                return  # its deletion has been told
+            claim = known
+            action = decide_claim(claim, self._caches, self._settings)
+        await self._carry_out(claim, action)
+
+    async def _settle(self, claim: Claim, volume: Volume) -> None:
+        """Have `volume`, reserved for `claim`, settled before the bind (SETTLING-2, SETTLING-3)."""
+        is_reserved = self._caches.index.reserve(volume.key, claim.key)
+        try:
+            await self._settling.settle(volume)
+        except PvbinderError:
+            self._wake_volume(volume.key)  # its own sync says what is wrong with it
+            if self._settling.is_expected(volume.key):
+                raise
+        finally:
+            if is_reserved:
+                self._caches.index.release(volume.key)
+
+    async def _carry_out(self, claim: Claim, action: ClaimAction) -> None:
         self.decisions[type(action).__name__, action.rule] += 1
         log.debug("claim decided", pvc=claim.key, decision=type(action).__name__, rule=action.rule)
         match action:

@@ -10,9 +10,10 @@ BINDER-5  Nothing is remembered that can't be rebuilt: it may be killed at any `
 BINDER-6  Namespaces take turns, and a claim that a pod waits for comes before others (QUEUE-3, WRITE_GATE-2).
 BINDER-7  At the start everything is looked at once, when all caches are full; complete pairs, which are nearly all of a
           large cluster, are never queued.
+BINDER-8  At the start a claim gets the volume that it would get if all volumes had been settled before, and isn't told
+          that there is none only because its volume isn't `Available` yet; it waits for that one alone (`settling`).
 
-At the start volumes are settled before claims are looked at, so that a claim isn't told that there is no volume for it
-only because its volume is not `Available` yet. `run()` it as a task that somebody owns, beside the informers and
+`run()` it as a task that somebody owns, beside the informers and
 inside the context of the operations (`controllers.binder_controller` does).
 
 Rules: docs/rules/binder.md#1-identity-configuration-wiring
@@ -35,6 +36,7 @@ from pvbinder.controllers.binder.reclaimer import VolumeReclaimer
 from pvbinder.controllers.binder.recycler_pods import RecyclerPods
 from pvbinder.controllers.binder.reporter import Recorder, Reporter
 from pvbinder.controllers.binder.retries import RetriedOperations
+from pvbinder.controllers.binder.settling import Settling
 from pvbinder.controllers.binder.timers import Duration, OperationName, Timers
 from pvbinder.controllers.binder.unsettled import Unsettled
 from pvbinder.controllers.binder.volume_sync import VolumeSync
@@ -52,7 +54,7 @@ from pvbinder.volumes.calls import PluginCalls
 
 SYNC_PERIOD_SECONDS: Final = 15.0  # --pvclaimbinder-sync-period
 CONCURRENT_SYNCS_MAX: Final = 64  # keys of each queue in work at once
-FIRST_VOLUMES_SECONDS: Final = 10.0  # how long claims wait at the start for the volumes to settle
+FIRST_VOLUMES_SECONDS: Final = 10.0  # how long claims wait at the start for volumes that are about to be let go
 OBJECTS_PER_TURN: Final = 500  # of a resync, before others get theirs
 SCHEDULER_SECONDS: Final = 1.0  # a scheduler gets that long for a new pod before the claim says that it waits for one
 
@@ -134,19 +136,6 @@ class Binder:
             caches, writes, reporter, calls, settings, pause_seconds=provision_pause_seconds
         )
         self._reclaimer = reclaimer = VolumeReclaimer(caches, writes, reporter, calls, RecyclerPods(client, reporter))
-        self.claim_sync = ClaimSync(
-            caches,
-            writes,
-            reporter,
-            self._pairs,
-            self.begun,
-            self._waiting,
-            provisioner,
-            retries,
-            self.timers,
-            settings,
-            self.claims.add,
-        )
         self.volume_sync = VolumeSync(
             caches,
             writes,
@@ -154,6 +143,22 @@ class Binder:
             self._pairs,
             self.begun,
             reclaimer,
+            retries,
+            self.timers,
+            settings,
+            self.claims.add,
+            self.volumes.add,
+        )
+        self._settling = Settling(caches, self.volume_sync.sync)
+        self.claim_sync = ClaimSync(
+            caches,
+            writes,
+            reporter,
+            self._pairs,
+            self._settling,
+            self.begun,
+            self._waiting,
+            provisioner,
             retries,
             self.timers,
             settings,
@@ -203,20 +208,29 @@ class Binder:
         self._has_begun = True
         try:
             async with asyncio.TaskGroup() as group:
+                waited_for = await self._settling.begin()
+                for name in waited_for:
+                    self.volumes.add(name)
+                # Claims first: their volumes are settled before all others.
+                group.create_task(self._run_claims(waited_for), name="binder claims")
                 group.create_task(self.volumes.run(), name="binder volumes")
+                await self._queue_unbound_claims()
+                await self._look_at_claims(also_unbound=False)
                 await self._look_at_volumes()
-                try:
-                    async with asyncio.timeout(FIRST_VOLUMES_SECONDS):
-                        await self.volumes.wait_idle(delayed_too=False)
-                except TimeoutError:
-                    log.warning("volumes take long to settle; going on with claims")
-                group.create_task(self.claims.run(), name="binder claims")
-                await self._look_at_claims(is_first=True)
                 self._to_look_at = False
                 group.create_task(self._resync_forever(), name="binder resync")
         finally:
             self._retries.close()
             log.info("Shutting down persistent volume controller")
+
+    async def _run_claims(self, waited_for: list[VolumeName]) -> None:
+        """Work on claims, once volumes that are about to be let go are settled, or take too long (`settling`)."""
+        try:
+            async with asyncio.timeout(FIRST_VOLUMES_SECONDS):
+                await self.volumes.wait_worked(waited_for)
+        except TimeoutError:
+            log.warning("volumes take long to settle; going on with claims")
+        await self.claims.run()
 
     async def _resync_forever(self) -> None:
         """B-6: the period is counted from the end of the run before."""
@@ -230,12 +244,20 @@ class Binder:
         await self._look_at_claims()
         await self._look_at_volumes()
 
-    async def _look_at_claims(self, *, is_first: bool = False) -> None:
-        """Queue those that need something; at the first look each that isn't bound, so that it waits (WAITING-1)."""
+    async def _queue_unbound_claims(self) -> None:
+        """Queue each claim that isn't bound, before the others get their first look; it then waits (WAITING-1)."""
+        for number, key in enumerate(self.caches.claims.keys(), 1):
+            claim = self.caches.claims.get(key)
+            if claim is not None and claim.phase != "Bound":
+                self.claims.add(claim.key)
+            if number % OBJECTS_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _look_at_claims(self, *, also_unbound: bool = True) -> None:
         for number, key in enumerate(self._unsettled_claims.to_look_at(), 1):
             claim = self.caches.claim(key)
             is_bound = claim is None or claim.phase == "Bound"
-            if claim is not None and ((is_first and not is_bound) or self.claim_sync.has_work(claim)):
+            if claim is not None and (is_bound or also_unbound) and self.claim_sync.has_work(claim):
                 self.claims.add(claim.key)
             elif is_bound:
                 self._unsettled_claims.settle(key)
@@ -272,8 +294,12 @@ class Binder:
 
     async def _sync_volume(self, name: VolumeName) -> None:
         volume = self.caches.volume(name)
-        if volume is not None:
+        if volume is None:
+            return
+        if not self._settling.is_expected(name):
             await self.volume_sync.sync(volume)
+        elif not self._settling.is_under_way(name):  # else the claim that wants it does it
+            await self._settling.settle(volume)
 
     # -- what changes bring (B-3, BINDER-3)
 

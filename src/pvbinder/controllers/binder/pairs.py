@@ -1,7 +1,8 @@
 """The one task that may write to a volume: one task at a time, so that we never conflict with ourselves.
 
 PAIRS-1  A volume has at most one holder: the claim that binds it, or its own sync.
-PAIRS-2  A volume held for a claim is reserved in the index: no other claim chooses it meanwhile (INDEX-3).
+PAIRS-2  A volume held for a claim is reserved in the index: no other claim chooses it meanwhile (INDEX-3). The volume's
+         own sync leaves a claim's reservation alone.
 PAIRS-3  Nobody waits for a holder. A task that comes too late is remembered: its key is queued when the volume is let
          go, and it decides anew: its knowledge may be out of date. So there is no order of locks, and nothing to
          deadlock.
@@ -47,6 +48,7 @@ class Pairs:
         try:
             yield True
         finally:
+            self._index.release(volume)
             self._let_go(volume)
 
     @contextmanager
@@ -64,7 +66,6 @@ class Pairs:
 
     def _let_go(self, volume: VolumeName) -> None:
         self._held.discard(volume)
-        self._index.release(volume)
         for claim in sorted(self._late_claims.pop(volume, ())):
             self._wake_claim(claim)
         if volume in self._late_volumes:
