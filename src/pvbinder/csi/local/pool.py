@@ -25,6 +25,7 @@ class Pool:
         self._capacity = capacity_bytes
         self._lock = threading.Lock()
         self._promised: dict[str, int] = {}
+        self._promised_bytes = 0  # of all
 
     def total_bytes(self) -> int:
         """Return what all volumes and snapshots may have together."""
@@ -38,12 +39,12 @@ class Pool:
     def count(self, identity: str, size_bytes: int) -> None:
         """Count what is there already."""
         with self._lock:
-            self._promised[identity] = size_bytes
+            self._promise(identity, size_bytes)
 
     def forget(self, identity: str) -> None:
         """Take back what was promised to something that is gone."""
         with self._lock:
-            self._promised.pop(identity, None)
+            self._promise(identity, 0)
 
     @contextmanager
     def promising(self, identity: str, size_bytes: int) -> Iterator[None]:
@@ -54,19 +55,21 @@ class Pool:
                 raise CallFailed(Code.OUT_OF_RANGE, f"{size_bytes} bytes are more than all volumes may have together")
             if size_bytes - before > self._available():
                 raise CallFailed(Code.RESOURCE_EXHAUSTED, f"there is no room for {size_bytes - before} more bytes")
-            self._promised[identity] = size_bytes
+            self._promise(identity, size_bytes)
         try:
             yield
         except BaseException:
             with self._lock:
-                if before:
-                    self._promised[identity] = before
-                else:
-                    self._promised.pop(identity, None)
+                self._promise(identity, before)
             raise
 
+    def _promise(self, identity: str, size_bytes: int) -> None:
+        self._promised_bytes += size_bytes - self._promised.pop(identity, 0)
+        if size_bytes:
+            self._promised[identity] = size_bytes
+
     def _available(self) -> int:
-        left = self.total_bytes() - sum(self._promised.values())
+        left = self.total_bytes() - self._promised_bytes
         if self._capacity is None:
             left = min(left, self._root.free_bytes())
         return max(0, left)
