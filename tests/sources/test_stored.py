@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable
 
 import pytest
-from tests.protobuf_wire import entry, envelope, field
+from tests.protobuf_wire import entry, envelope, field, varint
 from tests.sources.etcd_writer import path_of
 from tests.sources.objects import CLASS, DEFINITION, SHOP, WIDGET, Document, claim, names
 from tests.sources.protobuf_writer import stored_form
 
 from pvbinder.insight.manifests import as_served
+from pvbinder.server.objects.schema.decode import as_written
 from pvbinder.sources.errors import DumpError, DumpFileError
 from pvbinder.sources.etcd import StoredValue
 from pvbinder.sources.stored import StoredReader
@@ -36,7 +37,7 @@ def without_revision(found: list[Document]) -> list[Document]:
 def test_stored_1_an_object_is_what_was_stored_with_the_revision_of_its_key() -> None:
     documents = [*SHOP, WIDGET, DEFINITION]
     found, notes = read(stored(*documents))
-    assert without_revision(found) == documents
+    assert without_revision(found) == [as_written(each) for each in documents]
     assert [each["metadata"]["resourceVersion"] for each in found] == [str(number) for number in range(2, 9)]
     assert notes == []
 
@@ -129,3 +130,26 @@ def test_a_database_without_objects_is_refused_with_what_it_has() -> None:
 def test_a_database_whose_values_are_all_encrypted_is_said_to_be_so() -> None:
     found, notes = read([("/registry/secrets/a/b", b"k8s:enc:secretbox:v1:k:x")])
     assert (found, len(notes)) == ([], 1)
+
+
+def test_stored_1_empty_fields_are_left_out_but_those_that_mean_something() -> None:
+    metadata = field(1, "a") + field(2, "") + field(3, "shop") + field(4, "") + varint(7 << 3) + varint(0)
+    spec = field(1, "ReadWriteOnce") + field(3, "") + field(5, "")  # no volume yet; a class that is none
+    value = envelope("v1", "PersistentVolumeClaim", field(1, metadata) + field(2, spec) + field(3, field(1, "")))
+    (found,), _ = read([("/registry/persistentvolumeclaims/shop/a", value)])
+    assert found == {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "a", "namespace": "shop", "resourceVersion": "2"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {}, "storageClassName": ""},
+        "status": {"phase": "Pending"},
+    }
+
+
+def test_stored_1_a_definition_is_shown_in_v1() -> None:
+    stored_so = {**DEFINITION, "apiVersion": "apiextensions.k8s.io/v1beta1"}
+    (found,), notes = read(
+        [("/registry/apiextensions.k8s.io/customresourcedefinitions/x", json.dumps(stored_so).encode())]
+    )
+    assert found["apiVersion"] == "apiextensions.k8s.io/v1"
+    assert notes == []

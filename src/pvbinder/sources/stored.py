@@ -1,7 +1,8 @@
 """Objects as kube-apiserver stores them, under keys of etcd or of kine: protobuf for built-in kinds, JSON for others.
 
-STORED-1  An object is the one that the API server would show, in the version that is stored; its resourceVersion is the
-          revision of its key.
+STORED-1  An object is the one that the API server would show: in the version that is stored (but definitions of custom
+          resources in v1), empty fields left out, with the phase that an empty one stands for. Its resourceVersion is
+          the revision of its key.
 STORED-2  What can't be shown is counted and said, never guessed: encrypted values with their provider, kinds whose
           messages aren't known, keys of others than Kubernetes; the server's own records (ranges, its leases) silently.
 STORED-3  A value that begins as an object and makes no sense is an error that names its key.
@@ -19,11 +20,14 @@ import msgspec
 
 from pvbinder.model.json import Json
 from pvbinder.server.objects.protobuf import MAGIC, ProtobufError, decode
+from pvbinder.server.objects.schema.decode import as_written
 from pvbinder.server.objects.schema.json_text import object_depth_within
+from pvbinder.sources.definitions import STORED, in_v1
 from pvbinder.sources.errors import DumpError, DumpFileError
 from pvbinder.sources.etcd import StoredValue
 
 ENCRYPTED: Final = b"k8s:enc:"
+_PHASE_UNLESS_SET: Final = {("v1", "PersistentVolume"): "Pending", ("v1", "PersistentVolumeClaim"): "Pending"}
 _INTERNAL: Final = frozenset({"RangeAllocation"})
 _EXAMPLES_MAX: Final = 3
 
@@ -95,9 +99,11 @@ class StoredReader:
             header, document = decode(value, "", "")
         except ProtobufError as error:
             raise DumpFileError(f"{self.name}: the value of {key} is damaged: {error.message}") from error
-        if document is None and header.get("kind") not in _INTERNAL:
-            self._unknown[str(header.get("apiVersion", "")), str(header.get("kind", ""))] += 1
-        return document
+        if document is None:
+            if header.get("kind") not in _INTERNAL:
+                self._unknown[str(header.get("apiVersion", "")), str(header.get("kind", ""))] += 1
+            return None
+        return _with_phase(as_written(document))
 
     def _of_json(self, key: str, value: bytes) -> Json | None:
         try:
@@ -109,7 +115,7 @@ class StoredReader:
             return None
         if not object_depth_within(document):
             raise DumpFileError(f"{self.name}: the value of {key} is nested too deeply")
-        return document  # type: ignore[no-any-return]
+        return in_v1(document) if (document["apiVersion"], document["kind"]) == STORED else document
 
     def _count_other(self, key: str) -> None:
         if key.rpartition("/")[2] == "compact_rev_key":  # kube-apiserver's own
@@ -129,6 +135,15 @@ class StoredReader:
                 f"{self.name} has the objects of two clusters: {kind} {metadata['name']} is at {there} and at {key}",
                 hint="choose one with --etcd-prefix, such as " + _differing(there, key),
             )
+
+
+def _with_phase(document: Json) -> Json:
+    """Fill in the phase that the API server shows where none is stored: nobody has written the status yet."""
+    phase = _PHASE_UNLESS_SET.get((document["apiVersion"], document["kind"]))
+    if phase is not None:
+        status = document.setdefault("status", {})
+        status["phase"] = status.get("phase") or phase
+    return document
 
 
 def _resource(key: str) -> str:

@@ -128,6 +128,25 @@ def _kind_struct(schema: str) -> KindStruct | None:
     return _kind_structs[schema]
 
 
+def as_written(obj: Json) -> Json:
+    """Return an object as the reference writes it: empty optional fields left out, zero values of the others filled in.
+
+    A kind that isn't built in, and an object that doesn't fit its kind, come out as they went in.
+    """
+    group, _, version = obj["apiVersion"].rpartition("/")
+    schema = CATALOGUE.kinds.get((group, version, obj["kind"]))
+    if schema is None:
+        return obj
+    shape = _kind_struct(schema)
+    written = _try_convert(shape, obj) if shape is not None else None
+    if written is not None:
+        return written
+    try:
+        return Conversion("json").object(obj, schema)
+    except ConversionError:
+        return obj
+
+
 def forget_schema(schema: str) -> None:
     """Drop what is cached about a type that has changed or gone."""
     _kind_structs.pop(schema, None)
