@@ -218,6 +218,15 @@ def test_play_1_an_external_provisioner(k8s: K8s) -> None:
     assert "ProvisioningFailed" in [one["reason"] for one in claim.events()]
 
 
+def test_play_2_a_provisioner_without_work_asks_nothing(k8s: K8s) -> None:
+    k8s.apply(storage_class("fast", provisioner="x.example.com"))
+    k8s.play.provisioner("x.example.com")
+    k8s.apply(pvc("orders", storage_class="fast")).wait_bound(timeout=20)
+    before = len(k8s.requests)
+    k8s.advance("5s")
+    assert not [one for one in k8s.requests[before:] if one.path.endswith("/persistentvolumeclaims")]
+
+
 def test_a_bare_server_lets_the_test_play_scheduler_and_kubelet(k8s_bare: K8s) -> None:
     k8s_bare.apply(storage_class("disks", waits=True))
     k8s_bare.apply(node("worker"))

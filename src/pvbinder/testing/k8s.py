@@ -3,12 +3,14 @@
 K8S-1  Each test has a namespace of its own, which is the one of its kubeconfig's context, too.
 K8S-2  After the test its objects are gone: on a server of our own all is put back (`put_back`), on another cluster the
        namespace is deleted, and so are the objects outside it that `apply` made.
+K8S-3  After the test the clients of other libraries are closed; that of kubernetes_asyncio by its own ``async with``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Coroutine, Mapping
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -45,6 +47,7 @@ class _Place:
         self._cluster = cluster
         self._root = root
         self.work = NamespaceWork(cluster, namespace)
+        self._clients: list[Any] = []
         self.namespace = namespace
         self.kubeconfig = with_namespace(cluster.kubeconfig, namespace, directory)
 
@@ -96,7 +99,17 @@ class _Place:
 
     def client(self, library: str) -> Any:
         """Return a client of another library for this namespace; `clients.LIBRARIES` has those known."""
-        return new_client(library, self.kubeconfig, self.namespace)
+        client = new_client(library, self.kubeconfig, self.namespace)
+        self._clients.append(client)
+        return client
+
+    def close_clients(self) -> None:
+        """Close the clients that were asked for (K8S-3)."""
+        for client in self._clients:
+            close = getattr(client, "close", None)
+            if callable(close) and not iscoroutinefunction(close):
+                close()
+        self._clients.clear()
 
     def documents(self, source: Appliable) -> list[Json]:
         """Return the objects of a source, as `apply` would apply them."""

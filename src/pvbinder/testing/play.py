@@ -5,6 +5,7 @@ but what the test plays.
 
 PLAY-1  A provisioner makes the volumes of claims that the binder has annotated with its name, as those outside the tree
         do: after a delay, and after as many failures as asked for. It ends with the test.
+PLAY-2  It watches: while there is nothing to do it asks nothing of the server.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from pvbinder.kube.errors import ApiFailure
+from pvbinder.kube.informer import Added, Change, Deleted, Informer, Updated
 from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES, metadata_of
 from pvbinder.model.json import Json
 from pvbinder.model.names import PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER
@@ -27,7 +29,7 @@ from pvbinder.testing.work import NamespaceWork
 T = TypeVar("T")
 
 PATIENCE_SECONDS: Final = 20.0
-POLL_SECONDS: Final = 0.05
+RETRY_SECONDS: Final = 0.05  # from an attempt of a played provisioner that fails to the next
 
 
 @dataclass(slots=True)
@@ -88,12 +90,29 @@ class Acts:
         self._tasks.clear()
 
     async def _provision_all(self, provisioner: PlayedProvisioner) -> None:
-        done: set[str] = set()
-        while True:
-            for claim in await self._client.list_all(CLAIMS):
-                if claim.uid not in done and self._is_for(provisioner, claim) and await self._try(provisioner, claim):
+        informer = Informer(self._client, CLAIMS)
+        due: asyncio.Queue[str] = asyncio.Queue()
+
+        def on_claim(seen: Change[Claim]) -> None:
+            match seen:
+                case Added(claim) | Updated(_, claim):
+                    if self._is_for(provisioner, claim):
+                        due.put_nowait(claim.key)
+                case Deleted():
+                    pass
+
+        informer.add_handler(on_claim)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(informer.run(), name=f"claims of {provisioner.name}")
+            done: set[str] = set()
+            while True:
+                claim = informer.get(await due.get())
+                if claim is None or claim.uid in done or not self._is_for(provisioner, claim):
+                    continue
+                if await self._try(provisioner, claim):
                     done.add(claim.uid)
-            await asyncio.sleep(POLL_SECONDS)
+                else:
+                    asyncio.get_running_loop().call_later(RETRY_SECONDS, due.put_nowait, claim.key)
 
     @staticmethod
     def _is_for(provisioner: PlayedProvisioner, claim: Claim) -> bool:

@@ -74,6 +74,7 @@ def namespace(of: str = SERVER, *, asynchronous: bool = False) -> Callable[[pyte
             place = K8s(cluster, name, tmp_path, request.path.parent)
             request.node.stash[_PLACE] = place
             yield place
+            place.close_clients()
             place.play.close()
 
     @pytest.fixture
@@ -84,6 +85,7 @@ def namespace(of: str = SERVER, *, asynchronous: bool = False) -> Callable[[pyte
             place = AsyncK8s(cluster, name, tmp_path, request.path.parent)
             request.node.stash[_PLACE] = place
             yield place
+            place.close_clients()
             place.play.close()
 
     return made_async if asynchronous else made
