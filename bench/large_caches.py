@@ -41,6 +41,39 @@ BUDGET_BIND_SECONDS = 0.05
 LOAD_SECONDS = 900.0
 MODES = ["ReadWriteOnce"]
 DRIVER = "disks.example.com"
+TIME = "2026-01-01T00:00:00Z"
+
+
+def owned(manager: str, fields: dict[str, Any], subresource: str = "") -> dict[str, Any]:
+    """Return an entry of ``managedFields``."""
+    entry = {
+        "manager": manager,
+        "operation": "Update",
+        "apiVersion": "v1",
+        "time": TIME,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": fields,
+    }
+    return entry | ({"subresource": subresource} if subresource else {})
+
+
+def fields_of(value: object) -> dict[str, Any]:
+    """Return all fields of a value as paths, lists as one."""
+    if not isinstance(value, dict):
+        return {}
+    return {".": {}, **{f"f:{name}": fields_of(inner) for name, inner in value.items()}}
+
+
+def with_owners(document: dict[str, Any], maker: str) -> dict[str, Any]:
+    """Return `document` with the owners of its fields, as a server would have recorded them."""
+    metadata = document["metadata"]
+    made = {
+        "f:metadata": {"f:annotations": fields_of(metadata["annotations"])},
+        "f:spec": {f"f:{name}": fields_of(value) for name, value in document["spec"].items()},
+    }
+    status = {"f:status": {f"f:{name}": fields_of(value) for name, value in document["status"].items()}}
+    metadata["managedFields"] = [owned(maker, made), owned("kube-controller-manager", status, "status")]
+    return document
 
 
 def pair(number: int) -> list[dict[str, Any]]:
@@ -129,7 +162,8 @@ def dump(pairs: int) -> list[dict[str, Any]]:
         }
     )
     for number in range(pairs):
-        items += pair(number)
+        volume, claim = pair(number)
+        items += (with_owners(volume, "csi-provisioner"), with_owners(claim, "kubectl-create"))
     return items
 
 

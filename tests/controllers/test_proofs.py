@@ -396,7 +396,7 @@ async def test_classes_1_a_user_that_the_caches_missed_keeps_its_class(kind: Kin
         await c.settle()
         cache = c.manager.informers.of(kind)
         [key] = cache.keys()
-        cache._remove(key)  # as if the first list had been without it
+        cache._cache.remove(key)  # as if the first list had been without it
         await c.client.delete(ATTRIBUTES_CLASSES, "gold")
         await c.until(lambda: c.of(ATTRIBUTES_CLASSES)["gold"].is_deleting)
         await c.settle()

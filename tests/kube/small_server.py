@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.transport import Answer, Request
@@ -42,6 +42,7 @@ class SmallServer:
     lose_answers: int = 0  # of the next writes: carried out, but no answer
     lines: list[bytes] = field(default_factory=list)  # sent as they are to the next watch, before anything else
     watching: int = 0
+    streaming_lists: Literal["served", "refused", "unknown", "cut"] = "served"
     is_silent: bool = False  # watches that are opened now never tell anything, nor end
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _generation: int = 0
@@ -175,18 +176,38 @@ class SmallServer:
             answer = self.before.pop(0)(request)
             if answer is not None:
                 raise ApiFailure.from_answer(answer)
-        revision = int(request.query["resourceVersion"])
+        first: list[bytes] = []
+        if "sendInitialEvents" in request.query:
+            if self.streaming_lists == "refused":
+                raise ApiFailure(422, "Invalid", "sendInitialEvents is forbidden for watch")
+            first = self._first_lines(request.path)
+        revision = int(request.query["resourceVersion"] or self.revision)
         if revision < self.compacted:
             raise ApiFailure(410, "Expired", "too old resource version")
         self.watching += 1
-        lines = self._follow(request.path, revision, int(request.query.get("timeoutSeconds", "3600")))
+        seconds = int(request.query.get("timeoutSeconds", "3600"))
+        lines = (
+            _only(first)
+            if self.streaming_lists == "cut" and first
+            else self._follow(request.path, revision, seconds, first)
+        )
         try:
             yield lines
         finally:
             self.watching -= 1
             await lines.aclose()
 
-    async def _follow(self, path: str, revision: int, seconds: int) -> AsyncGenerator[bytes]:
+    def _first_lines(self, path: str) -> list[bytes]:
+        found = [self.objects[key] for key in sorted(self.objects) if key.rsplit("/", 1)[0] == path]
+        lines = [json.dumps({"type": "ADDED", "object": one}).encode() for one in found]
+        if self.streaming_lists == "served":
+            metadata = {"resourceVersion": str(self.revision), "annotations": {"k8s.io/initial-events-end": "true"}}
+            lines.append(json.dumps({"type": "BOOKMARK", "object": {"metadata": metadata}}).encode())
+        return lines
+
+    async def _follow(self, path: str, revision: int, seconds: int, first: list[bytes]) -> AsyncGenerator[bytes]:
+        for line in first:
+            yield line
         generation = self._generation
         position = next((i for i, h in enumerate(self.history) if h.revision > revision), len(self.history))
         while self.lines:
@@ -214,6 +235,11 @@ class SmallServer:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+async def _only(lines: list[bytes]) -> AsyncGenerator[bytes]:
+    for line in lines:
+        yield line
 
 
 def is_collection(path: str) -> bool:

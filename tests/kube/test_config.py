@@ -255,7 +255,7 @@ def test_a_server_that_is_named_takes_the_place_of_the_configured_one(tmp_path: 
         load(environment=home)
 
 
-@pytest.mark.parametrize("proxy", ["socks5://user:secret@proxy:1080", "proxy:3128", "http://"])
+@pytest.mark.parametrize("proxy", ["socks4://user:secret@proxy:1080", "proxy:3128", "http://", "socks5://proxy:99999"])
 def test_config_3_a_proxy_that_can_not_be_used_is_refused(tmp_path: Path, proxy: str) -> None:
     file = tmp_path / "config"
     file.write_text(

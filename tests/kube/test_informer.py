@@ -174,7 +174,7 @@ async def test_informer_5_the_cache_comes_first() -> None:
 
     informer.put(volume("disk-1", 1, tier="gold"))
     informer.put(volume("disk-1", 2, tier="silver"))
-    informer._remove("disk-1")
+    informer._cache.remove("disk-1")
 
     assert found == [(True, ["disk-1"]), (True, []), (False, [])]
 

@@ -112,7 +112,7 @@ FIELDS = {
     "volume": (
         parse_volume(encode(VOLUME)),
         {
-            "raw": encode(VOLUME),
+            "kept": encode(VOLUME),
             "name": "disk",
             "namespace": "",
             "uid": "u-1",
@@ -141,7 +141,7 @@ FIELDS = {
     "claim": (
         parse_claim(encode(CLAIM)),
         {
-            "raw": encode(CLAIM),
+            "kept": encode(CLAIM),
             "name": "orders",
             "namespace": "shop",
             "uid": "u-2",
@@ -282,7 +282,7 @@ def test_a_class_is_default_by_either_annotation() -> None:  # DC-2
 
 
 BARE: Json = {
-    "raw": b"{}",
+    "kept": b"{}",
     "name": "",
     "namespace": "",
     "uid": "",

@@ -128,7 +128,7 @@ FIELDS: dict[str, tuple[View, dict[str, object]]] = {
 
 @pytest.mark.parametrize(("view", "fields"), FIELDS.values(), ids=FIELDS.keys())
 def test_each_field_has_what_belongs_there(view: View, fields: dict[str, object]) -> None:
-    assert msgspec.structs.asdict(view) == {**fields, "raw": view.raw}
+    assert msgspec.structs.asdict(view) == {**fields, "kept": view.raw}
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ async def _main(options: ControlOptions, config: ConnectionConfig, known: tuple[
                 pace=pace,
                 lead=waits,
                 gate=WriteGate(),
+                streams=True,
             )
             live, ready = checks(manager, lead.elections)
             metrics = Metrics([ControllerSource(manager, lead.elections)])

@@ -86,10 +86,12 @@ class Manager:
         now: Callable[[], datetime] = wall_clock,
         pace: TokenBucket | None = None,
         lead: Lead | None = None,
+        streams: bool = False,
     ) -> None:
         """`transport_as` gives a line as a controller's user (MANAGER-5, `users.user_of`); `now` is their clock.
 
-        `lead` does the work of all controllers when it may be done (MANAGER-8).
+        `lead` does the work of all controllers when it may be done (MANAGER-8). With `streams` the first lists come as
+        the beginnings of watches (INFORMER-17).
         """
         self.options = options or ControllerOptions()
         self._gate = gate
@@ -104,7 +106,7 @@ class Manager:
             return paced(gate.before(own) if gate is not None else own)
 
         shared = Client(paced(transport))
-        self.informers = Informers(shared)
+        self.informers = Informers(shared, streams=streams)
         self._lead = lead
         if lead is not None:
             self.informers.hold()

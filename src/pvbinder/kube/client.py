@@ -257,13 +257,17 @@ class Client:
         label_selector: str = "",
         field_selector: str = "",
         timeout_seconds: int | None = None,
+        sends_initial: bool = False,
     ) -> AsyncGenerator[AsyncIterator[WatchEvent[T]]]:
         """Open a watch from `resource_version` on: inside the context, iterate until the server ends it.
 
-        Never repeated here: how to go on is `Informer`'s to know. An ERROR line is raised as `ApiFailure`.
+        Never repeated here: how to go on is `Informer`'s to know. An ERROR line is raised as `ApiFailure`. With
+        `sends_initial` it begins with all objects, of `resource_version` or newer, and a bookmark that says so.
         """
         query = _selection(label_selector, field_selector)
         query |= {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
+        if sends_initial:
+            query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         if timeout_seconds is not None:
             query["timeoutSeconds"] = str(timeout_seconds)
         counts = self._counts

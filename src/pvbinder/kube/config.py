@@ -20,12 +20,13 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from pvbinder.files import UnreadableFileError, read_file
+from pvbinder.kube import socks
 from pvbinder.kube.errors import ConfigError
 from pvbinder.model.json import Json
 from pvbinder.server.objects.schema.yaml_text import YamlTextError, YamlTooLargeError, parse_yaml
 
 FILE_BYTES_MAX = 16 << 20
-PROXY_SCHEMES = ("http", "https")
+PROXY_SCHEMES = ("http", "https", *socks.SCHEMES)
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -335,12 +336,21 @@ def _connection(context: str, found: _Section, cluster: _Section, user: _Section
 
 def _proxy(cluster: _Section) -> str:
     proxy = cluster.text("proxy-url")
-    if proxy and (urlsplit(proxy).scheme not in PROXY_SCHEMES or not urlsplit(proxy).hostname):
+    if proxy and not is_proxy(proxy):
         raise ConfigError(
             f"kubeconfig {cluster.file}: {cluster.where}.proxy-url is {without_password(proxy)!r}",
-            hint="it must be like http://host:3128 or https://host:3128; others, such as SOCKS, can't be used here",
+            hint="it must be like http://host:3128, https://host:3128 or socks5://host:1080",
         )
     return proxy
+
+
+def is_proxy(url: str) -> bool:
+    """Whether `url` is one of a proxy that can be used."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
 
 
 def without_password(url: str) -> str:

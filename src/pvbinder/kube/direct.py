@@ -22,6 +22,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pvbinder.kube.connection import KeptConnection
 from pvbinder.kube.errors import ConfigError
+from pvbinder.kube.socks import SocksProxy
 from pvbinder.kube.transport import Answer, Request
 
 CONNECTIONS_MAX: Final = 256
@@ -70,8 +71,16 @@ class Origin:
 class DirectLine:
     """The connections to one server. `close` them at the end."""
 
-    def __init__(self, origin: Origin, headers: tuple[tuple[str, str], ...], *, connect_seconds: float) -> None:
-        """`headers` go with each request."""
+    def __init__(
+        self,
+        origin: Origin,
+        headers: tuple[tuple[str, str], ...],
+        *,
+        connect_seconds: float,
+        socks: SocksProxy | None = None,
+    ) -> None:
+        """`headers` go with each request; all connections go through `socks`, if there is one."""
+        self._socks = socks
         self._origin = origin
         self._fixed = f"Host: {origin.host_header}\r\n" + "".join(_header(*pair) for pair in headers)
         self._connect_seconds = connect_seconds
@@ -187,9 +196,15 @@ class DirectLine:
         origin, loop = self._origin, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_seconds):
-                transport, connection = await loop.create_connection(
-                    KeptConnection, origin.host, origin.port, ssl=context, server_hostname=origin.server_name
-                )
+                if self._socks is None:
+                    transport, connection = await loop.create_connection(
+                        KeptConnection, origin.host, origin.port, ssl=context, server_hostname=origin.server_name
+                    )
+                else:
+                    there = await self._socks.connect(origin.host, origin.port)
+                    transport, connection = await loop.create_connection(
+                        KeptConnection, sock=there, ssl=context, server_hostname=origin.server_name
+                    )
         except (OSError, ssl.SSLError, ValueError) as error:  # TimeoutError is an OSError
             raise NoConnectionError(error) from error
         made = transport.get_extra_info("socket")

@@ -18,6 +18,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import Resource
 
 METADATA_VERSION: Final = "meta.k8s.io/v1"
+INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"  # the annotation of the bookmark that ends a streaming list
 
 
 class ForeignDocument(PvbinderError):  # noqa: N818 (says which answer came)
@@ -49,6 +50,16 @@ class MetadataRead(msgspec.Struct, rename="camel"):
     resource_version: str = ""
 
 
+class BookmarkMetadata(MetadataRead):
+    """The metadata of a bookmark."""
+
+    annotations: dict[str, str] | None = None
+
+
+class _Bookmark(msgspec.Struct):
+    metadata: BookmarkMetadata = msgspec.field(default_factory=BookmarkMetadata)
+
+
 class _OnlyMetadata(msgspec.Struct):
     metadata: MetadataRead = msgspec.field(default_factory=MetadataRead)
 
@@ -65,6 +76,7 @@ class _StatusCode(msgspec.Struct):
 _lists = msgspec.json.Decoder(ListBody)
 _heads = msgspec.json.Decoder(_Head)
 _metadata = msgspec.json.Decoder(_OnlyMetadata)
+_bookmarks = msgspec.json.Decoder(_Bookmark)
 _codes = msgspec.json.Decoder(_StatusCode)
 _BROKEN = (msgspec.MsgspecError, UnicodeDecodeError)
 
@@ -121,6 +133,14 @@ def read_metadata(document: bytes) -> MetadataRead:
         return _metadata.decode(document).metadata
     except _BROKEN:
         return MetadataRead()
+
+
+def read_bookmark(document: bytes) -> BookmarkMetadata:
+    """Return the bookmark's revision and annotations, as far as they can be read."""
+    try:
+        return _bookmarks.decode(document).metadata
+    except _BROKEN:
+        return BookmarkMetadata()
 
 
 def code_of(status: bytes) -> int:

@@ -11,7 +11,8 @@ WIRE-6  A proxy is taken from the kubeconfig, else from the environment (``HTTPS
 WIRE-7  A connection whose peer has vanished breaks within about a minute: TCP asks every 10 s.
 WIRE-8  A 401 says which credential has expired, if one has.
 
-Without a proxy requests go over connections of our own (`direct`), through one over the library's (`proxied`).
+Without a proxy, or through a SOCKS one (`socks`), requests go over connections of our own (`direct`), through an HTTP
+one over the library's (`proxied`).
 
 Construct it, then `async with` it: certificates that can't be used are a `ConfigError` then, and the pool is closed at
 the end.
@@ -34,8 +35,9 @@ from urllib.request import getproxies, proxy_bypass
 import msgspec
 
 from pvbinder import __version__
+from pvbinder.kube import socks
 from pvbinder.kube.certificates import load_certificate
-from pvbinder.kube.config import PROXY_SCHEMES, ConnectionConfig, without_password
+from pvbinder.kube.config import ConnectionConfig, is_proxy, without_password
 from pvbinder.kube.connection import BrokenConnectionError
 from pvbinder.kube.credentials import Credentials, CredentialSource
 from pvbinder.kube.direct import DirectLine, NoConnectionError, Origin
@@ -81,7 +83,8 @@ class HttpTransport:
         config = self._config
         if config.exec_plugin is None and self._is_tls:
             self._context_for(self._source.fixed)  # CONFIG-3: refused before anything is tried
-        if self._proxy:
+        is_socks = urlsplit(self._proxy).scheme in socks.SCHEMES
+        if self._proxy and not is_socks:
             from pvbinder.kube.proxied import ProxiedLine  # the library takes long to import, and few need it
 
             self._proxied = ProxiedLine(
@@ -93,7 +96,8 @@ class HttpTransport:
             )
         else:
             origin = Origin.of(config.server, config.tls_server_name)
-            self._direct = DirectLine(origin, self._fixed_headers, connect_seconds=CONNECT_SECONDS)
+            way = socks.SocksProxy.of(self._proxy) if is_socks else None
+            self._direct = DirectLine(origin, self._fixed_headers, connect_seconds=CONNECT_SECONDS, socks=way)
         return self
 
     async def __aexit__(
@@ -251,10 +255,10 @@ def proxy_from_environment(server: str) -> str:
     if is_this_machine(host) or proxy_bypass(host):
         return ""
     proxy = getproxies().get(parts.scheme, "")
-    if proxy and urlsplit(proxy).scheme not in PROXY_SCHEMES:
+    if proxy and not is_proxy(proxy):
         raise ConfigError(
             f"the environment's proxy for {parts.scheme} is {without_password(proxy)!r}, which can't be used",
-            hint=f"it may be an http:// or https:// one; or leave the API server out of it: NO_PROXY={host}",
+            hint=f"it may be an http://, https:// or socks5:// one; or leave the API server out of it: NO_PROXY={host}",
         )
     return proxy
 

@@ -30,6 +30,8 @@ INFORMER-15 A watch that ended before its time may be followed by one of a serve
             watch is open and silent, so the server is asked first whether it has reached our revision.
 INFORMER-16 While it is held, the cache and its indexes fill, but handlers hear of nothing. Let go, they hear of every
             object that is there, and of each change from then on.
+INFORMER-17 With `streams` the first list comes as the beginning of the watch (`streaming_list`). Where the server
+            refuses that, doesn't know of it, falls silent or ends it early, and for every later list, pages are read.
 
 Not promised: that every state is seen, nor any order between two objects; nor that an object put in by hand matches
 the informer's selectors. Handlers must be quick, must not wait and must not raise: they enqueue a key. Nobody changes
@@ -56,10 +58,11 @@ from pvbinder.kube.index import Index as Index
 from pvbinder.kube.informer_statistics import Counts
 from pvbinder.kube.informer_statistics import InformerStatistics as InformerStatistics
 from pvbinder.kube.listeners import ChangeHandler as ChangeHandler
-from pvbinder.kube.listeners import Listeners
+from pvbinder.kube.object_cache import ObjectCache
 from pvbinder.kube.revisions import number as number
 from pvbinder.kube.revisions import revision_of as revision_of
 from pvbinder.kube.served import is_served_nowhere
+from pvbinder.kube.streaming_list import FIRST_SILENCE_SECONDS, NoStreamingList, StreamingList
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import is_built_in
 
@@ -97,6 +100,7 @@ class Informer(Generic[T]):
         chance: Callable[[], float] = CHANCE.random,
         history: History | None = None,
         decides: bool = False,
+        streams: bool = False,
     ) -> None:
         """Make the cache; decisions wait for it with `decides`, when another one sees that `history` began anew."""
         self.kind = kind
@@ -106,13 +110,14 @@ class Informer(Generic[T]):
         self._field_selector = field_selector
         self._page_limit = page_limit
         self._chance = chance
-        self._objects: dict[str, T] = {}
-        self._indexes: dict[str, Index[T]] = {}
-        self._listeners: Listeners[T] = Listeners()
+        self._counts = Counts()
+        self._cache: ObjectCache[T] = ObjectCache(self._counts)
+        self._objects = self._cache.objects
         self._resource_version = ""  # up to where the watch has told us everything; "" is nowhere
         self._highest = -1  # the same as a number; stays when the next list is due
         self._history = history or History()
         self._decides = decides
+        self._streams = streams  # until the first list, or the first try of one
         self._follower = Follower(kind.resource.qualified, self._list_anew)
         self._history_began_anew = False  # true only while a list is taken in
         self._must_list = True
@@ -124,7 +129,6 @@ class Informer(Generic[T]):
         self._progress = False  # the watch lived; its news alone are no progress: a liar has news each time
         self._had_news = False
         self._synced = asyncio.Event()
-        self._counts = Counts()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -177,33 +181,26 @@ class Informer(Generic[T]):
 
     def add_handler(self, handler: ChangeHandler[T]) -> None:
         """Call `handler` for every change from now on, and with an `Added` for each that is there (INFORMER-16)."""
-        self._listeners.add(handler, self)
+        self._cache.listeners.add(handler, self)
 
     def hold(self) -> None:
         """Tell handlers that are added from now on nothing, until `let_go()` (INFORMER-16)."""
-        self._listeners.hold()
+        self._cache.listeners.hold()
 
     def let_go(self) -> None:
         """Begin to tell the handlers that waited (INFORMER-16)."""
-        self._listeners.let_go(self)
+        self._cache.listeners.let_go(self)
 
     def add_index(self, name: str, values_of: Callable[[T], Iterable[str]]) -> Index[T]:
         """Index the objects by the values that `values_of` gives for each; the index of that name if there is one."""
-        known = self._indexes.get(name)
-        if known is not None:
-            return known
-        index = Index(self._objects, values_of)
-        for key, view in self._objects.items():
-            index.replace(key, None, view)
-        self._indexes[name] = index
-        return index
+        return self._cache.add_index(name, values_of)
 
     def put(self, seen: T) -> bool:
         """Take in the answer to our own write (INFORMER-2); False if it is old news (INFORMER-1, INFORMER-3)."""
         if seen.key not in self._objects and revision_of(seen) <= self._highest:
             self._counts.stale += 1  # the watch is past this write: the object has been deleted since
             return False
-        return self._take(seen)
+        return self._cache.take(seen, anew=self._history_began_anew)
 
     def correct(self, seen: T) -> None:
         """Take in an object that was just read live; list anew if it should have been here (INFORMER-14)."""
@@ -230,9 +227,14 @@ class Informer(Generic[T]):
             try:
                 if self._was_interrupted and not self._must_list:
                     await self._check_history()
-                if self._must_list:
-                    await self._list()
-                await self._watch()
+                if self._must_list and self._streams:
+                    await self._stream()
+                    if self._must_list:
+                        continue
+                else:
+                    if self._must_list:
+                        await self._list()
+                    await self._watch()
             except ApiFailure as failure:
                 problem = failure
                 if failure.is_expired or failure.is_revision_too_large:
@@ -285,7 +287,7 @@ class Informer(Generic[T]):
             log.warning("kind is not served", resource=self.kind.resource.qualified, err=failure.message)
         self._must_list = True
         for key in self.keys():
-            self._remove(key)
+            self._cache.remove(key)
         self._synced.set()
         self._history.has_listed(self._follower, self._history.epoch)
         await self._pause(SEEK_SECONDS * (1 + self._chance()))
@@ -325,15 +327,19 @@ class Informer(Generic[T]):
                 self._history_began_anew = self._follower.epoch < epoch
             for view in page.items:
                 listed.add(view.key)
-                self._take(view)
+                self._cache.take(view, anew=self._history_began_anew, is_listed=True)
             for broken in page.unreadable:
                 listed.add(broken.key)
                 self._report_unreadable(broken)
-        revision = number(resource_version)
-        if not listed and self._missing_from(listed, revision):
+        if not listed and self._missing_from(listed, number(resource_version)):
             await self._doubt_emptiness()
+        self._has_listed(listed, resource_version, epoch)
+
+    def _has_listed(self, listed: set[str], resource_version: str, epoch: int) -> None:
+        """Be at the revision of a list that is taken in, whole."""
+        revision = number(resource_version)
         for key in self._missing_from(listed, revision):
-            self._remove(key)
+            self._cache.remove(key)
         self._history_began_anew = False
         self._resource_version = resource_version
         self._highest = revision
@@ -386,12 +392,24 @@ class Informer(Generic[T]):
             not_older_than=not_older_than,
         )
 
-    async def _watch(self) -> None:
-        """Follow the changes from where we are until the server ends the watch."""
+    async def _stream(self) -> None:
+        """List and watch by one request; come back without a list where that doesn't work (INFORMER-17)."""
+        self._streams = False
+        self._counts.lists += 1
+        try:
+            await self._watch(StreamingList(self._history.epoch))
+        except (ApiFailure, NoStreamingList) as failure:
+            if not self._must_list:
+                raise
+            log.debug("no streaming list", resource=self.kind.resource.qualified, err=failure.message)
+
+    async def _watch(self, first: StreamingList | None = None) -> None:
+        """Follow the changes from where we are until the server ends the watch; its beginning is the list `first`."""
         self._counts.watches += 1
         self._was_interrupted = True  # until it ends in its time
         loop = asyncio.get_running_loop()
         started = heard = loop.time()
+        taken = 0
         timeout_seconds = int(SHORTEST_WATCH_SECONDS * (1 + self._chance()))
         ends = started + timeout_seconds + GRACE_SECONDS
         watch = self._client.watch(
@@ -401,17 +419,28 @@ class Informer(Generic[T]):
             label_selector=self._label_selector,
             field_selector=self._field_selector,
             timeout_seconds=timeout_seconds,
+            sends_initial=first is not None,
         )
+        silence_seconds = SILENCE_SECONDS if first is None else FIRST_SILENCE_SECONDS
         try:
-            async with asyncio.timeout(SILENCE_SECONDS) as self._deadline, watch as events:
+            async with asyncio.timeout(silence_seconds) as self._deadline, watch as events:
                 async for event in events:
-                    if self._must_list:
+                    if self._must_list and (first is None or first.epoch < self._history.epoch):
                         return
                     if loop.time() - heard >= HEARD_STEP_SECONDS:
                         heard = loop.time()
-                        self._deadline.reschedule(min(heard + SILENCE_SECONDS, ends))
-                    self._take_event(event)
-                    if self._counts.events % EVENTS_PER_TURN == 0:
+                        self._deadline.reschedule(min(heard + silence_seconds, ends))
+                    if first is None:
+                        self._take_event(event)
+                    elif not first.note(event):
+                        self._take_state(event, is_listed=True)
+                    else:
+                        self._has_listed(first.keys, event.resource_version, first.epoch)
+                        self._had_bookmark = True
+                        first, silence_seconds = None, SILENCE_SECONDS
+                        self._deadline.reschedule(loop.time() + silence_seconds)
+                    taken += 1
+                    if taken % EVENTS_PER_TURN == 0:
                         await asyncio.sleep(0)
         except TimeoutError:
             if self._had_bookmark and not self._must_list:
@@ -436,57 +465,27 @@ class Informer(Generic[T]):
             self._had_bookmark = True
             return
         self._counts.events += 1
+        self._take_state(event)
+
+    def _take_state(self, event: WatchEvent[T], *, is_listed: bool = False) -> None:
         if event.unreadable is not None:
             self._report_unreadable(event.unreadable)
             if event.type == "DELETED":
-                self._remove(event.unreadable.key)
+                self._cache.remove(event.unreadable.key)
         elif event.object is not None:
-            self._follow(event.object, gone=event.type == "DELETED")
+            if event.type == "DELETED":
+                self._follow_deletion(event.object)
+            else:
+                self._cache.take(event.object, is_listed=is_listed)
 
-    def _follow(self, seen: T, *, gone: bool) -> None:
-        if not gone:
-            self._take(seen)
-            return
+    def _follow_deletion(self, seen: T) -> None:
         known = self._objects.get(seen.key)
         if known is None:
             return
         if revision_of(known) > revision_of(seen):  # it was made anew by our own write, which came here first
             self._counts.stale += 1
             return
-        self._remove(seen.key)
-
-    # -- the cache itself ---------------------------------------------------------------------------------------------
-
-    def _take(self, seen: T) -> bool:
-        key = seen.key
-        known = self._objects.get(key)
-        if known is not None and not self._history_began_anew:
-            known_revision, seen_revision = revision_of(known), revision_of(seen)
-            if known_revision > seen_revision:
-                self._counts.stale += 1
-                return False
-            if known_revision == seen_revision and known.uid == seen.uid:
-                self._counts.echoes += 1
-                return True
-        self._objects[key] = seen
-        for index in self._indexes.values():
-            index.replace(key, known, seen)
-        if known is None:
-            self._listeners.tell(Added(seen))
-        elif known.uid == seen.uid:
-            self._listeners.tell(Updated(known, seen))
-        else:
-            self._listeners.tell(Deleted(known))
-            self._listeners.tell(Added(seen))
-        return True
-
-    def _remove(self, key: str) -> None:
-        known = self._objects.pop(key, None)
-        if known is None:
-            return
-        for index in self._indexes.values():
-            index.replace(key, known, None)
-        self._listeners.tell(Deleted(known))
+        self._cache.remove(seen.key)
 
     def _report_unreadable(self, broken: Unreadable) -> None:
         self._counts.unreadable += 1

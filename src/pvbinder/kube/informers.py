@@ -29,9 +29,11 @@ T = TypeVar("T", bound=KubernetesObject)
 class Informers:
     """One informer a kind, shared by all controllers of a process: one list and one watch, however many listen."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, streams: bool = False) -> None:
+        """Make none yet; `streams` is how their first lists come (INFORMER-17)."""
         self.history = History()
         self._client = client
+        self._streams = streams
         self._informers: dict[Resource, Informer[KubernetesObject]] = {}
         self._group: asyncio.TaskGroup | None = None  # while they run
         self._is_held = False
@@ -40,7 +42,13 @@ class Informers:
         """The informer of `kind`, made at the first call; it fills from `run()` on, or from now if that is earlier."""
         informer = self._informers.get(kind.resource)
         if informer is None:
-            informer = Informer(self._client, kind, history=self.history, decides=True)  # type: ignore[arg-type]
+            informer = Informer(
+                self._client,
+                kind,  # type: ignore[arg-type]
+                history=self.history,
+                decides=True,
+                streams=self._streams,
+            )
             if self._is_held:
                 informer.hold()
             self._informers[kind.resource] = informer

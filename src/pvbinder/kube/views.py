@@ -81,12 +81,16 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent(Generic[T]):
-    """A line of a watch; a bookmark has no object, and one that can't be parsed is `unreadable`."""
+    """A line of a watch; a bookmark has no object, and one that can't be parsed is `unreadable`.
+
+    The bookmark that ends a streaming list says so: `ends_initial`.
+    """
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     resource_version: str
     object: T | None = None
     unreadable: Unreadable | None = None
+    ends_initial: bool = False
 
 
 def unreadable(document: bytes, error: Exception) -> Unreadable:

@@ -59,7 +59,9 @@ def read_line(kind: Kind[T], line: bytes) -> WatchEvent[T] | None:
                 return WatchEvent(change, broken.resource_version, unreadable=broken)
             return WatchEvent(change, view.resource_version, view)
         case "BOOKMARK":
-            return WatchEvent("BOOKMARK", documents.read_metadata(document).resource_version)
+            found = documents.read_bookmark(document)
+            ends_initial = (found.annotations or {}).get(documents.INITIAL_EVENTS_END) == "true"
+            return WatchEvent("BOOKMARK", found.resource_version, ends_initial=ends_initial)
         case "ERROR":
             raise ApiFailure.from_status(documents.code_of(document), document)
         case _:

@@ -62,7 +62,7 @@ def test_caches_4_the_index_holds_the_volumes_of_the_cache() -> None:
     caches.volumes.put(volume("disk"))
     caches.volumes.put(volume("disk", revision="2", capacity="2Gi"))
     assert [str(found.size) for found in caches.index] == ["2Gi"]
-    caches.volumes._remove("disk")
+    caches.volumes._cache.remove("disk")
     assert list(caches.index) == []
 
 

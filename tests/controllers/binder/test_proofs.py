@@ -174,7 +174,7 @@ async def test_writes_2_what_a_proof_finds_is_in_the_cache_again(tmp_path: Path)
     async with cluster(options(tmp_path)) as c:
         await three_bound(c, tmp_path)
         claims = binder_of(c).binder.caches.claims
-        claims._remove("default/orders-1")  # as a list would that nobody can see is cut
+        claims._cache.remove("default/orders-1")  # as a list would that nobody can see is cut
         await asyncio.sleep(30)
 
         assert "default/orders-1" in claims

@@ -168,7 +168,7 @@ async def test_reclaimer_1_a_false_list_of_pods_scrubs_nothing(listed: Json) -> 
         await until_claim(c, "orders", "Bound")
         await c.create(pod("web", using("orders")), pod("other"))
         await c.settle()
-        binder_of(c).binder.caches.pods._remove("default/web")  # as if the first list had been without it
+        binder_of(c).binder.caches.pods._cache.remove("default/web")  # as if the first list had been without it
         answer = Answer(200, encode({"apiVersion": "v1", "items": [], **listed}))
 
         def instead(request: Request) -> Answer | None:

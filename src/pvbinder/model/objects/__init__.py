@@ -1,13 +1,15 @@
 """The objects we read, as frozen views: flat, typed, decoded at C speed, with rules about their fields as properties.
 
-OBJECTS-1  A view carries the object's own JSON (`raw`): a write starts from it, so nothing we don't know is lost.
+OBJECTS-1  A view carries the object's own JSON (`raw`): a write starts from it, so nothing we don't know is lost. Those
+           of caches come without the owners of fields, which such a write leaves as they are (KEPT-2).
 OBJECTS-2  Absent and null are the same; an absent list or map is empty. None means "not set" only where that decides
            something: a claim reference, a deletion timestamp, a volume's capacity.
 OBJECTS-3  What is no such object (wrong types, an impossible quantity) is `MalformedObjectError`, naming it and the
            field.
 
 One file a kind: the structs that its JSON is decoded into, the view, and the function that makes one of the other
-(`parse_claim`); `view` has what they share, for the other views of the model, too. The names below are the room's.
+(`parse_claim`); `view` has what they share, for the other views of the model, too, and `kept` the form in which caches
+keep their JSON. The names below are the room's.
 
 Views are immutable and shared by everyone; nothing in them may be changed in place, labels and annotations included.
 They hold no cycles, so the garbage collector leaves them out (``gc=False``): with 100 000 volumes in a cache a full

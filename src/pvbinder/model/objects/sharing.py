@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Hashable
+from typing import Final, TypeVar
+
+V = TypeVar("V", bound=Hashable)
 
 NOTHING: Final[dict[str, str]] = {}
 _COPIES_MAX: Final = 4096
 _maps: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+_values: dict[Hashable, Hashable] = {}
 _texts: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 
@@ -35,3 +39,15 @@ def shared_texts(found: tuple[str, ...] | None) -> tuple[str, ...]:
             _texts.clear()
         known = _texts[found] = found
     return known
+
+
+def shared_value(found: V | None) -> V | None:
+    """Return the one copy of a value that few objects have to themselves, such as where a volume can be reached."""
+    if found is None:
+        return None
+    known = _values.get(found)
+    if known is None:
+        if len(_values) >= _COPIES_MAX:
+            _values.clear()
+        known = _values[found] = found
+    return known  # type: ignore[return-value]

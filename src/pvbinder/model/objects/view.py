@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json, decode
+from pvbinder.model.objects.kept import unpacked
 from pvbinder.model.objects.sharing import NOTHING
 from pvbinder.model.quantity import Quantity, QuantityError, parse_quantity
 
@@ -59,9 +60,9 @@ class WorkloadMeta(ObjectMeta, frozen=True):
 
 
 class View(Struct, frozen=True, gc=False):
-    """The fields of every view."""
+    """The fields of every view; the JSON in the form in which it is kept."""
 
-    raw: bytes
+    kept: bytes
     name: str
     namespace: str
     uid: str
@@ -71,6 +72,11 @@ class View(Struct, frozen=True, gc=False):
     finalizers: tuple[str, ...]
     created: str
     deletion_timestamp: str | None
+
+    @property
+    def raw(self) -> bytes:
+        """The object's own JSON (OBJECTS-1)."""
+        return unpacked(self.kept)
 
     def document(self) -> Json:
         """Return a fresh copy of the whole object, to change and write back (OBJECTS-1)."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from pvbinder.model import names
 from pvbinder.model.objects.keys import ClaimKey, VolumeName
-from pvbinder.model.objects.sharing import NOTHING, shared_map, shared_texts
+from pvbinder.model.objects.sharing import NOTHING, shared_map, shared_texts, shared_value
 from pvbinder.model.objects.view import NO_META, Amounts, ObjectMeta, View, amount, parsed
 from pvbinder.model.quantity import ZERO, Quantity
 from pvbinder.model.selectors import NodeSelector
@@ -148,6 +148,18 @@ _NOT_SOURCES = frozenset({"capacity", "claimRef", "nodeAffinity"})  # the other 
 _volumes = msgspec.json.Decoder(_VolumeObject)
 
 
+def _shared_reference(found: ClaimRef | None) -> ClaimRef | None:
+    if found is None or found.namespace is None:
+        return found
+    return ClaimRef(intern(found.namespace), found.name, found.uid)
+
+
+def _shared_source(found: CsiSource | None) -> CsiSource | None:
+    if found is None or found.driver is None:
+        return found
+    return CsiSource(intern(found.driver), found.volume_handle)
+
+
 def parse_volume(data: bytes) -> Volume:
     """Return the PersistentVolume in `data`, or raise `MalformedObjectError` (OBJECTS-3)."""
     found = parsed(_volumes, data, "PersistentVolume")
@@ -169,14 +181,14 @@ def parse_volume(data: bytes) -> Volume:
         meta.deletion_timestamp,
         amount(spec.capacity, "PersistentVolume", meta, "spec.capacity"),
         shared_texts(spec.access_modes),
-        spec.claim_ref,
+        _shared_reference(spec.claim_ref),
         intern(spec.persistent_volume_reclaim_policy or ""),
         intern(annotations.get(names.BETA_STORAGE_CLASS, class_field)),
         intern(class_field),
         intern(spec.volume_mode or "Filesystem"),
         spec.volume_attributes_class_name or "",
-        spec.node_affinity.required if spec.node_affinity is not None else None,
-        spec.csi,
+        shared_value(spec.node_affinity.required) if spec.node_affinity is not None else None,
+        _shared_source(spec.csi),
         spec.host_path,
         spec.nfs,
         intern(status.phase or ""),
