@@ -29,7 +29,7 @@ def test_a_planted_fault_is_found_with_its_code(code: str, subject: str, world: 
 
 
 def test_every_code_is_planted() -> None:
-    of_drivers = {"PVB801", "PVB804"}  # what a driver has is no object: tests/cli/test_audit.py asks one
+    of_drivers = {"PVB801", "PVB804"}  # what a driver has is no object: tests/cli/test_csi_audit.py asks one
     assert {code for code, _, _ in FAULTS.values()} | of_drivers == set(CODES)
 
 

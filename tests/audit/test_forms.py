@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from datetime import date
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from msgspec import structs
 from tests.audit.faults import FAULTS
 from tests.audit.world import NOW, audited, snapshot_of
-from tests.insight.builders import Document, claim, volume
+from tests.insight.builders import Document, claim, storage_class, volume
 
 from pvbinder.audit.codes import CODES, find_code
 from pvbinder.audit.finding import AuditSubject, Evidence, Finding
@@ -65,7 +67,7 @@ def test_report_2_what_isnt_shown_is_counted() -> None:
 
 def test_forms_1_json_has_every_finding_and_a_version() -> None:
     first, *others = FOUND
-    told = json.loads(as_json((structs.replace(first, silenced="known"), *others), NOW, {}))
+    told = json.loads(as_json((structs.replace(first, silenced="known"), *others), NOW, {}, snapshot_of(WORLD)))
     assert (told["kind"], told["version"]) == ("Audit", 1)
     assert [each["key"] for each in told["findings"]] == [each.key for each in FOUND]
     assert told["findings"][0]["silenced"] == "known"
@@ -236,3 +238,15 @@ def test_a_driver_has_storage_that_no_object_names_and_the_reverse() -> None:
     ]
     assert len({each.key for each in told}) == 2
     assert not list(driver_findings(AuditFindings("csi.example.com", None, None, 0)))
+
+
+def test_a_way_out_that_is_no_command_has_its_manifest() -> None:
+    world = (claim(storageClassName="fats"), storage_class())
+    found = [each for each in audited(world) if each.code == "PVB102"]
+    (told,) = json.loads(as_json(found, NOW, {}, snapshot_of(world)))["findings"]
+    assert [each["kind"] for each in told["manifests"]] == ["PersistentVolumeClaim", "PersistentVolume", "StorageClass"]
+    assert told["manifests"][0]["spec"]["storageClassName"] == "fast"
+    text = report(found, snapshot_of(world), 80, all_subjects=False, manifests=True)
+    shown = text[text.index("        apiVersion") : text.index("    - add a volume")]
+    assert yaml.safe_load(textwrap.dedent(shown)) == told["manifests"][0]
+    assert "apiVersion" not in report(found, snapshot_of(world), 80, all_subjects=False)

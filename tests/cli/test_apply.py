@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 
-from pvbinder.cli.apply import ApplyFailed, apply, check_manifests
+from pvbinder.cli.apply import STANDARD_INPUT, ApplyFailed, Manifests, apply, take_manifests
+from pvbinder.cli.main import run
 from pvbinder.sources.errors import DumpError
 
 KUBECTL = """#!/bin/sh
@@ -34,22 +36,22 @@ async def test_apply_1_kubectl_gets_copies_and_its_words_name_the_files_of_the_u
     (given / "b.json").write_text('{"kind": "B"}')
     (given / "notes.txt").write_text("not this one")
 
-    assert (await apply(tmp_path / "kubeconfig", given)).splitlines() == [
+    assert (await apply(tmp_path / "kubeconfig", Manifests(given))).splitlines() == [
         f"{given} said",
         f"{given}/a.yaml has kind: A, is regular file",
         f'{given}/b.json has {{"kind": "B"}}, is regular file',
     ]
-    assert f"{given}/b.json has " in await apply(tmp_path / "kubeconfig", given / "b.json")
+    assert f"{given}/b.json has " in await apply(tmp_path / "kubeconfig", Manifests(given / "b.json"))
 
 
 async def test_apply_1_a_file_that_became_a_pipe_since_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("kind: A")
-    check_manifests([tmp_path / "a.yaml"])
+    take_manifests([tmp_path / "a.yaml"])
     (tmp_path / "a.yaml").unlink()
     os.mkfifo(tmp_path / "a.yaml")
 
     with pytest.raises(DumpError, match="it is a pipe"):
-        await apply(tmp_path / "kubeconfig", tmp_path / "a.yaml")
+        await apply(tmp_path / "kubeconfig", Manifests(tmp_path / "a.yaml"))
 
 
 async def test_apply_1_a_failure_of_kubectl_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +59,7 @@ async def test_apply_1_a_failure_of_kubectl_names_the_file(tmp_path: Path, monke
     monkeypatch.setenv("KUBECTL_ENDS", "1")
 
     with pytest.raises(ApplyFailed) as failed:
-        await apply(tmp_path / "kubeconfig", tmp_path / "a.yaml")
+        await apply(tmp_path / "kubeconfig", Manifests(tmp_path / "a.yaml"))
 
     assert failed.value.hint == f"{tmp_path}/a.yaml said"
 
@@ -66,4 +68,44 @@ def test_apply_2_what_cant_be_read_is_refused_before_anything_starts(tmp_path: P
     (tmp_path / "a.yaml").write_text("kind: [")
     for path in (tmp_path, tmp_path / "a.yaml"):
         with pytest.raises(DumpError, match=r"a\.yaml, line"):
-            check_manifests([path])
+            take_manifests([path])
+
+
+class Piped:
+    """What is piped in, which can be read once."""
+
+    def __init__(self, content: bytes) -> None:
+        self.buffer = io.BytesIO(content)
+
+
+async def test_apply_3_standard_input_is_read_once_and_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Piped(b"kind: A"))
+    (given,) = take_manifests([STANDARD_INPUT])
+
+    for _ in range(2):
+        said = await apply(tmp_path / "kubeconfig", given)
+        assert said.splitlines() == ["standard input said", "standard input has kind: A, is regular file"]
+
+
+def test_apply_3_standard_input_that_is_no_yaml_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Piped(b"kind: ["))
+    with pytest.raises(DumpError, match="standard input, line"):
+        take_manifests([STANDARD_INPUT])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["audit", "-f", "-", "-f", "-"],
+        ["explain", "-A", "-f", "-", "-f", "-"],
+        ["plan", "-f", "-", "--against", "-"],
+        ["rehearse", "-f", "-", "--do", "apply -f -"],
+        ["up", "--ephemeral", "--load", "-", "--apply", "-", "--", "true"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_standard_input_is_given_once(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command) == 2
+    assert "standard input can be read once only" in capsys.readouterr().err

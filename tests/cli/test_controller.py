@@ -157,6 +157,21 @@ def test_metrics_and_health_are_answered(plane: RunningPlane) -> None:
         assert answer_of(url, "/api")[0] == 404
 
 
+def test_its_audit_counts_the_findings_of_the_cluster(plane: RunningPlane) -> None:
+    meta = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "nobodys"}}
+    released = {"namespace": "shop", "name": "gone", "uid": "9"}
+    spec = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/srv/x"}}
+    request(plane.kubeconfig, VOLUMES, "POST", {**meta, "spec": spec | {"claimRef": released}})
+    flags = ["--controllers=", "--audit-interval", "1h"]
+    with controlling(plane.kubeconfig, flags, wait=False) as controller:
+        url = endpoint(controller)
+        controller.wait_for(" audited ")
+        status, text = answer_of(url, "/metrics")
+    assert status == 200
+    assert 'pvbinder_finding{code="PVB202",level="error"} 1' in text
+    assert 'pvbinder_finding{code="PVB101",level="error"} 0' in text
+
+
 def test_they_can_be_switched_off(plane: RunningPlane) -> None:
     with controlling(plane.kubeconfig, ["--no-metrics"], wait=False) as controller:
         assert "metrics=none" in controller.wait_for(" starting ")

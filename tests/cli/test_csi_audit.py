@@ -29,11 +29,13 @@ from pvbinder.rules.csi.audit import compare
 PVBINDER = str(Path(sys.executable).with_name("pvbinder"))
 
 
-async def audited(plane: Plane, address: str, *flags: str) -> tuple[int, str, str]:
+async def audited(
+    plane: Plane, address: str, *flags: str, command: tuple[str, ...] = ("csi", "audit")
+) -> tuple[int, str, str]:
     where = ["--csi-address", address, "--kubeconfig", str(plane.kubeconfig)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        PVBINDER, "csi", "audit", *where, *flags, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        PVBINDER, *command, *where, *flags, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
     )
     out, err = await process.communicate()
     assert process.returncode is not None
@@ -74,6 +76,17 @@ async def test_what_is_on_one_side_is_named_and_deleted_only_if_that_is_wanted(t
         found = json.loads(out)
         assert (code, found["kind"], found["version"]) == (EXIT_NO, "CsiAudit", 1)
         assert [one["id"] for one in found["volumes"]["orphans"]] == [orphan]
+
+        document["metadata"]["name"] = "without"
+        document["spec"]["csi"] = source | {"volumeHandle": "nowhere"}
+        await client.create(VOLUMES, document)
+        code, out, err = await audited(plane, address, "-o", "json", command=("audit",))
+        assert code == EXIT_NO, err
+        told = {one["code"]: one for one in json.loads(out)["findings"] if one["code"].startswith("PVB80")}
+        assert told.keys() == {"PVB801", "PVB804"}
+        assert orphan in told["PVB801"]["summary"]
+        assert "nowhere" in told["PVB804"]["summary"]
+        await client.delete(VOLUMES, "without")
 
         code, _, err = await audited(plane, address, "--delete-orphans")
         assert code == EXIT_USAGE

@@ -64,7 +64,11 @@ def test_custom_kinds_and_standard_input_can_be_loaded(tmp_path: Path) -> None:
     export = [sys.executable, "-m", "pvbinder.cli.main", "export", "-o", "json"]
     done = pvbinder(*command, *export, input=text)
     assert done.returncode == 0, done.stderr
-    assert by_name(json.loads(done.stdout)["items"])["Backup", "shop", "nightly"]["spec"] == {"claim": "orders"}
+    found = by_name(json.loads(done.stdout)["items"])
+    assert found["Backup", "shop", "nightly"]["spec"] == {"claim": "orders"}
+    again = pvbinder(*command, *export, input=done.stdout)  # pvbinder export | pvbinder up --load -
+    assert again.returncode == 0, again.stderr
+    assert by_name(json.loads(again.stdout)["items"])["Backup", "shop", "nightly"] == found["Backup", "shop", "nightly"]
 
 
 @pytest.mark.parametrize(

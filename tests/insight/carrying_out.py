@@ -6,13 +6,14 @@ what that refuses.
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any, assert_never
 
+from msgspec import structs
 from tests.controllers.cluster import Cluster
 
 from pvbinder.insight.remedies import AddClass, AddVolume, Do, Kubectl, RecreateClaim, RecreatePod, Remedy
+from pvbinder.insight.remedy_manifests import PATH, PROVISIONER, manifest_of
 from pvbinder.kube.client import Kind, KubernetesObject
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
@@ -28,7 +29,6 @@ KINDS: dict[str, Kind[Any]] = {
     "sc": STORAGE_CLASSES,
     "storageclass": STORAGE_CLASSES,
 }
-SERVER_MADE = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "deletionTimestamp", "finalizers")
 DRIVER_MAKES = "maker.example.com"
 
 
@@ -38,7 +38,7 @@ async def carry_out(remedy: Remedy, claim: str, cluster: Cluster) -> None:
         case Kubectl(arguments=arguments):
             await _kubectl(list(arguments), cluster)
         case AddVolume():
-            await cluster.client.create(VOLUMES, _volume(remedy))
+            await cluster.client.create(VOLUMES, _whole(manifest_of(remedy, None)))
         case AddClass():
             await _class(remedy, cluster)
         case RecreateClaim():
@@ -80,50 +80,28 @@ async def _kubectl(arguments: list[str], cluster: Cluster) -> None:
             raise AssertionError(f"kubectl {verb}")
 
 
-def _volume(remedy: AddVolume) -> Json:
-    spec: Json = {
-        "capacity": {"storage": remedy.storage},
-        "accessModes": list(remedy.access_modes),
-        "volumeMode": remedy.volume_mode,
-        "storageClassName": remedy.storage_class,
-        "hostPath": {"path": "/tmp/new"},
-    }
-    if remedy.attributes_class:
-        spec["volumeAttributesClassName"] = remedy.attributes_class
-    if remedy.node:
-        expression = {"key": "kubernetes.io/hostname", "operator": "In", "values": [remedy.node]}
-        spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}
-    if remedy.claim_uid:
-        namespace, _, name = remedy.claim.partition("/")
-        spec["claimRef"] = {"namespace": namespace, "name": name, "uid": remedy.claim_uid}
-    metadata = {"name": remedy.name or "new", "labels": remedy.labels}
-    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}
+def _whole(manifest: Json | None) -> Json:
+    """The manifest as a person completes it (REMEDY_MANIFESTS-1)."""
+    assert manifest is not None
+    if manifest["kind"] == "PersistentVolume":
+        assert manifest["spec"]["hostPath"] == {"path": PATH}
+        manifest["spec"]["hostPath"] = {"path": "/tmp/new"}
+    if manifest["kind"] == "StorageClass":
+        assert manifest["provisioner"] == PROVISIONER
+        manifest["provisioner"] = DRIVER_MAKES
+    return manifest
 
 
 async def _class(remedy: AddClass, cluster: Cluster) -> None:
-    document: Json = {"metadata": {"name": remedy.name}, "volumeBindingMode": "Immediate", "provisioner": DRIVER_MAKES}
     if remedy.is_there:
         await cluster.client.delete(STORAGE_CLASSES, remedy.name)
-    await cluster.client.create(STORAGE_CLASSES, document)
+    await cluster.client.create(STORAGE_CLASSES, _whole(manifest_of(remedy, None)))
 
 
 async def _recreate_claim(remedy: RecreateClaim, key: str, cluster: Cluster) -> None:
     claims = cluster.of(CLAIMS)
     before = claims[claim_key(*key.split("/"))]
-    document = _anew(before.document())
-    spec = document["spec"]
-    if remedy.storage_max:
-        spec["resources"]["requests"]["storage"] = remedy.storage_max
-    if remedy.storage_class is not None:
-        spec["storageClassName"] = remedy.storage_class
-    if remedy.access_modes:
-        spec["accessModes"] = list(remedy.access_modes)
-    if remedy.volume_mode:
-        spec["volumeMode"] = remedy.volume_mode
-    if remedy.attributes_class is not None:
-        spec["volumeAttributesClassName"] = remedy.attributes_class or None
-    for field in remedy.without:
-        spec.pop(field, None)
+    document = _whole(manifest_of(remedy, {**before.document(), "kind": "PersistentVolumeClaim"}))
     await cluster.client.delete(CLAIMS, before.name, before.namespace)
     await cluster.until(lambda: claims.get(before.key) is None)
     await cluster.client.create(CLAIMS, document)
@@ -132,24 +110,10 @@ async def _recreate_claim(remedy: RecreateClaim, key: str, cluster: Cluster) -> 
 async def _recreate_pod(remedy: RecreatePod, cluster: Cluster) -> None:
     pods = cluster.of(PODS)
     before = pods[remedy.pod]
-    document = _anew(before.document())
-    assert set(remedy.without) <= {"spec.nodeName"}
-    document["spec"].pop("nodeName", None)
-    document["spec"]["nodeSelector"] = remedy.node_selector
-    document["metadata"].pop("ownerReferences", None)
+    document = _whole(manifest_of(structs.replace(remedy, owner=""), {**before.document(), "kind": "Pod"}))
     await cluster.client.delete(PODS, before.name, before.namespace, grace_seconds=0)
     await cluster.until(lambda: pods.get(before.key) is None)
     await cluster.client.create(PODS, document)
-
-
-def _anew(document: Json) -> Json:
-    made = copy.deepcopy(document)
-    for field in SERVER_MADE:
-        made["metadata"].pop(field, None)
-    made["metadata"].pop("annotations", None)
-    del made["status"]
-    made.get("spec", {}).pop("serviceAccount", None)
-    return made
 
 
 # ------------------------------------------------------------------------------------------------ who provisions

@@ -21,9 +21,12 @@ from msgspec import Struct
 
 from pvbinder.audit.codes import CODES
 from pvbinder.audit.finding import LEVELS, VERSION, AuditSubject, Finding, FindingLevel, is_at_least
+from pvbinder.audit.manifests import manifest_for
 from pvbinder.audit.places import SourcePlace
 from pvbinder.audit.report import headline
 from pvbinder.insight.remedies import sentence
+from pvbinder.insight.snapshot import Snapshot
+from pvbinder.model.json import Json
 from pvbinder.model.printable import printable
 
 _SARIF_LEVELS: Final[dict[FindingLevel, str]] = {"error": "error", "warning": "warning", "information": "note"}
@@ -44,6 +47,7 @@ class ToldFinding(Struct, frozen=True, rename="camel", kw_only=True, omit_defaul
     evidence: tuple[dict[str, str], ...] = ()
     rules: tuple[str, ...] = ()
     way_out: tuple[str, ...] = ()
+    manifests: tuple[Json, ...] = ()  # what ways out that are no commands create; words in capitals are to be replaced
     others: tuple[str, ...] = ()
     key: str
     silenced: str = ""
@@ -60,19 +64,22 @@ class AuditDocument(Struct, frozen=True, rename="camel", kw_only=True, tag_field
     findings: tuple[ToldFinding, ...]
 
 
-def as_json(findings: Sequence[Finding], now: datetime, places: Mapping[AuditSubject, SourcePlace]) -> str:
+def as_json(
+    findings: Sequence[Finding], now: datetime, places: Mapping[AuditSubject, SourcePlace], snapshot: Snapshot
+) -> str:
     """Return the audit as JSON (FORMS-1)."""
     counts = Counter(each.level for each in findings if not each.silenced)
     audit = AuditDocument(
         at=now.isoformat().replace("+00:00", "Z"),
         counts={level: counts[level] for level in LEVELS},
-        findings=tuple(_told(each, places) for each in findings),
+        findings=tuple(_told(each, places, snapshot) for each in findings),
     )
     return msgspec.json.format(msgspec.json.encode(audit), indent=2).decode()
 
 
-def _told(finding: Finding, places: Mapping[AuditSubject, SourcePlace]) -> ToldFinding:
+def _told(finding: Finding, places: Mapping[AuditSubject, SourcePlace], snapshot: Snapshot) -> ToldFinding:
     place = places.get(finding.subject)
+    manifests = (manifest_for(finding, each, snapshot) for each in finding.way_out)
     return ToldFinding(
         code=finding.code,
         name=CODES[finding.code].name,
@@ -87,6 +94,7 @@ def _told(finding: Finding, places: Mapping[AuditSubject, SourcePlace]) -> ToldF
         ),
         rules=finding.rules,
         way_out=tuple(map(sentence, finding.way_out)),
+        manifests=tuple(each for each in manifests if each is not None),
         others=tuple(map(str, finding.others)),
         key=finding.key,
         silenced=finding.silenced,

@@ -14,7 +14,8 @@ from typing import Final
 
 from pvbinder.audit.codes import CODES, FindingCode
 from pvbinder.audit.finding import LEVELS, Finding, FindingLevel
-from pvbinder.insight.remedies import Kubectl, sentence
+from pvbinder.audit.manifests import manifest_for
+from pvbinder.insight.remedies import Kubectl, Remedy, sentence
 from pvbinder.insight.snapshot import Snapshot
 
 SUBJECTS_SHOWN_MAX: Final = 10
@@ -34,20 +35,31 @@ def report(
     *,
     least: FindingLevel = "information",
     all_subjects: bool,
+    manifests: bool = False,
 ) -> str:
-    """Return the audit as text of lines of at most `width` characters, down to the level `least` (REPORT-1)."""
-    return "\n".join(_lines(findings, snapshot, max(width, WIDTH_MIN), least, all_subjects)) + "\n"
+    """Return the audit as text of lines of at most `width` characters, down to the level `least` (REPORT-1).
+
+    With `manifests`, those of ways out that are no commands stand below them, as wide as they are.
+    """
+    shown_with = snapshot if manifests else None
+    lines = _lines(findings, snapshot, max(width, WIDTH_MIN), least, all_subjects, shown_with)
+    return "\n".join(lines) + "\n"
 
 
 def _lines(
-    findings: Sequence[Finding], snapshot: Snapshot, width: int, least: FindingLevel, all_subjects: bool
+    findings: Sequence[Finding],
+    snapshot: Snapshot,
+    width: int,
+    least: FindingLevel,
+    all_subjects: bool,
+    there: Snapshot | None,
 ) -> Iterator[str]:
     told = [each for each in findings if not each.silenced]
     yield from textwrap.wrap(f"{headline(told)} in {_counted(snapshot)}", width)
     shown = [each for each in told if LEVELS.index(each.level) <= LEVELS.index(least)]
     for (_, code), group in groupby(shown, key=lambda each: (each.level, each.code)):
         yield ""
-        yield from _group(CODES[code], list(group), width, all_subjects)
+        yield from _group(CODES[code], list(group), width, all_subjects, there)
     silenced = len(findings) - len(told)
     hidden = len(told) - len(shown)
     if silenced or hidden:
@@ -76,17 +88,19 @@ def _counted(snapshot: Snapshot) -> str:
     )
 
 
-def _group(code: FindingCode, group: list[Finding], width: int, all_subjects: bool) -> Iterator[str]:
+def _group(
+    code: FindingCode, group: list[Finding], width: int, all_subjects: bool, there: Snapshot | None
+) -> Iterator[str]:
     head = f"{group[0].level} {code.code}: {code.title}"
     yield from textwrap.wrap(head, width, subsequent_indent="  ")
     limit = len(group) if all_subjects else SUBJECTS_SHOWN_MAX
     for each in group[:limit]:
-        yield from _one(each, width)
+        yield from _one(each, width, there)
     if len(group) > limit:
         yield from textwrap.wrap(f"and {len(group) - limit} more (--all shows them)", width, initial_indent="  ")
 
 
-def _one(finding: Finding, width: int) -> Iterator[str]:
+def _one(finding: Finding, width: int, there: Snapshot | None) -> Iterator[str]:
     rules = f" ({', '.join(finding.rules)})" if finding.rules else ""
     text = f"{finding.subject.kind} {finding.subject.key}: {finding.summary}{rules}"
     yield from textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
@@ -112,6 +126,15 @@ def _one(finding: Finding, width: int) -> Iterator[str]:
                 subsequent_indent="      ",
                 break_on_hyphens=False,
             )
+            yield from _manifest(finding, remedy, there)
+
+
+def _manifest(finding: Finding, remedy: Remedy, there: Snapshot | None) -> Iterator[str]:
+    found = manifest_for(finding, remedy, there) if there is not None else None
+    if found is not None:
+        from pvbinder.insight.export import as_yaml  # it imports yaml, which takes time
+
+        yield from (f"        {line}" for line in as_yaml(found).splitlines())
 
 
 def help_of(code: FindingCode, width: int) -> str:

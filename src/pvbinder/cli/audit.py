@@ -20,7 +20,7 @@ import click
 
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
 from pvbinder.cli.output import note, say, say_findings, say_json
-from pvbinder.cli.source_options import FORMS, chosen, manifest_texts, source_options
+from pvbinder.cli.source_options import check_no_server, chosen, files_option, manifest_texts, source_options
 
 if TYPE_CHECKING:
     from pvbinder.audit.finding import AuditSubject, Finding, FindingLevel
@@ -55,14 +55,7 @@ class _Read:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    multiple=True,
-    metavar="DUMP",
-    help=f"Read objects from this file (- for stdin) instead of a server: {FORMS}. May be given again.",
-)
+@files_option("Read objects from this file instead of a server")
 @source_options
 @click.option("-n", "--namespace", help="Audit the claims of this namespace only; volumes and classes are seen whole.")
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file to use.")
@@ -90,6 +83,9 @@ class _Read:
 )
 @click.option("--code", "only", multiple=True, metavar="CODE", help="Look for this finding only; may be given again.")
 @click.option("--all", "show_all", is_flag=True, help="Show every object of a finding, not only the first ten.")
+@click.option(
+    "--manifests", is_flag=True, help="Show the manifest of each way out that is no command; -o json always has it."
+)
 @click.option(
     "--rules",
     "rule_files",
@@ -124,6 +120,7 @@ def audit(
     level: str,
     only: tuple[str, ...],
     show_all: bool,
+    manifests: bool,
     rule_files: tuple[Path, ...],
     baseline: Path | None,
     write_baseline: Path | None,
@@ -141,8 +138,7 @@ def audit(
     """
     if wanted:
         return _explain_codes(wanted)
-    if files and (kubeconfig or context):
-        raise WrongUsageError("-f reads files instead of a server: --kubeconfig and --context don't go with it")
+    check_no_server(files, kubeconfig, context)
     if csi_address is not None:
         if files:
             raise WrongUsageError("--csi-address compares a driver with its cluster: -f doesn't go with it")
@@ -177,7 +173,16 @@ def audit(
         write_private(write_baseline, baseline_of(each for each in findings if not each.silenced))
         note(f"{len(findings)} findings written to {write_baseline}")
         return 0
-    _say(findings, read, now, output, level=cast("FindingLevel", level), fail_on=fail_on, show_all=show_all)
+    _say(
+        findings,
+        read,
+        now,
+        output,
+        level=cast("FindingLevel", level),
+        fail_on=fail_on,
+        show_all=show_all,
+        manifests=manifests,
+    )
     if known and (gone := known - {each.key for each in found}):
         note(f"{len(gone)} findings of the baseline are gone: write it anew with --write-baseline")
     return _exit_code(findings, read.snapshot, fail_on)
@@ -202,6 +207,7 @@ def _say(
     level: FindingLevel,
     fail_on: str,
     show_all: bool,
+    manifests: bool,
 ) -> None:
     from pvbinder import __version__
     from pvbinder.audit import forms, report
@@ -209,9 +215,12 @@ def _say(
     match output:
         case "text":
             width = min(shutil.get_terminal_size().columns, TEXT_COLUMNS_MAX)
-            say_findings(report.report(findings, read.snapshot, width, least=level, all_subjects=show_all).rstrip("\n"))
+            text = report.report(
+                findings, read.snapshot, width, least=level, all_subjects=show_all, manifests=manifests
+            )
+            say_findings(text.rstrip("\n"))
         case "json":
-            say_json(forms.as_json(findings, now, read.places))
+            say_json(forms.as_json(findings, now, read.places, read.snapshot))
         case "sarif":
             say_json(forms.as_sarif(findings, read.places, __version__))
         case "junit":

@@ -21,7 +21,7 @@ from pvbinder.cli.completion import complete_target
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
 from pvbinder.cli.output import note, say, say_json, say_report
 from pvbinder.cli.questions import Question, means_claims, parse_questions
-from pvbinder.cli.source_options import FORMS, chosen, source_options
+from pvbinder.cli.source_options import check_no_server, chosen, files_option, source_options
 
 if TYPE_CHECKING:
     from pvbinder.insight.causes import Causes
@@ -59,15 +59,7 @@ class _Asked:
 @click.option("-n", "--namespace", help="The namespace; otherwise the one of the kubeconfig's context, or default.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Explain all claims of all namespaces, by cause.")
 @click.option("--all", "all_claims", is_flag=True, help="Explain all claims of the namespace, by cause.")
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    multiple=True,
-    metavar="DUMP",
-    help=f"Read objects from this file (- for stdin) instead of a server: {FORMS}. May be given again. Without a NAME, "
-    "all claims in it are explained.",
-)
+@files_option("Read objects from this file instead of a server (without a NAME, all claims in it are explained)")
 @source_options
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig file to use.")
 @click.option("--context", help="The context of the kubeconfig to use.")
@@ -118,8 +110,7 @@ def explain(
         raise WrongUsageError("-A and --all explain all claims: don't name any", hint="leave out one or the other")
     if all_namespaces and namespace:
         raise WrongUsageError("-A means all namespaces: -n doesn't go with it", hint=f"--all -n {namespace}")
-    if files and (kubeconfig or context):
-        raise WrongUsageError("-f reads files instead of a server: --kubeconfig and --context don't go with it")
+    check_no_server(files, kubeconfig, context)
     if files:
         asked = _from_files(files, namespace or "default", options)
     else:

@@ -18,7 +18,7 @@ from pvbinder.cli.errors import EXIT_NO, WrongUsageError
 from pvbinder.cli.foreseen import from_cluster, from_files, output_option, tell
 from pvbinder.cli.output import say
 from pvbinder.cli.shared_options import server_options
-from pvbinder.cli.source_options import FORMS, chosen, manifest_texts, source_options
+from pvbinder.cli.source_options import FORMS, check_read_once, chosen, manifest_texts, source_options
 
 if TYPE_CHECKING:
     from pvbinder.foresight.preparing import Prepared
@@ -85,6 +85,7 @@ def plan(
     from pvbinder.foresight.reduction import reduce, touched_by
     from pvbinder.foresight.report import plan_headline, plan_sections
 
+    check_read_once(*files, *against)
     new, state = _sorted(files)
     options = chosen(at_revision, etcd_prefix, against, "--against")
     prepared = _copy(state, against, options, kubeconfig, context)
@@ -108,8 +109,6 @@ def _sorted(files: tuple[str, ...]) -> tuple[list[tuple[str, Json]], list[tuple[
     """Return the new objects and those of a state (PLAN_COMMAND-2)."""
     from pvbinder.sources.reading import read_sources
 
-    if files.count("-") > 1:
-        raise WrongUsageError("standard input can be read once only", hint="give - once")
     new: list[tuple[str, Json]] = []
     state: list[tuple[str, Json]] = []
     for source, document in (one for file in files for one in read_sources([file])):

@@ -15,7 +15,7 @@ import click
 from pvbinder.cli.errors import EXIT_NO, WrongUsageError
 from pvbinder.cli.foreseen import from_cluster, from_files, output_option, tell
 from pvbinder.cli.shared_options import server_options
-from pvbinder.cli.source_options import FORMS, chosen, source_options
+from pvbinder.cli.source_options import check_no_server, check_read_once, chosen, files_option, source_options
 
 if TYPE_CHECKING:
     from pvbinder.foresight.steps import RehearsalStep
@@ -40,14 +40,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    multiple=True,
-    metavar="DUMP",
-    help=f"Copy the objects in this (- for stdin) instead of a cluster: {FORMS}. May be given again.",
-)
+@files_option("Copy the objects in this file instead of a cluster")
 @click.option("--do", "texts", multiple=True, metavar="STEP", help="What is done; may be given again, in order.")
 @click.option(
     "--script",
@@ -86,12 +79,8 @@ def rehearse(
         raise WrongUsageError("there is nothing to do", hint="say it with --do 'drain node/NAME', or --script FILE")
     options = chosen(at_revision, etcd_prefix, files, "-f")
     contents = _read_all([step for _, step in steps], files)
-    if files:
-        if kubeconfig or context:
-            raise WrongUsageError("-f copies files instead of a server: --kubeconfig and --context don't go with it")
-        prepared = from_files(files, options)
-    else:
-        prepared = from_cluster(kubeconfig, context)
+    check_no_server(files, kubeconfig, context)
+    prepared = from_files(files, options) if files else from_cluster(kubeconfig, context)
 
     def read(names: tuple[str, ...]) -> list[tuple[str, Json]]:
         return [one for name in names for one in contents[name]]
@@ -108,6 +97,5 @@ def _read_all(steps: list[RehearsalStep], dumps: tuple[str, ...]) -> dict[str, l
     from pvbinder.sources.reading import read_sources
 
     names = [name for step in steps if isinstance(step, ApplyStep | RestoreStep) for name in step.files]
-    if [*names, *dumps].count("-") > 1:
-        raise WrongUsageError("standard input can be read once only", hint="give - once")
+    check_read_once(*names, *dumps)
     return {name: list(read_sources([name])) for name in dict.fromkeys(names)}

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from pvbinder import __version__, logs
 from pvbinder.cli import STARTED, loops
-from pvbinder.cli.apply import apply, check_manifests
+from pvbinder.cli.apply import Manifests, apply, take_manifests
 from pvbinder.cli.board import Board
 from pvbinder.cli.child import run_command
 from pvbinder.cli.errors import WrongUsageError
@@ -53,13 +53,13 @@ def serve(options: UpOptions) -> int:
             "--apply needs kubectl, and there is none on PATH",
             hint="install it (https://kubernetes.io/docs/tasks/tools/), or start without --apply",
         )
-    check_manifests(options.apply)
+    manifests = take_manifests(options.apply)
     logs.configure(verbosity=options.verbosity, format=options.log_format)
     gc.set_threshold(COLLECTION_OBJECTS_MIN, *gc.get_threshold()[1:])
     if (options.command or options.watch) and options.verbosity == 0:
         logs.only_warnings()
     try:
-        return loops.run(_main(options))
+        return loops.run(_main(options, manifests))
     except _StoppedEarly as stopped:
         return 128 + stopped.number
 
@@ -69,7 +69,7 @@ class _StoppedEarly(Exception):  # noqa: N818  (says what happened)
         self.number = number
 
 
-async def _main(options: UpOptions) -> int:
+async def _main(options: UpOptions, manifests: Sequence[Manifests]) -> int:
     task = asyncio.current_task()
     assert task is not None
     with listening(task) as stop:
@@ -80,8 +80,8 @@ async def _main(options: UpOptions) -> int:
                 gc.freeze()  # objects made so far stay
                 async with AsyncExitStack() as beside:
                     if options.command:
-                        return await _run_command(plane, options, beside)
-                    await _stay(plane, options, stop, took_seconds, beside)
+                        return await _run_command(plane, options, manifests, beside)
+                    await _stay(plane, options, manifests, stop, took_seconds, beside)
         except asyncio.CancelledError:
             if stop.number and not stop.is_ready:
                 raise _StoppedEarly(stop.number) from None
@@ -91,12 +91,12 @@ async def _main(options: UpOptions) -> int:
     return 0
 
 
-async def _run_command(plane: Plane, options: UpOptions, beside: AsyncExitStack) -> int:
+async def _run_command(plane: Plane, options: UpOptions, manifests: Sequence[Manifests], beside: AsyncExitStack) -> int:
     page = await _page(plane, options, beside)
     if page is not None:
         say(f"the page: {page.link()}", is_progress=True)
-    for path in options.apply:
-        say((await apply(plane.kubeconfig, path)).rstrip(), is_progress=True)
+    for each in manifests:
+        say((await apply(plane.kubeconfig, each)).rstrip(), is_progress=True)
     return await run_command(options.command, {**os.environ, "KUBECONFIG": str(plane.kubeconfig)})
 
 
@@ -136,14 +136,21 @@ def _with_link(go_on: Callable[[Board], Sequence[str]], links: Sequence[str]) ->
     return (lambda board: [*go_on(board), "", *_about_link(links)]) if links else go_on
 
 
-async def _stay(plane: Plane, options: UpOptions, stop: Stop, took_seconds: float, beside: AsyncExitStack) -> None:
+async def _stay(
+    plane: Plane,
+    options: UpOptions,
+    manifests: Sequence[Manifests],
+    stop: Stop,
+    took_seconds: float,
+    beside: AsyncExitStack,
+) -> None:
     title = f"pvbinder {__version__} at {plane.url}, ready in {took_seconds:.1f} s"
     go_on = _how_to_go_on(plane, options)
     if options.watch:
         links = await _links(plane, options, beside)
         go_on = _with_link(go_on, links)
         async with asyncio.TaskGroup() as group:
-            showing = group.create_task(_watch(plane, options, title, go_on), name="live view")
+            showing = group.create_task(_watch(plane, manifests, title, go_on), name="live view")
             await stop.wished.wait()
             showing.cancel()
         return
@@ -152,12 +159,14 @@ async def _stay(plane: Plane, options: UpOptions, stop: Stop, took_seconds: floa
     links = await _links(plane, options, beside, lambda link: say(f"  {link}"))
     if links:
         say("\n".join(["", *_about_link(links)]))
-    for path in options.apply:
-        say("\n" + (await apply(plane.kubeconfig, path)).rstrip())
+    for each in manifests:
+        say("\n" + (await apply(plane.kubeconfig, each)).rstrip())
     await stop.wished.wait()
 
 
-async def _watch(plane: Plane, options: UpOptions, title: str, go_on: Callable[[Board], Sequence[str]]) -> None:
+async def _watch(
+    plane: Plane, manifests: Sequence[Manifests], title: str, go_on: Callable[[Board], Sequence[str]]
+) -> None:
     started = time.perf_counter()
     board = Board(lambda: time.perf_counter() - started)
     applied = asyncio.Event()
@@ -169,8 +178,8 @@ async def _watch(plane: Plane, options: UpOptions, title: str, go_on: Callable[[
     with view_for(console, board, title=title, go_on=settled, may_settle=applied) as view:
         async with asyncio.TaskGroup() as group:
             group.create_task(watch_live(Client(plane.transport), board, view), name="live view")
-            for path in options.apply:
-                await apply(plane.kubeconfig, path)
+            for each in manifests:
+                await apply(plane.kubeconfig, each)
             applied.set()
 
 

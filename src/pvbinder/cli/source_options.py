@@ -1,4 +1,4 @@
-"""Options of commands that read files: which objects of a database are meant."""
+"""Options of commands that read files: the files, and which objects of a database are meant."""
 
 from __future__ import annotations
 
@@ -17,6 +17,30 @@ FORMS = (
     "YAML or JSON, a directory of them, a snapshot or the data file of etcd, a database of k3s, a Velero backup, a "
     "must-gather of OpenShift, a support bundle of Troubleshoot"
 )
+
+
+def files_option(what: str) -> Callable[[_Decorated], _Decorated]:
+    """Add ``files``; `what` says what becomes of the objects in them."""
+    return click.option(
+        "-f",
+        "--filename",
+        "files",
+        multiple=True,
+        metavar="DUMP",
+        help=f"{what}: {FORMS}. - is stdin. May be given again.",
+    )
+
+
+def check_read_once(*names: str) -> None:
+    """Refuse ``-`` among the `names` of files if it is there more than once."""
+    if names.count("-") > 1:
+        raise WrongUsageError("standard input can be read once only", hint="give - once")
+
+
+def check_no_server(files: Iterable[str], kubeconfig: Path | None, context: str | None) -> None:
+    """Refuse the options that choose a server beside files."""
+    if files and (kubeconfig or context):
+        raise WrongUsageError("-f reads files instead of a server: --kubeconfig and --context don't go with it")
 
 
 def source_options(command: _Decorated) -> _Decorated:
@@ -39,6 +63,7 @@ def chosen(at_revision: int | None, etcd_prefix: str | None, files: tuple[str, .
     if not files and (at_revision is not None or etcd_prefix is not None):
         which = "--at-revision" if at_revision is not None else "--etcd-prefix"
         raise WrongUsageError(f"{which} is about a file, and none is named", hint=f"name it with {flag}")
+    check_read_once(*files)
     return SourceOptions(at_revision, etcd_prefix)
 
 

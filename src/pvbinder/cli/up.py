@@ -9,7 +9,7 @@ import click
 from pvbinder.cli.controller_flags import WithControllerFlags, given, process_flags
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.options import LogFormat, UpOptions, check_kubeconfig_is_ours, default_data_dir
-from pvbinder.cli.source_options import FORMS, chosen, source_options
+from pvbinder.cli.source_options import FORMS, check_read_once, chosen, source_options
 from pvbinder.controllers.configuration import read_options
 from pvbinder.plane.options import AuthorizationMode
 
@@ -118,10 +118,10 @@ class CommandAfterDashes(WithControllerFlags):
 @click.option(
     "--apply",
     "apply_paths",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
     multiple=True,
     metavar="PATH",
-    help="Apply a manifest or a directory of them with kubectl when ready; may be repeated.",
+    help="Apply a manifest, a directory of them, or - for stdin, with kubectl when ready; may be repeated.",
 )
 @click.option("--watch", is_flag=True, help="Show volumes and claims as they change.")
 @click.option(
@@ -203,6 +203,7 @@ def up(
         page_port=None if no_page or (command and page_port is None) else page_port or 0,
         command=command,
     )
+    check_read_once(*load_paths, *map(str, apply_paths))
     from pvbinder.cli.serve import serve  # the parts that take time to import
 
     return serve(options)

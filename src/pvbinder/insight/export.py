@@ -80,6 +80,11 @@ def write_dump(objects: Iterable[Json], to: TextIO, form: Format) -> None:
         to.write(" []\n")
 
 
+def as_yaml(obj: Json) -> str:
+    """Return `obj` as a document of YAML, as dumps have it (EXPORT-3, EXPORT-5)."""
+    return "".join(line[2:] + "\n" for line in _yaml_writer()(obj).splitlines())
+
+
 def _yaml_writer() -> Callable[[Json], str]:
     import yaml
 

@@ -141,7 +141,7 @@ class PodGarbageCollector:
                     if pod.is_deleting:
                         await self._end(pod, "DeletionByPodGC", "PodGC: node is out-of-service")
             return
-        pods = self._pods_by_node[name]
+        pods = sorted(self._pods_by_node[name], key=lambda pod: pod.key)  # so that a rehearsal does the same
         if not pods:
             self._gone.discard(name)
             return

@@ -69,7 +69,7 @@ class TaintEviction:
         await self._queue.run()
 
     def _on_node(self, change: Change[Node]) -> None:
-        for pod in self._pods_by_node[change.object.key]:
+        for pod in sorted(self._pods_by_node[change.object.key], key=lambda each: each.key):
             if isinstance(change, Deleted) or executing_taints(change.object) or pod.key in self._marked:
                 self._queue.add(pod.key)
 
