@@ -13,6 +13,12 @@ UNPLACED = {
         ("without spec.nodeName (the scheduler then picks a node that exists",),
         cured=True,
     ),
+    "a pod of another scheduler": Situation(
+        (claim(), DELAYED, driver(), node(), pod(schedulerName="volcano")),
+        "WaitsForPodToBeScheduled",
+        ("it waits for scheduler volcano, which pod web names", "whether volcano runs isn't known here"),
+        code=0,
+    ),
     "a pod with scheduling gates": Situation(
         (claim(), DELAYED, driver(), node(), pod(schedulingGates=[{"name": "example.com/queue"}])),
         "PodIsGated",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from tests.insight.builders import (
@@ -27,14 +28,15 @@ from tests.insight.builders import (
     volume_snapshot,
 )
 
+from pvbinder.insight import scheduling
 from pvbinder.insight.claims import explain_claim
 from pvbinder.insight.explanation import ClaimExplanation
 from pvbinder.insight.pods import explain_pod
 from pvbinder.insight.scheduling import SnapshotCluster, foretold, no_storage_anywhere
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.insight.volume_groups import groups_of
-from pvbinder.model.objects import claim_key
-from pvbinder.rules.scheduling import Unschedulable, decide_pod
+from pvbinder.model.objects import Node, claim_key
+from pvbinder.rules.scheduling import Place, PodDecision, Unschedulable, decide_pod
 
 
 def explained(*documents: Document, **more: object) -> ClaimExplanation:
@@ -198,3 +200,44 @@ def test_restores_1_a_snapshot_must_be_as_small_as_the_claim() -> None:
     explanation = explained(claim(dataSource=RESTORE), storage_class(), large)
     assert explanation.reason == "DataSourceUnusable"
     assert "DS-9" in explanation.rules
+
+
+class Counted(list[Node]):
+    """Nodes that count how often one of them is looked at."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Node]:
+        for node_ in super().__iter__():
+            self.looks += 1
+            yield node_
+
+
+def test_foresight_3_a_pod_is_decided_once_and_no_further_than_to_the_first_node_that_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    snapshot = Snapshot([claim(), DELAYED, driver(), pod(), *(node(f"n{number}") for number in range(50))])
+    waiting = snapshot.pod("shop/web")
+    assert waiting is not None
+    nodes = Counted(snapshot.nodes())
+    assert isinstance(decide_pod(waiting, nodes, SnapshotCluster(snapshot), any_will_do=True), Place)
+    assert nodes.looks == 1
+    decided: list[bool] = []
+
+    def decide(*arguments: Any, any_will_do: bool) -> PodDecision:
+        decided.append(any_will_do)
+        return decide_pod(*arguments, any_will_do=any_will_do)
+
+    monkeypatch.setattr(scheduling, "decide_pod", decide)
+    assert foretold(waiting, snapshot) is None
+    assert foretold(waiting, snapshot) is None
+    assert decided == [True]
+
+
+def test_what_another_scheduler_decides_is_said_to_be_unknown() -> None:
+    snapshot = Snapshot([bound(), its(), DELAYED, driver(), node(), pod(schedulerName="volcano")])
+    theirs = snapshot.pod("shop/web")
+    assert theirs is not None
+    explained_pod = explain_pod(theirs, snapshot)
+    assert explained_pod.verdict == "OnItsWay"
+    assert "it waits for scheduler volcano, which it names" in explained_pod.summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pvbinder.model.json import Json
     from pvbinder.sources.options import SourceOptions
 
+TEXT_COLUMNS_MAX = 120
+TEXT_COLUMNS_MIN = 40
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 
@@ -75,4 +78,5 @@ def tell(answer: Any, output: str, headline: str, sections: Iterable[Section]) -
         case "markdown":
             say(as_markdown(headline, sections))
         case _:
-            say(as_text(headline, sections))
+            width = min(shutil.get_terminal_size().columns, TEXT_COLUMNS_MAX)
+            say(as_text(headline, sections, max(width, TEXT_COLUMNS_MIN)))

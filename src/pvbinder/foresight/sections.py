@@ -2,19 +2,26 @@
 
 SECTIONS-1  Both forms say the same, in the same order; nothing is in one that isn't in the other.
 SECTIONS-2  What objects say can't break the form: in Markdown a cell has no bar, line feed or mark-up of its own.
+SECTIONS-3  No line of text is wider than asked, but for commands, which are to be copied and never broken, and for
+            columns that are as narrow as they get (`WIDTH_MIN`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 from pvbinder.model.printable import printable
 
 ROWS_MAX: Final = 200  # of a section; -o json has all
-WIDTH_MAX: Final = 60  # characters of a column but the last
+WIDTH_MIN: Final = 8  # characters of a column
+_INDENT: Final = "  "
+_GAP: Final = "  "
+_COMMAND: Final = ": kubectl "  # as a remedy ends that is a command
 _MARKS: Final = re.compile(r"([\\`*_\[\]<>|#~])")
 
 
@@ -27,11 +34,11 @@ class Section:
     rows: tuple[tuple[str, ...], ...]
 
 
-def as_text(headline: str, sections: Iterable[Section]) -> str:
-    """Return the answer for a terminal."""
-    parts = [headline]
+def as_text(headline: str, sections: Iterable[Section], width: int) -> str:
+    """Return the answer for a terminal that is `width` characters wide (SECTIONS-3)."""
+    parts = textwrap.wrap(headline, width)
     for section in sections:
-        parts += ["", section.title, *_text_rows(section)]
+        parts += ["", *textwrap.wrap(section.title, width), *_text_rows(section, width)]
     return "\n".join(parts)
 
 
@@ -49,19 +56,40 @@ def as_markdown(headline: str, sections: Iterable[Section]) -> str:
     return "\n".join(parts)
 
 
-def _text_rows(section: Section) -> Iterable[str]:
+def _text_rows(section: Section, width: int) -> Iterator[str]:
     shown = section.rows[:ROWS_MAX]
     every = [section.columns, *shown] if section.columns else list(shown)
     count = max((len(row) for row in every), default=0)
-    widths = [
-        min(max((len(printable(row[place])) for row in every if place < len(row)), default=0), WIDTH_MAX)
-        for place in range(count)
+    natural = [
+        max((len(printable(row[place])) for row in every if place < len(row)), default=0) for place in range(count)
     ]
+    widths = _fitted(natural, width - len(_INDENT) - len(_GAP) * (count - 1))
     for row in every:
-        cells = [printable(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
-        yield "  " + "  ".join(cells).rstrip()
+        yield from _text_row(row, widths)
     if len(section.rows) > ROWS_MAX:
-        yield f"  {_more(section)}"
+        yield _INDENT + _more(section)
+
+
+def _text_row(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:
+    """The lines of a row: each cell is broken at its width, a command at its end stands on a line of its own."""
+    said, colon, command = printable(row[-1]).partition(_COMMAND) if row else ("", "", "")
+    texts = [*map(printable, row[:-1]), said + ":" * bool(colon)]
+    cells = [
+        textwrap.wrap(text, max(width, 1), break_on_hyphens=False) or [""]
+        for text, width in zip(texts, widths, strict=False)
+    ]
+    for parts in zip_longest(*cells, fillvalue=""):
+        yield _INDENT + _GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=False)).rstrip()
+    if colon:
+        yield f"{_INDENT}{_GAP}kubectl {command}"
+
+
+def _fitted(widths: list[int], room: int) -> list[int]:
+    """The widths of columns that have `room` together: the widest give way first (SECTIONS-3)."""
+    found = list(widths)
+    while sum(found) > room and max(found) > WIDTH_MIN:
+        found[found.index(max(found))] -= 1
+    return found
 
 
 def _more(section: Section) -> str:

@@ -10,6 +10,7 @@ from pvbinder.insight.evidence import scheduling_problem, starting_problem
 from pvbinder.insight.explanation import ClaimExplanation, PodExplanation, Verdict
 from pvbinder.insight.scheduling import foretold
 from pvbinder.insight.snapshot import Snapshot
+from pvbinder.insight.unplaced import other_scheduler
 from pvbinder.insight.wording import listed, nearest
 from pvbinder.model.objects import Pod, PodVolume, claim_key
 from pvbinder.rules.protection import owns_claim
@@ -40,6 +41,9 @@ def explain_pod(pod: Pod, snapshot: Snapshot) -> PodExplanation:
         verdict, summary = "OnItsWay", f"it waits for claim {listed(waiting)}"
     elif pod.is_scheduled and list(snapshot.nodes()) and snapshot.node(pod.node_name) is None and not pod.is_terminated:
         verdict, summary = "Stuck", f"it is for node {pod.node_name}, which doesn't exist"
+    elif not pod.is_scheduled and not pod.is_terminated and (scheduler := other_scheduler(pod)):
+        verdict = "OnItsWay"
+        summary = f"it waits for scheduler {scheduler}, which it names: what that decides can't be known here"
     else:
         verdict, summary = "Bound", "all its claims are bound" if claims else "it uses no claims"
     phase = "Terminating" if pod.is_deleting else pod.phase or "Pending"

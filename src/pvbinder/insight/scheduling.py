@@ -2,11 +2,14 @@
 
 FORESIGHT-1  Only the scheduler's rules decide whether a node can have a claim's storage.
 FORESIGHT-2  Nothing is foretold where the nodes aren't known (SNAPSHOT-3).
+FORESIGHT-3  A pod is decided once for a snapshot, however often it is asked for, and no further than to the first node
+             that fits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from weakref import WeakKeyDictionary
 
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.model.objects import Claim, ClaimKey, Node, NodeName, Pod, PodKey, Volume, VolumeName
@@ -14,6 +17,9 @@ from pvbinder.model.scheduling import CsiDriver, CsiStorageCapacity
 from pvbinder.model.selectors import SelectorError
 from pvbinder.rules.matching import choose_for_node, is_bound_to, offers_modes
 from pvbinder.rules.scheduling import Cluster, NodeReason, NoStorage, Plan, Unschedulable, decide_pod, storage_on
+
+# What was foretold of the pods of a snapshot, which never changes.
+_told: WeakKeyDictionary[Snapshot, dict[PodKey, Unschedulable | None]] = WeakKeyDictionary()
 
 
 class SnapshotCluster(Cluster):
@@ -95,11 +101,12 @@ def no_storage_anywhere(claim: Claim, snapshot: Snapshot) -> frozenset[NodeReaso
 
 def foretold(pod: Pod, snapshot: Snapshot) -> Unschedulable | None:
     """Return why the scheduler finds no node for `pod`; None if it finds one, or another scheduler has the pod."""
-    nodes = list(snapshot.nodes())
-    if not nodes:
-        return None
-    decision = decide_pod(pod, nodes, SnapshotCluster(snapshot))
-    return decision if isinstance(decision, Unschedulable) else None
+    told = _told.setdefault(snapshot, {})
+    if pod.key not in told:
+        nodes = list(snapshot.nodes())
+        decision = decide_pod(pod, nodes, SnapshotCluster(snapshot), any_will_do=True) if nodes else None
+        told[pod.key] = decision if isinstance(decision, Unschedulable) else None
+    return told[pod.key]
 
 
 def nodes_for(volume: Volume, snapshot: Snapshot) -> list[Node]:

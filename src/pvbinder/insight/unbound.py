@@ -17,7 +17,7 @@ from pvbinder.insight.remedies import Do, Kubectl, RecreatePod, Remedy, merge, r
 from pvbinder.insight.restores import restore_problem
 from pvbinder.insight.scheduling import fits_on_a_node, foretold
 from pvbinder.insight.snapshot import Snapshot
-from pvbinder.insight.unplaced import gates_of, is_nowhere, ways_to_a_node
+from pvbinder.insight.unplaced import gates_of, is_nowhere, other_scheduler, ways_to_a_node
 from pvbinder.insight.wording import listed, nearest
 from pvbinder.model.names import SELECTED_NODE
 from pvbinder.model.objects import Claim, Pod, Volume
@@ -181,6 +181,14 @@ def _first_consumer(claim: Claim, snapshot: Snapshot) -> Finding:
             f"it waits for pod {names}, which can't be scheduled: {problem}",
             *ways_to_a_node(unscheduled[0], snapshot),
             then="the scheduler tries again when nodes, volumes or pods change",
+        )
+    others = sorted({name for pod in unscheduled if (name := other_scheduler(pod))})
+    if others:
+        return on_its_way(
+            "WaitsForPodToBeScheduled",
+            DELAYED,
+            f"it waits for scheduler {listed(others)}, which pod {names} names, to pick a node",
+            f"a volume is chosen or made for that node; whether {listed(others)} runs isn't known here",
         )
     return on_its_way(
         "WaitsForPodToBeScheduled",

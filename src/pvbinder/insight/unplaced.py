@@ -8,13 +8,19 @@ from pvbinder.insight.remedies import Kubectl, Remedy
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.model.json import decode
 from pvbinder.model.objects import Node, Pod
-from pvbinder.model.scheduling import demands_of, state_of
+from pvbinder.model.scheduling import DEFAULT_SCHEDULER, demands_of, state_of
 
 
 def gates_of(pod: Pod) -> list[str]:
     """Return the names of the scheduling gates of `pod`; while it has one, the scheduler leaves it alone."""
     gates = (decode(pod.raw).get("spec") or {}).get("schedulingGates") or ()
     return [str(gate.get("name") or "") for gate in gates]
+
+
+def other_scheduler(pod: Pod) -> str:
+    """Return the scheduler that `pod` names, if it isn't the default one: nobody here knows what that decides."""
+    name = demands_of(pod).scheduler
+    return name if name != DEFAULT_SCHEDULER else ""
 
 
 def is_nowhere(pod: Pod, snapshot: Snapshot) -> bool:

@@ -177,8 +177,15 @@ def is_ours(pod: Pod, scheduler: str = DEFAULT_SCHEDULER) -> bool:
     return demands.scheduler == scheduler and not demands.is_gated
 
 
-def decide_pod(pod: Pod, nodes: Sequence[Node], cluster: Cluster, scheduler: str = DEFAULT_SCHEDULER) -> PodDecision:
-    """Return where `pod` is to run, or why it can't anywhere.
+def decide_pod(
+    pod: Pod,
+    nodes: Sequence[Node],
+    cluster: Cluster,
+    scheduler: str = DEFAULT_SCHEDULER,
+    *,
+    any_will_do: bool = False,
+) -> PodDecision:
+    """Return where `pod` is to run, or why it can't anywhere; the first node that fits if `any_will_do`.
 
     Claims of the pod that don't exist, are lost, are going or should have been bound at once stop it on every node.
     """
@@ -190,7 +197,11 @@ def decide_pod(pod: Pod, nodes: Sequence[Node], cluster: Cluster, scheduler: str
     if isinstance(claims, _NotReady):
         return Unschedulable(_message(len(nodes), f"{claims.why}.", _no_help(len(nodes))))
     demands = demands_of(pod)
-    answers = [_filter(node, pod, demands, claims, cluster) for node in nodes]
+    answers: list[NodeFit | NodeMisfit] = []
+    for node in nodes:
+        answers.append(_filter(node, pod, demands, claims, cluster))
+        if any_will_do and isinstance(answers[-1], NodeFit):
+            break
     fits = [answer for answer in answers if isinstance(answer, NodeFit)]
     if fits:
         return Place(min(fits, key=lambda fit: _score(fit, pod, cluster)))
