@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.web.browser import Browser, Tab
+from tools.browser import Browser, Tab
 
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.client import Client

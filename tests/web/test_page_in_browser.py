@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.web.browser import Browser, Tab, browsing
+from tests.web.browsing import browsing
 from tests.web.house import House, claim, living, volume
-from tests.web.pictures import read
+from tools.browser import Browser, Tab
+from tools.png import read
 
 from pvbinder.web.page import LivePage
 from pvbinder.web.plane import source_of

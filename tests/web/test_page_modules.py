@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from tests.web.browser import browsing
+from tests.web.browsing import browsing
 
 STATIC = Path(__file__).resolve().parents[2] / "src" / "pvbinder" / "web" / "static"
 TESTS = Path(__file__).resolve().parent / "pure"
 FILES = ("store", "journal", "columns", "words")
-TESTS_MIN = 29
+TESTS_MIN = 31
 
 
 async def test_the_pure_modules_do_what_they_promise(tmp_path: Path) -> None:

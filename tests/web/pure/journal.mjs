@@ -38,14 +38,21 @@ export default async function tests(load) {
       equal(journal.add([decision(6), decision(2), decision(3)]).length, 2);
       same(journal.decisions.map((each) => each.seq), [2, 3, 5, 6]);
       equal(journal.add([decision(3)]).length, 0);
-      same([journal.indexOf(1), journal.indexOf(2), journal.indexOf(4), journal.indexOf(99)], [-1, 0, 1, 3]);
+      same([journal.indexOf(1), journal.indexOf(2), journal.indexOf(5), journal.indexOf(99)], [-1, 0, 2, 3]);
+    },
+    "journal 1: what is told of later than what followed from it stands where it happened": () => {
+      const { store, journal } = life();
+      journal.add([{ ...decision(5, { rows: [{ id: "claim/shop/orders", state: "" }] }), time: time(1) }]);
+      same(journal.decisions.map((each) => each.seq), [5, 2, 3, 4]);
+      equal(stateAfter(store, journal, 4).get("claim/shop/orders").state, "Bound");
+      same(shown(stateAfter(store, journal, 0)), ["class/fast Bound"]);
     },
     "journal 1: the oldest are forgotten, and the past still holds": () => {
       const journal = new Journal();
       journal.add(Array.from({ length: 20_010 }, (_, at) => decision(at + 1, { rows: [{ id: "claim/a/b", state: `s${at}` }] })));
       equal(journal.decisions.length, 20_000);
       equal(journal.first, 11);
-      equal(journal.rowAfter("claim/a/b", 11).state, "s11");
+      equal(journal.rowAt("claim/a/b", journal.momentAfter(11)).state, "s11");
     },
     "journal 2: the state after a decision is today's with later changes undone": () => {
       const { store, journal } = life();

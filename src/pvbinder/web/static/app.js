@@ -16,6 +16,7 @@ import { Stream } from "./stream.js";
 import { TimeScale } from "./timescale.js";
 
 const REPLAY_GAP_MS = 1000;
+export const BEFORE_ALL = 0; // the moment before the first decision that is known: numbers begin with 1
 
 export class App {
   constructor(draw, redrawLinks) {
@@ -332,7 +333,7 @@ export class App {
     const next = at + count;
     if (next < 0) this.askOlder();
     if (next >= decisions.length) this.showMoment(null);
-    else this.showMoment(next < 0 ? decisions[0].seq - 1 : decisions[next].seq);
+    else this.showMoment(next < 0 ? BEFORE_ALL : decisions[next].seq);
   }
 
   /** Play the decisions from the shown moment on, `speed` times as fast as they were taken, silences made short. */
@@ -340,7 +341,7 @@ export class App {
     this.stopReplay();
     const { decisions } = this.journal;
     if (!speed || !decisions.length) return;
-    if (this.state.moment === null) this.showMoment(decisions[0].seq - 1);
+    if (this.state.moment === null) this.showMoment(BEFORE_ALL);
     this.state.replay = speed;
     const next = () => {
       const at = this.journal.indexOf(this.state.moment) + 1;

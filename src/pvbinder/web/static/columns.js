@@ -16,7 +16,12 @@ export function elementId(id) {
 /** All columns; on a phone one is in sight, and a swipe leads to the next. */
 export class Board extends Component {
   componentDidMount() {
-    this.bringIntoSight("instant");
+    this.resized = new ResizeObserver(() => this.bringIntoSight("instant"));
+    this.resized.observe(this.board);
+  }
+
+  componentWillUnmount() {
+    this.resized.disconnect();
   }
 
   componentDidUpdate() {

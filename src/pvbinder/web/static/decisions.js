@@ -2,8 +2,8 @@
 
 import { Component, html } from "./vendor/htm-preact.js";
 import { Change } from "./drawer.js";
-import { Icon, RowLink } from "./icons.js";
-import { counted } from "./kinds.js";
+import { Icon, RowLink, RuleChip } from "./icons.js";
+import { aboutInWords, counted } from "./kinds.js";
 import { dayAndClock } from "./timescale.js";
 
 const LINE_HEIGHT = 30;
@@ -87,14 +87,14 @@ export class Decisions extends Component {
               ([at, each]) => html`<div
                 key=${each.seq}
                 id="decision:${each.seq}"
-                class="decision ${each === chosen ? "chosen" : ""} ${moment !== null && each.seq > moment ? "later" : ""}"
+                class="decision ${each === chosen ? "chosen" : ""} ${moment !== null && decisions.length - 1 - at > chosenAt ? "later" : ""}"
                 role="option"
                 aria-selected=${each === chosen ? "true" : "false"}
                 aria-setsize=${decisions.length}
                 aria-posinset=${at + 1}
                 style=${{ top: `${at * LINE_HEIGHT}px` }}
                 onClick=${() => app.showMoment(each.seq)}
-              ><time dateTime=${each.time}>${dayAndClock(each.at, Date.now())}</time><span class="rule">${each.rule}</span><span class="message">${each.message}</span><span class="writes-count">${each.writes?.length ? counted(each.writes.length, "write") : ""}</span></div>`,
+              ><time dateTime=${each.time}>${dayAndClock(each.at, Date.now())}</time><span class="rule-cell"><${RuleChip} rule=${each.rule} /></span><span class="abouts-cell">${aboutInWords(each)}</span><span class="message">${each.message}</span><span class="writes-count">${each.writes?.length ? counted(each.writes.length, "write") : ""}</span></div>`,
             )}
           </div>
         </div>

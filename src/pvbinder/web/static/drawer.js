@@ -1,7 +1,7 @@
 // The drawer of a row: what explain says of it, live, in its very words; what it is linked to; what was decided about it.
 
 import { Component, html } from "./vendor/htm-preact.js";
-import { CopyButton, Icon, RowLink, Sign } from "./icons.js";
+import { CopyButton, Icon, RowLink, RuleChip, Sign } from "./icons.js";
 import { KINDS, LEVEL_WORDS, TITLES, fullName, partsOf, shortName } from "./kinds.js";
 import { clock, dayAndClock } from "./timescale.js";
 import { Sections } from "./sections.js";
@@ -112,7 +112,7 @@ function History({ app, row }) {
     ${decisions.map(
       (each) => html`<li key=${each.seq} class=${app.state.moment === each.seq ? "now" : ""}>
         <button type="button" onClick=${() => app.showMoment(each.seq)} aria-label="${clock(each.at)} ${each.message}: show this moment">
-          <time dateTime=${each.time}>${dayAndClock(each.at, Date.now())}</time><span class="rule">${each.rule}</span><span class="message">${each.message}</span>
+          <time dateTime=${each.time}>${dayAndClock(each.at, Date.now())}</time><${RuleChip} rule=${each.rule} /> <span class="message">${each.message}</span>
         </button>
         <${Change} decision=${each} />
       </li>`,
@@ -126,7 +126,7 @@ export function Change({ decision }) {
   const shown = (value) => (value === undefined || value === null || value === "" ? "–" : typeof value === "string" ? value : JSON.stringify(value));
   if (!names.length && !decision.writes?.length) return "";
   return html`<div class="change">
-    ${names.length ? html`<dl>${names.map((name) => html`<div key=${name}><dt>${name}</dt><dd><span class="before">${shown(decision.before?.[name])}</span> <span aria-label="becomes">→</span> <span class="after">${shown(decision.after?.[name])}</span></dd></div>`)}</dl>` : ""}
+    ${names.length ? html`<dl>${names.map((name) => html`<div key=${name}><dt>${name}</dt><dd><span class="before ${decision.before?.[name] ? "" : "none"}">${shown(decision.before?.[name])}</span> <span aria-label="becomes">→</span> <span class="after">${shown(decision.after?.[name])}</span></dd></div>`)}</dl>` : ""}
     ${decision.writes?.length ? html`<ul class="writes">${decision.writes.map((write, at) => html`<li key=${at}><code>${write.method} ${write.path}</code> <span class="status">${write.status}</span></li>`)}</ul>` : ""}
   </div>`;
 }

@@ -74,3 +74,8 @@ export function RowLink({ app, id, text }) {
   if (!row) return html`<span class="row-link gone">${shortName(label)}</span>`;
   return html`<button type="button" class="row-link" title="${row.kind} ${fullName(row)}: ${row.state}" onClick=${() => app.select(id)}><${Sign} level=${row.level} /><span>${shortName(label)}</span></button>`;
 }
+
+/** The rule of a decision; there is none where somebody else than the controllers wrote. */
+export function RuleChip({ rule }) {
+  return rule ? html`<span class="rule">${rule}</span>` : "";
+}

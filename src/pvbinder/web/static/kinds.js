@@ -47,3 +47,9 @@ export function grouped(count) {
   const digits = String(count);
   return digits.length < 5 ? digits : digits.replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
+
+/** Return the rows that a decision is about, in words, unless its message names them itself. */
+export function aboutInWords(decision) {
+  const names = (decision.about ?? []).map((id) => fullName(partsOf(id))).filter((name) => !decision.message.includes(name));
+  return names.map(shortName).join(", ");
+}

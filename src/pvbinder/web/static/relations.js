@@ -9,6 +9,7 @@
 import { COLUMN } from "./kinds.js";
 
 const LINES_MAX = 400;
+const BEYOND_MAX = 60;
 
 /** Return the identifiers of all rows related to `id`, itself included, each with its distance in links. */
 export function relatedTo(store, id) {
@@ -58,22 +59,29 @@ export function linesOf(store, visible, related, chosen, pointed) {
       focused: related !== null && related.has(left.id) && related.has(right.id),
       pointed: left.id === pointed || right.id === pointed,
       beyond: !visible.has(left.id) || !visible.has(right.id),
-      broken: Boolean(left.missing || right.missing),
+      broken: isBroken(left) || isBroken(right),
     });
   };
   const chosenRow = chosen ? store.get(chosen) : undefined;
   if (chosenRow) {
-    for (const id of store.neighbours(chosen)) if (store.get(id)) add(chosenRow, store.get(id));
+    for (const id of store.neighbours(chosen)) {
+      if (lines.size >= BEYOND_MAX) break; // a class has thousands: those in sight come below
+      if (store.get(id)) add(chosenRow, store.get(id));
+    }
   }
   for (const id of visible) {
     const row = store.get(id);
     if (!row) continue;
-    for (const other of store.neighbours(id)) {
+    for (const other of row.links) { // a link is given on one side at least: no row's thousands are looked through
       if (!visible.has(other) || !store.get(other)) continue;
       if (related === null || (related.has(id) && related.has(other)) || id === pointed || other === pointed) add(row, store.get(other));
     }
   }
   return [...lines.values()];
+}
+
+function isBroken(row) {
+  return row.missing === true && row.level === "bad";
 }
 
 /** Return the path of a line between two points, as SVG takes it: level where it leaves a row. */

@@ -1,8 +1,9 @@
 // The time bar: how many decisions were taken when, the moment that is shown, and replay.
 
 import { Component, html } from "./vendor/htm-preact.js";
-import { Icon } from "./icons.js";
-import { counted } from "./kinds.js";
+import { BEFORE_ALL } from "./app.js";
+import { Icon, RuleChip } from "./icons.js";
+import { aboutInWords, counted } from "./kinds.js";
 import { dayAndClock, inWords } from "./timescale.js";
 
 const SPEEDS = [1, 4, 16];
@@ -16,7 +17,7 @@ export function momentInWords(app) {
   const at = app.journal.indexOf(app.state.moment);
   if (at < 0) return "before the first decision that is known";
   const decision = decisions[at];
-  return `${dayAndClock(decision.at, Date.now())}, ${decision.rule}, ${decision.message}`;
+  return [dayAndClock(decision.at, Date.now()), decision.rule, aboutInWords(decision), decision.message].filter(Boolean).join(", ");
 }
 
 export class TimeBar extends Component {
@@ -83,7 +84,7 @@ export class TimeBar extends Component {
     const { decisions } = app.journal;
     if (fraction > 0.997) return app.showMoment(null);
     const at = app.timeScale.at(fraction);
-    return app.showMoment(at < 0 ? decisions[0].seq - 1 : decisions[at].seq);
+    return app.showMoment(at < 0 ? BEFORE_ALL : decisions[at].seq);
   }
 
   onPointer(event) {
@@ -157,5 +158,5 @@ function sentence(app, decision, moment) {
   }
   if (!decision) return html`<b>Before the first decision that is known</b>`;
   const ago = moment === null ? `last, ${inWords(Math.max(0, Date.now() - decision.at))} ago` : dayAndClock(decision.at, Date.now());
-  return html`<time class="when" dateTime=${decision.time}>${ago}</time> <span class="rule">${decision.rule}</span> <span class="message">${decision.message}</span>`;
+  return html`<time class="when" dateTime=${decision.time}>${ago}</time> <${RuleChip} rule=${decision.rule} /> <b>${aboutInWords(decision)}</b> <span class="message">${decision.message}</span>`;
 }

@@ -1,11 +1,13 @@
-"""Pictures of the page: PNG as the browser makes it, and how much is to be seen in a part of it."""
+"""Pictures of the page: PNG as the browser makes it, how much is to be seen in a part of it, and smaller PNG."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 
+PALETTE_MAX = 256
 _CHANNELS = {2: 3, 6: 4}  # by the type of colour: RGB, RGBA
 
 
@@ -31,6 +33,32 @@ class Picture:
         """Return the mean of all values, from 0 to 255."""
         sample = self.rows[::16]
         return sum(sum(row[::7]) / len(row[::7]) for row in sample) / len(sample)
+
+
+def small(picture: Picture) -> bytes:
+    """Return a PNG of at most 256 colours: the most frequent ones, each other pixel with the nearest of them."""
+    size = picture.channels
+    pixels = [row[at : at + 3] for row in picture.rows for at in range(0, len(row), size)]
+    counts = Counter(pixels)
+    palette = [colour for colour, _ in counts.most_common(PALETTE_MAX)]
+    number = {colour: at for at, colour in enumerate(palette)}
+    for colour in counts:
+        if colour not in number:
+            number[colour] = min(range(len(palette)), key=lambda at: _distance(colour, palette[at]))
+    numbers = bytes(number[pixel] for pixel in pixels)
+    lines = (numbers[at : at + picture.width] for at in range(0, len(numbers), picture.width))
+    packed = zlib.compress(b"".join(b"\0" + line for line in lines), 9)
+    head = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 3, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"PLTE", b"".join(palette)), (b"IDAT", packed), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_part(kind, data) for kind, data in parts)
+
+
+def _part(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _distance(one: bytes, other: bytes) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
 
 
 def read(png: bytes) -> Picture:

@@ -1,4 +1,4 @@
-"""A browser for tests: Debian's Chromium without a window, driven through its DevTools protocol.
+"""A browser for tests, figures and pictures: Chromium without a window, driven through its DevTools protocol.
 
 BROWSER-1  What a page complains of is kept: exceptions, errors on the console, violations of its policy, failures.
 BROWSER-2  Nothing waits for a time to pass: conditions are awaited in the page, from one frame to the next.
@@ -14,12 +14,10 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
@@ -62,17 +60,6 @@ KEY_CODES = {
 def find() -> str | None:
     """Return the path of a Chromium, or None."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
-
-
-def wanted() -> str:
-    """Return the path of a Chromium; without one skip, or fail where PVBINDER_BROWSER says that it is required."""
-    found = find()
-    if found is None:
-        message = "there is no Chromium: apt-get install chromium, and these tests run"
-        if os.environ.get("PVBINDER_BROWSER") == "required":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
 
 
 class PageError(AssertionError):
@@ -316,10 +303,3 @@ class Browser:
             await tab.call(f"{part}.enable")
         await tab.size(width, height)
         return tab
-
-
-@contextlib.asynccontextmanager
-async def browsing() -> AsyncIterator[Browser]:
-    """Give a browser, or skip."""
-    async with Browser(wanted()) as browser:
-        yield browser
