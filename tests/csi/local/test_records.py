@@ -40,9 +40,8 @@ async def test_shelf_2_an_answer_comes_after_the_disk(tmp_path: Path, monkeypatc
 
         monkeypatch.setattr(os, "fsync", fsync)
         volume = await calls.volume()
-        assert [Path(path).name.partition(".new")[0].split(".")[-2:] for path in synced if ".new" in path]
-        assert any(path.endswith("/data") for path in synced)
-        assert synced[-1] == str(calls.root / "volumes")
+        draft = calls.root / "temporary" / volume.volume_id
+        assert synced == [*map(str, (draft / "data", draft / "volume.json", draft, calls.root / "volumes"))]
         synced.clear()
         await calls.call(methods.DELETE_VOLUME, volume_id=volume.volume_id)
         assert synced[0] == str(calls.root / "volumes")

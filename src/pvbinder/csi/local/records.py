@@ -23,7 +23,7 @@ from pvbinder import logs
 from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.local.root import DATA, Root
 from pvbinder.model.errors import PvbinderError
-from pvbinder.server.files.private_files import read_secret, replacing, sync_directory
+from pvbinder.server.files.private_files import create_private, read_secret, replacing, sync_directory
 
 DataForm: TypeAlias = Literal["directory", "file"]
 By: TypeAlias = Literal["mount", "link"]
@@ -137,7 +137,12 @@ class Shelf(Generic[T]):
     def add(self, record: T) -> None:
         """Put what was drafted into its place, for good (SHELF-1, SHELF-2); its data must be on disk already."""
         draft = self.root.path / "temporary" / record.id
-        self._write(draft, record)
+        handle = create_private(draft / f"{self.noun}.json")  # nobody sees a half of it: the draft isn't there yet
+        with os.fdopen(handle, "wb") as file:
+            file.write(self._encoded(record))
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(draft)
         draft.rename(self.root.path / self._folder / record.id)
         sync_directory(self.root.path / self._folder)
         self._take_in(record)
@@ -188,11 +193,15 @@ class Shelf(Generic[T]):
         self._ids[record.name] = record.id
 
     def _write(self, directory: Path, record: T) -> None:
+        data = self._encoded(record)
+        with replacing(directory / f"{self.noun}.json") as file:
+            file.write(data)
+
+    def _encoded(self, record: T) -> bytes:
         data = msgspec.json.encode(record)
         if len(data) > RECORD_BYTES_MAX:
             raise CallFailed(Code.RESOURCE_EXHAUSTED, f"{self.noun} {record.id} is published in too many places")
-        with replacing(directory / f"{self.noun}.json") as file:
-            file.write(data)
+        return data
 
 
 def shown(text: str) -> str:

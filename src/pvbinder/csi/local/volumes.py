@@ -314,7 +314,7 @@ def make_data(data: Path, form: DataForm, source: int | None, size_bytes: int, g
             copy_file(source, opened, going)
         if form == "file":
             os.ftruncate(opened, max(size_bytes, os.fstat(opened).st_size))
-        if form == "directory":
+        if form == "directory" and source is not None:
             sync_tree(opened, going)
         else:
             os.fsync(opened)
