@@ -116,6 +116,37 @@ def test_only_warnings() -> None:
     assert "x" not in stream.getvalue()
 
 
+def test_logs_5_who_overhears_changes_nothing_about_what_is_shown() -> None:
+    stream = io.StringIO()
+    logs.configure(stream=stream)
+    logs.only_warnings()
+    heard: list[logs.Line] = []
+    log = logs.get("pvbinder.test")
+
+    with logs.overheard(heard.append):
+        log.debug("a decision")
+        log.info("volume bound", pv="disk", rule="SC-U3")
+        log.warning("trouble")
+    log.info("later")
+    log.warning("more trouble")
+
+    assert [(line.level, line.message) for line in heard] == [("INFO", "volume bound"), ("WARNING", "trouble")]
+    assert heard[0].fields == {"pv": "disk", "rule": "SC-U3"}
+    shown = [line.split()[1] for line in stream.getvalue().splitlines()]
+    assert shown == ["WARNING", "WARNING"]
+
+
+def test_logs_5_decisions_are_shown_as_before_while_somebody_overhears() -> None:
+    stream = io.StringIO()
+    logs.configure(stream=stream, verbosity=3)
+    heard: list[logs.Line] = []
+    with logs.overheard(heard.append):
+        logs.get("pvbinder.test").debug("a decision")
+        logs.get("pvbinder.test").info("x")
+    assert [line.message for line in heard] == ["x"]
+    assert "a decision" in stream.getvalue()
+
+
 def test_settings_are_handed_on() -> None:
     logs.configure(format="json", verbosity=3)
     told = logs.settings()

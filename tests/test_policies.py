@@ -198,7 +198,7 @@ def test_every_file_that_the_architecture_names_is_there() -> None:
     assert not [name for name in named if not any((place / name).exists() for place in places)]
 
 
-TOURS = ("cli", "controllers", "insight", "kube", "metrics", "model", "rules", "volumes")
+TOURS = ("cli", "controllers", "insight", "kube", "metrics", "model", "rules", "volumes", "web")
 
 
 @pytest.mark.parametrize("room", TOURS)

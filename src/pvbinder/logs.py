@@ -10,6 +10,7 @@ LOGS-1  One line per record, whatever is in its values: text is quoted when it w
 LOGS-2  Fields may have any name; those of records made with the standard library's ``extra=`` are shown too.
 LOGS-3  A line that isn't shown costs next to nothing: disabled levels return at once.
 LOGS-4  No other module uses the standard library's logging: what it needs is here, also what quiets a library.
+LOGS-5  Whoever overhears the lines changes nothing about what is shown.
 
 It is the standard library's logging underneath, so handlers, levels and capture work as everywhere. It lives beside the
 floors because all of them but `model` and `rules` (which never log) write lines; only an entry point calls `configure`.
@@ -114,6 +115,30 @@ def heard(hear: Callable[[Line], None]) -> Iterator[None]:
         logger.removeHandler(listener)
         logger.setLevel(before[0])
         logger.propagate = before[1]
+
+
+@contextmanager
+def overheard(hear: Callable[[Line], None]) -> Iterator[None]:
+    """Have every line from INFO on told to `hear`, in the thread that writes it, and written as before, too."""
+    logger = logging.getLogger(__name__.partition(".")[0])
+    before = logger.level
+    shown = logger.getEffectiveLevel()
+    handlers = logging.getLogger().handlers if shown > logging.INFO else []
+    quieted = [handler for handler in handlers if handler.level < shown]
+    levels = [handler.level for handler in quieted]
+    listener = _Listener(hear)
+    listener.setLevel(logging.INFO)
+    for handler in quieted:
+        handler.setLevel(shown)  # what wasn't shown still isn't
+    logger.addHandler(listener)
+    logger.setLevel(min(shown, logging.INFO))
+    try:
+        yield
+    finally:
+        logger.removeHandler(listener)
+        logger.setLevel(before)
+        for handler, level in zip(quieted, levels, strict=True):
+            handler.setLevel(level)
 
 
 class _Listener(logging.Handler):

@@ -15,7 +15,17 @@ from tests.virtual_time import on_virtual_time
 from tests.web.visitor import Changing, view_of
 
 from pvbinder.server.wire.messages import Closable
-from pvbinder.web.feed import BATCH_ROWS, BATCH_SECONDS, BEAT_SECONDS, PIECE_ROWS, WAITING_MAX, Feed, event
+from pvbinder.web.feed import (
+    BATCH_ROWS,
+    BATCH_SECONDS,
+    BEAT_SECONDS,
+    DECISIONS_FIRST,
+    PIECE_ROWS,
+    WAITING_MAX,
+    Feed,
+    event,
+)
+from pvbinder.web.journal import Journal, NotedEvent
 from pvbinder.web.rows import RowKind, ShownRow, row_of
 
 
@@ -167,6 +177,32 @@ async def test_feed_5_a_feed_that_is_closed_ends() -> None:
     await reader.next()
     reader.feed.close()
     assert await reader.rest() == []
+
+
+@on_virtual_time
+async def test_feed_6_decisions_follow_the_rows_each_once() -> None:
+    journal = Journal()
+
+    def decide(count: int) -> None:
+        for number in range(count):
+            journal.note(NotedEvent(1.0, "claim/shop/orders", str(number)))
+        list(journal.fold(2.0))
+
+    decide(DECISIONS_FIRST + 5)
+    feed = Feed(lambda _: [], lambda *_: None, journal)
+    events = feed.events()
+    told: list[int] = []
+    names: list[str] = []
+    async with aclosing(cast("Closable", events)):
+        while len(told) < DECISIONS_FIRST:
+            name, data, *_ = (await anext(events)).decode().split("\n")
+            names.append(name)
+            told += [each["seq"] for each in json.loads(data[6:]).get("decisions", ())]
+        assert names[0] == "event: rows"
+        decide(1)
+        feed.decided()
+        told += [each["seq"] for each in json.loads((await anext(events)).split(b"data: ")[1])["decisions"]]
+    assert told == list(range(6, DECISIONS_FIRST + 7))
 
 
 def test_feed_1_an_event_is_two_lines_whatever_is_in_it() -> None:

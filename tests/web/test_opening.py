@@ -67,6 +67,7 @@ async def test_page_command_1_rights_that_are_lacking_are_named() -> None:
                 "the page does without storageclasses.storage.k8s.io",
                 "the page does without nodes",
                 "the page does without persistentvolumes",
+                "the page does without events",
             ]
             events = await visitor.stream()
             assert [row["id"] for row in (await events.until("rows"))["rows"]] == ["claim/default/orders"]

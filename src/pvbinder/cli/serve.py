@@ -18,6 +18,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pvbinder import __version__, logs
@@ -34,6 +35,7 @@ from pvbinder.cli.signals import Stop, listening
 from pvbinder.kube.client import Client
 from pvbinder.model.printable import printable
 from pvbinder.plane.control_plane import Plane, control_plane
+from pvbinder.plane.recorder import Interception
 
 if TYPE_CHECKING:
     from pvbinder.web.page import LivePage
@@ -74,11 +76,13 @@ async def _main(options: UpOptions, manifests: Sequence[Manifests]) -> int:
     assert task is not None
     with listening(task) as stop:
         try:
-            async with control_plane(options) as plane:
+            interception = Interception()
+            async with control_plane(options, interceptor=interception.intercept) as plane:
                 took_seconds = time.perf_counter() - STARTED
                 stop.is_ready = True
                 gc.freeze()  # objects made so far stay
-                async with AsyncExitStack() as beside:
+                async with AsyncExitStack() as stack:
+                    beside = _Beside(plane, options, stack, interception)
                     if options.command:
                         return await _run_command(plane, options, manifests, beside)
                     await _stay(plane, options, manifests, stop, took_seconds, beside)
@@ -91,8 +95,8 @@ async def _main(options: UpOptions, manifests: Sequence[Manifests]) -> int:
     return 0
 
 
-async def _run_command(plane: Plane, options: UpOptions, manifests: Sequence[Manifests], beside: AsyncExitStack) -> int:
-    page = await _page(plane, options, beside)
+async def _run_command(plane: Plane, options: UpOptions, manifests: Sequence[Manifests], beside: _Beside) -> int:
+    page = await beside.page()
     if page is not None:
         say(f"the page: {page.link()}", is_progress=True)
     for each in manifests:
@@ -100,32 +104,40 @@ async def _run_command(plane: Plane, options: UpOptions, manifests: Sequence[Man
     return await run_command(options.command, {**os.environ, "KUBECONFIG": str(plane.kubeconfig)})
 
 
-async def _page(plane: Plane, options: UpOptions, beside: AsyncExitStack) -> LivePage | None:
-    """Serve the page beside, if there is to be one (SERVE-4)."""
-    if options.page_port is None:
-        return None
-    from pvbinder.web.page import LivePage
-    from pvbinder.web.plane import source_of
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is served beside the control plane: the page, if there is to be one (SERVE-4)."""
 
-    return await beside.enter_async_context(LivePage(source_of(plane), port=options.page_port))
+    plane: Plane
+    options: UpOptions
+    stack: AsyncExitStack
+    interception: Interception
 
+    async def page(self) -> LivePage | None:
+        """Serve the page."""
+        if self.options.page_port is None:
+            return None
+        from pvbinder.web.page import LivePage
+        from pvbinder.web.plane import noting, source_of
 
-async def _links(
-    plane: Plane, options: UpOptions, beside: AsyncExitStack, show: Callable[[str], None] | None = None
-) -> list[str]:
-    """Return the link to the page, or nothing; each Enter puts a new one in its place, and has it shown."""
-    page = await _page(plane, options, beside)
-    if page is None:
-        return []
-    links = [page.link()]
+        page = await self.stack.enter_async_context(LivePage(source_of(self.plane), port=self.options.page_port))
+        self.stack.enter_context(noting(page.journal, self.interception))
+        return page
 
-    def renew() -> None:
-        links[0] = page.link()
-        if show is not None:
-            show(links[0])
+    async def links(self, show: Callable[[str], None] | None = None) -> list[str]:
+        """Serve the page; return the link to it, or nothing. Each Enter puts a new one in its place, and shows it."""
+        page = await self.page()
+        if page is None:
+            return []
+        links = [page.link()]
 
-    beside.enter_context(renewing(renew))
-    return links
+        def renew() -> None:
+            links[0] = page.link()
+            if show is not None:
+                show(links[0])
+
+        self.stack.enter_context(renewing(renew))
+        return links
 
 
 def _about_link(links: Sequence[str]) -> Sequence[str]:
@@ -137,17 +149,12 @@ def _with_link(go_on: Callable[[Board], Sequence[str]], links: Sequence[str]) ->
 
 
 async def _stay(
-    plane: Plane,
-    options: UpOptions,
-    manifests: Sequence[Manifests],
-    stop: Stop,
-    took_seconds: float,
-    beside: AsyncExitStack,
+    plane: Plane, options: UpOptions, manifests: Sequence[Manifests], stop: Stop, took_seconds: float, beside: _Beside
 ) -> None:
     title = f"pvbinder {__version__} at {plane.url}, ready in {took_seconds:.1f} s"
     go_on = _how_to_go_on(plane, options)
     if options.watch:
-        links = await _links(plane, options, beside)
+        links = await beside.links()
         go_on = _with_link(go_on, links)
         async with asyncio.TaskGroup() as group:
             showing = group.create_task(_watch(plane, manifests, title, go_on), name="live view")
@@ -156,7 +163,7 @@ async def _stay(
         return
     say(printable(title))
     say("\n".join(["", "Go on in another terminal:", *map(printable, go_on(Board(time.monotonic)))]))
-    links = await _links(plane, options, beside, lambda link: say(f"  {link}"))
+    links = await beside.links(lambda link: say(f"  {link}"))
     if links:
         say("\n".join(["", *_about_link(links)]))
     for each in manifests:

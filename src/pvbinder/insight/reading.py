@@ -161,16 +161,15 @@ _SMALL = tuple(resource for resource in _READ if resource not in (*_IN_CACHES, E
 
 
 async def read_beside(
-    client: Client, namespace: str, *, events_about: Sequence[str], with_snapshots: bool
-) -> tuple[list[Json], list[str], list[str]]:
-    """Return what an explanation needs besides the objects of caches, the kinds that were read, and what wasn't shown.
+    client: Client, namespace: str, *, events: Sequence[tuple[str, str]], events_max: int, with_snapshots: bool
+) -> tuple[list[Json], list[str]]:
+    """Return what an explanation needs besides the objects of caches, and the kinds that were read (READING-2).
 
-    Of events, those about the objects called as in `events_about` are read, each kind being in `namespace` or in none;
-    with `with_snapshots`, snapshots of volumes are read, too (READING-4).
+    Of `events` those are read that a pair of a namespace and a field selector names, at most about `events_max` of
+    each; with `with_snapshots`, snapshots of volumes are read, too (READING-4).
     """
     documents: list[Json] = []
     known: list[str] = []
-    refused: dict[Resource, str] = {}
     for resource in (*_SMALL, *((VOLUME_SNAPSHOTS,) if with_snapshots else ())):
         where = namespace if resource.namespaced and resource not in _OF_DRIVERS else ""
         try:
@@ -179,20 +178,21 @@ async def read_beside(
             if failure.status not in (403, 404):
                 raise
             if not (resource is VOLUME_SNAPSHOTS and failure.is_not_found):
-                refused[resource] = failure.message
                 continue
         known.append(resource.kind)
     try:
-        for name in events_about:
-            for where in dict.fromkeys((namespace or "default", "default")):
-                found = await client.list_all(metadata_of(EVENTS), where, field_selector=f"involvedObject.name={name}")
-                documents += ({**item.document(), "kind": EVENTS.kind} for item in found)
+        for where, selector in events:
+            found = 0
+            async for page in client.pages(metadata_of(EVENTS), where, field_selector=selector):
+                documents += ({**item.document(), "kind": EVENTS.kind} for item in page.items)
+                found += len(page.items)
+                if found >= events_max:
+                    break
         known.append(EVENTS.kind)
     except ApiFailure as failure:
         if failure.status not in (403, 404):
             raise
-        refused[EVENTS] = failure.message
-    return documents, known, _told(refused)
+    return documents, known
 
 
 async def elsewhere(client: Client, resource: Resource, name: str, namespace: str) -> tuple[list[str], bool]:

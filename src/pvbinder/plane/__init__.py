@@ -6,4 +6,5 @@ flags are read, is theirs.
 - `control_plane` puts the parts together, from `options`; `ports` chooses where it listens.
 - `starter` has the objects that it begins with, `driver_place` the place of the local driver, `users` who the
   controllers are at the server.
+- `recorder` has what happened in one: requests, and what the controllers decided.
 """

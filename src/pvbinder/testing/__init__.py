@@ -13,7 +13,7 @@ Promise: each test begins with the same cluster, and what it did is gone after i
 - `k8s` has the fixtures' objects, `K8s` for synchronous and `AsyncK8s` for asynchronous tests; `handles` the objects of
   a cluster that they return; `work` does what both ask for; `kinds` finds the resource that a word means.
 - `cluster` is the cluster behind them: `own` in a thread of its own (`loop_thread`, whose time can be advanced), or
-  another one by its kubeconfig (`kubeconfigs`). `recorder` has the requests and decisions, `faults` the failures,
+  another one by its kubeconfig (`kubeconfigs`). `faults` has the failures that are asked for,
   `put_back` the end of a test, `play` the parts of others, `clients` those of other libraries.
 - `objects` makes volumes, claims, classes, pods and nodes.
 """

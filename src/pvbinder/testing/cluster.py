@@ -15,10 +15,10 @@ from pvbinder.kube.http import HttpTransport
 from pvbinder.kube.kinds import metadata_of
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.resources import NAMESPACES, Resource
+from pvbinder.plane.recorder import Chronicle
 from pvbinder.testing.faults import Faults
 from pvbinder.testing.kinds import Kinds
 from pvbinder.testing.loop_thread import LoopThread
-from pvbinder.testing.recorder import Chronicle
 
 LABEL: Final = "pvbinder.io/test"  # of namespaces that tests made, so that those of a killed run can be found
 

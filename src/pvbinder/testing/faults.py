@@ -18,9 +18,9 @@ from typing import Final
 
 from pvbinder.kube.errors import ConnectionFailed
 from pvbinder.model.json import encode
+from pvbinder.plane.recorder import Chronicle, Made
 from pvbinder.server.api.dispatch import Handler
 from pvbinder.server.requests import ApiRequest, ApiResponse
-from pvbinder.testing.recorder import Chronicle, Made
 
 _REASONS: Final = {
     403: "Forbidden",

@@ -16,13 +16,13 @@ from typing import Any, Final, TypeVar
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
+from pvbinder.plane.recorder import Decided, Made
 from pvbinder.testing.clients import new_client
 from pvbinder.testing.cluster import ClusterUnderTest
 from pvbinder.testing.faults import Faults
 from pvbinder.testing.handles import WAIT_SECONDS, AsyncObject, Object
 from pvbinder.testing.kubeconfigs import with_namespace
 from pvbinder.testing.play import AsyncPlay, Play
-from pvbinder.testing.recorder import Decided, Made
 from pvbinder.testing.work import Appliable, NamespaceWork, Why, documents_in
 
 T = TypeVar("T")

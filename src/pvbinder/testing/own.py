@@ -22,11 +22,11 @@ from pvbinder.kube.client import Client
 from pvbinder.model.resources import Resource
 from pvbinder.plane.control_plane import Plane, control_plane
 from pvbinder.plane.options import PlaneOptions
+from pvbinder.plane.recorder import Chronicle
 from pvbinder.testing.cluster import ClusterUnderTest, make_namespace
 from pvbinder.testing.faults import Faults
 from pvbinder.testing.kinds import Kinds
 from pvbinder.testing.put_back import ObjectsBefore, put_back, take
-from pvbinder.testing.recorder import Chronicle
 
 TURNS_BETWEEN_LOOKS: Final = 10  # from a write to the event that a controller sees
 SETTLE_LOOKS_MAX: Final = 200

@@ -9,7 +9,7 @@ ASKING-3  At most `WAITING_MAX` questions wait; one more is told to come back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -35,6 +35,7 @@ from pvbinder.web.objects import ShownObjects
 from pvbinder.web.rows import KINDS, RowKind, RowView, kind_of, row_of
 
 WAITING_MAX: Final = 8
+EVENTS_MAX: Final = 5_000  # of one selection
 EVENTS_ABOUT_MAX: Final = 20  # objects whose events are read for one explanation
 
 T = TypeVar("T")
@@ -45,10 +46,10 @@ class TooBusyError(PvbinderError):
 
 
 class ShownExplanation(Struct, frozen=True):
-    """An explanation as a terminal shows it, and as JSON; of kinds that aren't explained the report is None."""
+    """An explanation as a terminal shows it, and as JSON; of kinds that aren't explained the report is null."""
 
     text: str
-    report: msgspec.Raw | None = None
+    report: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Questions:
@@ -90,24 +91,33 @@ class Questions:
         try:
             documents, known = await self._read(view)
             views = self._objects.views()
-            return await asyncio.get_running_loop().run_in_executor(
-                self._aside, self._told, kind, key, views, documents, known
-            )
+            return await self.aside(self._told, kind, key, views, documents, known)
         finally:
             self._waiting -= 1
 
     async def _read(self, view: RowView) -> tuple[Sequence[Json], Sequence[str]]:
+        related = list(self._related(view))
+        names = list(dict.fromkeys(one.name for one in related))[:EVENTS_ABOUT_MAX]
+        places = tuple(dict.fromkeys((view.namespace or "default", "default")))  # of events about what has no namespace
+        return await self.beside(
+            view.namespace,
+            [(place, f"involvedObject.name={name}") for name in names for place in places],
+            with_snapshots=any(isinstance(one, Claim) and _is_restored(one) for one in related),
+        )
+
+    async def beside(
+        self, namespace: str, events: Sequence[tuple[str, str]], *, with_snapshots: bool
+    ) -> tuple[Sequence[Json], Sequence[str]]:
+        """Return what isn't among the objects, and the kinds of it that were read."""
         if self._client is None:
             return self._beside, ()
-        related = list(self._related(view))
-        with_snapshots = any(isinstance(one, Claim) and _is_restored(one) for one in related)
-        documents, known, _ = await read_beside(
-            self._client,
-            view.namespace,
-            events_about=list(dict.fromkeys(one.name for one in related))[:EVENTS_ABOUT_MAX],
-            with_snapshots=with_snapshots,
+        return await read_beside(
+            self._client, namespace, events=events, events_max=EVENTS_MAX, with_snapshots=with_snapshots
         )
-        return documents, known
+
+    async def aside(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return what `function` returns, worked out in our thread (ASKING-2)."""
+        return await asyncio.get_running_loop().run_in_executor(self._aside, function, *arguments)
 
     def _related(self, view: RowView) -> Iterable[RowView]:
         """Give the objects whose events an explanation of `view` may use: those around it."""
@@ -141,7 +151,7 @@ class Questions:
     def _told(
         self, kind: RowKind, key: str, views: Sequence[RowView], documents: Sequence[Json], known: Sequence[str]
     ) -> ShownExplanation | None:
-        snapshot = self._snapshot(views, documents, known)
+        snapshot = self.snapshot(views, documents, known)
         found = next((one for one in views if one.key == key and _is(one, kind)), None)
         match found:
             case None:
@@ -155,7 +165,8 @@ class Questions:
             case _:
                 return ShownExplanation(_facts(found, snapshot))
 
-    def _snapshot(self, views: Sequence[RowView], documents: Iterable[Json], known: Sequence[str]) -> Snapshot:
+    def snapshot(self, views: Sequence[RowView], documents: Iterable[Json], known: Sequence[str]) -> Snapshot:
+        """Return the objects as explanations want to see them."""
         moment = datetime.now(UTC) if self._client is not None else None
         return Snapshot(
             documents,

@@ -7,16 +7,18 @@ FEED-3  A reader that is too slow costs bounded memory: what waits for it are id
         begins anew (``reset``).
 FEED-4  The loop gets a turn at least each `TURN_SECONDS`, however many rows there are.
 FEED-5  With nothing to tell, a comment goes out each `BEAT_SECONDS`.
+FEED-6  Decisions follow the rows: the newest `DECISIONS_FIRST` first, then each once, in order.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import msgspec
 
+from pvbinder.web.journal import Journal
 from pvbinder.web.rows import KINDS, RowKind, ShownRow
 
 PIECE_ROWS: Final = 500
@@ -26,6 +28,7 @@ FIRST_SECONDS: Final = 0.02  # from the first change after a pause to its batch
 BEAT_SECONDS: Final = 15.0
 TURN_SECONDS: Final = 0.01
 WAITING_MAX: Final = 10_000
+DECISIONS_FIRST: Final = 2_000
 
 _encode: Final = msgspec.json.Encoder().encode
 RowOf = Callable[[RowKind, str], ShownRow | None]
@@ -39,11 +42,12 @@ def event(name: str, value: Any) -> bytes:
 class Feed:
     """What one reader is told; `keys_of` and `row_of` are where rows come from."""
 
-    def __init__(self, keys_of: Callable[[RowKind], list[str]], row_of: RowOf) -> None:
+    def __init__(self, keys_of: Callable[[RowKind], list[str]], row_of: RowOf, journal: Journal | None = None) -> None:
         self._keys_of = keys_of
         self._row_of = row_of
+        self._journal = journal if journal is not None else Journal()
+        self._told_until = max(0, self._journal.last - DECISIONS_FIRST)  # the number of a decision
         self._changed: dict[tuple[RowKind, str], None] = {}  # the oldest first
-        self._decisions: list[Any] = []
         self._is_lost = False  # too much has changed: the reader begins anew
         self._is_closed = False
         self._wake = asyncio.Event()
@@ -55,6 +59,10 @@ class Feed:
             if len(self._changed) > WAITING_MAX:
                 self.begin_anew()
             self._wake.set()
+
+    def decided(self) -> None:
+        """Note that there are new decisions."""
+        self._wake.set()
 
     def begin_anew(self) -> None:
         """Have the reader forget everything and get all rows again (FEED-3)."""
@@ -71,6 +79,8 @@ class Feed:
         """Yield what goes to the reader, until the feed is closed."""
         while not self._is_closed:
             async for piece in self._all():
+                yield piece
+            async for piece in self._decisions():
                 yield piece
             async for piece in self._changes():
                 yield piece
@@ -111,12 +121,22 @@ class Feed:
             last = loop.time()
             async for piece in self._batch():
                 yield piece
+            async for piece in self._decisions():
+                yield piece
             if not self._has_news:
                 self._wake.clear()
 
     @property
     def _has_news(self) -> bool:
-        return bool(self._changed) or self._is_lost or self._is_closed
+        has_decisions = self._journal.last > self._told_until
+        return bool(self._changed) or has_decisions or self._is_lost or self._is_closed
+
+    async def _decisions(self) -> AsyncIterator[bytes]:
+        """Yield the decisions that the reader hasn't been told (FEED-6)."""
+        while found := self._journal.after(self._told_until, PIECE_ROWS):
+            self._told_until = found[-1].seq
+            yield event("decisions", {"decisions": found})
+            await asyncio.sleep(0)
 
     async def _batch(self) -> AsyncIterator[bytes]:
         turn = _Turn()
@@ -147,9 +167,3 @@ class _Turn:
         if self._time() >= self._until:
             await asyncio.sleep(0)
             self._until = self._time() + TURN_SECONDS
-
-
-def tell(feeds: Iterable[Feed], kind: RowKind, key: str) -> None:
-    """Tell all readers of a change."""
-    for feed in feeds:
-        feed.changed(kind, key)

@@ -9,35 +9,44 @@ PAGE-4  At most `STREAMS_MAX` readers are told of changes at a time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from types import TracebackType
-from typing import Final, Literal, Self, cast
+from typing import Final, Literal, Self, TypeAlias, cast
 
 from pvbinder import __version__
 from pvbinder.insight.rulebook import UnknownRuleError, find_rules, shown
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
+from pvbinder.model.json import Json
 from pvbinder.model.selectors import NodeSelector
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
 from pvbinder.server.wire.http import Listener, ListenError
 from pvbinder.server.wire.messages import Closable
 from pvbinder.web.answers import HEADERS, INDEX, document, problem, static_files, text
 from pvbinder.web.asking import Questions, TooBusyError, parse_kind
-from pvbinder.web.feed import Feed, tell
+from pvbinder.web.feed import Feed
+from pvbinder.web.journal import Journal, NotedChange, NotedEvent
+from pvbinder.web.judging import Judgements
 from pvbinder.web.objects import ShownObjects
+from pvbinder.web.planning import PlanRefusedError, Plans
 from pvbinder.web.rows import RowKind, RowView, ShownRow, is_shown, row_of
 from pvbinder.web.screening import refusal
 from pvbinder.web.sessions import Sessions
 
+PlanState: TypeAlias = Callable[[], Awaitable[tuple[list[tuple[str, Json]], list[str], str | None]]]
 HOST: Final = "127.0.0.1"
 COOKIE: Final = "pvbinder-page"
 STREAMS_MAX: Final = 16
 RULE_COLUMNS: Final = 100
+HISTORY_MAX: Final = 500  # decisions in one answer
+FOLD_SECONDS: Final = 0.1
 VISITOR: Final = UserInfo("pvbinder:page")  # for the listener: a connection of somebody who is known
 
 SourceKind = Literal["up", "cluster", "dump"]
+DecisionsKind = Literal["own", "watched", "none"]  # what our controllers decided, what was seen to change, nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,9 @@ class PageSource:
     questions: Questions
     may_write: bool = False
     missing: Sequence[str] = ()
+    decisions: DecisionsKind = "none"
+    plan_state: PlanState | None = None  # reads what a plan is made against
+    events: Callable[[Callable[[NotedEvent], None]], None] | None = None  # has somebody hear of events of others
 
 
 class LivePage:
@@ -57,11 +69,16 @@ class LivePage:
 
     def __init__(self, source: PageSource, *, port: int = 0) -> None:
         self._source = source
+        self._plans = Plans()
         self._sessions = Sessions(asyncio.get_running_loop().time)
         self._files = static_files()
         self._listener = Listener(self._answer, host=HOST, port=port, screen=self._screen)
         self._feeds: set[Feed] = set()
         self._nodes: dict[NodeSelector, list[str]] = {}  # by affinity, until a node changes
+        self.journal = Journal(self._nodes_of)
+        self._judgements = Judgements(source.objects, source.questions, self._tell)
+        self._somebody_looks = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         try:
@@ -72,6 +89,13 @@ class LivePage:
                 hint="choose another port for the page, or 0 for any that is free",
             ) from error
         self._source.objects.listen(self._changed)
+        if self._source.events is not None:
+            self._source.events(self.journal.note)
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._judgements.run(self._somebody_looks), name="page: judgements"),
+            loop.create_task(self._fold(), name="page: decisions"),
+        ]
         return self
 
     async def __aexit__(
@@ -79,6 +103,10 @@ class LivePage:
     ) -> None:
         for feed in self._feeds:
             feed.close()
+        self._judgements.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._listener.__aexit__(kind, error, trace)
         self._source.questions.close()
 
@@ -123,6 +151,8 @@ class LivePage:
         refused = self._screen(request)
         if refused is not None:
             return refused
+        if request.path == "/api/plan" and request.method == "POST":
+            return await self._plan(request)
         if request.method == "POST":
             return problem(404, "there is nothing to post to here")
         match request.path:
@@ -134,6 +164,8 @@ class LivePage:
                 return document(200, self._info())
             case "/api/stream":
                 return self._stream()
+            case "/api/decisions":
+                return self._decisions(request)
             case "/api/explain":
                 return await self._explain(request)
             case "/api/rule":
@@ -163,10 +195,18 @@ class LivePage:
             "source": {"kind": source.kind, "name": source.name},
             "mayWrite": source.may_write,
             "live": source.objects.is_live,
-            "plan": False,
-            "decisions": "none",
+            "plan": source.plan_state is not None,
+            "decisions": source.decisions,
             "missing": list(source.missing),
         }
+
+    def _decisions(self, request: ApiRequest) -> ApiResponse:
+        """Answer with decisions from before those that a reader was told."""
+        before, limit = _number(request, "before", self.journal.last + 1), _number(request, "limit", HISTORY_MAX)
+        if before is None or limit is None:
+            return problem(400, "before and limit are numbers")
+        found = self.journal.before(before, min(limit, HISTORY_MAX))
+        return document(200, {"decisions": found, "oldest": self.journal.oldest})
 
     async def _explain(self, request: ApiRequest) -> ApiResponse:
         kind, namespace, name = (_one(request, field) for field in ("kind", "namespace", "name"))
@@ -182,6 +222,20 @@ class LivePage:
             return problem(502, f"the API server doesn't answer: {error.message}")
         return document(200, found) if found is not None else problem(404, f"there is no {kind} {key}")
 
+    async def _plan(self, request: ApiRequest) -> ApiResponse:
+        if self._source.plan_state is None:
+            return problem(404, "plans aren't made here")
+        if self._plans.is_busy:
+            return problem(503, "another plan is being made: ask again in a moment")
+        try:
+            documents, notes, written_at = await self._source.plan_state()
+            made = await self._plans.plan(request.body, documents, notes=notes, written_at=written_at)
+        except PlanRefusedError as error:
+            return problem(400, error.message)
+        except (ApiFailure, ConnectionFailed) as error:
+            return problem(502, f"the cluster can't be copied: {error.message}")
+        return document(200, {"text": made.text, "report": made.report})
+
     # ---- readers
 
     def _stream(self) -> ApiResponse:
@@ -191,18 +245,36 @@ class LivePage:
         return ApiResponse(200, headers=headers, stream=self._read_feed())
 
     async def _read_feed(self) -> AsyncIterator[bytes]:
-        feed = Feed(self._source.objects.keys, self._row)
+        feed = Feed(self._source.objects.keys, self._row, self.journal)
         self._feeds.add(feed)
+        self._somebody_looks.set()
         try:
             async with aclosing(cast("Closable", feed.events())) as events:
                 async for each in events:
                     yield each
         finally:
             self._feeds.discard(feed)
+            if not self._feeds:
+                self._somebody_looks.clear()
+
+    async def _fold(self) -> None:
+        """Make decisions of what was noted, while somebody looks (JOURNAL-1)."""
+        while True:
+            await self._somebody_looks.wait()
+            if self.journal.has_news or self.journal.waits:
+                known = self.journal.last
+                for _ in self.journal.fold(time.time()):
+                    await asyncio.sleep(0)
+                if self.journal.last > known:
+                    for feed in self._feeds:
+                        feed.decided()
+            await asyncio.sleep(FOLD_SECONDS)
 
     def _row(self, kind: RowKind, key: str) -> ShownRow | None:
         view = self._source.objects.get(kind, key)
-        return row_of(view, self._nodes_of) if view is not None and is_shown(view) else None
+        if view is None or not is_shown(view):
+            return None
+        return row_of(view, self._nodes_of, self._judgements.of(view))
 
     def _nodes_of(self, affinity: NodeSelector) -> Sequence[str]:
         found = self._nodes.get(affinity)
@@ -217,17 +289,32 @@ class LivePage:
         seen = after if after is not None else before
         if seen is None:
             return
+        self.journal.note(NotedChange(time.time(), kind, before, after))
         if kind == "node" and (before is None or after is None or before.labels != after.labels):
             self._nodes.clear()
             for feed in self._feeds:
                 feed.begin_anew()
-        tell(self._feeds, kind, seen.key)
+        if self._feeds:
+            self._judgements.note()
+            self._tell(kind, seen.key)
+
+    def _tell(self, kind: RowKind, key: str) -> None:
+        for feed in self._feeds:
+            feed.changed(kind, key)
 
 
 def _one(request: ApiRequest, name: str) -> str:
     """Return the parameter `name`, ``""`` unless it is there once."""
     found = request.query.get(name, ())
     return found[0] if len(found) == 1 else ""
+
+
+def _number(request: ApiRequest, name: str, otherwise: int) -> int | None:
+    """Return the parameter `name` as a number, None if it is none."""
+    text = _one(request, name)
+    if not text:
+        return otherwise
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
 def _rule(request: ApiRequest) -> ApiResponse:

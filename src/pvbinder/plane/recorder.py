@@ -1,20 +1,23 @@
-"""What happened in a test's cluster: the requests that it answered, and what its controllers decided.
+"""What happened in a control plane of this process: the requests that it answered, and what its controllers decided.
 
 RECORDER-1  Every request is there in the order of its end, those of the controllers and those of others.
 RECORDER-2  Memory is bounded: of each sort the latest `KEPT_MAX` are kept.
 
-It is written on the cluster's thread and read on the test's: both only add to a deque, or copy it.
+A `Chronicle` is written on the cluster's thread and read on a test's: both only add to a deque, or copy it. The page
+keeps the same values in an order of its own (`web.journal`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from pvbinder.logs import Line
 from pvbinder.model.printable import printable
+from pvbinder.server.api.dispatch import Handler
+from pvbinder.server.requests import ApiRequest, ApiResponse
 
 KEPT_MAX: Final = 20_000
 READS: Final = frozenset({"GET", "HEAD"})
@@ -91,7 +94,34 @@ class Chronicle:
 
     def _decisions(self) -> Iterator[Decided]:
         for line in self._lines.copy():
-            rule = str(line.fields.get("rule", ""))
-            if rule or line.level in ("WARNING", "ERROR"):
-                fields = tuple((key, str(value)) for key, value in line.fields.items() if key != "rule")
-                yield Decided(line.time.timestamp() - self._began, line.message, rule, fields)
+            found = decided_by(line, self._began)
+            if found is not None:
+                yield found
+
+
+class Interception:
+    """Stands before every request of a server, and tells whoever asks for it of the writes, once they are answered."""
+
+    def __init__(self) -> None:
+        self.hear: Callable[[Made], None] | None = None  # nobody, at first: a request then takes no longer
+
+    def intercept(self, request: ApiRequest, handle: Handler) -> Awaitable[ApiResponse]:
+        """Answer a request."""
+        if self.hear is None or request.method in READS:
+            return handle(request)
+        return self._noted(request, handle, self.hear)
+
+    async def _noted(self, request: ApiRequest, handle: Handler, hear: Callable[[Made], None]) -> ApiResponse:
+        response = await handle(request)
+        user = request.user.name if request.user is not None else ""
+        hear(Made(request.method, request.path, user, response.status))
+        return response
+
+
+def decided_by(line: Line, began: float = 0.0) -> Decided | None:
+    """Return the decision that a line of the log tells of, or what it warns of; None if it tells of neither."""
+    rule = str(line.fields.get("rule", ""))
+    if not rule and line.level not in ("WARNING", "ERROR"):
+        return None
+    fields = tuple((key, str(value)) for key, value in line.fields.items() if key != "rule")
+    return Decided(line.time.timestamp() - began, line.message, rule, fields)
