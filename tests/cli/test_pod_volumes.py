@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.plane.test_control_plane import options
 from tools.plane import running
 
 from pvbinder.controllers.csi.snapshotter.kinds import CONTENTS, SNAPSHOT_CLASSES, SNAPSHOTS
+from pvbinder.csi.local.options import LocalDriver
 from pvbinder.kube.client import Client
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, EVENTS, PODS, VOLUMES
 from pvbinder.model.json import Json
@@ -232,10 +234,8 @@ async def test_kubelet_8_a_volume_that_cant_be_mounted_keeps_its_pod_waiting(
 async def test_kubelet_8_without_the_right_to_mount_files_are_behind_a_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr("pvbinder.csi.local.mounts.bind", refused)
+    linking = partial(LocalDriver, how="link")  # as the driver chooses then
+    monkeypatch.setattr("pvbinder.controllers.csi.built_in.LocalDriver", linking)
     async with life(tmp_path / "data") as here:
         await here.claim("orders")
         directory = await here.run_pod("web", "orders")
