@@ -110,9 +110,23 @@ JobStatus.succeeded ExactDeviceRequest.count DeviceSubRequest.count DeviceReques
 """
 POINTER_INTS = "HorizontalPodAutoscalerStatus.observedGeneration"
 
+# Required fields that are pointers.
+REQUIRED_POINTERS = "HTTPIngressPath.pathType *.sideEffects"
+
+# Pointers that are written even when unset.
+WRITTEN_AS_NULL = """
+AzureFilePersistentVolumeSource.secretNamespace ScaleIOPersistentVolumeSource.secretRef
+"""
+
+# Lists and maps of which the checks must see that they are there but empty. No such object is stored.
+KEPT_WHEN_EMPTY = """
+PersistentVolumeSpec.capacity PersistentVolumeClaimSpec.accessModes VolumeResourceRequirements.requests
+HPAScalingRules.policies
+"""
+
 # Optional fields that are written even when empty.
 ALWAYS_WRITTEN = """
-StatefulSetSpec.serviceName StatefulSetStatus.availableReplicas TokenRequestSpec.audiences TokenRequestStatus.token
+Role.rules ClusterRole.rules EndpointSlice.endpoints EndpointSlice.ports StatefulSetSpec.serviceName StatefulSetStatus.availableReplicas TokenRequestSpec.audiences TokenRequestStatus.token
 HorizontalPodAutoscalerStatus.currentMetrics ContainerImage.names core_v1.Event.reportingComponent core_v1.Event.reportingInstance
 NodeRuntimeHandler.name ProjectedVolumeSource.sources ResourcePolicyRule.namespaces RoleRef.apiGroup resource_v1.AllocatedDeviceStatus.conditions
 resource_v1.DeviceClaim.requests CSINodeDriver.topologyKeys PodFailurePolicyOnPodConditionsPattern.status StatefulSetOrdinals.start
@@ -230,8 +244,9 @@ ResourcePolicyRule.namespaces                  set                              
 MutatingWebhookConfiguration.webhooks          map name                            merge:name
 ValidatingWebhookConfiguration.webhooks        map name                            merge:name
 *.matchConditions                              map name                            merge:name
-*.variables                                    map name                            merge:name
-ValidatingAdmissionPolicySpec.auditAnnotations map key                             merge:key
+ValidatingAdmissionPolicySpec.variables        map name                            merge:name
+ContainerRestartRuleOnExitCodes.values         set -                               -
+NodeAllocatableResourceClaimStatus.containers  set -                               -
 ValidatingAdmissionPolicyStatus.conditions     map type                            -
 ValidatingAdmissionPolicyBindingSpec.validationActions set                         -
 CustomResourceDefinitionStatus.conditions      map type                            -
@@ -246,7 +261,7 @@ ServerStorageVersion.decodableVersions         set                              
 ServerStorageVersion.servedVersions            set                                 -
 AllocatedDeviceStatus.conditions               map type                            -
 ResourceClaimStatus.reservedFor                map uid                             merge:uid
-ResourceClaimStatus.devices                    map driver,device,pool              -
+ResourceClaimStatus.devices                    map driver,device,pool,shareID      -
 DeviceTaintRuleStatus.conditions               map type                            merge:type
 PodGroupStatus.conditions                      map type                            merge:type
 """
@@ -259,7 +274,8 @@ ATOMIC_TYPES = """
 LabelSelector NodeSelector NodeSelectorTerm ObjectReference LocalObjectReference SecretReference
 TypedLocalObjectReference ConfigMapKeySelector SecretKeySelector FileKeySelector ObjectFieldSelector
 ResourceFieldSelector TopologySelectorTerm OwnerReference RoleRef rbac_v1.Subject ScopeSelector
-CrossVersionObjectReference ParamKind ParamRef NamedRuleWithOperations
+autoscaling_v1.CrossVersionObjectReference ServiceBackendPort EndpointAddress core_v1.EndpointPort discovery_v1.EndpointPort
+MatchResources Variable ParamKind ParamRef NamedRuleWithOperations
 """
 
 
@@ -302,11 +318,10 @@ DEFAULTS = {
     "AzureDiskVolumeSource.fsType": "ext4",
     "AzureDiskVolumeSource.kind": "Shared",
     "AzureDiskVolumeSource.readOnly": False,
-    "LimitedPriorityLevelConfiguration.lendablePercent": 0,
-    "ExemptPriorityLevelConfiguration.lendablePercent": 0,
-    "QueuingConfiguration.queues": 64,
-    "QueuingConfiguration.handSize": 8,
-    "QueuingConfiguration.queueLengthLimit": 50,
+    "ReplicationControllerSpec.replicas": 1,
+    "ReplicationControllerSpec.minReadySeconds": 0,
+    "DeviceToleration.operator": "Equal",
+    "GRPCAction.service": "",
 }
 
 # String types with a name of their own in the reference: field, name, values ("" alone: no enumeration).

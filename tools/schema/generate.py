@@ -26,6 +26,9 @@ from tools.schema import facts
 
 TARGET = Path(__file__).parents[2] / "src/pvbinder/server/objects/schema/data"
 BREAKS = Path(__file__).parent / "breaks.json"
+# What a Kubernetes 1.36 answered, by type and field, under the names of `Field`: Go's names (g, w, v), in its messages
+# about wrong types, and enumerations (e), in its OpenAPI; for "", the required fields of the type in its order.
+RECORDED = Path(__file__).parent / "recorded.json"
 WRAPPED_AT = 78  # the models' texts are re-wrapped; a line that breaks earlier had a line break of its own
 
 
@@ -205,6 +208,9 @@ def unknown_facts(models: dict[str, Model]) -> list[str]:
         "VALUE_INTS",
         "POINTER_INTS",
         "ALWAYS_WRITTEN",
+        "WRITTEN_AS_NULL",
+        "KEPT_WHEN_EMPTY",
+        "REQUIRED_POINTERS",
         "LEFT_OUT_WHEN_EMPTY",
         "POINTER_BOOLS",
         "POINTER_STRINGS",
@@ -217,13 +223,20 @@ def unknown_facts(models: dict[str, Model]) -> list[str]:
 def build(models: dict[str, Model]) -> dict[str, dict[str, Any]]:
     """The types as `pvbinder.server.objects.schema.types` reads them."""
     known = Facts()
+    recorded = json.loads(RECORDED.read_text())
     types = {}
     for key, model in models.items():
-        fields = {name: build_field(known, models, model, name) for name in sorted(model.fields, key=field_order)}
+        heard = recorded.get(model.full_name, {})
+        fields = {
+            name: build_field(known, models, model, name) | heard.get(name, {})
+            for name in sorted(model.fields, key=field_order)
+        }
         entry: dict[str, Any] = {"f": fields}
         if model.api_version:
             group, _, version = model.api_version.rpartition("/")
             entry["gvk"] = [group, version, model.kind]
+        if order := heard.get("", {}).get("required"):
+            entry["r"] = order
         if {key, model.name} & known.words["ATOMIC_TYPES"]:
             entry["x"] = "atomic"
         types[model.full_name] = entry
@@ -312,6 +325,7 @@ def zero_of(known: Facts, model: Model, name: str, kind: str, required: bool) ->
     """What the reference does with an unset or zero field when it writes an object.
 
     ``drop``: left out when zero. ``pointer``: left out when unset. ``write``: always written, as its zero value.
+    ``null``: always written, null when unset.
     """
     if name in ("kind", "apiVersion") and model.kind:
         return "drop"
@@ -319,6 +333,10 @@ def zero_of(known: Facts, model: Model, name: str, kind: str, required: bool) ->
         return "drop"
     if known.says("ALWAYS_WRITTEN", model, name):
         return "write"
+    if known.says("WRITTEN_AS_NULL", model, name):
+        return "null"
+    if known.says("KEPT_WHEN_EMPTY", model, name):
+        return "pointer"
     if kind.startswith("#") or kind in ("quantity", "intorstring"):
         if required:
             return "pointer" if known.says("POINTER_STRUCTS", model, name) else "write"
@@ -328,7 +346,7 @@ def zero_of(known: Facts, model: Model, name: str, kind: str, required: bool) ->
     if kind == "any":
         return "pointer"
     if required:
-        return "write"
+        return "pointer" if known.says("REQUIRED_POINTERS", model, name) else "write"
     if kind.startswith(("[]", "{}")):
         return "drop"
     if kind in ("int32", "int64"):

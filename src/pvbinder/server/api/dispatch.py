@@ -94,7 +94,7 @@ class Dispatcher:
         attributes = _attributes_of(request)
         response = await self._answer(request, attributes)
         if request.warnings:
-            response.warnings = (*request.warnings, *response.warnings)
+            response.warnings = tuple(dict.fromkeys((*request.warnings, *response.warnings)))
         self.measures.count(attributes.verb, self._resource_of(attributes), response.status, perf_counter() - started)
         return response
 
@@ -111,7 +111,7 @@ class Dispatcher:
         else:
             return None
         if request.warnings:
-            response.warnings = (*request.warnings, *response.warnings)
+            response.warnings = tuple(dict.fromkeys((*request.warnings, *response.warnings)))
         self.measures.count(attributes.verb, self._resource_of(attributes), response.status, perf_counter() - started)
         return response
 

@@ -20,6 +20,7 @@ import msgspec
 from pvbinder.model.resources import Resource
 from pvbinder.server.errors import ApiError
 from pvbinder.server.objects.kind import METADATA_ORDER, Json, ServedKind
+from pvbinder.server.objects.schema.empty_lists import always_written, write_empty_as_null
 from pvbinder.server.store import Stored
 
 OBJECT_BYTES_MAX = 3 << 19  # 1.5 MiB, as etcd
@@ -81,16 +82,19 @@ class Storage:
     def arrange(self, obj: Json) -> Json:
         """Return `obj`, in the form in which it is stored, with its parts in the order of canonical bytes."""
         resource = self.base.resource
-        metadata = obj["metadata"]
+        stored = self.base.stored_form(obj)
+        metadata = stored["metadata"]
         metadata.setdefault("resourceVersion", "")
         arranged: Json = {
             "kind": resource.kind,
             "apiVersion": resource.api_version,
             "metadata": {name: metadata[name] for name in METADATA_ORDER if name in metadata},
         }
-        for name, value in self.base.stored_form(obj).items():
+        for name, value in stored.items():
             if name not in arranged:
                 arranged[name] = value
+        if not self.base.is_custom:
+            write_empty_as_null(always_written(self.base.schema), arranged)
         return arranged
 
 

@@ -80,7 +80,7 @@ def test_the_defaults_of_a_spec(sent: Json, expected: Json) -> None:
 
 
 CONTAINER: Json = {
-    "imagePullPolicy": "Always",
+    "imagePullPolicy": "IfNotPresent",
     "terminationMessagePath": "/dev/termination-log",
     "terminationMessagePolicy": "File",
     "resources": {},
@@ -122,6 +122,12 @@ FIELDS: dict[str, tuple[Json, Json]] = {  # of a container: sent, and what comes
         },
     ),
     "a fixed image": ({"image": "a:1"}, {"image": "a:1", "imagePullPolicy": "IfNotPresent"}),
+    "a name that can't be read": ({"image": "A:x!"}, {"image": "A:x!", "imagePullPolicy": "IfNotPresent"}),
+    "a moving image": ({"image": "a"}, {"image": "a", "imagePullPolicy": "Always"}),
+    "a moving image that is pinned": (
+        {"image": "a:latest@sha256:" + "0" * 64},
+        {"image": "a:latest@sha256:" + "0" * 64, "imagePullPolicy": "Always"},
+    ),
     "a digest": ({"image": "a:latest@sha256:x"}, {"image": "a:latest@sha256:x", "imagePullPolicy": "IfNotPresent"}),
     "a moving image of a registry": ({"image": "r:5000/a/b"}, {"image": "r:5000/a/b", "imagePullPolicy": "Always"}),
     "a fixed image of a registry": (
@@ -276,7 +282,10 @@ VOLUMES: dict[str, tuple[Json, Json]] = {
         {"name": "v", "persistentVolumeClaim": {"claimName": "c", "readOnly": False}},
         {"name": "v", "persistentVolumeClaim": {"claimName": "c"}},
     ),
-    "a driver": ({"name": "v", "csi": {"driver": "d", "readOnly": False}}, {"name": "v", "csi": {"driver": "d"}}),
+    "a driver": (
+        {"name": "v", "csi": {"driver": "d", "readOnly": False}},
+        {"name": "v", "csi": {"driver": "d", "readOnly": False}},
+    ),
     "an export": ({"name": "v", "nfs": {"readOnly": False}}, {"name": "v", "nfs": {}}),
     "memory": (
         {"name": "v", "emptyDir": {"medium": "", "sizeLimit": "1024Mi"}},

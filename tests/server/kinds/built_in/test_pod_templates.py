@@ -70,7 +70,7 @@ def test_what_a_template_can_not_be(obj: Json, policies: tuple[str, ...], errors
 
 def test_labels_and_annotations_of_a_template_are_checked() -> None:
     fields = [error.field for error in validate_template(template(labels={"a": "-"}, annotations={"-": "b"}), "t")]
-    assert fields == ["t.metadata.labels", "t.metadata.annotations"]
+    assert fields == ["t.labels", "t.annotations"]
     assert next(error.field for error in validate_template({}, "t")) == "t.spec.containers"
 
 

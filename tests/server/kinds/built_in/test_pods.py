@@ -107,7 +107,7 @@ VOLUMES = {
 
 @pytest.mark.parametrize(("sent", "shown"), VOLUMES.values(), ids=VOLUMES.keys())
 def test_volumes_get_their_defaults(sent: Json, shown: Json) -> None:
-    obj = stored(POD, pod(volumes=[{"name": "v", **copy.deepcopy(sent)}]))
+    obj = stored(POD, pod(volumes=[{"name": "v", **copy.deepcopy(sent)}], serviceAccountName="a"))
     assert obj["spec"]["volumes"] == [{"name": "v", **shown}]
 
 

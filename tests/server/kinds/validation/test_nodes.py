@@ -85,9 +85,7 @@ def test_nodes(spec: Json, status: Json, errors: list[str]) -> None:
 def test_what_a_node_keeps() -> None:
     made = stored(NODE, new(spec={"podCIDR": "10.1.0.0/24", "providerID": "p"}))
     assert change_refusals(NODE, made, {"spec": {"unschedulable": True, "taints": []}}) == []
-    assert change_refusals(
-        NODE, made, {"spec": {"providerID": "q", "externalID": "e", "podCIDRs": ["10.2.0.0/24"]}}
-    ) == [
+    assert change_refusals(NODE, made, {"spec": {"providerID": "q", "externalID": "e", "podCIDR": "10.2.0.0/24"}}) == [
         'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid',
         'spec.providerID: Forbidden: node updates may not change providerID except from "" to valid',
         "spec.externalID: Forbidden: may not be updated",

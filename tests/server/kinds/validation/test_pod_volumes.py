@@ -151,12 +151,28 @@ VOLUMES: dict[str, tuple[Json, list[str]]] = {
 
 
 def pod(source: Json, name: str = "p") -> Json:
-    return new(name, spec={"containers": [{"name": "c", "image": "a"}], "volumes": [{"name": "v", **source}]})
+    spec = {
+        "containers": [{"name": "c", "image": "a"}],
+        "volumes": [{"name": "v", **source}],
+        "serviceAccountName": "a",
+    }
+    return new(name, spec=spec)
 
 
 @pytest.mark.parametrize(("source", "said"), VOLUMES.values(), ids=VOLUMES)
 def test_volumes(source: Json, said: list[str]) -> None:
     assert refusals(POD, pod(source)) == said
+
+
+def test_a_token_needs_an_account() -> None:
+    refused = pod({"projected": {"sources": [{"serviceAccountToken": TOKEN}]}})
+    del refused["spec"]["serviceAccountName"]
+    assert refusals(POD, refused) == [
+        (
+            f"{AT}.projected.sources[0].serviceAccountToken: Forbidden: must not be specified when "
+            "serviceAccountName is not set"
+        )
+    ]
 
 
 def test_the_claim_of_an_ephemeral_volume_must_have_a_possible_name() -> None:

@@ -47,7 +47,7 @@ ROWS: list[tuple[str, Json, list[str]]] = [
         {**ISCSI, "targetPortal": "p" * 61, "initiatorName": "iqn.2001-04.com.example:me"},
         [
             (
-                f'targetportal: Invalid value: "vol:{"p" * 61}": Total length of <volume name>:<iscsi.targetPortal> '
+                f'targetportal: Invalid value: "{"p" * 61}": Total length of <volume name>:<iscsi.targetPortal> '
                 "must "
                 "be under 64 characters if iscsi.initiatorName is specified."
             )

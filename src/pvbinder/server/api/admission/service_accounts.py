@@ -66,6 +66,7 @@ async def wait_for_default_account(reader: Reader, on: AdmissionAttributes, new:
 def give_account(reader: Reader, on: AdmissionAttributes, new: Json, _old: Json | None) -> None:
     """Fill in the account, the token's volume and the pull secrets of a new pod."""
     if _is_mirror(new):
+        _check_mirror(on, new["spec"])
         return
     spec: Json = new["spec"]
     name = spec.get("serviceAccountName") or DEFAULT

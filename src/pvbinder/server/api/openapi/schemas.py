@@ -99,8 +99,9 @@ class SchemaWriter:
                 key: self._field(field, field.description or self.text(name, key))
                 for key, field in type_.fields.items()
             }
-        if required := sorted(key for key, field in type_.fields.items() if field.required):
-            schema["required"] = required
+        required = type_.required or sorted(key for key, field in type_.fields.items() if field.required)
+        if required:
+            schema["required"] = list(required)
         if type_.gvk:
             group, version, kind = type_.gvk
             schema["x-kubernetes-group-version-kind"] = [{"group": group, "version": version, "kind": kind}]
@@ -148,7 +149,7 @@ class SchemaWriter:
             return field.default
         if field.type.startswith("#"):
             return {} if field.zero == "write" else None
-        return _ZEROS.get(field.type) if field.required else None
+        return _ZEROS.get(field.type) if field.zero == "write" else None
 
     def _named_scalar(self, name: str, scalar: str) -> Json:
         schema: Json = {}

@@ -35,7 +35,7 @@ async def post(
     asked = await write.decode(_kind_of(sub))
     answer = api.posts[storage.kind.resource.qualified, sub.name]
     shown = answer(storage.served(write.find_there().data), asked)
-    return write.warned(respond(request, 201, shown, write.form.media_type))
+    return respond(request, 201, shown, write.form.media_type)
 
 
 async def post_binding(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
@@ -91,7 +91,7 @@ async def _store(
         entries = body["metadata"].get("managedFields")
         bring_back(new["metadata"], entries, sub.replicas_path, storage.kind.resource.api_version)
     data = await write.store_change(stored, old, new, sub, record=not is_applied)
-    return write.warned(respond(write.request, 200, sub.read(storage.served(data)), write.form.media_type))
+    return respond(write.request, 200, sub.read(storage.served(data)), write.form.media_type)
 
 
 def _kind_of(sub: Subresource) -> ServedKind:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -89,7 +89,6 @@ class WriteRequest:
     options: WriteOptions
     form: Form  # of the answer
     now: str
-    warnings: list[str] = field(default_factory=list)
     heavy: bool = False  # whether what is done with the object is done aside
 
     @classmethod
@@ -130,6 +129,11 @@ class WriteRequest:
         return self.request.user or _NO_USER
 
     @property
+    def warnings(self) -> list[str]:
+        """The warnings that have gathered, in the order in which they came up; a refusal has them, too."""
+        return self.request.warnings
+
+    @property
     def manager(self) -> str:
         """The field manager of the write: the ``fieldManager``, else the first word of the client's User-Agent."""
         return self.options.field_manager or self.request.headers.get("user-agent", "").partition("/")[0][:128]
@@ -141,14 +145,14 @@ class WriteRequest:
         request, validation = self.request, self.options.field_validation
         content_type = request.headers.get("content-type", "")
         obj, warnings = await self.aside(lambda: decode_body(request.body, content_type, kind, validation))
-        self.warnings += warnings
+        self.warnings.extend(warnings)
         return obj
 
     async def patched(self, before: Json, kind: ServedKind, patch_type: PatchType) -> Json:
         """Return what the patch in the body makes of `before`."""
         body, validation = self.request.body, self.options.field_validation
         obj, warnings = await self.aside(lambda: apply_patch(before, body, patch_type, kind, validation))
-        self.warnings += warnings
+        self.warnings.extend(warnings)
         return obj
 
     async def applied(self, before: Json | None, kind: ServedKind, sub: Subresource | None) -> Json:
@@ -166,7 +170,7 @@ class WriteRequest:
                 subresource=sub.name if sub else "",
             )
         )
-        self.warnings += warnings
+        self.warnings.extend(warnings)
         return obj
 
     def check_identity(self, obj: Json) -> None:
@@ -196,12 +200,7 @@ class WriteRequest:
 
     def answer(self, data: bytes, status: int = 200) -> ApiResponse:
         """Answer with a stored object."""
-        return self.warned(answer_object(self.api, self.request, self.storage, data, self.form, status))
-
-    def warned(self, response: ApiResponse) -> ApiResponse:
-        """Give an answer the warnings that have gathered."""
-        response.warnings = tuple(dict.fromkeys(self.warnings))
-        return response
+        return answer_object(self.api, self.request, self.storage, data, self.form, status)
 
     # ---------------------------------------------------------------- heavy work
 
@@ -300,9 +299,9 @@ class WriteRequest:
     def _warn(self, new: Json, old: Json | None) -> None:
         """Gather what the kind has to say, and the version of it through which the write comes."""
         base, kind = self.storage.base, self.storage.kind
-        self.warnings += base.warnings(new, old)
+        self.warnings.extend(base.warnings(new, old))
         if kind is not base:
-            self.warnings += kind.warnings(new, old)
+            self.warnings.extend(kind.warnings(new, old))
 
     def _fill_in(self, new: Json, old: Json | None, sub: Subresource | None, *, record: bool) -> None:
         """Fill in defaults and record the owners of fields."""
@@ -424,7 +423,7 @@ class WriteRequest:
         if sub is None:
             self._warn(new, old)
         else:
-            self.warnings += sub.warnings(new, old)
+            self.warnings.extend(sub.warnings(new, old))
 
     def _judge(self, old: Json, new: Json, on: admission.AdmissionAttributes) -> None:
         """Ask admission, in the turn in which the write is made."""

@@ -89,8 +89,6 @@ def validate_attachment(obj: Json) -> list[FieldError]:
     """Check an attachment."""
     spec = obj["spec"]
     errors = validate_csi_driver_name(spec.get("attacher", ""), "spec.attacher")
-    node = spec.get("nodeName", "")
-    errors += (invalid("spec.nodeName", node, reason) for reason in check_dns_subdomain(node))
     source = spec.get("source") or {}
     volume: str | None = source.get("persistentVolumeName")
     inline: Json | None = source.get("inlineVolumeSpec")
@@ -103,6 +101,8 @@ def validate_attachment(obj: Json) -> list[FieldError]:
         errors.append(required("spec.source", _ONE_SOURCE))
     elif not volume:
         errors.append(required(path, "must specify non empty persistentVolumeName"))
+    node = spec.get("nodeName", "")
+    errors += (invalid("spec.nodeName", node, reason) for reason in check_dns_subdomain(node))
     errors += _validate_attachment_status(obj.get("status") or {})
     if volume is not None:
         errors += (invalid(path, volume, reason) for reason in check_dns_subdomain(volume))

@@ -35,7 +35,7 @@ from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.names import check_dns_label
 from pvbinder.server.kinds.validation.numbers import validate_not_negative
 from pvbinder.server.kinds.validation.pod_warnings import warner_of_template
-from pvbinder.server.kinds.validation.selectors import validate_label_selector
+from pvbinder.server.kinds.validation.selectors import shown_selector, validate_label_selector
 from pvbinder.server.objects.kind import METADATA_FIELDS, Column, Json, ServedKind, Subresource
 
 JOBS = Resource("batch", "v1", "Job", "jobs", True)
@@ -93,6 +93,14 @@ def prepare_new_job(obj: Json, _now: str) -> None:
     spec["selector"]["matchLabels"].setdefault(_LABELS[0], metadata.get("uid", ""))
 
 
+def _labelled_like_its_pods(job: Json) -> Json:
+    """Give a job without labels those of its pods."""
+    labels = job["spec"]["template"].get("metadata", {}).get("labels")
+    if not labels or job["metadata"].get("labels"):
+        return job
+    return {**job, "metadata": {**job["metadata"], "labels": dict(labels)}}
+
+
 def _source_of(label: str) -> str:
     return "uid" if label.endswith("uid") else "name"
 
@@ -126,7 +134,7 @@ def _validate_generated(obj: Json, labels: tuple[str, ...]) -> list[FieldError]:
             errors.append(invalid(at, dict(sorted(there.items())), f"must be '{wanted[label]}'"))
     selector: Json = spec["selector"]
     if not validate_label_selector(selector, "") and not _selects(selector, wanted):
-        errors.append(invalid("spec.selector", selector, "`selector` not auto-generated"))
+        errors.append(invalid("spec.selector", shown_selector(selector), "`selector` not auto-generated"))
     return errors
 
 
@@ -138,13 +146,11 @@ def _validate_job(spec: Json) -> list[FieldError]:
     """Check what new and changed jobs have in common."""
     errors = validate_job_spec(spec, "spec")
     selector = spec.get("selector")
-    if selector is None:
-        return [*errors, required("spec.selector")]
-    wrong = validate_label_selector(selector, "spec.selector")
+    wrong = [required("spec.selector")] if selector is None else validate_label_selector(selector, "spec.selector")
     labels = (spec["template"].get("metadata") or {}).get("labels") or {}
-    if not wrong and not _selects(selector, labels):
+    if selector is None or (not wrong and not _selects(selector, labels)):
         why = "`selector` does not match template `labels`"
-        wrong = [invalid("spec.template.metadata.labels", dict(sorted(labels.items())) or None, why)]
+        wrong.append(invalid("spec.template.metadata.labels", dict(sorted(labels.items())) or None, why))
     return errors + wrong
 
 
@@ -361,6 +367,7 @@ JOB = ServedKind(
     delete_returns_object=False,
     default=default_job,
     prepare_create=prepare_new_job,
+    stored_form=_labelled_like_its_pods,
     prepare_update=keep_status,
     validate_create=validate_job,
     validate_update=validate_job_update,

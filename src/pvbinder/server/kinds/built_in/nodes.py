@@ -40,8 +40,8 @@ def default_node(node: Json) -> None:
     """Fill in the fields that a node always shows; allocatable resources default to its capacity."""
     spec = node.setdefault("spec", {})
     drop_empty(spec, "podCIDR", "podCIDRs", "providerID", "unschedulable", "taints")
-    if spec.get("podCIDR") and not spec.get("podCIDRs"):
-        spec["podCIDRs"] = [spec["podCIDR"]]
+    if spec.get("podCIDR") and spec["podCIDR"] != (spec.get("podCIDRs") or [""])[0]:
+        spec["podCIDRs"] = [spec["podCIDR"]]  # the older field counts
     elif spec.get("podCIDRs") and not spec.get("podCIDR"):
         spec["podCIDR"] = spec["podCIDRs"][0]
     for taint in spec.get("taints") or ():

@@ -131,8 +131,7 @@ def validate_claim_update(new: Json, old: Json) -> list[FieldError]:
     if allowed != before:
         diff = diff_of(PERSISTENT_VOLUME_CLAIM_SPEC, before, allowed)
         errors.append(forbidden("spec", f"{_IMMUTABLE_SPEC}\n{diff}"))
-    if bound:
-        errors += _refuse_shrinking(spec, before, old["status"])
+    errors += _refuse_shrinking(spec, before, old["status"])
     if spec.get("volumeMode") != before.get("volumeMode"):
         errors.append(invalid("volumeMode", spec.get("volumeMode"), IMMUTABLE))
     return errors + _refuse_losing_attributes_class(spec, before, old.get("status") or {})
@@ -230,10 +229,10 @@ def _without_empty_volume_name(spec: Json) -> Json:
 
 def _refuse_shrinking(spec: Json, before: Json, status_before: Json) -> list[FieldError]:
     """Refuse a request for less than before, unless it is still above the capacity in the status (VU-4)."""
-    new, old = (_request(each) for each in (spec, before))
-    if new is None or old is None or quantity_of(new) >= quantity_of(old):
+    new, old = (quantity_of(_request(each)) for each in (spec, before))
+    if new >= old:
         return []
-    if quantity_of(new) > quantity_of((status_before.get("capacity") or {}).get("storage")):
+    if new > quantity_of((status_before.get("capacity") or {}).get("storage")):
         return []
     return [forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")]
 

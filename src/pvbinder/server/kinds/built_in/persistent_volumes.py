@@ -63,6 +63,7 @@ _BETA_TO_GA = {
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
     "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
 }
+_REQUIREMENTS = ("matchExpressions", "matchFields")
 _REMOVED_PLUGINS = {
     "cephfs": "spec.cephfs: deprecated in v1.28, non-functional in v1.31+",
     "photonPersistentDisk": "spec.photonPersistentDisk: deprecated in v1.11, non-functional in v1.16+",
@@ -96,7 +97,8 @@ def default_persistent_volume(volume: Json) -> None:
     if spec is None:
         spec = volume["spec"] = {}
     drop_empty(spec, *_VALUES_OF_SPEC)
-    canonical_quantities(spec, "capacity")
+    if spec.get("capacity"):  # an empty one is refused, in its own words
+        canonical_quantities(spec, "capacity")
     spec.setdefault("persistentVolumeReclaimPolicy", "Retain")
     if spec.get("volumeMode") is None:
         spec["volumeMode"] = "Filesystem"
@@ -281,14 +283,14 @@ def _only_renames_labels(new: Json | None, old: Json) -> bool:
 
 
 def _term_only_renames(term: Json, before: Json) -> bool:
-    if term.get("matchFields") != before.get("matchFields"):
-        return False
-    requirements, requirements_before = term.get("matchExpressions") or [], before.get("matchExpressions") or []
-    if len(requirements) != len(requirements_before):
-        return False
-    return all(
-        new["key"] in (old["key"], _BETA_TO_GA.get(old["key"])) and {**old, "key": new["key"]} == new
-        for new, old in zip(requirements, requirements_before, strict=True)
+    return all(_only_renames_keys(term.get(name) or [], before.get(name) or []) for name in _REQUIREMENTS)
+
+
+def _only_renames_keys(requirements: list[Json], before: list[Json]) -> bool:
+    """Say whether the keys are the same, or a beta label's successor; "" is one of the others (sic)."""
+    return len(requirements) == len(before) and all(
+        new["key"] in (old["key"], _BETA_TO_GA.get(old["key"], "")) and {**old, "key": new["key"]} == new
+        for new, old in zip(requirements, before, strict=True)
     )
 
 

@@ -5,6 +5,8 @@ Rules: docs/rules/apiserver.md#6-core-helpers
 
 from __future__ import annotations
 
+import re
+
 from pvbinder.server.kinds.validation.claim_specs import complete_claim_spec
 from pvbinder.server.kinds.validation.quantities import canonical_quantities, canonical_quantity
 from pvbinder.server.objects.kind import Json, drop_empty
@@ -61,6 +63,16 @@ _VOLUME_DEFAULTS: dict[str, Json] = {
     "azureDisk": {"cachingMode": "ReadWrite", "fsType": "ext4", "readOnly": False, "kind": "Shared"},
     "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
 }
+_IMAGE = re.compile(  # a reference of an image: registry, path, tag and digest
+    r"(?P<name>(?:(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*"
+    r"[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?"
+    r"(?:@(?P<digest>[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}))?",
+    re.ASCII,
+)
+_IMAGE_NAME_MAX = 255
+_BARE_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def default_pod_spec(spec: Json) -> None:
@@ -131,11 +143,12 @@ def _default_container(container: Json, *, host_network: bool) -> None:
 
 
 def _pull_policy(image: str) -> str:
-    """Pull a moving image each time, a fixed one once."""
-    if "@" in image:
+    """Pull a moving image each time, a fixed one once, and one whose name can't be read once, too."""
+    found = _IMAGE.fullmatch(image)
+    if found is None or len(found["name"]) > _IMAGE_NAME_MAX or _BARE_DIGEST.fullmatch(image):
         return "IfNotPresent"
-    tag = image.rpartition("/")[2].partition(":")[2]
-    return "Always" if tag in ("", "latest") else "IfNotPresent"
+    tag = found["tag"] or ("" if found["digest"] else "latest")
+    return "Always" if tag == "latest" else "IfNotPresent"
 
 
 def _default_probe(probe: Json) -> None:
@@ -171,7 +184,7 @@ def _default_volume(volume: Json) -> None:
             for field, value in defaults.items():
                 if source.get(field) is None:
                     source[field] = value
-    for name in ("secret", "configMap", "downwardAPI", "projected", "persistentVolumeClaim", "csi", "nfs", "hostPath"):
+    for name in ("secret", "configMap", "downwardAPI", "projected", "persistentVolumeClaim", "nfs", "hostPath"):
         if volume.get(name) is not None:
             drop_empty(volume[name], "items", "readOnly", "secretName")
     image = volume.get("image")

@@ -23,8 +23,8 @@ def default_template(template: Json) -> None:
 def validate_template(template: Json, path: str, restart_policies: tuple[str, ...] = ("Always",)) -> list[FieldError]:
     """Check a template; workloads restrict how their pods restart."""
     metadata: Json = template.get("metadata") or {}
-    errors = validate_labels(metadata.get("labels"), f"{path}.metadata.labels")
-    errors += validate_annotations(metadata.get("annotations"), f"{path}.metadata.annotations")
+    errors = validate_labels(metadata.get("labels"), f"{path}.labels")
+    errors += validate_annotations(metadata.get("annotations"), f"{path}.annotations")
     spec: Json = template.get("spec") or {}
     errors += validate_pod_spec(spec, f"{path}.spec")
     policy = spec.get("restartPolicy")

@@ -98,6 +98,8 @@ def default_pod(pod: Json) -> None:
 def prepare_new_pod(pod: Json, _now: str) -> None:
     """Start pending, with the QoS class that its resources give it."""
     merge_label_keys(pod["spec"], pod["metadata"].get("labels") or {})
+    if pod["spec"]["terminationGracePeriodSeconds"] < 0:
+        pod["spec"]["terminationGracePeriodSeconds"] = 1
     status: Json = {"phase": "Pending", "qosClass": qos_class(pod["spec"])}
     if pod["spec"].get("schedulingGates"):
         status["conditions"] = [

@@ -5,6 +5,7 @@ Rules: docs/rules/apiserver.md#6-core-helpers
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -51,6 +52,12 @@ def default_quota(obj: Json) -> None:
     status = obj.setdefault("status", {})
     canonical_quantities(status, "hard")
     canonical_quantities(status, "used")
+
+
+def _name_limit_range(obj: Json, _now: str) -> None:
+    """Give a range without a name one that nobody has (sic: only this kind does)."""
+    if not obj["metadata"].get("name"):
+        obj["metadata"]["name"] = str(uuid.uuid4())
 
 
 def default_limit_range(obj: Json) -> None:
@@ -173,6 +180,7 @@ LIMIT_RANGE = ServedKind(
     short_names=("limits",),
     delete_returns_object=False,
     default=default_limit_range,
+    prepare_create=_name_limit_range,
     validate_create=validate_limit_range,
     validate_update=validate_limit_range_update,
     put_creates=True,

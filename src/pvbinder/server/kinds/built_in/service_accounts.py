@@ -20,7 +20,7 @@ def default_service_account(account: Json) -> None:
 def prepare_new_service_account(account: Json, _now: str) -> None:
     """Reduce references to secrets to their names."""
     if "secrets" in account:
-        account["secrets"] = [{"name": secret.get("name", "")} for secret in account["secrets"]]
+        account["secrets"] = [{"name": secret["name"]} if secret.get("name") else {} for secret in account["secrets"]]
 
 
 def prepare_service_account(new: Json, _old: Json, now: str) -> None:

@@ -45,15 +45,18 @@ def validate_storage_class(obj: Json) -> list[FieldError]:
 
 
 def validate_storage_class_update(new: Json, old: Json) -> list[FieldError]:
-    """Refuse changes of what provisioning has relied on (SCV-6)."""
-    errors = [
-        invalid(field, new.get(field), IMMUTABLE)
+    """Check a changed class like a new one, and refuse changes of what provisioning has relied on (SCV-6)."""
+    errors = validate_storage_class(new)
+    errors += [
+        invalid(field, _sorted(new.get(field)), IMMUTABLE)
         for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
         if new.get(field) != old.get(field)
     ]
-    if new.get("allowedTopologies") != old.get("allowedTopologies"):
-        errors += validate_topology_terms(new.get("allowedTopologies") or [], "allowedTopologies")
     return errors
+
+
+def _sorted(value: object) -> object:
+    return dict(sorted(value.items())) if isinstance(value, dict) else value
 
 
 def validate_volume_attributes_class(obj: Json) -> list[FieldError]:

@@ -21,7 +21,7 @@ from pvbinder.server.kinds.validation.numbers import (
     validate_count_or_percent,
     validate_not_negative,
 )
-from pvbinder.server.kinds.validation.selectors import validate_label_selector
+from pvbinder.server.kinds.validation.selectors import shown_selector, validate_label_selector
 from pvbinder.server.objects.kind import Json
 
 _RESTARTS = ("Always", "Never", "OnFailure")
@@ -120,7 +120,7 @@ def update_of(
 
     def validate_update(new: Json, old: Json) -> list[FieldError]:
         now, before = new["spec"].get("selector"), old["spec"].get("selector")
-        wrong = [] if now == before else [invalid("spec.selector", now, IMMUTABLE)]
+        wrong = [] if now == before else [invalid("spec.selector", shown_selector(now), IMMUTABLE)]
         return wrong + validate(new) if selector_first else validate(new) + wrong
 
     return validate_update
@@ -131,7 +131,7 @@ def _validate_selected(spec: Json, kind: str, template_of: str) -> list[FieldErr
     selector = spec.get("selector")
     errors = _validate_selector(selector, kind)
     if validate_label_selector(selector, "spec.selector"):
-        return [*errors, invalid("spec.selector", selector, "invalid label selector")]
+        return [*errors, invalid("spec.selector", shown_selector(selector), "invalid label selector")]
     template: Json = spec.get("template") or {}
     if not _selects(selector, _labels_of(template)):
         errors.append(_mismatch(template))

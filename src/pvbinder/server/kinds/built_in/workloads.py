@@ -43,6 +43,7 @@ DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", True)
 CONTROLLER_REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerrevisions", True)
 
 _CONTAINERS = ("spec", "template", "spec", "containers")
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
 def _set(obj: Json, **values: object) -> None:
@@ -258,9 +259,18 @@ STATEFUL_SET = ServedKind(
 
 
 def _start_daemon_set(obj: Json, _now: str) -> None:
-    """Start with a status of zeros."""
+    """Start with a status of zeros, and as the first generation of its template."""
     obj["status"] = {}
     default_daemon_set(obj)
+    obj["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = "1"
+
+
+def _keep_daemon_set(new: Json, old: Json, now: str) -> None:
+    """Take the status from the stored object, and count the generation of the template."""
+    keep_status(new, old, now)
+    before = (old["metadata"].get("annotations") or {}).get(_TEMPLATE_GENERATION, "0")
+    generation = int(before) + (new["spec"].get("template") != old["spec"].get("template"))
+    new["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = str(generation)
 
 
 DAEMON_SET = ServedKind(
@@ -273,7 +283,7 @@ DAEMON_SET = ServedKind(
     delete_returns_object=False,
     default=default_daemon_set,
     prepare_create=_start_daemon_set,
-    prepare_update=keep_status,
+    prepare_update=_keep_daemon_set,
     validate_create=validate_daemon_set,
     validate_update=update_of(validate_daemon_set, selector_first=True),
     subresources=(replace(STATUS, validate_update=validate_daemon_set_status),),

@@ -16,12 +16,13 @@ def complete_claim_spec(spec: Json) -> None:
     """Fill in the volume mode and bring quantities into their canonical form (CD-1)."""
     if spec.get("volumeMode") is None:
         spec["volumeMode"] = "Filesystem"
-    drop_empty(spec, "accessModes", "volumeName")
+    drop_empty(spec, "volumeName")
     resources = spec.get("resources")
     if resources is None:
         spec["resources"] = {}
     else:
-        canonical_quantities(resources, "requests")
+        if resources.get("requests"):  # empty ones are refused, in their own words
+            canonical_quantities(resources, "requests")
         if "limits" in resources:
             canonical_quantities(resources, "limits")
 

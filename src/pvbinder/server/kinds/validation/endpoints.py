@@ -132,7 +132,7 @@ def _validate_slice(obj: Json) -> list[FieldError]:
         if name in names:
             errors.append(duplicate(f"{path}.name", name))
         names.add(name)
-        errors += validate_protocol(port, path) + validate_app_protocol(port, path)
+        errors += validate_protocol(port, path, is_pointer=True) + validate_app_protocol(port, path)
     return errors
 
 

@@ -79,6 +79,8 @@ def validate_pod_spec(spec: Json, path: str, pod_name: str = "") -> list[FieldEr
     errors += _validate_names(spec, path, "hostname", "subdomain")
     errors += validate_tolerations(spec.get("tolerations") or [], f"{path}.tolerations")
     errors += _validate_aliases(spec.get("hostAliases") or [], f"{path}.hostAliases")
+    if not spec.get("serviceAccountName"):
+        errors += _refuse_tokens(spec.get("volumes") or [], f"{path}.volumes")
     errors += _validate_names(spec, path, "priorityClassName", "runtimeClassName")
     errors += _one_of(spec, path, "preemptionPolicy", _PREEMPTION_POLICIES)
     overhead = spec.get("overhead")
@@ -183,6 +185,19 @@ def _validate_host_name(spec: Json, path: str) -> list[FieldError]:
     if len(name.encode()) > _HOST_NAME_BYTES_MAX:
         errors.append(too_long(path, _HOST_NAME_BYTES_MAX))
     return errors + [invalid(path, name, reason) for reason in check_dns_subdomain(name)]
+
+
+def _refuse_tokens(volumes: list[Json], path: str) -> list[FieldError]:
+    """Refuse tokens of an account in volumes of a pod that has no account."""
+    return [
+        forbidden(
+            f"{path}[{index}].projected.sources[{at}].serviceAccountToken",
+            "must not be specified when serviceAccountName is not set",
+        )
+        for index, volume in enumerate(volumes)
+        for at, source in enumerate((volume.get("projected") or {}).get("sources") or ())
+        if source.get("serviceAccountToken") is not None
+    ]
 
 
 def _validate_aliases(aliases: list[Json], path: str) -> list[FieldError]:

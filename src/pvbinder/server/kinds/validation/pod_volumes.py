@@ -120,7 +120,7 @@ def _validate_csi(source: Json, path: str, _name: str) -> list[FieldError]:
         if not name:
             errors.append(required(f"{path}.nodePublishSecretRef.name"))
         else:
-            at = f"{path}.nodePublishSecretRef.name"
+            at = f"{path}.name"  # sic
             errors += (invalid(at, name, reason) for reason in check_dns_subdomain(name))
     return errors
 
@@ -156,7 +156,8 @@ def _validate_storage_os(source: Json, path: str, _name: str) -> list[FieldError
 
 
 def _validate_cinder(source: Json, path: str, name: str) -> list[FieldError]:
-    return SOURCES["cinder"](source, path, name) + _validate_secret_name(source, path)
+    errors = [] if source.get("volumeID") else [required(f"{path}.volumeID")]
+    return errors + _validate_secret_name(source, path)
 
 
 def _validate_secret_name(source: Json, path: str) -> list[FieldError]:

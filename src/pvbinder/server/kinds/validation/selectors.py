@@ -24,6 +24,15 @@ def validate_label_selector(selector: Json | None, path: str) -> list[FieldError
     return errors
 
 
+def shown_selector(selector: Json | None) -> Json | None:
+    """A label selector as messages show it: its parts in the order of the reference, labels by name."""
+    if selector is None:
+        return None
+    shown: Json = {"matchLabels": dict(sorted((selector.get("matchLabels") or {}).items()))}
+    shown["matchExpressions"] = selector.get("matchExpressions") or []
+    return {name: part for name, part in shown.items() if part}
+
+
 def _validate_label_requirement(requirement: Json, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     operator, values = requirement.get("operator", ""), requirement.get("values") or []

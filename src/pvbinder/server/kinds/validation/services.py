@@ -181,10 +181,10 @@ def _validate_ports(ports: list[Json]) -> list[FieldError]:
     return errors
 
 
-def validate_protocol(port: Json, path: str) -> list[FieldError]:
-    """Check the protocol of a port."""
+def validate_protocol(port: Json, path: str, *, is_pointer: bool = False) -> list[FieldError]:
+    """Check the protocol of a port; where it is a pointer, an empty one is wrong, not missing."""
     protocol = port.get("protocol")
-    if not protocol:
+    if not protocol and not is_pointer:
         return [required(f"{path}.protocol")]
     return [] if protocol in PROTOCOLS else [unsupported(f"{path}.protocol", protocol, PROTOCOLS)]
 

@@ -121,15 +121,19 @@ def _validate_secret_reference(secret: Json, path: str) -> list[FieldError]:
     return errors
 
 
+def _validate_cinder(source: Json, path: str, _volume_name: str = "") -> list[FieldError]:
+    errors = _require(source, path, "volumeID")
+    secret = source.get("secretRef")
+    return errors if secret is None else errors + _require(secret, f"{path}.secretRef", "name", "namespace")
+
+
 def validate_iscsi(source: Json, path: str, volume_name: str = "") -> list[FieldError]:
     """Check an iSCSI target: portal, names, LUN and the secret of its sessions (PV-11)."""
     errors = _require(source, path, "targetPortal")
     iqn = source.get("iqn", "")
     if not iqn:
         errors.append(required(f"{path}.iqn"))
-    elif not iqn.startswith(("iqn", "eui", "naa")):
-        errors.append(invalid(f"{path}.iqn", iqn, "must be valid format starting with iqn, eui, or naa"))
-    elif not (_IQN if iqn.startswith("iqn") else _EUI if iqn.startswith("eui") else _NAA).search(iqn):
+    elif not _is_iscsi_name(iqn):
         errors.append(invalid(f"{path}.iqn", iqn, "must be valid format"))
     lun = source.get("lun", 0)
     if not 0 <= lun <= 255:
@@ -148,16 +152,15 @@ def validate_iscsi(source: Json, path: str, volume_name: str = "") -> list[Field
                 "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters "
                 "if iscsi.initiatorName is specified."
             )
-            errors.append(invalid(f"{path}.targetportal", together, why))
-        if not initiator.startswith(("iqn", "eui", "naa")):
-            errors.append(
-                invalid(f"{path}.initiatorname", initiator, "must be valid format starting with iqn, eui, or naa")
-            )
-        elif not (_IQN if initiator.startswith("iqn") else _EUI if initiator.startswith("eui") else _NAA).search(
-            initiator
-        ):
+            errors.append(invalid(f"{path}.targetportal", source.get("targetPortal", ""), why))
+        if not _is_iscsi_name(initiator):
             errors.append(invalid(f"{path}.initiatorname", initiator, "must be valid format"))
     return errors
+
+
+def _is_iscsi_name(name: str) -> bool:
+    pattern = {"iqn": _IQN, "eui": _EUI, "naa": _NAA}.get(name[:3])
+    return pattern is not None and pattern.search(name) is not None
 
 
 def validate_fc(source: Json, path: str, _volume_name: str = "") -> list[FieldError]:
@@ -305,7 +308,7 @@ SOURCES: Mapping[str, SourceCheck] = {  # in the order in which the reference lo
     "quobyte": _validate_quobyte,
     "cephfs": _requiring("monitors"),
     "iscsi": validate_iscsi,
-    "cinder": _requiring("volumeID"),
+    "cinder": _validate_cinder,
     "fc": validate_fc,
     "flexVolume": _validate_flex,
     "azureFile": _validate_azure_file,

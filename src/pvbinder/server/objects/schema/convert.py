@@ -73,14 +73,15 @@ class Conversion:
             else:
                 if key in seen:
                     self._note("duplicate")
-                self._fields.append(key)
+                depth = len(self._fields)
+                self._fields += [field.via, key] if field.via else [key]
                 if inner is None:
                     seen.setdefault(key, None)
                 elif key in _LOOSE and schema == SCHEMA_PROPS:
                     seen[key] = self._loose_schema(inner, key)
                 else:
                     seen[key] = self.value(inner, field)
-                self._fields.pop()
+                del self._fields[depth:]
             self._path.pop()
         self._struct = outer
         return self._written(type_, seen) | unknown
@@ -133,8 +134,8 @@ class Conversion:
         for name, field in type_.fields.items():
             value = seen.get(name)
             if value is None:
-                if field.zero == "write":
-                    written[name] = self.zero(field)
+                if field.zero in ("write", "null"):
+                    written[name] = None if field.zero == "null" else self.zero(field)
             elif field.zero != "drop" or value or (field.type == "any"):
                 written[name] = value
         return written
@@ -200,9 +201,18 @@ class Conversion:
                 return _time(value, micro=field.type == "microtime")
             case "bytes" if isinstance(value, str):
                 return _bytes(value)
+            case "bytes" if isinstance(value, list) and not isinstance(value, Members):
+                return self._bytes_of_numbers(value)
         if self._dialect == "map" and field.type in ("string", "int32", "int64", "bool", "double"):
             raise ConversionError(f"unrecognized type: {_GO_SCALARS.get(field.type, 'string')}")
         raise self._wrong_type(value, self._go_type(field))
+
+    def _bytes_of_numbers(self, value: list[Any]) -> str:
+        """Bytes that were sent as a list of numbers, which Go's decoder takes too."""
+        for each in value:
+            if each is not None and (not isinstance(each, int) or isinstance(each, bool) or not 0 <= each <= 255):
+                raise self._wrong_type(each, "uint8")
+        return base64.b64encode(bytes(each or 0 for each in value)).decode()
 
     def _any(self, value: Any) -> Any:
         if isinstance(value, WideNumber):
@@ -248,6 +258,8 @@ class Conversion:
 
     def _go_type(self, field: Field) -> str:
         """How Go calls the type of a field."""
+        if field.go_whole:
+            return field.go_whole
         if field.is_list:
             return "[]" + self._go_type(field.element)
         if field.is_map:
@@ -255,7 +267,8 @@ class Conversion:
         if field.type.startswith("#"):
             return go_name(field.type[1:])
         if field.go_type:
-            return "types.UID" if field.go_type == "UID" else f"v1.{field.go_type}"
+            package = "types." if field.go_type == "UID" else "" if "." in field.go_type else "v1."
+            return package + field.go_type
         return _GO_SCALARS.get(field.type, "string")
 
 
@@ -266,9 +279,9 @@ def _json_kind(value: Any, wanted: str) -> str:
     if isinstance(value, str):
         return "string"
     if isinstance(value, WideNumber | WrittenFloat):
-        return f"number {value.text}" if wanted in ("int32", "int64", "float64") else "number"
+        return f"number {value.text}" if wanted in ("int32", "int64", "float64", "uint8") else "number"
     if isinstance(value, int | float):
-        return f"number {value}" if wanted in ("int32", "int64", "float64") else "number"
+        return f"number {value}" if wanted in ("int32", "int64", "float64", "uint8") else "number"
     return "object" if isinstance(value, Members | dict) else "array"
 
 
@@ -313,9 +326,17 @@ def _why_no_time(text: str, layout: str) -> str:
     ):  # fmt: skip
         found = re.match(pattern, rest, re.ASCII)
         if found is None:
-            return f'parsing time "{text}" as "{layout}": cannot parse "{rest}" as "{part}"'
+            return f'parsing time "{_time_text(text)}" as "{layout}": cannot parse "{_time_text(rest)}" as "{part}"'
         rest = rest[found.end() :]
-    return f'parsing time "{text}": extra text: "{rest}"'
+    return f'parsing time "{_time_text(text)}": extra text: "{_time_text(rest)}"'
+
+
+def _time_text(text: str) -> str:
+    r"""A text as Go's package time quotes it: bytes beyond ASCII, and control characters, as ``\x``."""
+    return "".join(
+        f"\\{chr(each)}" if each in b'"\\' else chr(each) if 0x20 <= each < 0x80 else f"\\x{each:02x}"
+        for each in text.encode()
+    )
 
 
 def _out_of_range(month: str, day: str, hour: str, minute: str) -> str:

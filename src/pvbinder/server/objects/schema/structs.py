@@ -129,6 +129,8 @@ class _Builder:
                 if field.type in ZERO_VALUES:
                     return value, msgspec.field(default_factory=_constant(ZERO_VALUES[field.type]))
                 return value | None, msgspec.field(default_factory=_constant(None))
+            case "null":
+                return value | None, msgspec.field(default_factory=_constant(None))
 
     def _type(self, type_: str) -> Any:
         if type_.startswith("[]"):

@@ -18,19 +18,23 @@ Scalar: TypeAlias = Literal[
     "string", "int32", "int64", "bool", "double", "bytes", "time", "microtime", "quantity", "intorstring", "any"
 ]
 ListType: TypeAlias = Literal["atomic", "set", "map", "unmarked"]  # unmarked: atomic, but OpenAPI doesn't say so
-WhenEmpty: TypeAlias = Literal["drop", "pointer", "write"]
+WhenEmpty: TypeAlias = Literal["drop", "pointer", "write", "null"]
 
 
 class Field(msgspec.Struct, frozen=True, rename={
     "type": "t", "required": "r", "zero": "z", "list_type": "l", "list_keys": "k", "merge_key": "m", "strategy": "s",
     "enum": "e", "go_type": "g", "map_type": "x", "default": "d", "nullable": "n",
-    "description": "o",
+    "description": "o", "go_whole": "w", "via": "v",
 }):  # fmt: skip
     """A field of an object, or what the elements of a list or map are.
 
     `type` is a scalar, ``#NAME`` for an object, or one of these behind ``[]`` (list) or ``{}`` (map). `zero` says what
     the reference writes when the field is unset or empty: nothing if it's empty (drop), nothing only if it's unset
-    (pointer), its zero value (write).
+    (pointer), its zero value (write), null (null).
+
+    Three names are for the decoder's messages: Go's type of the value or of the elements (`go_type`; of ``v1`` when it
+    names no package), that of a list or map with a name of its own (`go_whole`), and the embedded structs that Go finds
+    the field in (`via`).
     """
 
     type: str
@@ -46,6 +50,8 @@ class Field(msgspec.Struct, frozen=True, rename={
     default: str | int | bool | float | None = None
     nullable: bool = False
     description: str = ""
+    go_whole: str = ""
+    via: str = ""
 
     @property
     def is_list(self) -> bool:
@@ -68,8 +74,10 @@ class Field(msgspec.Struct, frozen=True, rename={
         return Field(self.type[2:], go_type=self.go_type, enum=self.enum, zero="write")
 
 
-class ObjectType(msgspec.Struct, frozen=True, rename={"fields": "f", "map_type": "x"}):
+class ObjectType(msgspec.Struct, frozen=True, rename={"fields": "f", "map_type": "x", "required": "r"}):
     """A type with fields. `gvk` names the kind if it is one: group, version, kind.
+
+    `required` has the required fields in the order of the reference where that isn't the order of their names.
 
     `open` objects keep fields that aren't declared (custom resources may say so).
     """
@@ -79,6 +87,7 @@ class ObjectType(msgspec.Struct, frozen=True, rename={"fields": "f", "map_type":
     map_type: str = ""
     open: bool = False
     description: str = ""
+    required: tuple[str, ...] = ()
 
 
 class Custom(Protocol):
