@@ -23,6 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tools.schema import facts
+from tools.schema import texts as known_texts
 
 TARGET = Path(__file__).parents[2] / "src/pvbinder/server/objects/schema/data"
 BREAKS = Path(__file__).parent / "breaks.json"
@@ -374,12 +375,12 @@ def describe(models: dict[str, Model]) -> dict[str, dict[str, Any]]:
             if name in exact:
                 text = with_breaks(text, exact[name])
             enum = known.find(known.enums, model, name)
-            meanings = facts.ENUM_MEANINGS.get(enum[0]) if enum else None
+            meanings = known_texts.ENUM_MEANINGS.get(enum[0]) if enum else None
             if meanings:
                 text += "\n\nPossible enum values:\n" + "\n".join(f' - `"{v}"` {m}' for v, m in meanings.items())
             own[name] = text
         texts.setdefault(model.module, {})[model.full_name] = own
-    for key, text in facts.SCALAR_TEXTS.items():
+    for key, text in known_texts.SCALAR_TEXTS.items():
         module, _, name = key.partition(".")
         texts.setdefault(module, {})[full_name(module, name)] = {"": text}
     return texts
