@@ -1,11 +1,13 @@
-"""The promises of log lines (LOGS-1 to LOGS-4)."""
+"""The promises of log lines (LOGS-1 to LOGS-6)."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -197,3 +199,61 @@ def test_logs_4_a_library_is_quieted_in_part_or_whole() -> None:
 
     assert len(noisy.filters) == 1
     assert [line.split()[-1] for line in stream.getvalue().splitlines()] == ["here"]
+
+
+class Writes(io.StringIO):
+    """A stream that notes each write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.written.append(text)
+        return super().write(text)
+
+
+async def test_logs_6_the_lines_of_a_turn_are_written_together_at_its_end() -> None:
+    stream = Writes()
+    logs.configure(stream=stream)
+    log = logs.get("pvbinder.test")
+    for number in range(3):
+        log.info("volume bound", number=number)
+    assert stream.written == []
+    await asyncio.sleep(0)
+    [text] = stream.written
+    assert [line.rpartition("=")[2] for line in text.splitlines()] == ["0", "1", "2"]
+    log.info("volume bound", number=3)
+    await asyncio.sleep(0)
+    assert len(stream.written) == 2
+
+
+async def test_logs_6_a_warning_is_written_at_once_after_those_before_it() -> None:
+    stream = Writes()
+    logs.configure(stream=stream)
+    log = logs.get("pvbinder.test")
+    log.info("volume bound", number=1)
+    log.warning("volumes take long to settle", number=2)
+    assert [line.rpartition("=")[2] for line in stream.getvalue().splitlines()] == ["1", "2"]
+    await asyncio.sleep(0)
+    assert len(stream.written) == 1, "nothing is written twice"
+
+
+def test_logs_6_nothing_is_left_unwritten_when_a_loop_ends_or_there_is_none() -> None:
+    stream = Writes()
+    handler = logs.configure(stream=stream)
+    log = logs.get("pvbinder.test")
+
+    async def say(number: int) -> None:
+        log.info("volume bound", number=number)
+
+    asyncio.run(say(1))
+    with asyncio.Runner() as runner:
+        runner.run(say(2))
+    log.info("stopped", number=3)
+    handler.flush()
+    assert [line.rpartition("=")[2] for line in stream.getvalue().splitlines()] == ["1", "2", "3"]
+    in_a_thread = threading.Thread(target=log.info, args=("volume bound",), kwargs={"number": 4})
+    in_a_thread.start()
+    in_a_thread.join()
+    assert stream.getvalue().rstrip().endswith("4")

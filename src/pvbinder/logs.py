@@ -11,6 +11,9 @@ LOGS-2  Fields may have any name; those of records made with the standard librar
 LOGS-3  A line that isn't shown costs next to nothing: disabled levels return at once.
 LOGS-4  No other module uses the standard library's logging: what it needs is here, also what quiets a library.
 LOGS-5  Whoever overhears the lines changes nothing about what is shown.
+LOGS-6  The lines of one turn of the event loop are written together, at its end; a warning or an error, and a line
+        outside of a loop, is written at once, after those before it. At the end of the process nothing is left
+        unwritten; only what kills it in the middle of a turn takes that turn's lines along.
 
 It is the standard library's logging underneath, so handlers, levels and capture work as everywhere. It lives beside the
 floors because all of them but `model` and `rules` (which never log) write lines; only an entry point calls `configure`.
@@ -152,6 +155,54 @@ class _Listener(logging.Handler):
         self._hear(Line(time, record.levelname, record.getMessage(), fields_of(record)))
 
 
+class _TurnHandler(logging.StreamHandler[TextIO]):
+    """Writes lines turn by turn: the system call is most of what a line costs (LOGS-6)."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+        self._due: object = None  # the loop that will write them
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line, and write it at the end of the turn or at once."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            if record.levelno >= logging.WARNING or not self._defer():
+                self.flush()
+        except Exception:  # noqa: BLE001 (as in the library: a line that can't be written stops nobody)
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write the lines that are there."""
+        self.acquire()
+        try:
+            lines, self._lines, self._due = self._lines, [], None
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
+        finally:
+            self.release()
+
+    def _defer(self) -> bool:
+        """Have the loop of this thread write the lines; False if there is none."""
+        import asyncio  # commands that need no loop start faster without
+
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        if self._due is not loop:
+            loop.call_soon(self._write_due)
+            self._due = loop
+        return True
+
+    def _write_due(self) -> None:
+        try:
+            self.flush()
+        except Exception:  # noqa: BLE001 (as in the library: a line that can't be written stops nobody)
+            self.handleError(logging.makeLogRecord({"msg": "the lines of a turn"}))
+
+
 class TextFormatter(logging.Formatter):
     """``TIME LEVEL message key=value …``"""
 
@@ -193,7 +244,7 @@ def configure(*, verbosity: int = 0, format: Format = "text", stream: TextIO | N
     # we never show from which line, thread and process a record comes, and finding that out is a quarter of its cost
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _TurnHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

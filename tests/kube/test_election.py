@@ -90,10 +90,16 @@ class Place:
     client: Client
     candidates: list[Candidate] = field(default_factory=list)
 
-    def candidate(self, name: str, clock: Callable[[], float] = now, options: ElectionOptions = OPTIONS) -> Candidate:
+    def candidate(
+        self,
+        name: str,
+        clock: Callable[[], float] = now,
+        options: ElectionOptions = OPTIONS,
+        chance: Callable[[], float] = lambda: 0.0,
+    ) -> Candidate:
         line = Breakable(InProcessTransport(self.server.dispatcher, ADMIN))
         client = Client(line, retries=Retries(attempts=1))
-        election = Election(client, NAME, options, identity=name, clock=clock, chance=lambda: 0.0)
+        election = Election(client, NAME, options, identity=name, clock=clock, chance=chance)
         one = Candidate(line, election)
         one.start()
         self.candidates.append(one)
@@ -391,6 +397,21 @@ async def test_election_6_who_waits_says_for_whom_and_why(caplog: pytest.LogCapt
         document["spec"]["holderIdentity"] = ""  # somebody opens the gate
         await here.client.replace(LEASE, document)
         assert await until(lambda: mine.works) <= 2 * OPTIONS.retry_seconds + 1
+
+
+@on_virtual_time
+async def test_election_7_a_lease_is_taken_when_it_is_over_whenever_the_next_look_would_come() -> None:
+    async with place() as here:
+        await here.hold("dead")
+        for chance in (0.0, 0.31, 1.0):  # pauses of 2 to 4.4 s
+            one = here.candidate(f"c-{chance}", chance=lambda chance=chance: chance)  # type: ignore[misc]
+            waited = await until(lambda one=one: one.works)  # type: ignore[misc]
+            assert 15 <= waited <= 15.5
+            looks = one.line.asked("GET")
+            assert looks <= 15 / 2 + 3, "not in a hot loop"
+            await one.stop()
+            await here.client.delete(LEASE, NAME, "default")
+            await here.hold("dead")
 
 
 @on_virtual_time

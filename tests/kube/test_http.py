@@ -446,7 +446,7 @@ def test_wire_7_a_connection_asks_whether_the_other_side_is_there() -> None:
 
 
 def test_wire_6_a_proxy_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "getproxies", lambda: {"https": "socks4://user:secret@proxy:1080"})
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "socks4://user:secret@proxy:1080"})
 
     with pytest.raises(ConfigError, match="environment's proxy for https is 'socks4://proxy:1080'"):
         http.proxy_from_environment("https://k8s.example:6443")

@@ -28,19 +28,18 @@ from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.http import HttpTransport
 from pvbinder.kube.kinds import metadata_of
 from pvbinder.kube.transport import Transport
-from pvbinder.metrics.endpoint import Endpoint
 from pvbinder.metrics.metrics import Metrics
 from pvbinder.model.resources import CONFIG_MAPS
-from pvbinder.server.api.health import Check
-from pvbinder.server.wire.http import ListenError
 
 CLUSTER_AUTHORITY: Final = ("kube-system", "extension-apiserver-authentication", "client-ca-file")
 FIRST_RETRY_SECONDS: Final = 1.0
 LONGEST_RETRY_SECONDS: Final = 60.0
 RENEWAL_SECONDS: Final = 3600.0
 
-if TYPE_CHECKING:  # where TLS is asked for
+if TYPE_CHECKING:  # the server's parts take long to import: only where somebody is to be answered
+    from pvbinder.metrics.endpoint import Endpoint
     from pvbinder.metrics.serving import ServingCertificate
+    from pvbinder.server.api.health import Check
 
 log = logs.get(__name__)
 
@@ -79,6 +78,8 @@ async def answering(options: ControlOptions, answers: Answers, line: Transport) 
     urls: list[str] = []
     async with AsyncExitStack() as stack:
         if options.metrics is not None:
+            from pvbinder.metrics.endpoint import Endpoint
+
             host, port = options.metrics
             hint = "choose another port with --metrics-port, or 0 for any that is free, or --no-metrics"
             plain = Endpoint(
@@ -91,6 +92,8 @@ async def answering(options: ControlOptions, answers: Answers, line: Transport) 
 
 
 async def _entered(stack: AsyncExitStack, endpoint: Endpoint, hint: str) -> str:
+    from pvbinder.server.wire.http import ListenError
+
     try:
         await stack.enter_async_context(endpoint)
     except ListenError as error:
@@ -100,6 +103,7 @@ async def _entered(stack: AsyncExitStack, endpoint: Endpoint, hint: str) -> str:
 
 async def _secure(stack: AsyncExitStack, options: SecureOptions, answers: Answers, line: Transport) -> str:
     from pvbinder.metrics.access import AccessOptions, DelegatedAccess
+    from pvbinder.metrics.endpoint import Endpoint
     from pvbinder.metrics.serving import ServingCertificate
 
     certificate = ServingCertificate(options.certificate, _authority(options.client_ca), version=options.tls_version)

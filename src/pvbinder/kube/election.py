@@ -9,6 +9,7 @@ ELECTION-4  An API server that fails for less than the renewal's deadline costs 
             the write whose answer got lost.
 ELECTION-5  A leader that ends in peace has stopped working before it lets the lease go; the next one needn't wait then.
 ELECTION-6  Who waits says for whom, once for each holder, and why it can't have the lease, once a minute.
+ELECTION-7  Who waits tries when the lease that it saw would be over, not only when its next turn to look comes.
 
 An identity is never used twice, so a process that crashed and comes back waits like any other.
 """
@@ -40,7 +41,7 @@ from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 from pvbinder.model.resources import LEASES
 
-LAST_PAUSE_SECONDS: Final = 0.2  # between the last tries to renew a lease
+LAST_PAUSE_SECONDS: Final = 0.2  # between the last tries to renew a lease, or to take one
 TOLERANCE_SECONDS: Final = 20.0  # beyond a lease's end, until health says that something is wrong
 RELEASED_SECONDS: Final = 1  # how long a lease lasts that nobody holds
 RELEASE_SECONDS_MAX: Final = 5.0  # for letting it go
@@ -139,9 +140,15 @@ class Election:
             if self._holder() not in ("", told):
                 told = self._holder()
                 log.info("another leads", lease=f"{self.options.namespace}/{self.name}", holder=told)
-            await asyncio.sleep(self.options.retry_seconds * (1 + JITTER_FACTOR * self._chance()))
+            await asyncio.sleep(self._pause_seconds())
         log.info("became leader", lease=f"{self.options.namespace}/{self.name}", identity=self.identity)
         self._tell("became leader")
+
+    def _pause_seconds(self) -> float:
+        """Return the time until the next try to take the lease (ELECTION-7)."""
+        pause_seconds = self.options.retry_seconds * (1 + JITTER_FACTOR * self._chance())
+        left_seconds = self._over_at() - self._clock()
+        return min(pause_seconds, max(left_seconds, LAST_PAUSE_SECONDS)) if left_seconds > 0 else pause_seconds
 
     async def _renew(self) -> None:
         """Renew until that fails for too long; raise LeadershipLost then."""
@@ -198,10 +205,13 @@ class Election:
             log.warning("lease could not be read or written", lease=f"{self.options.namespace}/{self.name}", err=what)
 
     def _may_take(self, now: float) -> bool:
-        holder = self._holder()
-        if self._seen is None or holder in ("", self.identity):
-            return True
-        return now >= self._seen_at + float(_spec(self._seen).get("leaseDurationSeconds") or 0)
+        return self._holder() in ("", self.identity) or now >= self._over_at()
+
+    def _over_at(self) -> float:
+        """Return when the lease, as it was last seen, is over by our clock; long ago if there is none."""
+        if self._seen is None:
+            return float("-inf")
+        return self._seen_at + float(_spec(self._seen).get("leaseDurationSeconds") or 0)
 
     async def _look(self) -> None:
         """Read the lease; a state that is new was seen now (ELECTION-1)."""

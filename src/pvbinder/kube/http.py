@@ -30,7 +30,6 @@ from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 
@@ -252,7 +251,11 @@ def proxy_from_environment(server: str) -> str:
     """Return the proxy that the environment names for `server`; ``""`` is none (WIRE-6)."""
     parts = urlsplit(server)
     host = parts.hostname or ""
-    if is_this_machine(host) or proxy_bypass(host):
+    if is_this_machine(host):
+        return ""
+    from urllib.request import getproxies, proxy_bypass  # it takes long to import
+
+    if proxy_bypass(host):
         return ""
     proxy = getproxies().get(parts.scheme, "")
     if proxy and not is_proxy(proxy):

@@ -25,6 +25,7 @@ from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import choose_controllers
 from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.kinds import CLAIMS, EVENTS, NAMESPACES, STORAGE_CLASSES, VOLUMES
+from pvbinder.kube.transport import Request
 from pvbinder.model import names
 from pvbinder.model.names import BINDER_CONTROLLER
 from pvbinder.model.objects import Claim, Volume
@@ -96,6 +97,26 @@ async def test_binder_2_a_bind_costs_its_four_writes_and_nothing_else() -> None:
             f"PUT {claims}/orders",
             f"PUT {claims}/orders/status",
         ]
+
+
+async def test_a_volume_deleted_in_the_middle_of_a_bind_costs_nobody_the_claim() -> None:  # BN-1 to BN-3, PP-2
+    async with cluster(ControllerOptions(controllers="persistentvolume-binder,pv-protection")) as c:
+        await c.create(volume("disk"), volume("larger", capacity={"storage": "2Gi"}))
+        await until_volume(c, "disk", "Available")
+        await until_volume(c, "larger", "Available")
+        await c.settle()
+        deleted = False
+
+        async def delete_after_the_first_write(request: Request) -> None:
+            nonlocal deleted
+            if request.method == "PUT" and request.path.endswith("/persistentvolumes/disk") and not deleted:
+                deleted = True
+                await c.client.delete(VOLUMES, "disk")
+
+        c.line.after_waiting = delete_after_the_first_write
+        await c.create(claim("orders"))
+        assert (await until_claim(c, "orders", "Bound")).volume_name == "larger"
+        await c.until(lambda: "disk" not in c.of(VOLUMES))
 
 
 async def test_binder_1_a_backlog_binds_without_a_conflict_each_volume_once() -> None:
