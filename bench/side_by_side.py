@@ -6,6 +6,7 @@
 Each turn is, on objects of its own: the ceiling (the four writes of a bind with no logic, 64 in flight, while no
 binder runs); the start of the binder beside a backlog whose volumes aren't Available yet, until its first and its last
 claim are Bound; then, with the binder started, the same backlog once more, claims that come one by one, and a burst.
+At last the ceiling once more, with the binder and this process watching: events cost the server, too.
 The processor time of the binder's process is read at each border. Turns alternate, so that what else the machine does
 disturbs everybody alike; the last lines set the first binder against the others.
 
@@ -123,6 +124,7 @@ async def turn(client: Client, command: str, kubeconfig: Path, sizes: argparse.N
                 figures["start_to_last_bind_s"] = max(watch[1].seen.values()) - began
                 figures["start_binds_per_second"] = rate_of(watch[1].seen.values(), first)[0]
                 await measure_running(place, watch, pid, figures, sizes)
+                figures["ceiling_watched_per_second"] = (await ceiling(place, numbers)).value
                 figures["memory_mib"] = memory_mib(pid)
         await place.clean_up(patience_seconds=0)
     return figures
@@ -181,16 +183,22 @@ def compare(found: Mapping[str, Sequence[Figures]]) -> Iterator[dict[str, object
         for name, turns in found.items()
     }
     for name, figures in medians.items():
-        yield {"medians_of": name, **figures, "share_of_ceiling": share_of_ceiling(found[name])}
+        yield {"medians_of": name, **figures, **shares(found[name])}
     first, *others = medians
     for other in others:
         ratios = {figure: medians[first][figure] / value for figure, value in medians[other].items() if value}
         yield {"ratio": f"{first} / {other}", **ratios}
 
 
-def share_of_ceiling(turns: Sequence[Figures]) -> float:
-    """Return the median share of the ceiling, each turn's rate by its own ceiling."""
-    return statistics.median(one["backlog_per_second"] / one["ceiling_per_second"] for one in turns)
+def shares(turns: Sequence[Figures]) -> Figures:
+    """Return the median shares of the two ceilings, each turn's rate by its own."""
+    return {
+        f"{rate}, share of {most}": statistics.median(
+            one[f"{rate}_per_second"] / one[f"{most}_per_second"] for one in turns
+        )
+        for rate in ("start_binds", "backlog")
+        for most in ("ceiling", "ceiling_watched")
+    }
 
 
 def say(line: Mapping[str, object]) -> None:

@@ -1,9 +1,9 @@
 """Replay what was recorded from Kubernetes against the server in KUBECONFIG, and list what doesn't pass yet.
 
-    pvbinder up --ephemeral --bare --sync-period 2s -- python -m tests.conformance scenarios [--only GLOB] [-q]
+    pvbinder up --ephemeral --bare --sync-period 2s -- python -m tests.conformance scenarios [--only GLOB]
     pvbinder up --ephemeral --bare --controllers=namespace,garbagecollector \\
-        -- python -m tests.conformance processes [--only GLOB] [-q]
-    pvbinder up --ephemeral --bare --sync-period 2s -- python -m tests.conformance csi --only 'csi-*' [-q]
+        -- python -m tests.conformance processes [--only GLOB]
+    pvbinder up --ephemeral --bare --sync-period 2s -- python -m tests.conformance csi --only 'csi-*'
     pvbinder up --ephemeral --bare --controllers= -- python -m tests.conformance http|kubectl [--only GLOB] [-q]
     pvbinder up --ephemeral --bare -- python -m tests.conformance controllers [--only GLOB] [-q]
 
