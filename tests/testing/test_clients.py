@@ -36,13 +36,13 @@ def test_kubernetes(orders: K8s) -> None:
 
 async def test_kubernetes_asyncio(async_k8s: AsyncK8s) -> None:
     library = pytest.importorskip("kubernetes_asyncio.client")
-    await async_k8s.apply(pvc("orders"))
+    claim = await async_k8s.apply(pvc("orders"))
     async with await async_k8s.client("kubernetes_asyncio") as client:
         core = library.CoreV1Api(client)
         found = await core.list_namespaced_persistent_volume_claim(async_k8s.namespace)
         assert [one.metadata.name for one in found.items] == ["orders"]
         await core.delete_namespaced_persistent_volume_claim("orders", async_k8s.namespace)
-    assert await async_k8s.list_all("pvc") == []
+    await claim.wait_gone()
 
 
 def test_kr8s(orders: K8s) -> None:

@@ -69,10 +69,13 @@ class LoopThread:
         __tracebackhide__ = True
         future = self.submit(work)
         try:
-            return future.result(patience_seconds)
+            failure = future.exception(patience_seconds)
         except TimeoutError:
             future.cancel()
             raise
+        if failure is not None:
+            raise failure  # here, and not in the future's own code: a test's report shows the line of the test
+        return future.result()
 
     async def await_there(self, work: Coroutine[Any, Any, T]) -> T:
         """Do `work` on the loop and wait for it on the caller's own."""
