@@ -84,6 +84,7 @@ async def pictures(folder: Path) -> None:
             await tab.until("document.querySelector('dialog')")
             await take(tab, folder, "page-keys")
             await tab.press("Escape")
+            await tab.until("!document.querySelector('dialog')")
             if await tab.run("document.querySelector('.timebar:not(.without)') !== null"):
                 await tab.press("d", ",", ",", ",")
                 await tab.until("document.querySelector('.decision-detail')")

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 PALETTE_MAX = 256
+FREQUENT = 128  # of them
 _CHANNELS = {2: 3, 6: 4}  # by the type of colour: RGB, RGBA
 
 
@@ -36,11 +37,16 @@ class Picture:
 
 
 def small(picture: Picture) -> bytes:
-    """Return a PNG of at most 256 colours: the most frequent ones, each other pixel with the nearest of them."""
+    """Return a PNG of at most 256 colours: the most frequent, and those least like them; others become the nearest."""
     size = picture.channels
     pixels = [row[at : at + 3] for row in picture.rows for at in range(0, len(row), size)]
     counts = Counter(pixels)
-    palette = [colour for colour, _ in counts.most_common(PALETTE_MAX)]
+    palette = [colour for colour, _ in counts.most_common(FREQUENT)]
+    nearest = {colour: min(_distance(colour, each) for each in palette) for colour in counts}
+    unlike = sorted(
+        counts, key=lambda colour: nearest[colour] * counts[colour], reverse=True
+    )  # a sign is small, and matters
+    palette += [colour for colour in unlike if nearest[colour]][: PALETTE_MAX - len(palette)]
     number = {colour: at for at, colour in enumerate(palette)}
     for colour in counts:
         if colour not in number:

@@ -15,8 +15,9 @@ from pvbinder.kube.kinds import metadata_of
 from pvbinder.model.resources import NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES
 from pvbinder.plane.control_plane import Plane, control_plane
 from pvbinder.plane.options import PlaneOptions
+from pvbinder.plane.recorder import Interception
 from pvbinder.web.page import LivePage
-from pvbinder.web.plane import source_of
+from pvbinder.web.plane import noting, source_of
 
 KINDS = {
     "class": metadata_of(STORAGE_CLASSES),
@@ -114,8 +115,13 @@ FURNITURE: tuple[dict[str, Any], ...] = (
 async def living(browser: Browser) -> AsyncIterator[House]:
     """Start a cluster and its page."""
     options = PlaneOptions(data_dir=None, in_memory=True, port=0, bare=True, controllers=ControllerOptions())
-    async with control_plane(options) as plane, LivePage(source_of(plane)) as page:
-        house = House(plane, page, Client(plane.transport), browser)
-        for document in FURNITURE:
-            await house.create(document)
-        yield house
+    interception = Interception()
+    async with (
+        control_plane(options, interceptor=interception.intercept) as plane,
+        LivePage(source_of(plane)) as page,
+    ):
+        with noting(page.journal, interception):
+            house = House(plane, page, Client(plane.transport), browser)
+            for document in FURNITURE:
+                await house.create(document)
+            yield house

@@ -12,6 +12,7 @@ SERVED = sorted(path for path in STATIC.rglob("*") if path.suffix in {".html", "
 OWN_SCRIPTS = sorted(STATIC.glob("*.js"))
 PAGE_BYTES_MAX = 80_000
 LINES_MAX = 500
+CONTRAST_MIN = 4.5  # level AA of WCAG, for text of this size
 ROW = re.compile(r"^\| `([^`]+)` \|.*\| `([0-9a-f]{64})` \|$", re.MULTILINE)
 IMPORT = re.compile(r"""^(?:import|export)\b[^"]*?from "([^"]+)";$|^import "([^"]+)";$""", re.MULTILINE)
 
@@ -67,3 +68,39 @@ def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
         if path.parent == STATIC:
             found = set(re.findall(r"https?://[^\s\"'`)<]+", path.read_text())) - {"http://www.w3.org/2000/svg"}
             assert not found, f"{path.name}: {found}"
+
+
+def test_text_can_be_read_in_light_and_dark() -> None:
+    css = (STATIC / "page.css").read_text()
+    light, dark, chosen = (
+        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", part)) for part in re.split(r"\n +color-scheme: ", css)[1:4]
+    )
+    assert dark == chosen, "dark by the system and dark by choice are the same"
+    for colours in (light, dark):
+        for text in ("text", "muted", "accent-text", "ok", "wait", "bad", "idle"):
+            for ground in ("ground", "surface", "raised", "sunken"):
+                assert contrast(colours[text], colours[ground]) >= CONTRAST_MIN, f"{text} on {ground}"
+        for text, ground in (("text", "accent-ground"), ("muted", "accent-ground"), ("accent-text", "accent-ground"),
+                             ("ok", "accent-ground"), ("wait", "accent-ground"), ("bad", "accent-ground"),
+                             ("text", "bad-ground"), ("text", "wait-ground"), ("muted", "bad-ground"),
+                             ("bad", "bad-ground"), ("on-accent", "accent")):  # fmt: skip
+            assert contrast(colours[text], colours[ground]) >= CONTRAST_MIN, f"{text} on {ground}"
+
+
+def test_nothing_moves_for_those_who_want_no_motion() -> None:
+    for path in STATIC.glob("*.css"):
+        text = path.read_text()
+        calm = re.sub(r"@media \(prefers-reduced-motion: no-preference\) \{.*?\n\}\n", "", text, flags=re.DOTALL)
+        assert not re.findall(r"^\s*(?:animation|transition|scroll-behavior)\b.*", calm, flags=re.MULTILINE), path.name
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours as WCAG defines it, from 1 to 21."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (each / 12.92 if each <= 0.03928 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

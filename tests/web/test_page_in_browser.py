@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 
@@ -79,6 +80,9 @@ async def test_the_drawer_is_explain_in_its_very_words(house: House) -> None:
     printed = await explain(house, "archive")
     summary = printed.splitlines()[0].partition(": ")[2].partition("   (")[0]
     assert summary in (await tab.texts(".drawer .lead"))[0].replace("\n", " ")
+    await tab.run("document.querySelector('.drawer .lead .rule').click()")
+    rule = (await tab.texts(".drawer .lead .rule"))[0]
+    assert (await tab.until("document.querySelector('.rule-text')?.innerText")).startswith(rule)
     await tab.run("document.getElementById('tab:text').click()")
     assert await tab.until("document.querySelector('.explain-text')?.textContent.trimEnd()") == printed
     # live: a volume that fits better changes what explain says
@@ -205,6 +209,82 @@ async def test_a_server_that_is_gone_and_a_session_that_ended_are_said(house: Ho
         assert "press Enter" in await tab.run("document.querySelector('[role=alert]').innerText"), "how to get a link"
 
 
+async def test_everything_has_a_role_and_a_name(house: House) -> None:
+    tab = await house.tab()
+    await choose(tab, "claim/default/archive")
+    await tab.press("Enter")
+    await tab.until("document.querySelector('.drawer .lead')")
+    tree = (await tab.call("Accessibility.getFullAXTree"))["nodes"]
+    found = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in tree if not node.get("ignored")]
+    acting = {"button", "combobox", "searchbox", "listbox", "option", "slider", "tab", "textbox", "complementary"}
+    assert not [role for role, name in found if role in acting and not name], "something that acts has no name"
+    names = {role: [name for each, name in found if each == role] for role in acting | {"heading", "status"}}
+    assert [name.split(",")[0] for name in names["listbox"]] == ["Classes", "Volumes", "Claims", "Pods", "Nodes"]
+    assert "default/archive, Pending, " in " ".join(names["option"]), "a row says its state and level in words"
+    assert "claim default/archive" in names["complementary"]
+    assert names["status"], "there is a place where changes are said"
+
+
+async def test_the_past_is_shown_and_replayed(house: House) -> None:
+    tab = await house.tab()
+    reports = "document.querySelector('[id=\"row:claim/default/reports\"] .state')?.innerText"
+    await tab.until(f"{reports} === 'Bound' && document.querySelector('.timebar:not(.without)')")
+    await choose(tab, "claim/default/reports")
+    await tab.press("Enter")
+    await tab.until("document.querySelector('.drawer .lead')")
+    await tab.run("document.getElementById('tab:history').click()")
+    line = "[...document.querySelectorAll('.history button')].find((each) => each.innerText.includes('SC-U3'))"
+    await tab.until(f"((found) => found && (found.click(), true))({line})")
+    await tab.until("location.hash.includes('at=')")
+    assert await tab.run(reports) == "Bound", "just after it"
+    await tab.press("d")
+    await tab.until("document.querySelector('.decision.chosen')?.innerText.includes('SC-U3')")
+    assert "SC-U3" in await tab.run("document.querySelector('.scrubber').getAttribute('aria-valuetext')")
+    assert "Bound" in await tab.run("document.querySelector('.decision-detail').innerText"), "before and after"
+    address = await tab.run("location.href")
+    await tab.press(",")
+    await tab.until(f"{reports} === 'Pending'")
+    assert await tab.run("document.querySelector('.live').getAttribute('aria-pressed')") == "false"
+    await house.create(claim("tonight", "1Gi", "later"))  # what happens meanwhile is not of this moment
+    await tab.until("document.querySelectorAll('.decision').length > 0")
+    await tab.run("document.querySelector('.scrubber').focus()")
+    await tab.press("Home")
+    await tab.until(
+        "document.querySelector('[data-kind=claim] .empty')?.innerText.includes('no claims at this moment')"
+    )
+    await tab.run("(() => { const choice = document.querySelector('.time-controls select'); choice.value = '16';"
+                  " choice.dispatchEvent(new Event('change')); })()")  # fmt: skip
+    await tab.press("p")
+    await tab.until("document.querySelector('.live').getAttribute('aria-pressed') === 'true'")
+    await tab.until(f"{reports} === 'Bound' && document.querySelector('[id=\"row:claim/default/tonight\"]')")
+    await house.delete("claim", "tonight", "default")
+    await tab.go("about:blank")
+    await tab.go(address)
+    await tab.until(f"{reports} === 'Bound' && !document.querySelector('.live.on')")
+    no_complaints(tab, house)
+
+
+async def test_what_if_is_answered_as_plan_does(house: House) -> None:
+    tab = await house.tab()
+    await tab.press("w")
+    await tab.until("document.activeElement?.id === 'manifests'")
+    await tab.type("kind: [")
+    await tab.click(".ask-plan .primary")
+    assert await tab.until("document.querySelector('.ask-plan .problem')?.innerText"), "what is wrong with it"
+    manifest = json.dumps(claim("tomorrow", "15Gi"))
+    await tab.run("document.getElementById('manifests').select()")
+    await tab.type(manifest)
+    await tab.click(".ask-plan .primary")
+    await tab.until("document.querySelector('.answer .lead')")
+    assert "disk-20" in await tab.run("document.querySelector('.answer').innerText")
+    await tab.run("document.querySelector('.answer-head .quiet-text').click()")
+    text = await tab.until("document.querySelector('.plan-text')?.textContent.trimEnd()")
+    assert text == await printed_by(house, "plan", "-f", "-", text=manifest)
+    assert "claim/default/tomorrow" not in await house.names("claim"), "nothing was written"
+    tab.complaints[:] = [each for each in tab.complaints if "400" not in each]  # the browser tells of the bad YAML
+    no_complaints(tab, house)
+
+
 async def choose_by_touch(tab: Tab, row: str) -> None:
     box = await tab.run(
         f"(() => {{ const box = document.getElementById('row:{row}').getBoundingClientRect();"
@@ -215,11 +295,15 @@ async def choose_by_touch(tab: Tab, row: str) -> None:
 
 
 async def explain(house: House, name: str) -> str:
-    command = [sys.executable, "-m", "pvbinder", "explain", "pvc", name, "-n", "default"]
-    process = await asyncio.create_subprocess_exec(
-        *command, "--kubeconfig", str(house.plane.kubeconfig), stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
+    return await printed_by(house, "explain", "pvc", name, "-n", "default")
+
+
+async def printed_by(house: House, *words: str, text: str = "") -> str:
+    command = [sys.executable, "-m", "pvbinder", *words, "--kubeconfig", str(house.plane.kubeconfig)]
+    pipe = asyncio.subprocess.PIPE
+    wide = os.environ | {"COLUMNS": "120"}  # the page's text is as wide as plan's may be
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=wide)
+    out, _ = await process.communicate(text.encode())
     return out.decode().rstrip("\n")
 
 

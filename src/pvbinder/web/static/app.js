@@ -16,6 +16,7 @@ import { Stream } from "./stream.js";
 import { TimeScale } from "./timescale.js";
 
 const REPLAY_GAP_MS = 1000;
+const OLDER_ASKED_MAX = 16;
 export const BEFORE_ALL = 0; // the moment before the first decision that is known: numbers begin with 1
 
 export class App {
@@ -139,12 +140,20 @@ export class App {
   tookDecisions({ decisions }) {
     const fresh = this.journal.add(decisions);
     if (fresh.length) this.scale = null;
-    if (this.pendingMoment !== null) {
-      const moment = this.pendingMoment;
-      this.pendingMoment = null;
-      this.showMoment(moment);
-    }
+    if (this.pendingMoment !== null) this.showPending();
     this.changed();
+  }
+
+  /** Show the moment that the address says, once its decision is known: it may be older than those that come by themselves. */
+  async showPending() {
+    const moment = this.pendingMoment;
+    this.pendingMoment = null;
+    for (let asked = 0; asked < OLDER_ASKED_MAX && moment > BEFORE_ALL && moment < this.journal.first; asked++) {
+      const before = this.journal.first;
+      await this.askOlder();
+      if (this.journal.first === before) break;
+    }
+    this.showMoment(moment);
   }
 
   /** Fetch decisions older than those that are known. */
