@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.insight.builders import DAY, bound, claim, event, its, pod, storage_class, volume
+from tests.insight.builders import DAY, UID, bound, claim, event, its, pod, storage_class, volume
 from tests.virtual_time import on_virtual_time
 from tests.web.visitor import Changing, view_of
 
@@ -20,6 +20,8 @@ from pvbinder.rules.plugins import NoPlugins
 from pvbinder.web.asking import Questions
 from pvbinder.web.judging import PAUSES, REFRESH_SECONDS, ROUND_SECONDS, Judgements, judgement
 from pvbinder.web.rows import Judged
+
+its_volume = volume("disk", phase="Bound", claimRef={"namespace": "shop", "name": "orders", "uid": UID})
 
 
 class Here(Questions):
@@ -86,6 +88,12 @@ def test_judging_1_what_is_fine_has_no_words(document: Any, level: str, words: s
     found = judgement(view_of(document), snapshot)
     assert found.level == level
     assert words in found.note
+
+
+@on_virtual_time
+async def test_judging_1_what_a_row_says_anyway_isnt_told_again() -> None:
+    async with judging(bound(), its_volume, claim("photos", storageClassName="no"), storage_class()) as found:
+        assert found[3] == ["claim/shop/photos"]
 
 
 @on_virtual_time

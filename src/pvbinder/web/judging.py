@@ -26,7 +26,7 @@ from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, Pod, Volume
 from pvbinder.web.asking import Questions
 from pvbinder.web.objects import ShownObjects
-from pvbinder.web.rows import Judged, RowKind, RowLevel, RowView, kind_of, row_id, state_of
+from pvbinder.web.rows import Judged, RowKind, RowLevel, RowView, kind_of, level_of, row_id, state_of
 
 ROUND_SECONDS: Final = 1.0
 REFRESH_SECONDS: Final = 30.0
@@ -35,7 +35,7 @@ TELL_SECONDS: Final = 0.2  # of work, after which what is known is told
 NAMED_MAX: Final = 30  # objects in trouble whose events are asked for by name
 
 _LEVELS: Final[dict[Verdict, RowLevel]] = {"Stuck": "bad", "OnItsWay": "wait", "Bound": "ok"}
-_Verdicts = list[tuple[str, str, str, Judged]]  # id, uid, state
+_Verdicts = list[tuple[str, str, str, Judged, bool]]  # id, uid, state, judgement, and whether rows say so anyway
 
 log = logs.get(__name__)
 
@@ -120,7 +120,9 @@ class Judgements:
         for view in wanted:
             if self._is_closed:
                 break
-            verdicts.append((row_id(kind_of(view), view.key), view.uid, state_of(view), judgement(view, snapshot)))
+            state, judged = state_of(view), judgement(view, snapshot)
+            is_plain = judged == Judged(level_of(view, state), "")
+            verdicts.append((row_id(kind_of(view), view.key), view.uid, state, judged, is_plain))
             if time.thread_time() - told > TELL_SECONDS:
                 tell(verdicts)
                 verdicts, told = [], time.thread_time()
@@ -128,10 +130,10 @@ class Judgements:
         return time.thread_time() - began
 
     def _take(self, verdicts: _Verdicts) -> None:
-        for id_, uid, state, judged in verdicts:
+        for id_, uid, state, judged, is_plain in verdicts:
             before = self._known.get(id_)
             self._known[id_] = (uid, state, judged)
-            if before is None or before[2] != judged:
+            if before != (uid, state, judged) and not (is_plain and (before is None or before[:2] != (uid, state))):
                 kind, _, key = id_.partition("/")
                 self._changed(kind, key)  # type: ignore[arg-type]
 
