@@ -150,3 +150,12 @@ def test_an_audit_imports_no_grpc() -> None:
     """It takes half of the time in which an audit of a small dump is done."""
     code = "import sys, pvbinder.audit.find; sys.exit('grpc' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_input_without_objects_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("---\n# Source: nothing\n---\n")
+    assert run(["audit", "-f", str(empty)]) == 0
+    assert f"note: there are no objects in {empty}" in capsys.readouterr().err
+    assert run(["plan", "-f", str(empty), "--against", str(empty)]) == 2
+    assert f"there are no objects in {empty}" in capsys.readouterr().err

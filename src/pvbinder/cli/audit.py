@@ -307,6 +307,8 @@ def _from_files(files: tuple[str, ...], source: SourceOptions, output: _Form) ->
 
     left_out: list[str] = []
     documents, notes = as_served(read_sources(files, source, left_out.append))
+    if not documents and not notes:
+        notes.append(f"there are no objects in {', '.join(files)}")
     snapshot = Snapshot(documents, plugins=load_catalogue(in_tree_plugins()), written_at=written_at(files))
     places = places_in(manifest_texts(files)) if output in ("sarif", "json") else {}
     return _Read(snapshot, left_out + notes, places)

@@ -119,6 +119,8 @@ def _sorted(files: tuple[str, ...]) -> tuple[list[tuple[str, Json]], list[tuple[
             f"{mixed[0]} has both objects of a cluster (with uid and resourceVersion) and new ones",
             hint="name what is there with --against, and what is new with -f",
         )
+    if not new and not state:
+        raise WrongUsageError(f"there are no objects in {', '.join(files)}", hint="is that what was to be planned?")
     if not new:
         raise WrongUsageError(
             "there are no new manifests: all objects have the uid and the resourceVersion of a cluster",

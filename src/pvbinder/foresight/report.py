@@ -77,7 +77,7 @@ def rehearsal_headline(done: Rehearsed) -> str:
         count = sum(one.kind == kind for one in done.differences)
         if count:
             parts.append(_count(count, word))
-    text = f"{' and '.join(parts) or 'nothing'} changed after {_span(done.seconds)}"
+    text = f"{listed(parts) or 'nothing'} changed after {_span(done.seconds)}"
     if done.new_findings:
         text += f"; somebody must act for {_count(len(done.new_findings), 'object')}"
     return text

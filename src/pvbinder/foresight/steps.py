@@ -119,8 +119,10 @@ def parse_step(text: str) -> RehearsalStep:
             return ApplyStep((file,), _namespace(text, rest))
         case ["scale", target, *rest]:
             found, equals, number = target.rpartition("=")
-            if not equals or not (number.isascii() and number.isdecimal()) or int(number) > REPLICAS_MAX:
+            if not equals or not (number.isascii() and number.isdecimal()):
                 raise _unknown(text)
+            if len(number) > len(str(REPLICAS_MAX)) or int(number) > REPLICAS_MAX:
+                raise StepError(f"{text!r} asks for too many replicas", hint=f"at most {REPLICAS_MAX}")
             return ScaleStep(*_object(text, found), int(number), _namespace(text, rest))
         case ["restore", *files] if files:
             return RestoreStep(tuple(files))
