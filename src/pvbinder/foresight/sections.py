@@ -19,6 +19,7 @@ from pvbinder.model.printable import printable
 
 ROWS_MAX: Final = 200  # of a section; -o json has all
 WIDTH_MIN: Final = 8  # characters of a column
+COMFORTABLE: Final = 18  # characters of a column that isn't broken further while another can give way
 _INDENT: Final = "  "
 _GAP: Final = "  "
 _COMMAND: Final = ": kubectl "  # as a remedy ends that is a command
@@ -85,10 +86,12 @@ def _text_row(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:
 
 
 def _fitted(widths: list[int], room: int) -> list[int]:
-    """The widths of columns that have `room` together: the widest give way first (SECTIONS-3)."""
+    """The widths of columns that have `room` together (SECTIONS-3): the widest give way, the names before them last."""
     found = list(widths)
-    while sum(found) > room and max(found) > WIDTH_MIN:
-        found[found.index(max(found))] -= 1
+    for places, least in ((range(1, len(found)), COMFORTABLE), (range(len(found)), WIDTH_MIN)):
+        while places and sum(found) > room and max(found[place] for place in places) > least:
+            widest = max(places, key=lambda place: found[place])
+            found[widest] -= 1
     return found
 
 
