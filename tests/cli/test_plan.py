@@ -25,7 +25,10 @@ def dump(tmp_path: Path) -> str:
     return file_of(tmp_path / "dump.json", SHOP, volume("disk-7"), volume("disk-9", "20Gi"))
 
 
-def test_plan_command_1_the_exit_code_gates(dump: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_command_1_the_exit_code_gates(
+    dump: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     good, bad = file_of(tmp_path / "good", claim("a")), file_of(tmp_path / "bad", claim("a"), claim("b", "1Ti"))
 
     assert run(["plan", "-f", good, "--against", dump]) == 0
