@@ -39,7 +39,7 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 START_SECONDS = 60.0
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
 
 KEY_CODES = {
     "ArrowDown": 40,
@@ -92,7 +92,7 @@ class Tab:
             raise PageError(details.get("exception", {}).get("description") or details.get("text"))
         return answer["result"].get("value")
 
-    async def until(self, condition: str, *, seconds: float = 15.0) -> Any:
+    async def until(self, condition: str, *, seconds: float = 30.0) -> Any:
         """Return the value of an expression as soon as it is true; fail with what the page shows if it never is."""
         script = f"""new Promise((resolve) => {{
             const end = performance.now() + {seconds * 1000};
