@@ -143,7 +143,7 @@ async def measure_running(
 
     before, writes = cpu_seconds(pid), await counted(place, sizes)
     numbers = fresh(sizes.pairs)
-    figures["backlog_per_second"] = (await backlog(place, watch, numbers)).value  # type: ignore[arg-type]
+    figures["backlog_per_second"] = (await backlog(place, watch, numbers))[0].value  # type: ignore[arg-type]
     figures["backlog_cpu_ms_per_bind"] = (cpu_seconds(pid) - before) / sizes.pairs * 1000
     if sizes.writes:
         after = await counted(place, sizes)

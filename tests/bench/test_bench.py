@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.controllers.cluster import Cluster, claim, cluster, volume
 from pvbinder.bench import cases
 from pvbinder.bench.cases import NobodyBindsError, run_all, watching
 from pvbinder.bench.place import bench_place
+from pvbinder.bench.process import Process, UnknownProcessError
 from pvbinder.cli import bench as command
 from pvbinder.cli import main
 from pvbinder.controllers.options import ControllerOptions
@@ -42,17 +44,28 @@ async def test_bench_2_every_case_is_measured_and_nothing_is_left(running: Clust
     before = await left_in(running)
     told: list[str] = []
     async with bench_place(running.client) as place:
-        figures = await run_all(place, pairs=5, burst_claims=3, steady_claims=2, per_second=50.0, tell=told.append)
+        figures = await run_all(
+            place,
+            pairs=5,
+            burst_claims=3,
+            steady_claims=2,
+            per_second=50.0,
+            tell=told.append,
+            process=Process(os.getpid()),
+        )
 
     assert [figure.case for figure in figures] == [
         "steady, median",
         "steady, 99th percentile",
         "burst",
         "backlog",
+        "writes a bind",
+        "processor time a bind",
         "ceiling",
     ]
-    assert all(figure.value > 0 for figure in figures)
-    assert [figure.count for figure in figures] == [2, 2, 3, 5, 5]
+    assert all(figure.value > 0 for figure in figures if figure.case != "processor time a bind")
+    assert [figure.count for figure in figures] == [2, 2, 3, 5, 5, 5, 5]
+    assert figures[4].value == 4.0, "a bind is four writes"
     assert len(told) == 4
     assert await left_in(running) == before
     lines = command.table(figures)
@@ -131,3 +144,15 @@ async def test_a_second_ctrl_c_does_not_stop_the_clean_up(running: Cluster) -> N
     task.cancel()
     await asyncio.wait([task])
     assert await left_in(running) == before
+
+
+def test_the_time_of_a_process_that_there_is_not_is_refused_before_anything_is_made(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert Process(os.getpid()).cpu_seconds() > 0
+    with pytest.raises(UnknownProcessError, match="process 999999999"):
+        Process(999_999_999).cpu_seconds()
+    with pytest.raises(SystemExit) as ended:
+        main.main(["bench", "--pid", "999999999", "--kubeconfig", "nowhere"])
+    assert ended.value.code
+    assert "processor time of process 999999999 can't be read" in capsys.readouterr().err

@@ -12,12 +12,14 @@ from typing import Final
 from msgspec import Struct
 
 from pvbinder.bench.place import BenchPlace, at_once
+from pvbinder.bench.process import Process
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
 from pvbinder.model.errors import PvbinderError
 from pvbinder.model.json import Json
 
 ANNOTATION: Final = "pvbinder.dev/bench-turn"
 WAIT_SECONDS: Final = 300.0
+LAST_CHANGES_SECONDS: Final = 0.3
 NOBODY: Final = "does a binder run at this API server? pvbinder controller, or kube-controller-manager"
 
 
@@ -42,6 +44,7 @@ class PhaseWatch:
     def __init__(self, phase: str) -> None:
         self.phase = phase
         self.seen: dict[str, float] = {}
+        self.changes = 0  # of objects that were there: writes, whoever made them
         self._changed = asyncio.Event()
 
     def note(self, name: str, phase: str) -> None:
@@ -101,6 +104,7 @@ async def _watch_volumes(place: BenchPlace, into: PhaseWatch, started: asyncio.E
             started.set()
             async for event in events:
                 if event.object is not None:
+                    into.changes += event.type == "MODIFIED"
                     into.note(event.object.name, event.object.phase)
 
 
@@ -111,6 +115,7 @@ async def _watch_claims(place: BenchPlace, into: PhaseWatch) -> None:
         async with client.watch(CLAIMS, page.resource_version, place.namespace) as events:
             async for event in events:
                 if event.object is not None:
+                    into.changes += event.type == "MODIFIED"
                     into.note(event.object.name, event.object.phase)
 
 
@@ -151,17 +156,32 @@ def rate_of(times: Iterable[float], since: float) -> tuple[float, float]:
     return len(found) / seconds, seconds
 
 
-async def backlog(place: BenchPlace, watch: tuple[PhaseWatch, PhaseWatch], numbers: range) -> Figure:
-    """Measure how fast claims are bound that come all at once, from the first POST to the last Bound."""
+async def backlog(
+    place: BenchPlace, watch: tuple[PhaseWatch, PhaseWatch], numbers: range, process: Process | None = None
+) -> list[Figure]:
+    """Measure how fast claims are bound that come all at once, from the first POST to the last Bound.
+
+    Besides: how many changes of a claim and a volume a bind is made of, and the processor time that `process` takes.
+    """
     volumes, claims = watch
+    count = len(numbers)
     await place.make_volumes(numbers)
     await volumes.wait_for(place.volume(number)["metadata"]["name"] for number in numbers)
     names = [place.claim(number)["metadata"]["name"] for number in numbers]
+    before = volumes.changes + claims.changes
+    used = process.cpu_seconds() if process is not None else 0.0
     started = perf_counter()
     await place.make_claims(numbers)
     await claims.wait_for(names)
     rate, seconds = rate_of((claims.seen[name] for name in names), started)
-    return Figure("backlog", rate, "binds/s", count=len(numbers), seconds=seconds)
+    await asyncio.sleep(LAST_CHANGES_SECONDS)  # the two watches don't keep step
+    figures = [Figure("backlog", rate, "binds/s", count=count, seconds=seconds)]
+    changes = volumes.changes + claims.changes - before
+    figures.append(Figure("writes a bind", changes / count, "", count=count, seconds=seconds))
+    if process is not None:
+        used = process.cpu_seconds() - used
+        figures.append(Figure("processor time a bind", used / count * 1000, "ms", count=count, seconds=seconds))
+    return figures
 
 
 async def steady(
@@ -196,7 +216,7 @@ async def steady(
 
 async def burst(place: BenchPlace, watch: tuple[PhaseWatch, PhaseWatch], numbers: range) -> Figure:
     """Measure how long a burst of claims takes, from the first POST to the last Bound."""
-    figure = await backlog(place, watch, numbers)
+    figure, *_ = await backlog(place, watch, numbers)
     return Figure("burst", figure.seconds, "s", count=figure.count, seconds=figure.seconds)
 
 
@@ -208,6 +228,7 @@ async def run_all(
     steady_claims: int,
     per_second: float,
     tell: Callable[[str], None],
+    process: Process | None = None,
 ) -> list[Figure]:
     """Run every case in one place, the ceiling last, on the pairs that are there by then; `tell` what begins."""
     figures: list[Figure] = []
@@ -219,9 +240,8 @@ async def run_all(
         figures.append(await burst(place, watch, range(first, first + burst_claims)))
         first += burst_claims
         tell(f"a backlog of {pairs} pairs")
-        bound = await backlog(place, watch, range(first, first + pairs))
+        bound, *costs = await backlog(place, watch, range(first, first + pairs), process)
         tell("the ceiling: the same writes with no logic")
         most = await ceiling(place, range(first, first + pairs))
     figures.append(Figure(bound.case, bound.value, bound.unit, bound.value / most.value, bound.count, bound.seconds))
-    figures.append(most)
-    return figures
+    return [*figures, *costs, most]

@@ -36,6 +36,12 @@ OBJECTS_MAX = 100_000
     "--claims", "steady_claims", type=click.IntRange(1, OBJECTS_MAX), default=300, help="Claims that come one by one."
 )
 @click.option("--rate", type=click.FloatRange(0.1, 10_000), default=15.0, help="How many of these come in a second.")
+@click.option(
+    "--pid",
+    type=click.IntRange(1),
+    show_default="none",
+    help="The process that binds, if it runs on this machine: its processor time is measured, too.",
+)
 @click.option("--yes", is_flag=True, help="Don't ask before a server that isn't on this machine is measured.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to write the figures.")
 def bench(
@@ -46,6 +52,7 @@ def bench(
     burst_claims: int,
     steady_claims: int,
     rate: float,
+    pid: int | None,
     yes: bool,
     output: str,
 ) -> int:
@@ -56,9 +63,13 @@ def bench(
     with no logic, 64 in flight, on the same server in the same run. A cluster that isn't on this machine is only
     measured after a yes: it is load.
     """
+    from pvbinder.bench.process import Process
     from pvbinder.cli import loops
     from pvbinder.kube.config import load
 
+    process = Process(pid) if pid is not None else None
+    if process is not None:
+        process.cpu_seconds()  # refused before anything is made
     config = load(kubeconfig, context)
     _ask(config, pairs + burst_claims + steady_claims, yes=yes)
 
@@ -77,6 +88,7 @@ def bench(
                 steady_claims=steady_claims,
                 per_second=rate,
                 tell=_tell,
+                process=process,
             )
 
     figures = loops.run(work())
@@ -122,6 +134,6 @@ def table(figures: Sequence[Figure]) -> list[str]:
     lines = [f"{'CASE':<26}{'VALUE':>14}  {'CLAIMS':>7}  OF CEILING"]
     for figure in figures:
         share = f"{figure.of_ceiling:.2f}" if figure.of_ceiling is not None else ""
-        value = f"{figure.value:.4g} {figure.unit}"
+        value = f"{figure.value:.4g} {figure.unit}".rstrip()
         lines.append(f"{figure.case:<26}{value:>14}  {figure.count:>7}  {share}".rstrip())
     return lines
