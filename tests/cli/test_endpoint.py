@@ -26,6 +26,7 @@ from pvbinder.kube.transport import Answer, Request
 from pvbinder.metrics.metrics import Metrics
 from pvbinder.server.embedded import EmbeddedServer
 from pvbinder.server.requests import UserInfo
+from pvbinder.server.wire.http import ListenError
 
 TOKENS = {"good": UserInfo("prometheus", groups=("system:monitoring",)), "poor": UserInfo("somebody")}
 SECURE = SecureOptions(
@@ -156,3 +157,15 @@ async def test_health_1_a_leader_that_goes_on_after_its_lease_is_no_life() -> No
         assert set(ready) == {"informer-sync", "controllers"}
         leading.cancel()
         await asyncio.wait([leading])
+
+
+async def test_two_processes_share_a_port_if_both_want_it(tmp_path: Path) -> None:
+    async with endpoint(tmp_path / "a", replace(SECURE, shares_port=True)) as (url, _, _):
+        port = int(url.rpartition(":")[2].partition("/")[0])
+        again = replace(SECURE, shares_port=True, port=port, directory=tmp_path / "certificates")
+        async with endpoint(tmp_path / "b", again) as (other, _, _):
+            assert other == url
+            assert (tmp_path / "certificates" / "pvbinder.crt").exists()
+        with pytest.raises(ListenError, match="can't listen"):
+            async with endpoint(tmp_path / "c", replace(SECURE, port=port)):
+                pass

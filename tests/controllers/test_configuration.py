@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pvbinder.controllers.configuration import read_configuration, read_options
+from pvbinder.controllers.configuration import Rates, read_configuration, read_options
 from pvbinder.controllers.features import UNUSED_SINCE
 from pvbinder.controllers.flags import FLAGS, HOW_WRITTEN, Flag, OptionError
 from pvbinder.controllers.options import ControllerOptions
@@ -172,3 +172,53 @@ def test_flags_2_a_file_and_the_command_line_take_the_same_values(
             return error.message.rpartition(f"{name}: ")[2]
 
     assert outcome({name: text}, None) == outcome({}, file)
+
+
+RATES = {
+    "kube-api-qps: 50\nkube-api-burst: 100\n": Rates(50.0, 100),
+    "generic: {clientConnection: {qps: 2.5}}\n": Rates(2.5, None),
+    "apiVersion: kubecontrollermanager.config.k8s.io/v1alpha1\nkind: KubeControllerManagerConfiguration\n"
+    "generic:\n  clientConnection:\n    burst: 7\n": Rates(None, 7),
+    "controllers: '*'\n": Rates(),
+}
+
+
+@pytest.mark.parametrize(("text", "rates"), RATES.items())
+def test_configuration_3_rates_are_read_either_way(tmp_path: Path, text: str, rates: Rates) -> None:
+    file = tmp_path / "pvbinder.yaml"
+    file.write_text(text)
+    found = Rates()
+    assert read_options({}, file, rates=found) == ControllerOptions()
+    assert found == rates
+
+
+BAD_RATES = {
+    "kube-api-qps: fast": "kube-api-qps must be a number from 0 on",
+    "kube-api-burst: 2.5": "kube-api-burst must be a whole number from 0 on",
+    "kube-api-qps: -1": "kube-api-qps must be a number",
+    "kube-api-qps: .nan": "kube-api-qps must be a number",
+    "kube-api-qps: [1]": "kube-api-qps must be a number",
+    "kube-api-qps: 1\ngeneric: {clientConnection: {qps: 2}}": "line 2: generic.clientConnection.qps is there twice",
+    "generic: {clientConnection: {qps: 2, qps: 3}}": "generic.clientConnection.qps is there twice",
+    "generic: 7": "generic must be a map with clientConnection",
+    "generic: {clientConnection: 7}": "generic.clientConnection must be a map with qps and burst",
+    "generic: {leaderElection: {}}": "generic has only clientConnection here",
+    "generic: {[1]: {}}": "generic has only clientConnection here",
+    "kind: Pod": "kind can only be KubeControllerManagerConfiguration",
+}
+
+
+@pytest.mark.parametrize(("text", "says"), BAD_RATES.items())
+def test_configuration_3_a_bad_rate_is_named_with_its_line(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "pvbinder.yaml"
+    file.write_text(text)
+    with pytest.raises(OptionError, match=rf"line \d: .*{says}|{says}") as caught:
+        read_options({}, file, rates=Rates())
+    assert ", line " in caught.value.message
+
+
+def test_configuration_3_who_asks_no_other_server_refuses_rates(tmp_path: Path) -> None:
+    file = tmp_path / "pvbinder.yaml"
+    file.write_text("generic: {clientConnection: {qps: 2}}")
+    with pytest.raises(OptionError, match="generic is of `pvbinder controller`"):
+        read_options({}, file)

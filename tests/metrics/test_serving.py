@@ -1,4 +1,4 @@
-"""The certificate of an endpoint, with files that change (SERVING-1 to SERVING-3)."""
+"""The certificate of an endpoint, with files that change (SERVING-1 to SERVING-5)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pvbinder.metrics.endpoint import Endpoint
 from pvbinder.metrics.metrics import Metrics
-from pvbinder.metrics.serving import ServingCertificate, ServingError
+from pvbinder.metrics.serving import CIPHER_SUITES, ServingCertificate, ServingError, found_or_made
 from pvbinder.server.identity.certificates import Identity
 
 
@@ -84,3 +84,55 @@ def test_serving_3_what_can_not_be_used_is_refused_and_leaves_no_file(
     with pytest.raises(ServingError, match="authority of client certificates"):
         ServingCertificate().trust(b"nonsense")
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_serving_4_a_pair_is_made_once_in_a_directory_and_found_again(tmp_path: Path) -> None:
+    files = found_or_made(tmp_path / "new" / "certificates")
+    made = [file.read_bytes() for file in files]
+    assert [file.name for file in files] == ["pvbinder.crt", "pvbinder.key"]
+    assert files[1].stat().st_mode & 0o777 == 0o600
+    ServingCertificate(files)
+
+    assert found_or_made(files[0].parent) == files
+    assert [file.read_bytes() for file in files] == made
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_serving_4_a_half_of_a_pair_is_refused(tmp_path: Path, kept: int) -> None:
+    files = found_or_made(tmp_path)
+    files[1 - kept].unlink()
+    with pytest.raises(ServingError, match=f"{files[1 - kept].name} is missing beside {files[kept].name}"):
+        found_or_made(tmp_path)
+    assert not files[1 - kept].exists()
+
+
+def test_serving_4_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ServingError, match="--cert-dir: "):
+        found_or_made(tmp_path / "file" / "below")
+
+
+def test_serving_5_only_the_suites_that_are_named_are_taken() -> None:
+    def names(*suites: str) -> list[str]:
+        context = ServingCertificate(cipher_suites=suites).context
+        return [one["name"] for one in context.get_ciphers() if one["protocol"] == "TLSv1.2"]
+
+    one = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+    assert names(one, "TLS_AES_128_GCM_SHA256") == ["ECDHE-RSA-AES128-GCM-SHA256"]
+    assert len(names()) > 1
+    only_13 = ServingCertificate(cipher_suites=["TLS_AES_128_GCM_SHA256"]).context
+    assert only_13.minimum_version == ssl.TLSVersion.TLSv1_3
+
+
+@pytest.mark.parametrize("name", CIPHER_SUITES)
+def test_serving_5_each_suite_is_one_that_the_library_knows(name: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers(CIPHER_SUITES[name] + ":@SECLEVEL=0")
+    assert CIPHER_SUITES[name] in {one["name"] for one in context.get_ciphers()}
+
+
+def test_serving_5_a_suite_that_there_is_not_is_named() -> None:
+    with pytest.raises(ServingError, match=r"no safe cipher suite TLS_RSA_WITH_RC4_128_SHA"):
+        ServingCertificate(cipher_suites=["TLS_RSA_WITH_RC4_128_SHA"])
+    with pytest.raises(ServingError, match=r"did you mean TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\?"):
+        ServingCertificate(cipher_suites=["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA265"])

@@ -12,9 +12,9 @@ from pvbinder.cli.controller_flags import WithControllerFlags, given, process_fl
 from pvbinder.cli.durations import GoDuration
 from pvbinder.cli.election_flags import checked, controller_election
 from pvbinder.cli.options import ControlOptions, LogFormat
-from pvbinder.cli.serving_flags import secure_options, serving_flags
+from pvbinder.cli.serving_flags import passed_over_flags, secure_options, serving_flags
 from pvbinder.cli.shared_options import metrics_options, rate_options, server_options
-from pvbinder.controllers.configuration import read_options
+from pvbinder.controllers.configuration import Rates, read_options
 from pvbinder.kube.election_options import ElectionOptions
 
 EPILOG = """\b
@@ -90,17 +90,20 @@ def controller(
     secure = secure_options(flags)
     said = {ctx.get_parameter_source(name) for name in ("metrics_host", "metrics_port")}
     has_plain = not no_metrics and (secure is None or ParameterSource.COMMANDLINE in said)
+    rates = Rates()
+    controllers = read_options(given(flags), config, rates=rates)
     options = ControlOptions(
         kubeconfig=kubeconfig,
         context=context,
-        controllers=read_options(given(flags), config),
+        controllers=controllers,
         metrics=(metrics_host, metrics_port) if has_plain else None,
         secure=secure,
+        passed_over=passed_over_flags(flags),
         verbosity=verbosity,
         log_format=log_format,
         election=(leader_elect_resource_name, election) if election is not None else None,
-        kube_api_qps=kube_api_qps,
-        kube_api_burst=kube_api_burst,
+        kube_api_qps=rates.qps if kube_api_qps is None else kube_api_qps,
+        kube_api_burst=rates.burst if kube_api_burst is None else kube_api_burst,
         audit_interval_seconds=audit_interval,
     )
     from pvbinder.cli.control import control  # the parts that take time to import

@@ -104,9 +104,14 @@ async def _entered(stack: AsyncExitStack, endpoint: Endpoint, hint: str) -> str:
 async def _secure(stack: AsyncExitStack, options: SecureOptions, answers: Answers, line: Transport) -> str:
     from pvbinder.metrics.access import AccessOptions, DelegatedAccess
     from pvbinder.metrics.endpoint import Endpoint
-    from pvbinder.metrics.serving import ServingCertificate
+    from pvbinder.metrics.serving import ServingCertificate, found_or_made
 
-    certificate = ServingCertificate(options.certificate, _authority(options.client_ca), version=options.tls_version)
+    files = options.certificate
+    if files is None and options.directory is not None:
+        files = found_or_made(options.directory)
+    certificate = ServingCertificate(
+        files, _authority(options.client_ca), version=options.tls_version, cipher_suites=options.cipher_suites
+    )
     authentication = await _client(stack, options.authentication, line)
     authorization = await _client(stack, options.authorization, line)
     access = DelegatedAccess(
@@ -123,6 +128,7 @@ async def _secure(stack: AsyncExitStack, options: SecureOptions, answers: Answer
         path=answers.path,
         tls=certificate.context,
         access=access,
+        shares_port=options.shares_port,
     )
     url = await _entered(stack, endpoint, "choose another port with --secure-port, or another --bind-address")
     group = await stack.enter_async_context(_Beside())

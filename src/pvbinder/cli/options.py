@@ -35,8 +35,8 @@ class UpOptions(PlaneOptions):
 class SecureOptions:
     """Metrics and health over TLS: where, with which certificate, and who may ask.
 
-    A `certificate` is the files of it and its key; `authentication` and `authorization` are kubeconfigs, None for the
-    line of the controllers.
+    A `certificate` is the files of it and its key, else they are found or made in `directory`; `authentication` and
+    `authorization` are kubeconfigs, None for the line of the controllers. `cipher_suites` have IANA's names.
     """
 
     host: str
@@ -51,6 +51,9 @@ class SecureOptions:
     token_seconds: float
     allowed_seconds: float
     denied_seconds: float
+    directory: Path | None = None
+    cipher_suites: tuple[str, ...] = ()
+    shares_port: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""The flags of metrics and health over TLS, as kube-controller-manager has them."""
+"""The flags of metrics and health over TLS, as kube-controller-manager has them.
+
+Those about requests that a front proxy passes on are taken and passed over: nobody asks a controller through one, and a
+request that comes with a front proxy's headers counts as whoever connects.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,17 @@ ALWAYS_ALLOWED: Final = "/healthz,/readyz,/livez"
 VERSIONS: Final = ("VersionTLS12", "VersionTLS13")
 
 
+FRONT_PROXY: Final = (
+    "requestheader-client-ca-file",
+    "requestheader-allowed-names",
+    "requestheader-username-headers",
+    "requestheader-uid-headers",
+    "requestheader-group-headers",
+    "requestheader-extra-headers-prefix",
+)
+_NO_FRONT_PROXY: Final = "nobody asks a controller through a front proxy: such a request counts as whoever connects"
+
+
 def serving_flags(command: _Decorated) -> _Decorated:
     """Add ``--secure-port`` and what belongs to it."""
     for name, meaning in (
@@ -29,6 +44,10 @@ def serving_flags(command: _Decorated) -> _Decorated:
         command = click.option(
             f"--{name}", type=GoDuration(may_be_zero=True), default="10s", metavar="DURATION", help=meaning
         )(command)
+    for name in FRONT_PROXY:
+        command = click.option(f"--{name}", metavar="VALUE", hidden=True, help=f"Passed over: {_NO_FRONT_PROXY}.")(
+            command
+        )
     command = click.option(
         "--authorization-always-allow-paths",
         default=ALWAYS_ALLOWED,
@@ -56,6 +75,25 @@ def serving_flags(command: _Decorated) -> _Decorated:
         type=click.Choice(VERSIONS),
         default=VERSIONS[0],
         help="The oldest version of TLS that is spoken.",
+    )(command)
+    command = click.option(
+        "--tls-cipher-suites",
+        default="",
+        metavar="NAME,...",
+        show_default="what the library takes for safe",
+        help="The cipher suites of TLS 1.2, by IANA's names; those of TLS 1.3 can't be chosen.",
+    )(command)
+    command = true_or_false(
+        "--permit-port-sharing",
+        default=False,
+        help="Let several processes listen on that port (SO_REUSEPORT).",
+    )(command)
+    command = click.option(
+        "--cert-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        show_default="kept nowhere",
+        help="Where pvbinder.crt and pvbinder.key are, or are made, without --tls-cert-file.",
     )(command)
     command = _file("--tls-private-key-file", "The key of that certificate.")(command)
     command = _file(
@@ -89,6 +127,11 @@ def _file(name: str, meaning: str, show_default: str | bool = False) -> Callable
     )
 
 
+def passed_over_flags(flags: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the flags that were given and change nothing, each with the reason."""
+    return tuple((f"--{name}", _NO_FRONT_PROXY) for name in FRONT_PROXY if flags[name.replace("-", "_")] is not None)
+
+
 def secure_options(flags: Mapping[str, Any]) -> SecureOptions | None:
     """Return where and how to answer over TLS, None for nowhere; raise WrongUsageError."""
     certificate, key = flags["tls_cert_file"], flags["tls_private_key_file"]
@@ -114,4 +157,7 @@ def secure_options(flags: Mapping[str, Any]) -> SecureOptions | None:
         token_seconds=flags["authentication_token_webhook_cache_ttl"],
         allowed_seconds=flags["authorization_webhook_cache_authorized_ttl"],
         denied_seconds=flags["authorization_webhook_cache_unauthorized_ttl"],
+        directory=flags["cert_dir"],
+        cipher_suites=tuple(filter(None, (name.strip() for name in flags["tls_cipher_suites"].split(",")))),
+        shares_port=flags["permit_port_sharing"],
     )

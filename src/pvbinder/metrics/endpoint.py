@@ -42,13 +42,14 @@ class Endpoint:
         path: str = PATH,
         tls: ssl.SSLContext | None = None,
         access: DelegatedAccess | None = None,
+        shares_port: bool = False,
     ) -> None:
         """`path` is where the metrics are; `live` and `ready` are checks that say what is wrong, None if nothing is."""
         self._access = access
         self._metrics = metrics
         self._path = path
         self._health = Health(live or {}, ready or {})
-        self._listener = Listener(self._answer, host=host, port=port, tls=tls, screen=_screen)
+        self._listener = Listener(self._answer, host=host, port=port, tls=tls, screen=_screen, shares_port=shares_port)
 
     async def __aenter__(self) -> Self:
         await self._listener.__aenter__()

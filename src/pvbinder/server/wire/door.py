@@ -163,8 +163,11 @@ class Door:
             )
 
 
-async def bind(host: str, port: int) -> list[socket.socket]:
-    """Return a socket that listens for each address of `host`; OSError or OverflowError if one can't be had."""
+async def bind(host: str, port: int, *, shares_port: bool = False) -> list[socket.socket]:
+    """Return a socket that listens for each address of `host`; OSError or OverflowError if one can't be had.
+
+    With `shares_port` others that ask for it, too, may have the same port.
+    """
     loop = asyncio.get_running_loop()
     flags = socket.AI_PASSIVE
     found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=flags)
@@ -174,6 +177,8 @@ async def bind(host: str, port: int) -> list[socket.socket]:
             listening = socket.socket(family, kind, protocol)
             bound.append(listening)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shares_port:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listening.bind(address)

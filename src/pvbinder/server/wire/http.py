@@ -88,8 +88,13 @@ class Listener:
         tls: ssl.SSLContext | None = None,
         timeouts: Timeouts | None = None,
         screen: Screen | None = None,
+        shares_port: bool = False,
     ) -> None:
-        """Listen for `handle`; `screen` refuses a request from its head, as the handler would (LISTENER-6)."""
+        """Listen for `handle`; `screen` refuses a request from its head, as the handler would (LISTENER-6).
+
+        With `shares_port` other processes that ask for it, too, may listen on the same port.
+        """
+        self._shares_port = shares_port
         self._handle = handle
         self._screen = screen or _admit_all
         self._host = host
@@ -121,7 +126,7 @@ class Listener:
         self._unsent = Unsent()
         self._door = Door(self._protocol, tls=self._tls, handshake_seconds=self._timeouts.handshake_seconds)
         try:
-            sockets = await bind(self._host, self.port)
+            sockets = await bind(self._host, self.port, shares_port=self._shares_port)
         except (OSError, OverflowError) as error:
             is_busy = getattr(error, "errno", None) == errno.EADDRINUSE
             raise ListenError(
