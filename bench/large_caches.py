@@ -223,7 +223,9 @@ async def measure(kubeconfig: Path, pairs: int) -> None:
     """Start the controller, and print the figures."""
     with controlling(kubeconfig, ["--no-metrics"], wait=False) as controller:
         process = controller.process
-        await asyncio.to_thread(controller.wait_for, "controllers started")
+        async with asyncio.timeout(LOAD_SECONDS):
+            while "controllers started" not in controller.log():
+                await asyncio.sleep(0.2)
         synced, synced_mib = cpu_seconds(process), memory_mib(process, "VmRSS")
         rested = await until_rest(process)
         periods = await resyncs(process, 3)

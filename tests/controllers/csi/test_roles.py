@@ -10,8 +10,11 @@ import pytest
 from tests.controllers.cluster import claim, cluster
 from tests.controllers.csi.fake_driver import FakeDriver, handlers
 from tests.controllers.csi.stage import storage_class
+from tests.kube.small_server import SmallServer
 
 from pvbinder.controllers.context import Controller, ControllerContext
+from pvbinder.controllers.csi.driver_info import DriverInfo
+from pvbinder.controllers.csi.measures import CsiMeasures
 from pvbinder.controllers.csi.options import SidecarOptions
 from pvbinder.controllers.csi.rights import Right, rules_of
 from pvbinder.controllers.csi.roles import ROLE_NAMES, ROLES, RoleContext, SidecarRole, UnknownRoleError, choose_roles
@@ -19,7 +22,10 @@ from pvbinder.controllers.csi.sidecar import CsiSidecar
 from pvbinder.controllers.options import ControllerOptions
 from pvbinder.controllers.registry import CONTROLLERS, ControllerDeclaration
 from pvbinder.csi.serving import serving
+from pvbinder.kube.client import Client
+from pvbinder.kube.informers import Informers
 from pvbinder.kube.kinds import CLAIMS
+from pvbinder.rules.csi.volumes import Abilities
 
 
 def test_role_1_choosing_among_roles_imports_none_of_them() -> None:
@@ -37,7 +43,15 @@ async def test_role_1_a_driver_has_no_use_for_it(tmp_path: Path, monkeypatch: py
     def make(_: RoleContext) -> list[object]:
         raise AssertionError("it is made")
 
-    idle = SidecarRole("idle", "nothing", make, (), "idle-{}", is_of_use=lambda can: can.clone_volume)  # type: ignore[arg-type]
+    idle = SidecarRole(
+        "idle",
+        "nothing",
+        make,  # type: ignore[arg-type]
+        (),
+        "idle-{}",
+        warms=lambda _: (),
+        is_of_use=lambda can: can.clone_volume,
+    )
     monkeypatch.setattr("pvbinder.controllers.csi.sidecar.ROLES", (*ROLES, idle))
     address = f"unix://{tmp_path}/csi.sock"
     made: list[CsiSidecar] = []
@@ -97,3 +111,22 @@ def test_rights_are_rules_of_a_role() -> None:
     assert rules_of([right]) == [
         {"apiGroups": ["storage.k8s.io"], "resources": ["csinodes", "storageclasses"], "verbs": ["get", "list"]}
     ]
+
+
+ABILITIES = {
+    "all": Abilities(*(True for _ in Abilities.__struct_fields__)),
+    "none": Abilities(*(False for _ in Abilities.__struct_fields__)),
+}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=ROLE_NAMES)
+@pytest.mark.parametrize("can", ABILITIES.values(), ids=ABILITIES)
+async def test_role_4_a_role_reads_what_it_warms_and_nothing_else(role: SidecarRole, can: Abilities) -> None:
+    client = Client(SmallServer())
+    informers = Informers(client)
+    context = ControllerContext(client, informers, ControllerOptions())
+    here = RoleContext(context, FakeDriver(), DriverInfo("d.example.com", can), SidecarOptions(), "c", CsiMeasures())
+    warm = {informers.of(kind).kind.resource.plural for kind in role.warms(here)}
+    role.make(here)
+    read = {informer.kind.resource.plural for informer in informers}
+    assert warm == read or (warm > read and not role.is_of_use(can))

@@ -95,6 +95,8 @@ async def test_sidecar_3_a_role_is_taken_up_when_no_other_sidecar_has_it_and_put
                 while c.line.asked("GET", LEASE_NAME) < 3:
                     await asyncio.sleep(0.01)
                 assert driver.seen == []  # another has it
+                full = {one.kind.resource.plural for one in c.manager.informers if one.has_synced}
+                assert "storageclasses" in full  # ROLE-4: it stands by with full caches
                 held = (await c.client.get(LEASES_SEEN, LEASE_NAME, "default")).document()
                 held["spec"]["holderIdentity"] = ""
                 await c.client.replace(LEASES_SEEN, held)

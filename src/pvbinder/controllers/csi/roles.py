@@ -5,6 +5,8 @@ ROLE-1  A role that isn't chosen, or that the driver has no use for, watches not
 ROLE-2  A role that there is not is refused, with the one that was probably meant.
 ROLE-3  `rights` are all that a role does at the API server, and nothing more.
 
+ROLE-4  Whoever waits for a role's lead has its caches full already: `warms` are the kinds that its parts read.
+
 A role is one row of `ROLES` and a module with what the row's `make` returns. Its parts ask for informers in their
 constructors: when they are made the driver is known, so nothing is watched that this driver doesn't need.
 """
@@ -14,11 +16,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pvbinder.controllers.csi.measures import CsiMeasures
 from pvbinder.controllers.csi.options import SidecarOptions
 from pvbinder.controllers.csi.rights import READ, Right
+from pvbinder.kube.client import Kind
+from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, NODES, STORAGE_CLASSES, VOLUMES
 from pvbinder.kube.queue import QueueStatistics
 from pvbinder.model.errors import PvbinderError
 from pvbinder.rules.csi.volumes import Abilities, can_expand
@@ -78,6 +82,7 @@ class SidecarRole:
     make: Callable[[RoleContext], Sequence[RolePart]]
     rights: tuple[Right, ...]
     lease: str
+    warms: Callable[[RoleContext], Sequence[Kind[Any]]]
     is_of_use: Callable[[Abilities], bool] = lambda _: True
 
 
@@ -104,6 +109,32 @@ def _provisioner(here: RoleContext) -> Sequence[RolePart]:
         provisioner.on_failure = tracker.provisioning_failed
         parts.append(tracker)
     return parts
+
+
+def _read_by_provisioner(here: RoleContext) -> Sequence[Kind[Any]]:
+    from pvbinder.controllers.csi.deleter import ATTACHMENTS
+    from pvbinder.controllers.csi.places import CSI_NODE_VIEWS
+
+    can = here.info.abilities
+    has_places = can.topology and not here.options.provisioner.node_deployment
+    return (
+        CLAIMS,
+        VOLUMES,
+        STORAGE_CLASSES,
+        *((ATTACHMENTS,) if can.publish_unpublish else ()),
+        *((NODES, CSI_NODE_VIEWS) if has_places else ()),
+    )
+
+
+def _read_by_resizer(here: RoleContext) -> Sequence[Kind[Any]]:
+    return (CLAIMS, VOLUMES, *((ATTRIBUTES_CLASSES,) if here.info.abilities.modify_volume else ()))
+
+
+def _read_by_snapshotter(here: RoleContext) -> Sequence[Kind[Any]]:
+    del here
+    from pvbinder.controllers.csi.snapshotter.kinds import CONTENTS, SNAPSHOT_CLASSES, SNAPSHOTS
+
+    return (CLAIMS, VOLUMES, SNAPSHOTS, CONTENTS, SNAPSHOT_CLASSES)
 
 
 def _resizer(here: RoleContext) -> Sequence[RolePart]:
@@ -140,6 +171,7 @@ ROLES: Final[tuple[SidecarRole, ...]] = (
         "makes a volume for each claim of the driver's classes, and deletes it: external-provisioner's",
         _provisioner,
         lease="{}",
+        warms=_read_by_provisioner,
         rights=(
             Right("", ("persistentvolumes",), (*READ, "create", "update", "delete")),
             Right("", ("persistentvolumeclaims",), (*READ, "update")),
@@ -180,6 +212,7 @@ ROLES: Final[tuple[SidecarRole, ...]] = (
             ELECTION,
         ),
         lease="external-resizer-{}",
+        warms=_read_by_resizer,
         is_of_use=lambda can: can_expand(can) or can.modify_volume,
     ),
     SidecarRole(
@@ -199,6 +232,7 @@ ROLES: Final[tuple[SidecarRole, ...]] = (
             ELECTION,
         ),
         lease="external-snapshotter-leader-{}",
+        warms=_read_by_snapshotter,
         is_of_use=lambda can: can.create_delete_snapshot,
     ),
 )

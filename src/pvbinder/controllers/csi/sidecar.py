@@ -34,6 +34,7 @@ from pvbinder.kube.queue import QueueStatistics
 
 FIRST_WAIT_SECONDS: Final = 1.0
 WAIT_SECONDS_MAX: Final = 60.0
+PATIENCE_SECONDS: Final = 10.0  # with caches that don't fill, before the lead is asked for all the same
 
 log = logs.get(__name__)
 
@@ -115,6 +116,7 @@ class CsiSidecar:
         if self._options.election is None:
             await work()
             return
+        await self._fill(role, here)
         recorder = ours.make_recorder(ours.client, f"{info.name}/{component}")
         name = lease_name(role.lease.format(info.name))
         election = Election(ours.client, name, self._options.election, recorder=recorder)
@@ -123,6 +125,19 @@ class CsiSidecar:
             telling = group.create_task(recorder.run(), name=f"events of {name}")
             await ours.fence.run(election, work)
             telling.cancel()
+
+    async def _fill(self, role: SidecarRole, here: RoleContext) -> None:
+        """Have the role's caches full before its lead is asked for, but don't wait for ever (ROLE-4)."""
+        informers = [here.context.informers.of(kind) for kind in role.warms(here)]
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                for informer in informers:
+                    await informer.wait_synced()
+        except TimeoutError:
+            missing = ",".join(one.kind.resource.qualified for one in informers if not one.has_synced)
+            log.warning("caches are not filled yet", role=role.name, resources=missing)
+        else:
+            log.info("standing by: caches are filled", role=role.name, driver=here.info.name)
 
     async def _ask(self, driver: Driver) -> DriverInfo:
         wait_seconds = FIRST_WAIT_SECONDS
