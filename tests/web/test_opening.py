@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from tests.insight.builders import claim, event, storage_class, volume
@@ -14,7 +15,7 @@ from pvbinder.controllers.options import ControllerOptions
 from pvbinder.kube.client import Client
 from pvbinder.kube.in_process import InProcessTransport
 from pvbinder.kube.kinds import metadata_of
-from pvbinder.model.resources import Resource
+from pvbinder.model.resources import EVENTS, PERSISTENT_VOLUME_CLAIMS, Resource
 from pvbinder.plane.control_plane import Plane, control_plane
 from pvbinder.plane.options import PlaneOptions
 from pvbinder.rules.plugins import NoPlugins
@@ -73,6 +74,34 @@ async def test_page_command_1_rights_that_are_lacking_are_named() -> None:
             assert [row["id"] for row in (await events.until("rows"))["rows"]] == ["claim/default/orders"]
             told = (await visitor.ask("/api/explain?kind=claim&namespace=default&name=orders")).json()
             assert told["text"].startswith("default/orders is Pending:")
+
+
+async def test_the_page_of_a_cluster_tells_what_changed_and_what_was_said_once() -> None:
+    async with running() as (_, admin):
+        said = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "e1", "namespace": "default"},
+            "involvedObject": {"kind": "PersistentVolumeClaim", "namespace": "default", "name": "two"},
+            "type": "Warning",
+            "reason": "Failed",
+            "message": "the disk is full",
+            "count": 1,
+        }
+        async with watched(admin, "here", "", plugins=NoPlugins()) as source, visiting(source) as (visitor, _):
+            events = await visitor.stream()
+            await events.until("rows")
+            await admin.create(metadata_of(EVENTS), said)
+            for count in (2, 3):
+                await admin.patch(metadata_of(EVENTS), "e1", "default", {"count": count}, patch_type="merge")
+            two = {**CLAIM, "metadata": {"name": "two", "namespace": "default"}}
+            await admin.create(metadata_of(PERSISTENT_VOLUME_CLAIMS), two)
+            found: list[Any] = []
+            while not any(row["id"] == "claim/default/two" for each in found for row in each["rows"]):
+                found += (await events.until("decisions"))["decisions"]
+            assert [each["message"] for each in found].count("Failed: the disk is full") == 1
+            assert all(each["rule"] == "" for each in found)
+            assert (await visitor.ask("/api/info")).json()["decisions"] == "watched"
 
 
 async def test_page_command_1_without_claims_there_is_no_page() -> None:

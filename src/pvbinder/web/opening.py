@@ -15,7 +15,7 @@ import msgspec
 from pvbinder import logs
 from pvbinder.foresight.reading import read_copy
 from pvbinder.insight.snapshot import ObservedEvent, Snapshot
-from pvbinder.kube.changes import Change, Deleted
+from pvbinder.kube.changes import Change, Deleted, Updated
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure
 from pvbinder.kube.history import History
@@ -125,10 +125,12 @@ def _hear_events(informer: Informer[Metadata], note: Callable[[NotedEvent], None
     has_begun = False
 
     def hear(change: Change[Metadata]) -> None:
-        if has_begun and not isinstance(change, Deleted):
-            found = _noted(change.object)
-            if found is not None:
-                note(found)
+        if not has_begun or isinstance(change, Deleted):
+            return
+        found = _noted(change.object)
+        before = _noted(change.before) if isinstance(change, Updated) else None
+        if found is not None and (before is None or before.message != found.message):
+            note(found)  # said again and again, it is news once
 
     informer.add_handler(hear)
     has_begun = True
