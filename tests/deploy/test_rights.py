@@ -76,10 +76,12 @@ class Requests:
         monkeypatch.setattr(Rbac, "authorize", authorize)
 
     def use(self, right: Right) -> bool:
-        """Tell whether anything was asked that needs `right`."""
+        """Tell whether anything was asked that needs `right`: a list that came as a watch might have needed pages."""
         group, resource, verb, namespace, name = right
+        verbs = ("list", "watch") if verb == "list" else (verb,)
         return any(
-            (group, resource, verb) == (one.group, "/".join(filter(None, (one.resource, one.subresource))), one.verb)
+            (group, resource) == (one.group, "/".join(filter(None, (one.resource, one.subresource))))
+            and one.verb in verbs
             and namespace in ("", one.namespace)
             and name in ("", one.about_name)
             for one in self.asked

@@ -73,7 +73,7 @@ EXAMPLES = {
     "quickstart, reports": ("quickstart", ["pvc", "reports"], 0, "it gets volume disk-5"),
     "quickstart, archive": ("quickstart", ["pvc", "archive"], 1, "20Gi is less than 50Gi"),
     "rook-ceph-block": ("rook-ceph-block", ["pvc", "mysql-pv-claim"], 0, "it gets volume pvc-mysql"),
-    "local-wait-for-consumer": ("local-wait-for-consumer", ["pvc", "scratch"], 0, "scheduler to pick a node"),
+    "local-wait-for-consumer": ("local-wait-for-consumer", ["pvc", "scratch"], 0, "it waits for scheduler by-hand"),
 }
 
 

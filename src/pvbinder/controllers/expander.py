@@ -132,7 +132,10 @@ class ExpandController:
     def _may_have_to_grow(self, claim: Claim) -> bool:
         """Whether the caches leave open that there is something to do (EXPANDER-2)."""
         volume = self._volumes.get(claim.volume_name)
-        return volume is None or not isinstance(decide_expansion(claim, volume, self._migrations), NothingToExpand)
+        if volume is None or not isinstance(decide_expansion(claim, volume, self._migrations), NothingToExpand):
+            return True
+        log.debug("expansion decided", pvc=claim.key, pv=volume.name, decision=NothingToExpand.__name__)
+        return False
 
     async def sync(self, key: ClaimKey) -> None:
         """Do what the claim with `key` needs next; raise what the queue should retry."""
