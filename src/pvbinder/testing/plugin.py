@@ -15,6 +15,7 @@ PLUGIN-3  The report of a failed test has a section with what its controllers de
 from __future__ import annotations
 
 import gc
+import sys
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -50,7 +51,8 @@ def server(*, scope: Any = "session", **options: Any) -> Callable[[pytest.Fixtur
 
     @pytest.fixture(scope=scope)
     def made() -> Iterator[ClusterUnderTest]:
-        with _without_collections():
+        with _starting():
+            from pvbinder.testing.k8s import K8s  # noqa: F401  (each test uses it)
             from pvbinder.testing.own import OwnCluster
 
             cluster = OwnCluster(**options)
@@ -106,13 +108,19 @@ def _test_on(request: pytest.FixtureRequest, of: str) -> Iterator[tuple[ClusterU
 
 
 @contextmanager
-def _without_collections() -> Iterator[None]:
-    """Keep the garbage collector from looking, again and again, at what is made to stay: a sixth of the start."""
-    was_enabled = gc.isenabled()
+def _starting() -> Iterator[None]:
+    """Start as the command does: nobody looks at what is made to stay, and nobody works on what is imported.
+
+    The garbage collector would look again and again, and pytest rewrites the assertions of all modules of a package
+    that brings a plugin: together half of the start. Our modules have no assertions that a test could report.
+    """
+    was_enabled, finders = gc.isenabled(), list(sys.meta_path)
     gc.disable()
+    sys.meta_path[:] = [finder for finder in finders if not type(finder).__module__.startswith("_pytest.assertion")]
     try:
         yield
     finally:
+        sys.meta_path[:] = finders
         if was_enabled:
             gc.enable()
 
@@ -126,7 +134,8 @@ def pvbinder_server(request: pytest.FixtureRequest) -> Iterator[ClusterUnderTest
 
         cluster: ClusterUnderTest = OtherCluster(Path(named).expanduser())
     else:
-        with _without_collections():
+        with _starting():
+            from pvbinder.testing.k8s import K8s  # noqa: F401  (each test uses it)
             from pvbinder.testing.own import OwnCluster
 
             cluster = OwnCluster()
