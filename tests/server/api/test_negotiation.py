@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from tests.server.serving import MAPS, config_map, serving
 
 from pvbinder.server.api.negotiation import Form, check_shape, form_of_errors, negotiate
 from pvbinder.server.errors import ApiError
@@ -59,3 +62,15 @@ def test_metadata_of_one_and_of_many() -> None:
     with pytest.raises(ApiError, match=r"but the requested object is not a list \(\*core\.Pod\)"):
         check_shape(Form(shape="metadata-list"), lambda: "*core.Pod", is_list=False)
     check_shape(Form(shape="table"), lambda: "*core.Pod", is_list=True)
+
+
+async def test_yaml_quotes_what_would_be_read_as_something_else(tmp_path: Path) -> None:
+    data = {"a": "plain", "b": "y", "c": "1", "d": "", "e": "true", "f": "two\nlines\n", "g": "a: b", "h": "1:30"}
+    async with serving(tmp_path) as server:
+        await server.send("POST", MAPS, config_map("a", **data))
+        answer = await server.answer("GET", f"{MAPS}/a", headers={"accept": "application/yaml"})
+    whole = (answer.finish() if answer.finish is not None else answer.body).decode()
+    assert whole.partition("kind:")[0] == (
+        'apiVersion: v1\ndata:\n  a: plain\n  b: "y"\n  c: "1"\n  d: ""\n  e: "true"\n'
+        "  f: |\n    two\n    lines\n  g: 'a: b'\n  h: \"1:30\"\n"
+    )

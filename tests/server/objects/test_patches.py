@@ -113,6 +113,11 @@ def test_merge_patch(patch: Any, data: Json | None) -> None:
     assert merge_patch(DOC, encoded(patch)).get("data") == data
 
 
+def test_a_merge_patch_sorts_what_it_goes_into() -> None:
+    merged = merge_patch({"b": {"d": 1, "c": 2}, "a": {"f": 1, "e": 2}}, b'{"a": {"g": 3}}')
+    assert [list(merged), list(merged["a"]), list(merged["b"])] == [["a", "b"], ["e", "f", "g"], ["d", "c"]]
+
+
 def test_a_merge_patch_replaces_lists() -> None:
     assert merge_patch(DOC, b'{"metadata":{"finalizers":["e/b"]}}')["metadata"]["finalizers"] == ["e/b"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal, TypeAlias
+from functools import cache, lru_cache
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,8 @@ JSON_TYPE = "application/json"
 YAML_TYPE = "application/yaml"
 PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 SERVED_TYPES = (JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE)
+_STRING_TAG: Final = "tag:yaml.org,2002:str"
+_OLD_BOOLEANS: Final = frozenset("yYnN")  # of YAML 1.1, which others may read as such
 _SHAPES: dict[str, Shape] = {
     "Table": "table",
     "PartialObjectMetadata": "metadata",
@@ -224,11 +226,29 @@ def _asks_for_pretty(accept: str) -> bool:
     return first is not None and first.parameters.get("pretty") == "1"
 
 
-def _to_yaml(data: bytes) -> bytes:
+@cache
+def _yaml_dumper() -> Any:
+    """A dumper that quotes strings as the reference does."""
     import yaml  # late: answers in YAML are rare, and the import is slow
 
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(msgspec.json.decode(data), Dumper=dumper, default_flow_style=False, width=1 << 30)
+    def represent(dumper: Any, text: str) -> Any:
+        style = None
+        if "\n" in text:
+            style = "|"
+        elif text in _OLD_BOOLEANS or dumper.resolve(yaml.ScalarNode, text, (True, False)) != _STRING_TAG:
+            style = '"'
+        return dumper.represent_scalar(_STRING_TAG, text, style=style)
+
+    base = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    dumper = type("Dumper", (base,), {})
+    dumper.add_representer(str, represent)  # type: ignore[attr-defined]
+    return dumper
+
+
+def _to_yaml(data: bytes) -> bytes:
+    import yaml
+
+    text: str = yaml.dump(msgspec.json.decode(data), Dumper=_yaml_dumper(), default_flow_style=False, width=1 << 30)
     return text.encode()
 
 

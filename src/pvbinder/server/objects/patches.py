@@ -149,7 +149,7 @@ def _merged(target: Any, patch: Any) -> Any:
             target[key] = _merged(target.get(key), value)
         else:
             target[key] = value
-    return target
+    return dict(sorted(target.items()))  # as messages quote it: the reference's library sorts what it goes into
 
 
 def _object_of(patch: bytes, prefix: str) -> Json:

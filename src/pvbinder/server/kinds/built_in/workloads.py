@@ -76,6 +76,8 @@ def default_replica_set(obj: Json) -> None:
 
 def default_daemon_set(obj: Json) -> None:
     """Fill in the update strategy and the template."""
+    annotations = obj.setdefault("metadata", {}).setdefault("annotations", {})
+    annotations.setdefault(_TEMPLATE_GENERATION, "1")
     spec = obj.setdefault("spec", {})
     _set(spec, revisionHistoryLimit=10)
     strategy = spec.setdefault("updateStrategy", {})
