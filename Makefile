@@ -49,7 +49,11 @@ vectors: dev ## run every vector file of a directory against the real code: make
 	@$(PY) -m tests.vectors $(DIR)
 
 scenarios: dev ## replay the recorded scenarios of volumes, list those that don't pass yet; ONLY='static-*' for some
+ifneq (,$(filter csi-%,$(ONLY)))
+	@$(UP) --sync-period 2s -- $(PY) -m tests.conformance csi --only '$(ONLY)'
+else
 	@$(UP) --sync-period 2s --enable-hostpath-provisioner -- $(PY) -m tests.conformance scenarios $(if $(ONLY),--only '$(ONLY)')
+endif
 ifndef ONLY
 	@echo "with the controllers as a process of their own, stopped and started:"
 	@$(UP) --controllers=namespace,garbagecollector -- $(PY) -m tests.conformance processes --only 'restart-*'

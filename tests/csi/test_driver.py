@@ -234,11 +234,13 @@ async def test_driver_4_a_driver_may_die_in_a_call_and_come_back(tmp_path: Path)
 
 
 async def test_driver_4_a_driver_that_is_not_ready_is_asked_again(  # SU-2
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("pvbinder.csi.driver.PROBE_SECONDS", 0.0)
-    answers = [csi.ProbeResponse(), csi.ProbeResponse()]
-    answers[0].ready.value = False
+    monkeypatch.setattr("pvbinder.csi.driver.FIRST_PATIENCE_SECONDS", 0.0)
+    answers = [csi.ProbeResponse() for _ in range(3)]
+    for answer in answers[:2]:
+        answer.ready.value = False
 
     async def probe(_: csi.ProbeRequest) -> csi.ProbeResponse:
         return answers.pop(0)
@@ -246,6 +248,7 @@ async def test_driver_4_a_driver_that_is_not_ready_is_asked_again(  # SU-2
     async with driver_with(tmp_path, {methods.PROBE: probe}) as driver:
         await driver.wait_ready()
     assert answers == []
+    assert [record.getMessage() for record in caplog.records] == ["waiting for the driver"], "once in a while"
 
 
 async def test_a_probe_that_fails_for_good_says_so(tmp_path: Path) -> None:

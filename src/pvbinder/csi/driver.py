@@ -36,7 +36,8 @@ R = TypeVar("R", bound=Message)
 MESSAGE_BYTES_MAX: Final = 4 << 20  # as gRPC's own default for what is received
 PROBE_SECONDS: Final = 1.0  # between two questions whether the driver is ready (SU-2)
 CONNECT_SECONDS_MAX: Final = 1.0  # between two tries to reach a socket that isn't there
-PATIENCE_SECONDS: Final = 30.0  # until a log line says that we wait
+FIRST_PATIENCE_SECONDS: Final = 2.0  # until a log line says that we wait
+PATIENCE_SECONDS: Final = 30.0  # between this one and the next
 TOO_LARGE: Final = "eceived message larger than max"
 PATH_BYTES_MAX: Final = 107  # of a unix socket
 SECRET_CHARACTERS_MIN: Final = 4  # of a value that is taken out of errors
@@ -141,7 +142,7 @@ class Driver:
     async def wait_ready(self) -> None:
         """Wait until the driver is there and says that it is ready (SU-2, DRIVER-4); raise ProbeFailed."""
         loop = asyncio.get_running_loop()
-        said = loop.time()
+        say_at = loop.time() + FIRST_PATIENCE_SECONDS
         while True:
             try:
                 probed = await self.call(methods.PROBE, csi.ProbeRequest())
@@ -152,9 +153,9 @@ class Driver:
                 if failed.code not in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
                     raise ProbeFailed(f"CSI driver probe failed: {failed}") from failed
                 why = failed.description
-            if loop.time() - said >= PATIENCE_SECONDS:
-                said = loop.time()
-                log.warning("driver is not ready", address=self.address, why=why)
+            if loop.time() >= say_at:
+                say_at = loop.time() + PATIENCE_SECONDS
+                log.warning("waiting for the driver", address=self.address, why=why)
             await asyncio.sleep(PROBE_SECONDS)
 
 
