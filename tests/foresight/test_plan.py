@@ -114,6 +114,18 @@ def test_plan_3_a_claim_keeps_its_class_although_the_chart_changed() -> None:
     assert not answer.is_well
 
 
+def test_a_quota_that_is_full_after_the_plan_is_told() -> None:
+    for most, told in (("2", ["persistentvolumeclaims: 2 of 2 are used"]), ("20", [])):
+        quota = {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "small", "namespace": "shop"},
+            "spec": {"hard": {"persistentvolumeclaims": most}},
+        }
+        answer = plan([volume("disk-7", "10Gi"), claim("old"), SHOP, quota], claim("new"))
+        assert [one.summary for one in answer.new_audit if one.code == "PVB701"] == told
+
+
 def test_plan_4_all_is_well_if_nothing_is_refused_and_every_claim_gets_something() -> None:
     world = [SHOP, volume("disk-7")]
 

@@ -10,7 +10,7 @@ DIFFERENCES-3  The findings of the audit, warnings and errors, are compared by t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -22,6 +22,8 @@ from pvbinder.insight.explanation import ClaimExplanation
 from pvbinder.insight.pods import explain_pod
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.model.objects import Claim, Pod, Volume
+
+TOLD_AT_ANY_LEVEL: Final = frozenset({"PVB701"})  # full is how a plan leaves it, and no mistake yet
 
 ObjectKind = Literal["PersistentVolumeClaim", "PersistentVolume", "Pod"]
 
@@ -87,7 +89,7 @@ def picture_of(snapshot: Snapshot) -> Picture:
         {
             one.key: AuditNote(one.code, one.level, str(one.subject), one.summary)
             for one in find_all(snapshot)
-            if is_at_least(one.level, "warning")
+            if is_at_least(one.level, "warning") or one.code in TOLD_AT_ANY_LEVEL
         },
     )
 
@@ -112,7 +114,7 @@ def mended_findings(before: Picture, after: Picture) -> tuple[Concern, ...]:
 
 
 def audit_changes(before: Picture, after: Picture) -> tuple[tuple[AuditNote, ...], tuple[AuditNote, ...]]:
-    """Return the audit's findings, warnings and worse, that came, and those that went (FINDING-2)."""
+    """Return the findings of the audit that came, and that went (FINDING-2): warnings and worse, and what is full."""
     came = tuple(one for key, one in after.audit.items() if key not in before.audit)
     return came, tuple(one for key, one in before.audit.items() if key not in after.audit)
 
