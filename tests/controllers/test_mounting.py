@@ -219,6 +219,23 @@ async def test_mounting_1_a_failure_is_told_and_tried_again(tmp_path: Path) -> N
         ]
         status = here.cluster.of(PODS)["default/web"].document()["status"]
         assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "ContainerCreating"
+        assert here.told("BackOff") == []  # nothing ran that could have failed
+        here.node.before = lambda _: None
+        await here.cluster.until(lambda: here.phase() == "Running")
+
+
+async def test_mounting_1_what_changes_meanwhile_makes_no_pause_longer(tmp_path: Path) -> None:
+    async with stage(tmp_path) as here:
+        await give(here)
+        here.node.before = lambda request: refuse(request, csi.NodeStageVolumeRequest, Code.INTERNAL)
+        await here.cluster.create(mounting())
+        await here.cluster.until(lambda: here.told() != [])
+        for number in range(9):  # were they counted, the next pause would be over a minute
+            seen = len(here.node.seen)
+            document = here.cluster.of(CLAIMS)[ClaimKey("default/data")].document()
+            document["metadata"]["annotations"]["touched"] = str(number)
+            await here.cluster.client.replace(CLAIMS, document)
+            await here.until(lambda before=seen: len(here.node.seen) > before)  # type: ignore[misc]
         here.node.before = lambda _: None
         await here.cluster.until(lambda: here.phase() == "Running")
 

@@ -259,7 +259,8 @@ def test_what_a_status_says_of_its_containers() -> None:
     )
     assert run_start({"containerStatuses": [{"state": {"waiting": {}}}]}) is None
     assert run_start({}) is None
-    assert is_crashing(waits)
+    assert is_crashing({"containerStatuses": [{}, {"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]})
+    assert not is_crashing({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]})
     assert not is_crashing({"containerStatuses": [{"state": {"running": {}}}, {}]})
     assert not is_crashing({})
 

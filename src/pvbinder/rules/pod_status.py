@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from pvbinder.model.json import Json
 
+CRASHING: Final = "CrashLoopBackOff"
 DEADLINE_MESSAGE: Final = "Pod was active on the node longer than the specified deadline"
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
@@ -191,8 +192,9 @@ def run_start(status: Json) -> datetime | None:
 
 
 def is_crashing(status: Json) -> bool:
-    """Tell whether its containers fail again and again."""
-    return any((one.get("state") or {}).get("waiting") for one in status.get("containerStatuses") or [])
+    """Tell whether its containers fail again and again; those of a pod that starts wait for other reasons."""
+    states = [one.get("state") or {} for one in status.get("containerStatuses") or []]
+    return any((state.get("waiting") or {}).get("reason") == CRASHING for state in states)
 
 
 def ended_status(spec: Json, status: Json, course: Course, phase: Phase, now: datetime) -> Json:
@@ -232,7 +234,7 @@ def crashing_status(spec: Json, status: Json, course: Course, now: datetime) -> 
     """A pod whose containers fail and would be started again and again."""
     began = run_start(status)
     last = _terminated(course.exit_code, "Error", course.message, stamp(began) if began else None, now)
-    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
+    waiting = {"waiting": {"reason": CRASHING, "message": "back-off restarting failed container"}}
     not_ready = f"containers with unready status: [{_names(spec)}]"
     containers = []
     for container in _containers(spec):

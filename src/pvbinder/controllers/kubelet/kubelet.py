@@ -95,6 +95,7 @@ class Kubelet:
         if directories is not None:
             self._mounts = PodMounts(context.client, drivers, informers.of(DRIVERS), directories)
         self._mount_tries: Counter[PodKey] = Counter()
+        self._mount_due: dict[PodKey, float] = {}  # when the next try is, on the loop's clock
         self._now = now or context.now
         self._pods = informers.of(PODS)
         self._nodes = informers.of(NODES)
@@ -231,7 +232,7 @@ class Kubelet:
         key = pod.key
         if self._orphans is not None:
             self._orphans.queue.add(pod.uid)
-        self._mount_tries.pop(key, None)
+        self._forget_tries(key)
         self._problems.pop(key, None)
         self._running_since.pop(key, None)
         self._addresses.release(key)
@@ -330,7 +331,7 @@ class Kubelet:
             return failed
         finally:
             self._leave_no_orphan(pod)
-        self._mount_tries.pop(pod.key, None)
+        self._forget_tries(pod.key)
         if runs:
             self._grow_volumes(pod)
         return None
@@ -345,13 +346,21 @@ class Kubelet:
             log.warning("volumes are not unmounted yet", pod=pod.key, err=failed.message)
             self._try_later(pod.key)
             return False
-        self._mount_tries.pop(pod.key, None)
+        self._forget_tries(pod.key)
         return True
 
     def _try_later(self, key: PodKey) -> None:
-        tries = self._mount_tries[key]
-        self._mount_tries[key] += 1
-        self._look_again(key, min(MOUNT_SECONDS_MAX, MOUNT_SECONDS_MIN * 2.0 ** min(tries, 20)))
+        """Try again after a pause, twice as long each time; a try that something else brought doesn't count."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._mount_due.get(key, now):
+            tries = self._mount_tries[key]
+            self._mount_tries[key] += 1
+            self._mount_due[key] = now + min(MOUNT_SECONDS_MAX, MOUNT_SECONDS_MIN * 2.0 ** min(tries, 20))
+        self._look_again(key, self._mount_due[key] - now)
+
+    def _forget_tries(self, key: PodKey) -> None:
+        self._mount_tries.pop(key, None)
+        self._mount_due.pop(key, None)
 
     def _leave_no_orphan(self, pod: Pod) -> None:
         """Have what was published for a pod that went meanwhile unpublished."""
