@@ -39,6 +39,12 @@ def test_not_transient(status: int) -> None:
     assert not ApiFailure(status, "", "").is_transient
 
 
+def test_an_object_that_is_refused_as_it_is() -> None:
+    large = "etcdserver: request is too large"
+    assert all(ApiFailure(*one).refuses_object for one in ((413, "", large), (422, "Invalid", ""), (500, "", large)))
+    assert not any(ApiFailure(code, "", "no").refuses_object for code in (400, 403, 409, 429, 500, 504))
+
+
 def test_the_status_object_is_read() -> None:
     body = (
         b'{"kind":"Status","reason":"Conflict","message":"changed","details":{"name":"disk-1","retryAfterSeconds":3}}'

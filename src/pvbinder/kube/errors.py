@@ -156,6 +156,11 @@ class ApiFailure(PvbinderError):  # noqa: N818  (an API server's Failure, as its
         return self.status == 422
 
     @property
+    def refuses_object(self) -> bool:
+        """No server takes this object as it is: it breaks a rule, or is too large; of that Kubernetes says 500."""
+        return self.status in (413, 422) or (self.status == 500 and "request is too large" in self.message)
+
+    @property
     def is_forbidden(self) -> bool:
         """We are known but may not do this."""
         return self.status == 403

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from tests.controllers.csi.fake_driver import INFO, NAME, FakeDriver
 from tests.controllers.csi.stage import Stage, stage, storage_class
 from tests.virtual_time import on_virtual_time
 
+from pvbinder.controllers.csi.volume_intent import VolumeIntent, intent_for
 from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
 from pvbinder.kube.errors import ConnectionFailed
-from pvbinder.kube.kinds import VOLUMES
+from pvbinder.kube.kinds import CLAIMS, STORAGE_CLASSES, VOLUMES
 from pvbinder.kube.transport import Request
 from pvbinder.model.json import Json
+from pvbinder.rules.csi.volumes import VolumeRequest
 
 
 @on_virtual_time
@@ -83,20 +86,78 @@ async def settled(s: Stage) -> bool:
     return await s.written_down() == {}
 
 
+def three_megabytes(volume: csi.Volume) -> None:
+    """Attributes that pass gRPC, and that no object may have."""
+    volume.volume_context.update({"key": "x" * (3 << 20)})
+
+
+def no_label(volume: csi.Volume) -> None:
+    """A place that is no label."""
+    volume.accessible_topology.append(csi.Topology(segments={"-no key/../": "../no value"}))
+
+
 @on_virtual_time
-async def test_what_the_server_refuses_to_save_is_told_and_kept() -> None:
-    """Three megabytes of attributes pass gRPC, and no object may have them."""
+@pytest.mark.parametrize("answer", [three_megabytes, no_label])
+async def test_csi_provisioner_3_what_no_server_takes_is_told_and_the_driver_asked_again(
+    answer: Callable[[csi.Volume], None],
+) -> None:
     driver = FakeDriver()
-    driver.change = lambda volume: volume.volume_context.update({"key": "x" * (3 << 20)})
+    driver.change = answer
+    async with stage(driver) as s:
+        await s.cluster.create(storage_class())
+        uid = await s.want()
+        await s.until_told("Error creating provisioned PV object for claim default/orders: ")
+        assert s.volumes() == set()
+        assert await s.written_down() != {}  # so that a restart finds it
+        assert all(len(message) < 2048 for message in s.told("ProvisioningFailed"))
+        assert driver.calls(methods.DELETE_VOLUME) == []
+
+        driver.change = lambda _: None
+        del driver.volumes[f"pvc-{uid}"]  # somebody has mended the driver
+        await s.until_bound()
+        assert await settled(s)
+
+
+@on_virtual_time
+async def test_csi_provisioner_3_what_no_server_takes_and_nobody_wants_any_more_is_deleted() -> None:
+    driver = FakeDriver()
+    driver.change = three_megabytes
     async with stage(driver) as s:
         await s.cluster.create(storage_class())
         await s.want()
         await s.until_told("Error creating provisioned PV object for claim default/orders: ")
-        await asyncio.sleep(1000)
-        assert len(driver.calls(methods.CREATE_VOLUME)) == 1
-        assert s.volumes() == set()
-        assert await s.written_down() != {}  # so that a restart finds it
-        assert all(len(message) < 2048 for message in s.told("ProvisioningFailed"))
+        await s.give_up()
+        await asyncio.sleep(600)
+        assert driver.volumes == {}
+        assert await s.written_down() == {}
+
+
+@on_virtual_time
+async def test_csi_provisioner_3_what_has_its_object_is_not_deleted_whatever_is_said_of_it_later() -> None:
+    async with stage() as s:
+        await s.cluster.create(storage_class())
+        uid = await s.want()
+        await s.until_bound()
+        provisioner = s.provisioner
+        provisioner._unsaved[uid] = await document_with(s, f"pvc-{uid}", f"id-of-pvc-{uid}")
+        provisioner._unsaved[uid]["spec"]["capacity"] = {"storage": "-1"}  # invalid, and that is seen first
+        await provisioner.intents.record(uid, await intent_of(s, uid))
+        document = (await s.cluster.client.get(VOLUMES, f"pvc-{uid}")).document()
+        document["spec"]["persistentVolumeReclaimPolicy"] = "Retain"
+        await s.cluster.client.replace(VOLUMES, document)
+        await s.give_up()
+        provisioner._queue.add(uid)
+        await asyncio.sleep(600)
+        assert s.driver.calls(methods.DELETE_VOLUME) == []
+        assert len(s.driver.volumes) == 1
+        assert await s.written_down() == {}
+
+
+async def intent_of(s: Stage, uid: str) -> VolumeIntent:
+    """The intent that the claim had."""
+    claim = await s.cluster.client.get(CLAIMS, "orders", "default")
+    found = await s.cluster.client.get(STORAGE_CLASSES, "fast")
+    return intent_for(claim, found, VolumeRequest(f"pvc-{uid}", 1 << 30, (), {}))
 
 
 @on_virtual_time

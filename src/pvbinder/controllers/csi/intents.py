@@ -38,6 +38,7 @@ INTENT_BYTES_MAX: Final = 512 << 10  # a ConfigMap may have twice as much
 RECORD_BYTES_MAX: Final = 14 << 10  # of one ConfigMap with several: each write of it is a write of them all
 SETTLED_SECONDS: Final = 1.0  # how long a settled intent may stay in the cluster
 RETRY_SECONDS: Final = 1.0
+LOAD_SECONDS: Final = 5.0  # between two tries to read what was begun before
 LABEL: Final = "pvbinder.io/csi-intents"
 
 _RECORDS: Final = metadata_of(CONFIG_MAPS)
@@ -121,6 +122,16 @@ class Intents(Generic[I]):
             for view in page.items:
                 if view.name.removeprefix(f"{self._prefix}-").isdigit():
                     self._take_in(self._record(view.name), view)
+
+    async def load_at_last(self) -> None:
+        """Read it as soon as it can be read: nothing is begun before it is known what was begun."""
+        while True:
+            try:
+                await self.load()
+                return
+            except (ApiFailure, ConnectionFailed) as error:
+                log.warning("intents can't be read", of=self._label, err=error.message)
+                await asyncio.sleep(LOAD_SECONDS)
 
     def _record(self, name: str) -> _Record:
         for record in self._records:

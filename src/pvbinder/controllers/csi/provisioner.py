@@ -7,7 +7,8 @@ CSI_PROVISIONER-2  An intent ends in a saved PersistentVolume, in a confirmed de
                    claim: whoever deletes the claim gets the volume's reclaim policy, not a leak. After an attempt whose
                    end nobody knows only a driver that refuses the request itself is believed.
 CSI_PROVISIONER-3  A volume that could not be saved is saved later, without asking the driver again; it is never deleted
-                   for that (LB-23).
+                   for that (LB-23). Unless the server says that it never takes such an object: then the driver is
+                   asked again for the same volume, or to delete it, if it has no object and its claim is gone.
 CSI_PROVISIONER-4  A volume that isn't what was asked for is deleted again before anything else is tried (CR-2, CR-3).
 CSI_PROVISIONER-5  No secret's content gets into an event, a log line or an intent.
 CSI_PROVISIONER-6  One volume is one PersistentVolume's: an id that another one names already is not saved a second
@@ -64,7 +65,6 @@ from pvbinder.rules.provisioning import without_selected_node
 CLEANUP_TRIES_MAX: Final = 5
 INFEASIBLE_SECONDS: Final = 300.0  # LB-20
 REFUSALS: Final = frozenset({Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED, Code.OUT_OF_RANGE})  # of the request
-INTENTS_SECONDS: Final = 5.0  # between two tries to read what was begun before
 
 log = logs.get(__name__)
 
@@ -147,21 +147,12 @@ class CsiProvisioner:
         for wait in (self._claims.wait_synced, self._classes.wait_synced, self._volumes.wait_synced):
             await wait()
         await self._places.wait_synced()
-        await self._load_intents()
+        await self.intents.load_at_last()
         for uid in sorted(self.intents.keys()):
             self._queue.add(uid)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.intents.run(), name=f"intents of {self._info.name}")
             group.create_task(self._queue.run(), name=f"claims of {self._info.name}")
-
-    async def _load_intents(self) -> None:
-        while True:
-            try:
-                await self.intents.load()
-                return
-            except (ApiFailure, ConnectionFailed) as error:  # nothing is provisioned before it is known what was begun
-                log.warning("intents can't be read", driver=self._info.name, err=error.message)
-                await asyncio.sleep(INTENTS_SECONDS)
 
     def _claim_changed(self, change: Change[Claim]) -> None:
         match change:
@@ -421,6 +412,8 @@ class CsiProvisioner:
                 if claim is not None:
                     what = f"Error creating provisioned PV object for claim {claim.key}: {failure.message}"
                     self._tell(claim, "Warning", "ProvisioningFailed", what)
+                if failure.refuses_object:
+                    await self._give_back(uid, claim, document)
                 raise ProvisionLater(f"volume {name} could not be saved: {failure.message}") from failure
         except ConnectionFailed as failed:
             raise ProvisionLater(f"volume {name} could not be saved: {failed.message}") from failed
@@ -445,6 +438,19 @@ class CsiProvisioner:
         log.error(
             "driver made a second volume for one name", pv=found.name, first=found.csi.volume_handle, second=handle
         )
+        await self._delete(uid, handle, f"the second volume for {found.name}")
+        return True
+
+    async def _give_back(self, uid: str, claim: Claim | None, document: Json) -> None:
+        """Have the driver say anew what no server takes as it is, or delete it (CSI_PROVISIONER-3)."""
+        del self._unsaved[uid]
+        name = document["metadata"]["name"]
+        if (claim is None or claim.volume_name) and not await self._is_saved(name):
+            await self._delete(uid, document["spec"]["csi"]["volumeHandle"], f"volume {name}")
+            self._unmade.add(uid)
+
+    async def _delete(self, uid: str, handle: str, what: str) -> None:
+        """Have the driver delete a volume that no object names; raise ProvisionLater."""
         intent = self.intents.get(uid)
         secret = intent.request.secret if intent is not None else None
         try:
@@ -452,8 +458,7 @@ class CsiProvisioner:
             message = csi.DeleteVolumeRequest(volume_id=handle, secrets=secrets)
             await self._driver.call(methods.DELETE_VOLUME, message, timeout_seconds=self._options.timeout_seconds)
         except (SecretMissingError, CallFailed) as error:
-            raise ProvisionLater(f"the second volume for {found.name} could not be deleted: {error}") from error
-        return True
+            raise ProvisionLater(f"{what} could not be deleted: {error}") from error
 
     def _done(self, uid: str) -> None:
         self._unsaved.pop(uid, None)

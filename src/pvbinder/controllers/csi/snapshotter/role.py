@@ -27,7 +27,6 @@ from pvbinder.controllers.csi.snapshotter.snapshots import SnapshotSync
 from pvbinder.controllers.csi.snapshotter.taking import SnapshotTaking
 from pvbinder.controllers.csi.snapshotter.told import Told
 from pvbinder.csi.driver import Driver
-from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.informer import Added, Change, Deleted, Updated
 from pvbinder.kube.kinds import CLAIMS, VOLUMES
 from pvbinder.kube.queue import QueueStatistics, WorkQueue
@@ -35,7 +34,6 @@ from pvbinder.model.objects import Claim
 from pvbinder.model.snapshots import SnapshotClass, SnapshotContent, VolumeSnapshot
 from pvbinder.rules.csi.snapshots.contents import is_news
 
-INTENTS_SECONDS: Final = 5.0  # between two tries to read what was begun before
 CONTROLLER: Final = "snapshot-controller"  # the source of events of snapshots
 
 log = logs.get(__name__)
@@ -124,8 +122,8 @@ class CsiSnapshotter:
         """Work until cancelled."""
         for cache in (self._snapshots, self._contents, self._classes, self._claims, self._volumes):
             await cache.wait_synced()
-        await self._load_intents()
         intents = self.taking.intents
+        await intents.load_at_last()  # SNAPSHOTTER-2
         for key in sorted(intents.keys()):
             intent = intents.get(key)
             if intent is not None:
@@ -135,15 +133,6 @@ class CsiSnapshotter:
             group.create_task(self._snapshot_queue.run(), name=f"snapshots of {self._name}")
             group.create_task(self._content_queue.run(), name=f"snapshot contents of {self._name}")
             group.create_task(self.source_claims.run(), name=f"sources of snapshots of {self._name}")
-
-    async def _load_intents(self) -> None:
-        while True:
-            try:
-                await self.taking.intents.load()
-                return
-            except (ApiFailure, ConnectionFailed) as error:  # SNAPSHOTTER-2
-                log.warning("intents can't be read", driver=self._name, err=error.message)
-                await asyncio.sleep(INTENTS_SECONDS)
 
     # -- what has changed
 
