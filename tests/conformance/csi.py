@@ -36,8 +36,11 @@ def recorded(volume_id: str) -> str:
 
 
 def ours(volume_id: str) -> str:
-    """Return the id that `recorded` was made from."""
-    return ID_BEGIN + uuid.UUID(volume_id).hex
+    """Return the id that `recorded` was made from; an id that nobody made stays what it is."""
+    try:
+        return ID_BEGIN + uuid.UUID(volume_id).hex
+    except ValueError:
+        return volume_id
 
 
 def relaying(driver: Driver) -> Handlers:

@@ -68,6 +68,13 @@ CHECKS: dict[str, tuple[dict[str, Any], dict[str, str], Abilities, str]] = {
         ABILITIES,
         "failed to get default name and namespace template from params",
     ),
+    "the secret itself (SE-6)": (
+        {"volumeAttributesClassName": "gold"},
+        {"csi.storage.k8s.io/provisioner-secret-name": "s", "csi.storage.k8s.io/provisioner-secret-namespace": "ns"}
+        | {"csi.storage.k8s.io/node-stage-secret-name": "half", "csi.storage.k8s.io/x": "y"},
+        ABILITIES,
+        'error getting secret s in namespace ns: secrets "s" not found',
+    ),
     "parameters (CP-17)": (
         {"volumeAttributesClassName": "gold"},
         {"csi.storage.k8s.io/x": "y"},
@@ -150,6 +157,19 @@ def test_preparing_1_a_source_that_names_nothing(source: dict[str, str], message
     with pytest.raises(ProvisioningFailed) as caught:
         asyncio.run(preparation.request(parse_claim(msgspec.json.encode(document)), of_class, "pvc-1"))
     assert (caught.value.message, caught.value.state) == (message, State.FINISHED)
+
+
+@on_virtual_time
+@pytest.mark.parametrize("group", [{}, {"apiGroup": "example.com"}])
+async def test_preparing_1_a_claim_to_clone_that_is_missing(group: dict[str, str]) -> None:  # CP-7, DS-1
+    """A claim of any group is a claim, and the words are those of a cache, not of a server."""
+    async with stage() as s:
+        await s.cluster.create(storage_class())
+        await s.want(dataSourceRef={"kind": "PersistentVolumeClaim", "name": "none", **group})
+        await s.until_told(
+            "error getting handle for DataSource Type PersistentVolumeClaim by Name none: error getting PVC none "
+            '(namespace "default") from api server: persistentvolumeclaim "none" not found'
+        )
 
 
 @on_virtual_time

@@ -76,6 +76,15 @@ REFUSED = {
         '"${pvc.annotations[\'odd\']}" resolved to "A_" which is not a valid secret name',
     ),
     "no namespace that there could be": (named("s", "a.b"), '"a.b" is not a valid namespace name'),
+    "a quote in it": (
+        named('${pvc.annotations["team"]}', "n"),
+        r"""error resolving value "${pvc.annotations[\"team\"]}": invalid tokens: ["pvc.annotations[\"team\"]"]""",
+    ),
+    "unknown tokens, each once": (
+        named("$$-${z}-${a}-${z}", "n"),
+        'error resolving value "$$-${z}-${a}-${z}": invalid tokens: ["$" "a" "z"]',
+    ),
+    "no token in it": (named("${}", "n"), '"${}" resolved to "" which is not a valid secret name'),
     "an unknown token": (named("${x}-$y", "n"), 'error resolving value "${x}-$y": invalid tokens: ["x" "y"]'),
     "the claim in the namespace": (
         named("s", "${pvc.name}"),

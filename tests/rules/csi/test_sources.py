@@ -71,7 +71,7 @@ CLONES = {
     ),
     "pending (DS-1)": (
         (claim(), source(phase="Pending"), disk()),
-        "the PVC DataSource orders must have a status of Bound.  Got Pending",
+        "the PVC DataSource orders must have a status of Bound.  Got {Pending [] map[] [] map[] map[] <nil> nil}",
     ),
     "deleted (DS-1)": (
         (claim(), source(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}), disk()),

@@ -13,6 +13,7 @@ import msgspec
 
 from pvbinder.controllers.csi.options import ProvisionerOptions
 from pvbinder.controllers.csi.places import Places
+from pvbinder.controllers.csi.secrets import SecretMissingError, read_secret
 from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.kinds import ATTRIBUTES_CLASSES, CLAIMS, VOLUMES, Metadata, metadata_of
@@ -21,6 +22,7 @@ from pvbinder.model.objects import Claim, StorageClass
 from pvbinder.model.resources import VOLUME_SNAPSHOT_CONTENTS, VOLUME_SNAPSHOTS
 from pvbinder.rules.csi.parameters import fstype_of
 from pvbinder.rules.csi.refusals import NotOurs, ProvisioningFailed, State, finished, no_change
+from pvbinder.rules.csi.secrets import SecretKind
 from pvbinder.rules.csi.sources import (
     CLONING_FINALIZER,
     SNAPSHOT_FINALIZER,
@@ -40,6 +42,7 @@ from pvbinder.rules.csi.volumes import (
     VolumeRequest,
     check_abilities,
     request_for,
+    secret_of,
 )
 
 SNAPSHOTS: Final = metadata_of(VOLUME_SNAPSHOTS)
@@ -71,6 +74,8 @@ class Preparation:
             raise finished("claim Selector is not supported")
         fstype_of(storage_class.parameters, self._options.default_fstype)
         content = await self._content(claim, source) if source is not None else None
+        accessibility = self._accessibility(claim, storage_class)
+        await self._check_secret(claim, storage_class, name)
         request = request_for(
             claim,
             storage_class,
@@ -79,10 +84,19 @@ class Preparation:
             default_fstype=self._options.default_fstype,
             extra_metadata=self._options.extra_create_metadata,
             content=content,
-            accessibility=self._accessibility(claim, storage_class),
+            accessibility=accessibility,
         )
         mutable = await self._mutable_parameters(claim)
         return msgspec.structs.replace(request, mutable_parameters=dict(mutable))
+
+    async def _check_secret(self, claim: Claim, storage_class: StorageClass, name: str) -> None:
+        """See that the secret for the call can be read, which the reference does before it looks at the others."""
+        secret = secret_of(SecretKind.PROVISIONER, claim, storage_class, name)
+        if secret is not None:
+            try:
+                await read_secret(self._client, secret)  # for the call it is read again: nothing keeps it meanwhile
+            except SecretMissingError as error:
+                raise no_change(error.message) from error
 
     # -- where
 
@@ -117,7 +131,7 @@ class Preparation:
                     "the PVC source does not belong to the right APIGroup. "
                     f"Expected {SNAPSHOT_GROUP}, Got {source.group}"
                 )
-        elif source.kind != "PersistentVolumeClaim" or source.group:
+        elif source.kind != "PersistentVolumeClaim":  # whatever its group is: CP-7
             raise NotOurs("Assuming an external populator will provision the volume")
         return source
 
@@ -135,7 +149,9 @@ class Preparation:
         try:
             found = await self._client.get(CLAIMS, source.name, claim.namespace)
         except (ApiFailure, ConnectionFailed) as error:
-            volume_to_clone(claim, None, None, name=source.name, driver=self._driver, why_missing=error.message)
+            is_gone = isinstance(error, ApiFailure) and error.is_not_found
+            why = f'persistentvolumeclaim "{source.name}" not found' if is_gone else error.message  # a lister's words
+            volume_to_clone(claim, None, None, name=source.name, driver=self._driver, why_missing=why)
             raise
         volume = None
         if found.volume_name:

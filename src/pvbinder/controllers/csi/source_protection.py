@@ -140,6 +140,6 @@ def _key_of(claim: Claim) -> SourceKey | None:
 def _key(source: DataSource) -> SourceKey | None:
     if source.kind == "VolumeSnapshot" and source.group == SNAPSHOT_GROUP:
         return ("snapshot", source.namespace, source.name)
-    if source.kind == "PersistentVolumeClaim" and not source.group:
+    if source.kind == "PersistentVolumeClaim":  # whatever its group is (CP-7)
         return ("claim", source.namespace, source.name)
     return None

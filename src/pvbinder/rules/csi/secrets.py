@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from pvbinder.model.dns_names import is_label, is_subdomain
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.go_values import expand, quoted
 from pvbinder.rules.csi.parameters import PREFIX
 
 
@@ -75,7 +76,6 @@ def _keys_of(kind: SecretKind) -> tuple[tuple[str, str], ...]:
 _KEYS: Final = {kind: _keys_of(kind) for kind in SecretKind}
 _DEFAULT_KEYS: Final = ((f"{PREFIX}secret-name", f"{PREFIX}secret-namespace"),)
 _ALL_KEYS: Final = frozenset(chain.from_iterable(chain(_DEFAULT_KEYS, *_KEYS.values())))
-_TOKEN: Final = re.compile(r"\$\{([^}]*)\}|\$(\w+)")
 
 
 def reference(kind: SecretKind, parameters: Mapping[str, str], subject: TemplateNames) -> SecretReference | None:
@@ -126,24 +126,22 @@ def _pairs(keys: Iterable[tuple[str, str]], parameters: Mapping[str, str]) -> li
 
 def resolved(template: str, names: Mapping[str, str]) -> str:
     """Return `template` with the values of its tokens; raise SecretsError for a token that isn't among `names`."""
-    unknown: list[str] = []
+    unknown: set[str] = set()
 
-    def value_of(token: re.Match[str]) -> str:
-        name = token[1] if token[1] is not None else token[2]
+    def value_of(name: str) -> str:
         if name not in names:
-            unknown.append(name)
-            return ""
-        return names[name]
+            unknown.add(name)
+        return names.get(name, "")
 
-    resolved = _TOKEN.sub(value_of, template)
+    resolved = expand(template, value_of)
     if unknown:
-        shown = " ".join(f'"{name}"' for name in unknown)
-        raise SecretsError(f'error resolving value "{template}": invalid tokens: [{shown}]')
+        shown = " ".join(map(quoted, sorted(unknown)))
+        raise SecretsError(f"error resolving value {quoted(template)}: invalid tokens: [{shown}]")
     return resolved
 
 
 def invalid(template: str, value: str, what: str) -> str:
     """Return the text that says that what came out of `template` is no name."""
     if template == value:
-        return f'"{value}" is not a valid {what}'
-    return f'"{template}" resolved to "{value}" which is not a valid {what}'
+        return f"{quoted(value)} is not a valid {what}"
+    return f"{quoted(template)} resolved to {quoted(value)} which is not a valid {what}"

@@ -148,4 +148,5 @@ def _check_mode_change(claim: Claim, content: str, annotations: Mapping[str, str
 
 
 def _status(claim: Claim) -> str:
-    return claim.phase or "Pending"
+    """Return the status as Go shows the struct; but for the phase it is empty before a claim is Bound, or once Lost."""
+    return f"{{{claim.phase or 'Pending'} [] map[] [] map[] map[] <nil> nil}}"

@@ -147,7 +147,7 @@ def request_for(
     parameters = storage_class.parameters
     fs_type = fstype_of(parameters, default_fstype)
     for kind in SecretKind:
-        _secret(kind, claim, storage_class, name)  # a volume whose secrets can't be named is not made first
+        secret_of(kind, claim, storage_class, name)  # a volume whose secrets can't be named is not made first
     wanted = for_driver(parameters)
     if extra_metadata:
         wanted = with_names(wanted, claim=claim.name, namespace=claim.namespace, volume=name)
@@ -165,11 +165,12 @@ def request_for(
         mutable_parameters={},
         content=content,
         accessibility=accessibility,
-        secret=_secret(SecretKind.PROVISIONER, claim, storage_class, name),
+        secret=secret_of(SecretKind.PROVISIONER, claim, storage_class, name),
     )
 
 
-def _secret(kind: SecretKind, claim: Claim, storage_class: StorageClass, name: str) -> SecretReference | None:
+def secret_of(kind: SecretKind, claim: Claim, storage_class: StorageClass, name: str) -> SecretReference | None:
+    """Return the secret of this kind that goes with the volume `name` (SE-1 to SE-5); raise ProvisioningFailed."""
     subject = TemplateNames(name, claim.name, claim.namespace, claim.annotations)
     try:
         return reference(kind, storage_class.parameters, subject)
@@ -188,7 +189,7 @@ def created_volume(
     publishes_readonly: bool = False,
 ) -> Json:
     """Return the PersistentVolume of what the driver has made (CR-4, CR-5, LB-17); raise ProvisioningFailed."""
-    secrets = {kind: _secret(kind, claim, storage_class, request.name) for kind in SecretKind}
+    secrets = {kind: secret_of(kind, claim, storage_class, request.name) for kind in SecretKind}
     first = request.capabilities[0] if request.capabilities else None
     source: Json = {
         "driver": driver,

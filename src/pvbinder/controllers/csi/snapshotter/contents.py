@@ -27,6 +27,7 @@ from pvbinder.csi.wire import methods
 from pvbinder.kube.client import Client
 from pvbinder.kube.informer import Informer
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.go_values import quoted
 from pvbinder.model.snapshots import SnapshotClass, SnapshotContent
 from pvbinder.rules.csi.snapshots.contents import (
     ContentMalformed,
@@ -40,7 +41,7 @@ from pvbinder.rules.csi.snapshots.contents import (
     decide_content,
     is_of_driver,
 )
-from pvbinder.rules.csi.snapshots.names import CONTENT_FINALIZER, quoted
+from pvbinder.rules.csi.snapshots.names import CONTENT_FINALIZER
 from pvbinder.rules.csi.snapshots.secrets import SnapshotSecret, snapshot_secret
 from pvbinder.rules.csi.snapshots.statuses import TakenSnapshot, content_status
 from pvbinder.rules.protection import with_finalizer

@@ -21,10 +21,11 @@ from pvbinder.kube.client import Client
 from pvbinder.kube.errors import ApiFailure, ConnectionFailed
 from pvbinder.kube.informer import Informer
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.go_values import quoted
 from pvbinder.model.snapshots import SnapshotContent
 from pvbinder.rules.csi.secrets import SecretsError
 from pvbinder.rules.csi.snapshots.contents import DeleteStored, LetContentGo, decide_content
-from pvbinder.rules.csi.snapshots.names import CONTENT_FINALIZER, quoted
+from pvbinder.rules.csi.snapshots.names import CONTENT_FINALIZER
 from pvbinder.rules.csi.snapshots.secrets import deletion_secret
 from pvbinder.rules.csi.snapshots.statuses import cleared_status
 from pvbinder.rules.protection import without_finalizer

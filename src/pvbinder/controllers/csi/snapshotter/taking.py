@@ -36,11 +36,12 @@ from pvbinder.kube.evidence import check_against, read_whole_list
 from pvbinder.kube.informer import Informer
 from pvbinder.kube.proof import Gone, Present, Unproven, prove_gone
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.go_values import quoted
 from pvbinder.model.names import YES
 from pvbinder.model.snapshots import SnapshotClass, SnapshotContent
 from pvbinder.rules.csi.secrets import SecretReference
 from pvbinder.rules.csi.snapshots.contents import is_final, is_refusal
-from pvbinder.rules.csi.snapshots.names import BEING_CREATED, quoted, stored_name
+from pvbinder.rules.csi.snapshots.names import BEING_CREATED, stored_name
 from pvbinder.rules.csi.snapshots.secrets import deletion_secret, parameters_for_driver, with_snapshot_names
 from pvbinder.rules.csi.snapshots.statuses import TakenSnapshot, content_status
 

@@ -37,9 +37,3 @@ def stored_name(naming: SnapshotNaming, snapshot_uid: str) -> str:
     if naming.uuid_length == -1:
         return f"{naming.prefix}-{snapshot_uid}"
     return f"{naming.prefix}-{snapshot_uid.replace('-', '')[: naming.uuid_length]}"
-
-
-def quoted(text: str) -> str:
-    """Return `text` as Go's ``%q`` shows it."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'

@@ -10,9 +10,10 @@ from enum import Enum
 from typing import Final
 
 from pvbinder.model.dns_names import is_label, is_subdomain
+from pvbinder.model.go_values import quoted
 from pvbinder.rules.csi.parameters import PREFIX
 from pvbinder.rules.csi.secrets import SecretReference, SecretsError, invalid, resolved
-from pvbinder.rules.csi.snapshots.names import DELETION_SECRET, quoted
+from pvbinder.rules.csi.snapshots.names import DELETION_SECRET
 
 _KINDS: Final = ("snapshotter", "snapshotter-list", "group-snapshotter", "group-snapshotter-get")
 STRIPPED: Final = frozenset(f"{PREFIX}{kind}-secret-{part}" for kind in _KINDS for part in ("name", "namespace"))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.go_values import quoted
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, Volume
 from pvbinder.model.resources import VOLUME_SNAPSHOTS
@@ -19,7 +20,6 @@ from pvbinder.rules.csi.snapshots.names import (
     DEFAULT_CLASS,
     DELETION_SECRET,
     content_name,
-    quoted,
 )
 from pvbinder.rules.csi.snapshots.secrets import SnapshotSecret, snapshot_secret
 
