@@ -70,6 +70,11 @@ def create(parts: Parts) -> None:
     parts.volumes.create(wish("new"))
 
 
+def create_several(parts: Parts) -> None:
+    made = parts.volumes.create_all([wish("new"), wish("newer"), wish("old")])
+    assert [parts.shelf.named(name) for name in ("new", "newer", "old")] == made
+
+
 def clone(parts: Parts) -> None:
     made = parts.volumes.create(wish("new", Source("volume", named(parts, "old").id)))
     assert parts.files_of(made) == FILES
@@ -116,6 +121,7 @@ def unpublish(parts: Parts) -> None:
 
 OPERATIONS: Final[tuple[tuple[Callable[[Parts], None], Callable[[Parts], None] | None], ...]] = (
     (create, None),
+    (create_several, None),
     (clone, None),
     (snapshot, None),
     (delete, None),
@@ -189,7 +195,7 @@ def test_shelf_1_a_kill_at_any_step_leaves_nothing_half_made(
             records: list[StoredVolume | StoredSnapshot] = [*parts.shelf.all(), *parts.snapshot_shelf.all()]
             for record in records:
                 if record.form == "directory":
-                    is_new = operation is create and record.name == "new"
+                    is_new = operation in (create, create_several) and record.name.startswith("new")
                     assert parts.files_of(record) == ({} if is_new else FILES)
                 else:
                     assert isinstance(record, StoredVolume)
@@ -197,7 +203,8 @@ def test_shelf_1_a_kill_at_any_step_leaves_nothing_half_made(
             if os.path.lexists(directory / "pods" / "target"):
                 assert named(parts, "old").places, "what is published is known (PUBLICATIONS-1)"
             operation(parts)
-            assert len(parts.shelf.all()) == 2 + (operation in (create, clone)) - (operation is delete)
+            added = (operation in (create, clone)) + 2 * (operation is create_several) - (operation is delete)
+            assert len(parts.shelf.all()) == 2 + added
             assert len(parts.snapshot_shelf.all()) == (operation is snapshot)
         if not was_killed:
             break

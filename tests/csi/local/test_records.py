@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.csi.local.calls import MIB, capability, driver_in
+from tests.csi.local.calls import MIB, NODE, capability, driver_in
 
 from pvbinder.csi.errors import Code
 from pvbinder.csi.local import records
-from pvbinder.csi.local.records import ID
+from pvbinder.csi.local.pool import Pool
+from pvbinder.csi.local.publishing import Publisher
+from pvbinder.csi.local.records import ID, DataForm, Shelf, StoredSnapshot, StoredVolume, VolumeSettings
+from pvbinder.csi.local.root import opened_root
+from pvbinder.csi.local.volumes import Size, Volumes, Wish
 from pvbinder.csi.wire import methods
 
 
@@ -88,3 +95,97 @@ async def test_shelf_4_ids_are_ours_and_names_are_no_paths(tmp_path: Path) -> No
             assert await calls.volume(name) == volume
         assert sorted(path.name for path in tmp_path.iterdir() if not path.is_socket()) == ["pods", "root"]
     assert records.ID.fullmatch("vol-" + "0" * 32 + "\n") is None
+
+
+@contextmanager
+def volumes_in(directory: Path) -> Iterator[tuple[Volumes, Shelf[StoredVolume], Pool]]:
+    with opened_root(directory / "root", node=NODE) as root:
+        shelf = Shelf(root, StoredVolume, "volume")
+        pool = Pool(root, 100 * MIB)
+        snapshots = Shelf(root, StoredSnapshot, "snapshot")
+        yield Volumes(shelf, snapshots, pool, Publisher(root, "link"), lambda: None), shelf, pool
+
+
+def wish(name: str, *, form: DataForm = "directory") -> Wish:
+    return Wish(name, Size(MIB), form, VolumeSettings(), None, is_reachable=True)
+
+
+class Disk:
+    """What was synced and renamed, in order, as steps below the root; `broken` are the ends of what can't be synced."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.steps: list[tuple[str, str]] = []
+        self.broken: tuple[str, ...] = ()
+        self.look: Callable[[], object] = lambda: None
+        self._root = directory / "root"
+        self._fsync, self._rename = os.fsync, os.rename
+        monkeypatch.setattr(os, "fsync", self.fsync)
+        monkeypatch.setattr(os, "rename", self.rename)
+
+    def fsync(self, opened: int) -> None:
+        path = Path(f"/proc/self/fd/{opened}").readlink()
+        self.steps.append(("sync", str(path.relative_to(self._root))))
+        self.look()
+        if self.broken and str(path).endswith(self.broken):
+            raise OSError(errno.EIO, "broken")
+        self._fsync(opened)
+
+    def rename(self, old: Path, new: Path) -> None:
+        self.steps.append(("rename", str(new.relative_to(self._root))))
+        self._rename(old, new)
+
+
+def test_shelf_5_a_name_leads_only_to_what_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with volumes_in(tmp_path) as (volumes, shelf, _):
+        disk = Disk(tmp_path, monkeypatch)
+        found: list[StoredVolume] = []
+        disk.look = lambda: found.extend(shelf.all())
+        made = [volumes.create(wish("alone"))]
+        assert not found, "it is found when all is synced"
+        alone = disk.steps.copy()
+        disk.steps.clear()
+        disk.look = lambda: None
+        for each in volumes.create_all([wish("a"), wish("b", form="file"), wish("c")]):
+            assert isinstance(each, StoredVolume)
+            made.append(each)
+        assert shelf.all() == sorted(made, key=lambda each: each.id)
+    for steps, volumes_made in ((alone, made[:1]), (disk.steps, made[1:])):
+        assert [step for step in steps if step == ("sync", "volumes")] == [steps[-1]], "once, when all is done"
+        for each in volumes_made:
+            draft = f"temporary/{each.id}"
+            synced = [f"{draft}/data", f"{draft}/volume.json", draft]
+            expected = [*(("sync", path) for path in synced), ("rename", f"volumes/{each.id}")]
+            assert [step for step in steps if each.id in step[1]] == expected
+
+
+@pytest.mark.parametrize("broken", ["/data", "/volume.json"])
+def test_shelf_5_one_that_fails_keeps_no_other_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    with volumes_in(tmp_path) as (volumes, shelf, pool):
+        ids = iter(["vol-" + digit * 32 for digit in "123"])
+        monkeypatch.setattr(shelf, "new_id", lambda: next(ids))
+        disk = Disk(tmp_path, monkeypatch)
+        disk.broken = (f"vol-{'2' * 32}{broken}",)
+        before = pool.available_bytes()
+        first, second, third = volumes.create_all([wish("a"), wish("b"), wish("c")])
+        assert isinstance(second, OSError)
+        assert shelf.all() == [first, third]
+        assert pool.available_bytes() == before - 2 * MIB
+        assert not list((tmp_path / "root" / "temporary").iterdir())
+        assert len(list((tmp_path / "root" / "volumes").iterdir())) == 2
+
+
+def test_shelf_5_what_may_not_last_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with volumes_in(tmp_path) as (volumes, shelf, pool):
+        disk = Disk(tmp_path, monkeypatch)
+        disk.broken = ("/volumes",)
+        before = pool.available_bytes()
+        assert [type(each) for each in volumes.create_all([wish("a"), wish("b")])] == [OSError, OSError]
+        assert pool.available_bytes() == before
+        for folder in ("volumes", "temporary"):
+            assert not list((tmp_path / "root" / folder).iterdir())
+        disk.broken = ()
+        made = volumes.create(wish("a"))
+        assert shelf.all() == [made]
+        assert [path.name for path in (tmp_path / "root" / "volumes").iterdir()] == [made.id]

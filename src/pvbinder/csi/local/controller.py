@@ -19,7 +19,7 @@ from pvbinder.csi.local.pages import page_of
 from pvbinder.csi.local.pool import Pool
 from pvbinder.csi.local.records import Shelf, Source, StoredVolume, VolumeSettings
 from pvbinder.csi.local.volumes import VolumeHealth, Volumes, Wish
-from pvbinder.csi.local.work import Work
+from pvbinder.csi.local.work import Together, Work
 from pvbinder.csi.serving import Handlers
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
@@ -50,6 +50,7 @@ class ControllerService:
         self._volumes = volumes
         self._pool = pool
         self._work = work
+        self._empty_volumes = Together(work, volumes.create_all)
         self._topology = csi.Topology(segments={TOPOLOGY_KEY: node})
 
     def handlers(self) -> Handlers:
@@ -91,7 +92,10 @@ class ControllerService:
         if wish.settings.quota_bytes and form == "file":
             raise arguments.invalid("a block volume has no quotaBytes: its size is what is in it")
         keys = [f"name {wish.name}", *([wish.source.id] if wish.source else [])]
-        volume = await self._work.run(keys, partial(self._volumes.create, wish), is_long=wish.source is not None)
+        if wish.source is None:
+            volume = await self._empty_volumes.run(keys, wish)
+        else:
+            volume = await self._work.run(keys, partial(self._volumes.create, wish), is_long=True)
         return csi.CreateVolumeResponse(volume=self._shown(volume))
 
     async def delete_volume(self, request: csi.DeleteVolumeRequest) -> csi.DeleteVolumeResponse:

@@ -27,14 +27,10 @@ class Pool:
         self._promised: dict[str, int] = {}
         self._promised_bytes = 0  # of all
 
-    def total_bytes(self) -> int:
-        """Return what all volumes and snapshots may have together."""
-        return self._root.size_bytes() if self._capacity is None else self._capacity
-
     def available_bytes(self) -> int:
         """Return what a new volume may have."""
         with self._lock:
-            return self._available()
+            return self._room()[1]
 
     def count(self, identity: str, size_bytes: int) -> None:
         """Count what is there already."""
@@ -46,16 +42,22 @@ class Pool:
         with self._lock:
             self._promise(identity, 0)
 
+    def promise(self, identity: str, size_bytes: int) -> int:
+        """Promise `size_bytes` to `identity` in all (POOL-2), and return what it was before; raises CallFailed."""
+        with self._lock:
+            before = self._promised.get(identity, 0)
+            total, left = self._room()
+            if size_bytes > total:
+                raise CallFailed(Code.OUT_OF_RANGE, f"{size_bytes} bytes are more than all volumes may have together")
+            if size_bytes - before > left:
+                raise CallFailed(Code.RESOURCE_EXHAUSTED, f"there is no room for {size_bytes - before} more bytes")
+            self._promise(identity, size_bytes)
+            return before
+
     @contextmanager
     def promising(self, identity: str, size_bytes: int) -> Iterator[None]:
         """Promise `size_bytes` to `identity` in all, for good if the context ends well (POOL-2); raises CallFailed."""
-        with self._lock:
-            before = self._promised.get(identity, 0)
-            if size_bytes > self.total_bytes():
-                raise CallFailed(Code.OUT_OF_RANGE, f"{size_bytes} bytes are more than all volumes may have together")
-            if size_bytes - before > self._available():
-                raise CallFailed(Code.RESOURCE_EXHAUSTED, f"there is no room for {size_bytes - before} more bytes")
-            self._promise(identity, size_bytes)
+        before = self.promise(identity, size_bytes)
         try:
             yield
         except BaseException:
@@ -68,8 +70,9 @@ class Pool:
         if size_bytes:
             self._promised[identity] = size_bytes
 
-    def _available(self) -> int:
-        left = self.total_bytes() - self._promised_bytes
-        if self._capacity is None:
-            left = min(left, self._root.free_bytes())
-        return max(0, left)
+    def _room(self) -> tuple[int, int]:
+        """Return what all may have together, and what of that is left."""
+        if self._capacity is not None:
+            return self._capacity, max(0, self._capacity - self._promised_bytes)
+        total, free = self._root.size_and_free_bytes()
+        return total, max(0, min(total - self._promised_bytes, free))

@@ -5,6 +5,10 @@ SHELF-1  A volume or a snapshot is there whole, with its data, or not at all: it
 SHELF-2  What is acknowledged is on disk, whenever the process or the machine stops.
 SHELF-3  One that can't be read is kept as it is, and known as damaged; the others are served.
 SHELF-4  Ids are ours, made by chance; no text of a caller ever becomes a part of a path.
+SHELF-5  A name leads only to what is on disk. What is added is synced (its data, the file that says what it is, the
+         directory around them), then renamed into its place, then the folder that has its name is synced; only after
+         that is it found. Each of several that are added together has all of that, with the folder synced once for
+         all; one that can't be added keeps no other from it, and nothing of it is in its place.
 
 Blocking: call it in a thread.
 """
@@ -14,6 +18,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
@@ -29,6 +35,7 @@ DataForm: TypeAlias = Literal["directory", "file"]
 By: TypeAlias = Literal["mount", "link"]
 
 ID: Final = re.compile(r"(?:vol|snap)-[0-9a-f]{32}")
+_CAN_ADVISE: Final = hasattr(os, "posix_fadvise")  # not on macOS
 RECORD_BYTES_MAX: Final = 16 << 20  # of a volume that is published in very many places
 
 log = logs.get(__name__)
@@ -130,31 +137,53 @@ class Shelf(Generic[T]):
 
     def draft(self, identity: str) -> Path:
         """Make the temporary directory that `identity` is made in."""
-        draft = self.root.path / "temporary" / identity
+        draft = self._draft_path(identity)
         draft.mkdir(mode=0o700)
         return draft
 
     def add(self, record: T) -> None:
-        """Put what was drafted into its place, for good (SHELF-1, SHELF-2); its data must be on disk already."""
-        draft = self.root.path / "temporary" / record.id
-        handle = create_private(draft / f"{self.noun}.json")  # nobody sees a half of it: the draft isn't there yet
-        with os.fdopen(handle, "wb") as file:
-            file.write(self._encoded(record))
-            file.flush()
-            os.fsync(file.fileno())
-        sync_directory(draft)
-        draft.rename(self.root.path / self._folder / record.id)
-        sync_directory(self.root.path / self._folder)
-        self._take_in(record)
+        """Put what was drafted into its place, for good (SHELF-1, SHELF-5); what is in its data is on disk already."""
+        for error in self.add_all([record]).values():
+            raise error
+
+    def add_all(self, records: Sequence[T]) -> dict[str, Exception]:
+        """Do for all of them what `add` does for one; return by id what was in the way of some (SHELF-5)."""
+        failed: dict[str, Exception] = {}
+        with ExitStack() as opened:
+            drafts: dict[str, tuple[int, int]] = {}
+            for record in records:
+                try:
+                    drafts[record.id] = self._write_draft(record, opened)
+                except Exception as error:  # noqa: BLE001 - it is told, and the others go on
+                    failed[record.id] = error
+            for identity, (file, directory) in drafts.items():
+                try:
+                    _sync_in(directory, DATA)
+                    os.fsync(file)
+                    os.fsync(directory)
+                except OSError as error:
+                    failed[identity] = error
+        placed = [record for record in records if record.id not in failed and self._placed(record.id, failed)]
+        try:
+            if placed:
+                sync_directory(self.root.path / self._folder)
+        except OSError as error:
+            for record in placed:
+                self._put_back(record.id)
+                failed[record.id] = error
+        else:
+            for record in placed:
+                self._take_in(record)
+        return failed
 
     def replace(self, record: T) -> None:
         """Write `record` in the place of the one with its id, for good."""
-        self._write(self.root.path / self._folder / record.id, record)
+        self._write(self._place(record.id), record)
         self._take_in(record)
 
     def remove(self, record: T) -> None:
         """Remove it and its data; it is gone for good before its files are (SHELF-1)."""
-        (self.root.path / self._folder / record.id).rename(self.root.path / "temporary" / record.id)
+        self._place(record.id).rename(self._draft_path(record.id))
         sync_directory(self.root.path / self._folder)
         del self._by_id[record.id]
         del self._ids[record.name]
@@ -172,10 +201,16 @@ class Shelf(Generic[T]):
 
     def data_path(self, record: T) -> Path:
         """Return where the data is."""
-        return self.root.path / self._folder / record.id / DATA
+        return self._place(record.id) / DATA
+
+    def _draft_path(self, identity: str) -> Path:
+        return self.root.path / "temporary" / identity
+
+    def _place(self, identity: str) -> Path:
+        return self.root.path / self._folder / identity
 
     def _load(self, identity: str) -> None:
-        file = self.root.path / self._folder / identity / f"{self.noun}.json"
+        file = self._place(identity) / f"{self.noun}.json"
         try:
             record = msgspec.json.decode(read_secret(file, bytes_max=RECORD_BYTES_MAX), type=self._kind)
         except (OSError, PvbinderError, msgspec.DecodeError) as error:
@@ -192,6 +227,35 @@ class Shelf(Generic[T]):
         self._by_id[record.id] = record
         self._ids[record.name] = record.id
 
+    def _write_draft(self, record: T, opened: ExitStack) -> tuple[int, int]:
+        """Write the file that says what it is; return it and the directory that it is in, open."""
+        data = memoryview(self._encoded(record))
+        draft = self._draft_path(record.id)
+        directory = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        opened.callback(os.close, directory)
+        file = create_private(draft / f"{self.noun}.json")  # nobody sees a half of it: the draft isn't there yet
+        opened.callback(os.close, file)
+        while data:
+            data = data[os.write(file, data) :]
+        if _CAN_ADVISE:  # the disk begins with it while the others are written, and fsync waits for less
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        return file, directory
+
+    def _placed(self, identity: str, failed: dict[str, Exception]) -> bool:
+        try:
+            self._draft_path(identity).rename(self._place(identity))
+        except OSError as error:
+            failed[identity] = error
+            return False
+        return True
+
+    def _put_back(self, identity: str) -> None:
+        """Take what isn't there for good out of its place again."""
+        try:
+            self._place(identity).rename(self._draft_path(identity))
+        except OSError as error:
+            log.error(f"can't take back a {self.noun}", volume=identity, err=str(error))
+
     def _write(self, directory: Path, record: T) -> None:
         data = self._encoded(record)
         with replacing(directory / f"{self.noun}.json") as file:
@@ -207,3 +271,11 @@ class Shelf(Generic[T]):
 def shown(text: str) -> str:
     """Return a caller's text as an error shows it: no longer than a line, with nothing unprintable."""
     return ascii(text if len(text) <= 128 else text[:128] + "…")
+
+
+def _sync_in(directory: int, name: str) -> None:
+    opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

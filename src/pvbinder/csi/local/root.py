@@ -68,15 +68,10 @@ class Root:
         """Open a directory below the root; raises LinkRefusedError or OSError."""
         return open_below(self.directory, list(steps), str(self.path))
 
-    def free_bytes(self) -> int:
-        """Return what the file system has room for."""
+    def size_and_free_bytes(self) -> tuple[int, int]:
+        """Return what the file system would have room for if it were empty, and what it has room for."""
         found = os.fstatvfs(self.directory)
-        return found.f_bavail * found.f_frsize
-
-    def size_bytes(self) -> int:
-        """Return what the file system would have room for if it were empty."""
-        found = os.fstatvfs(self.directory)
-        return (found.f_blocks - (found.f_bfree - found.f_bavail)) * found.f_frsize
+        return (found.f_blocks - (found.f_bfree - found.f_bavail)) * found.f_frsize, found.f_bavail * found.f_frsize
 
     def trouble(self) -> str | None:
         """Say what is wrong with the root, if anything is."""

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from pvbinder import logs
 from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.local.pool import Pool
 from pvbinder.csi.local.records import Shelf, StoredSnapshot, StoredVolume, shown
 from pvbinder.csi.local.root import DATA
-from pvbinder.csi.local.volumes import drafted, make_data
+from pvbinder.csi.local.volumes import make_data
 from pvbinder.csi.local.walking import Going
 
 log = logs.get(__name__)
@@ -63,7 +65,7 @@ class Snapshots:
                 size_bytes=volume.capacity_bytes,
                 created_ns=self._now_ns(),
             )
-            with drafted(self._shelf, identity) as draft:
+            with _drafted(self._shelf, identity) as draft:
                 source = self._volumes.open_data(volume)
                 try:
                     make_data(draft / DATA, volume.form, source, volume.capacity_bytes, self._going)
@@ -81,3 +83,14 @@ class Snapshots:
         self._shelf.remove(snapshot)
         self._pool.forget(identity)
         log.info("snapshot removed", snapshot=identity, name=snapshot.name)
+
+
+@contextmanager
+def _drafted(shelf: Shelf[StoredSnapshot], identity: str) -> Iterator[Path]:
+    """Give the directory in which a snapshot is made; what is left in it after an error is removed."""
+    draft = shelf.draft(identity)
+    try:
+        yield draft
+    except BaseException:
+        shelf.root.remove_temporary(identity)
+        raise

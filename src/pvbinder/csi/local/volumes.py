@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,31 +87,25 @@ class Volumes:
 
     def create(self, wish: Wish) -> StoredVolume:
         """Return the volume of this name, a new one if there is none (LOCALVOLUMES-1); raises CallFailed or OSError."""
-        found = self._shelf.named(wish.name)
-        if found is not None:
-            _check_same(found, wish)
-            return found
-        if not wish.is_reachable:
-            raise CallFailed(Code.RESOURCE_EXHAUSTED, "no volume of this node is accessible from where it is to be")
-        size_bytes = self._size_of(wish)
-        if wish.settings.quota_bytes > size_bytes:
-            raise CallFailed(Code.INVALID_ARGUMENT, f"quotaBytes is more than the volume has: {size_bytes}")
-        identity = self._shelf.new_id()
-        with self._pool.promising(identity, size_bytes):
-            volume = StoredVolume(
-                id=identity,
-                name=wish.name,
-                form=wish.form,
-                capacity_bytes=size_bytes,
-                created_with=wish.settings,
-                settings=wish.settings,
-                source=wish.source,
-            )
-            with drafted(self._shelf, identity) as draft:
-                self._fill(draft / DATA, volume)
-                self._shelf.add(volume)
-        log.info("volume created", volume=identity, name=wish.name, bytes=size_bytes)
-        return volume
+        outcome = self.create_all([wish])[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def create_all(self, wishes: Sequence[Wish]) -> list[StoredVolume | Exception]:
+        """Do for each wish, of which no two have the same name, what `create` does for one, or say what it would raise.
+
+        The disk is waited for once for all of them.
+        """
+        drafts: list[StoredVolume] = []
+        outcomes = [self._found_or_drafted(wish, drafts) for wish in wishes]
+        failed = self._shelf.add_all(drafts)
+        for volume in drafts:
+            if volume.id in failed:
+                self._give_up(volume.id)
+            else:
+                log.info("volume created", volume=volume.id, name=volume.name, bytes=volume.capacity_bytes)
+        return [one if isinstance(one, Exception) else failed.get(one.id, one) for one in outcomes]
 
     def delete(self, identity: str) -> None:
         """Remove a volume, if there is one (LOCALVOLUMES-3); raises CallFailed or OSError."""
@@ -195,6 +189,46 @@ class Volumes:
             yield Data(opened, volume.form == "directory", str(self._shelf.data_path(volume)))
         finally:
             os.close(opened)
+
+    def _found_or_drafted(self, wish: Wish, drafts: list[StoredVolume]) -> StoredVolume | Exception:
+        try:
+            found = self._shelf.named(wish.name)
+            if found is not None:
+                _check_same(found, wish)
+                return found
+            drafts.append(self._drafted(wish))
+            return drafts[-1]
+        except Exception as error:  # noqa: BLE001 - it is told, and the others go on
+            return error
+
+    def _drafted(self, wish: Wish) -> StoredVolume:
+        """Make the data of a new volume, where nobody sees it yet."""
+        if not wish.is_reachable:
+            raise CallFailed(Code.RESOURCE_EXHAUSTED, "no volume of this node is accessible from where it is to be")
+        size_bytes = self._size_of(wish)
+        if wish.settings.quota_bytes > size_bytes:
+            raise CallFailed(Code.INVALID_ARGUMENT, f"quotaBytes is more than the volume has: {size_bytes}")
+        volume = StoredVolume(
+            id=self._shelf.new_id(),
+            name=wish.name,
+            form=wish.form,
+            capacity_bytes=size_bytes,
+            created_with=wish.settings,
+            settings=wish.settings,
+            source=wish.source,
+        )
+        self._pool.promise(volume.id, size_bytes)
+        try:
+            self._fill(self._shelf.draft(volume.id) / DATA, volume)
+        except BaseException:
+            self._give_up(volume.id)
+            raise
+        return volume
+
+    def _give_up(self, identity: str) -> None:
+        """Remove what there is of a volume that can't be made."""
+        self._shelf.root.remove_temporary(identity)
+        self._pool.forget(identity)
 
     def _size_of(self, wish: Wish) -> int:
         size, least = wish.size, 0
@@ -289,35 +323,23 @@ def check_settings(settings: VolumeSettings, form: DataForm, capacity_bytes: int
         raise CallFailed(Code.INVALID_ARGUMENT, f"quotaBytes is more than the volume has: {capacity_bytes}")
 
 
-@contextmanager
-def drafted(shelf: Shelf[StoredVolume] | Shelf[StoredSnapshot], identity: str) -> Iterator[Path]:
-    """Give the directory in which a volume or snapshot is made; what is left in it after an error is removed."""
-    draft = shelf.draft(identity)
-    try:
-        yield draft
-    except BaseException:
-        shelf.root.remove_temporary(identity)
-        raise
-
-
 def make_data(data: Path, form: DataForm, source: int | None, size_bytes: int, going: Going) -> None:
-    """Make `data`, empty or a copy of the open `source`, on disk; raises OSError or TreeChangedError."""
+    """Make `data`, empty or a copy of the open `source`, what is in a directory on disk; raises OSError, too."""
     if form == "directory":
         data.mkdir(mode=0o700)
+        if source is None:
+            return
         opened = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     else:
         opened = os.open(data, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        if source is not None and form == "directory":
-            copy_tree(source, opened, going)
-        elif source is not None:
-            copy_file(source, opened, going)
         if form == "file":
+            if source is not None:
+                copy_file(source, opened, going)
             os.ftruncate(opened, max(size_bytes, os.fstat(opened).st_size))
-        if form == "directory" and source is not None:
+        elif source is not None:
+            copy_tree(source, opened, going)
             sync_tree(opened, going)
-        else:
-            os.fsync(opened)
     finally:
         os.close(opened)
 
