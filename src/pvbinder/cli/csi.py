@@ -14,6 +14,7 @@ from pvbinder.cli.csi_flags import (
     TOPOLOGY,
     capacity_flags,
     capacity_options,
+    check_names,
     endpoint_flags,
     endpoint_of,
     gate_flags,
@@ -260,11 +261,13 @@ def csi(
         raise WrongUsageError("--snapshot-name-prefix is empty", hint="leave it out: they are then called snapshot-…")
     if retry_interval_max < retry_interval_start:
         raise WrongUsageError("--retry-interval-max is shorter than --retry-interval-start")
+    naming = VolumeNaming(volume_name_prefix, volume_name_uuid_length)
+    check_names(naming, intents_namespace)
     check_address(csi_address, "--csi-address")
     check_not_distributed(more["enable_distributed_snapshotting"])
     roles = roles_of(roles, on_nodes=more["node_deployment"])
     provisioner = ProvisionerOptions(
-        naming=VolumeNaming(volume_name_prefix, volume_name_uuid_length),
+        naming=naming,
         retry_interval_start_seconds=retry_interval_start,
         retry_interval_max_seconds=retry_interval_max,
         worker_threads=worker_threads or PROVISIONER.worker_threads,

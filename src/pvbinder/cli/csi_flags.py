@@ -13,10 +13,13 @@ from pvbinder.cli.durations import GoDuration
 from pvbinder.cli.errors import WrongUsageError
 from pvbinder.cli.shared_options import true_or_false
 from pvbinder.controllers.csi.options import CapacityOptions
+from pvbinder.model.dns_names import is_label, is_subdomain
 from pvbinder.model.go_values import parse_bool
+from pvbinder.rules.csi.volumes import VolumeNaming, volume_name
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
+_UID: Final = "01234567-89ab-cdef-0123-456789abcdef"  # of a claim, to see what comes of a name
 OWNER_STEPS_MAX: Final = 10
 PORT_MAX: Final = 65535
 TOPOLOGY: Final = "Topology"
@@ -29,6 +32,18 @@ LOCKED: Final = {
     "CSIVolumeGroupSnapshot": False,
 }
 GATES: Final = {TOPOLOGY: True, RELEASES: True, **LOCKED}
+
+
+def check_names(naming: VolumeNaming, namespace: str) -> None:
+    """Raise WrongUsageError if volumes would be called as no object can be, or the namespace is none."""
+    example = volume_name(naming, _UID)
+    if not is_subdomain(example):
+        raise WrongUsageError(
+            f"--volume-name-prefix, --volume-name-uuid-length: volumes can't be called {example!r}",
+            hint="lower case letters, digits, - and . are allowed, with a letter or digit at both ends",
+        )
+    if not is_label(namespace):
+        raise WrongUsageError(f"--intents-namespace: {namespace!r} is no name of a namespace")
 
 
 def capacity_flags(command: _Decorated) -> _Decorated:

@@ -61,6 +61,9 @@ async def test_served_1_a_driver_that_is_of_no_use_is_said_and_asked_again(
         async with serving(address, handlers(FakeDriver(), name="")):
             while "driver name is empty" not in errors(caplog):
                 await asyncio.sleep(0.01)
+        async with serving(address, handlers(FakeDriver(), name="../../name")):
+            while "driver name '../../name' is none" not in errors(caplog):
+                await asyncio.sleep(0.01)
         async with drivers.serving(NAME), serving(address, handlers(FakeDriver())):
             while f"another driver is served as {NAME}" not in errors(caplog):
                 await asyncio.sleep(0.01)

@@ -52,15 +52,16 @@ async def test_sidecar_1_a_driver_that_comes_later_is_waited_for(tmp_path: Path)
             await c.stop()
 
 
+@pytest.mark.parametrize("name", ["", "../../name", "x" * 64])
 async def test_sidecar_2_a_driver_that_is_of_no_use_ends_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("pvbinder.controllers.csi.sidecar.FIRST_WAIT_SECONDS", 0.01)
     caplog.set_level(logging.ERROR)
     address = f"unix://{tmp_path}/csi.sock"
     driver = FakeDriver()
     async with cluster(OPTIONS, sidecar(address)) as c:
-        async with serving(address, handlers(driver, name="")):
+        async with serving(address, handlers(driver, name=name)):
             async with asyncio.timeout(10):
                 while "driver can't be used" not in caplog.text:
                     await asyncio.sleep(0.01)

@@ -12,14 +12,16 @@ from pvbinder.csi.driver import Driver
 from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
+from pvbinder.model.dns_names import is_subdomain
 from pvbinder.model.errors import PvbinderError
 from pvbinder.rules.csi.volumes import Abilities
 
+NAME_CHARACTERS_MAX: Final = 63
 _ASK_AGAIN: Final = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.ABORTED, Code.CANCELLED})
 
 
-class NamelessDriverError(PvbinderError):
-    """A driver that says no name."""
+class DriverNameError(PvbinderError):
+    """A driver that says no name, or one that no object could have."""
 
 
 class DriverInfo(Struct, frozen=True):
@@ -31,11 +33,9 @@ class DriverInfo(Struct, frozen=True):
 
 
 async def ask_driver(driver: Driver, *, about_node: bool = False) -> DriverInfo:
-    """Wait for the driver, and ask it (SU-2, SU-3, SU-5, SU-6); raise CallFailed, ProbeFailed, NamelessDriverError."""
+    """Wait for the driver, and ask it (SU-2, SU-3, SU-5, SU-6); raise CallFailed, ProbeFailed, DriverNameError."""
     await driver.wait_ready()
-    info = await driver.call(methods.GET_PLUGIN_INFO, csi.GetPluginInfoRequest())
-    if not info.name:
-        raise NamelessDriverError("driver name is empty")
+    name = await ask_name(driver)
     plugin = await driver.call(methods.GET_PLUGIN_CAPABILITIES, csi.GetPluginCapabilitiesRequest())
     controller = None
     if abilities(plugin, None).controller_service:
@@ -47,7 +47,20 @@ async def ask_driver(driver: Driver, *, about_node: bool = False) -> DriverInfo:
     if about_node:
         node = await driver.call(methods.NODE_GET_INFO, csi.NodeGetInfoRequest())
         place = dict(node.accessible_topology.segments)
-    return DriverInfo(info.name, can, place)
+    return DriverInfo(name, can, place)
+
+
+async def ask_name(driver: Driver) -> str:
+    """Ask a driver for its name, which must be as CSI and volumes demand it; raise CallFailed, DriverNameError."""
+    name: str = (await driver.call(methods.GET_PLUGIN_INFO, csi.GetPluginInfoRequest())).name
+    if not name:
+        raise DriverNameError("driver name is empty")
+    if len(name) > NAME_CHARACTERS_MAX or not is_subdomain(name.lower()):
+        raise DriverNameError(
+            f"driver name {name[: 2 * NAME_CHARACTERS_MAX]!r} is none: it has at most {NAME_CHARACTERS_MAX} letters, "
+            "digits, - and ., and a letter or digit at both ends"
+        )
+    return name
 
 
 async def _node_expands(driver: Driver) -> bool:

@@ -16,13 +16,11 @@ from typing import Final
 
 from pvbinder import logs
 from pvbinder.controllers.context import Controller, HasQueues
-from pvbinder.controllers.csi.driver_info import NamelessDriverError
+from pvbinder.controllers.csi.driver_info import DriverNameError, ask_name
 from pvbinder.controllers.csi.node_driver import CALL_SECONDS, NodeDriver, ask_node_driver
 from pvbinder.controllers.csi.node_drivers import NameTakenError, NodeDrivers
 from pvbinder.csi.driver import Driver, ProbeFailed
 from pvbinder.csi.errors import CallFailed, Code
-from pvbinder.csi.wire import csi_pb2 as csi
-from pvbinder.csi.wire import methods
 from pvbinder.kube.queue import QueueStatistics
 
 FIRST_WAIT_SECONDS: Final = 1.0
@@ -55,7 +53,7 @@ class ServedDriver:
             while True:
                 try:
                     await self._serve(driver)
-                except (CallFailed, ProbeFailed, NamelessDriverError, NameTakenError) as error:
+                except (CallFailed, ProbeFailed, DriverNameError, NameTakenError) as error:
                     log.error(
                         "driver can't be used", address=driver.address, err=str(error), again_in_seconds=wait_seconds
                     )
@@ -65,9 +63,7 @@ class ServedDriver:
     async def _serve(self, driver: Driver) -> None:
         """Serve a driver once it is there; raise what `run` says before anything begins."""
         await driver.wait_ready()
-        self.name = (await driver.call(methods.GET_PLUGIN_INFO, csi.GetPluginInfoRequest())).name
-        if not self.name:
-            raise NamelessDriverError("driver name is empty")
+        self.name = await ask_name(driver)
         async with self._drivers.serving(self.name, self._address):
             on_nodes = await self._ask(driver)
             if on_nodes is not None:

@@ -1,8 +1,8 @@
 """One driver and all that is done for it: what runs in a sidecar beside it, and in `pvbinder up` for each driver named.
 
 SIDECAR-1  A driver that isn't there yet is waited for; the other controllers run meanwhile.
-SIDECAR-2  A driver that answers nonsense, or says for good that it can't work, ends nothing but its own part: it is
-           asked again, later and later.
+SIDECAR-2  A driver that answers nonsense, has a name that is none, or says for good that it can't work, ends nothing
+           but its own part: it is asked again, later and later.
 SIDECAR-3  With an election each role is taken up only while no other sidecar has it, be it one of ours or the
            reference's; when one is lost, neither server nor driver are asked for anything that changes, and the reason
            is raised.
@@ -22,7 +22,7 @@ from msgspec import structs
 
 from pvbinder import logs
 from pvbinder.controllers.context import ControllerContext
-from pvbinder.controllers.csi.driver_info import DriverInfo, NamelessDriverError, ask_driver
+from pvbinder.controllers.csi.driver_info import DriverInfo, DriverNameError, ask_driver
 from pvbinder.controllers.csi.measures import CapacityStatistics, CsiMeasures, HasCapacities
 from pvbinder.controllers.csi.options import SidecarOptions
 from pvbinder.controllers.csi.roles import ROLES, RoleContext, RolePart, SidecarRole, choose_roles
@@ -147,7 +147,7 @@ class CsiSidecar:
                 if self._options.topology:
                     return info
                 return structs.replace(info, abilities=structs.replace(info.abilities, topology=False))
-            except (CallFailed, ProbeFailed, NamelessDriverError) as error:
+            except (CallFailed, ProbeFailed, DriverNameError) as error:
                 log.error("driver can't be used", address=driver.address, err=str(error), again_in_seconds=wait_seconds)
                 await asyncio.sleep(wait_seconds)
                 wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
