@@ -394,6 +394,21 @@ async def test_an_answer_without_an_id_is_no_snapshot() -> None:
 
 
 @on_virtual_time
+async def test_a_time_that_no_content_can_have_is_none() -> None:  # SK-8
+    driver = SnapshotDriver()
+
+    def far_away(snapshot: csi.Snapshot) -> None:
+        snapshot.creation_time.seconds = 10**15
+
+    async with snapshot_stage(driver) as s:
+        driver.shape = far_away
+        await s.take()
+        ready = await s.until_ready()
+        assert ready.status is not None
+        assert ready.status.creation_time is not None
+
+
+@on_virtual_time
 async def test_a_driver_that_says_no_time_and_no_size_is_believed() -> None:  # SK-8
     driver = SnapshotDriver()
 

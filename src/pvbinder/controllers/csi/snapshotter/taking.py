@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import assert_never
+from typing import Final, assert_never
 
 import msgspec
 from msgspec import Struct
@@ -44,6 +44,8 @@ from pvbinder.rules.csi.snapshots.contents import is_final, is_refusal
 from pvbinder.rules.csi.snapshots.names import BEING_CREATED, stored_name
 from pvbinder.rules.csi.snapshots.secrets import deletion_secret, parameters_for_driver, with_snapshot_names
 from pvbinder.rules.csi.snapshots.statuses import TakenSnapshot, content_status
+
+NANOSECONDS_MAX: Final = 2**63 - 1  # since 1970, of a time that a content can have
 
 log = logs.get(__name__)
 
@@ -373,7 +375,9 @@ def other_handle(content: SnapshotContent, handle: str) -> str:
 
 
 def stored_as(snapshot: csi.Snapshot, now_ns: int) -> TakenSnapshot:
-    """Return what a driver says of a snapshot; one without a time is of now (SK-8)."""
+    """Return what a driver says of a snapshot; one whose time isn't said, or can't be, is of now (SK-8)."""
     created = snapshot.creation_time
     created_ns = created.seconds * 10**9 + created.nanos if snapshot.HasField("creation_time") else now_ns
+    if not -NANOSECONDS_MAX <= created_ns <= NANOSECONDS_MAX:
+        created_ns = now_ns
     return TakenSnapshot(snapshot.snapshot_id, created_ns, max(0, snapshot.size_bytes), snapshot.ready_to_use)
