@@ -156,6 +156,8 @@ def test_settings_are_handed_on() -> None:
     logs.configure()
     logs.only_warnings()
     assert logs.settings() == logs.LogSettings("text", "WARNING", "WARNING")
+    with logs.overheard(lambda _: None):  # LOGS-5
+        assert logs.settings() == logs.LogSettings("text", "WARNING", "WARNING")
     logs.configure_as(told)
     assert logs.settings() == told
 

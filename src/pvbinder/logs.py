@@ -263,10 +263,11 @@ class LogSettings:
 
 
 def settings() -> LogSettings:
-    """Return what is shown now; where nothing was configured, warnings as text."""
+    """Return what is shown now, whoever overhears more; where nothing was configured, warnings as text."""
     root = logging.getLogger()
     formats: set[Format] = {"json" if isinstance(one.formatter, JsonFormatter) else "text" for one in root.handlers}
-    levels = [logging.getLevelName(logging.getLogger(name).getEffectiveLevel()) for name in (_NAME, "")]
+    least = min((one.level for one in root.handlers), default=logging.NOTSET)
+    levels = [logging.getLevelName(max(least, logging.getLogger(name).getEffectiveLevel())) for name in (_NAME, "")]
     return LogSettings("json" if formats == {"json"} else "text", *levels)
 
 

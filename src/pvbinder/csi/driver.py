@@ -19,12 +19,11 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-import grpc
-import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
 from pvbinder import logs
 from pvbinder.csi.errors import AnswerUnreadable, CallFailed, Code
+from pvbinder.csi.library import grpc
 from pvbinder.csi.wire import csi_pb2 as csi
 from pvbinder.csi.wire import methods
 from pvbinder.csi.wire.methods import Method

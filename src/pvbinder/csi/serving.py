@@ -17,13 +17,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import grpc
-import grpc.aio
 from google.protobuf.message import Message
 
 from pvbinder import logs
 from pvbinder.csi.driver import MESSAGE_BYTES_MAX, socket_of
 from pvbinder.csi.errors import CallFailed
+from pvbinder.csi.library import grpc
 from pvbinder.csi.wire.methods import Method
 from pvbinder.model.errors import PvbinderError
 
