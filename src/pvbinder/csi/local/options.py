@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+import msgspec
 
 How: TypeAlias = Literal["auto", "mount", "link"]
 
 
-@dataclass(frozen=True, slots=True)
-class LocalDriver:
+class LocalDriver(msgspec.Struct, frozen=True):
     """What a driver is started with; a capacity of None is what the file system has."""
 
     endpoint: str

@@ -13,6 +13,7 @@ beside an API server that keeps it busy.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import AsyncGenerator
@@ -149,6 +150,8 @@ async def _serve(start: Start) -> int:
     try:
         async with local_driver(start.driver):
             _answer(Started())
+            gc.freeze()
+            gc.enable()
             await _closed(_STDIN)
     except PvbinderError as error:
         _answer(Started(error.message, error.hint))

@@ -18,9 +18,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from pvbinder.csi.errors import CallFailed, Code
 from pvbinder.csi.local import mounts
@@ -35,8 +36,7 @@ Found: TypeAlias = Literal["nothing", "mount", "link", "empty", "other"]
 PATH_BYTES_MAX: Final = 4095  # as the kernel takes
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(msgspec.Struct, frozen=True):
     """The data of a volume: open, and where it is."""
 
     opened: int

@@ -101,10 +101,12 @@ class Shelf(Generic[T]):
         self.noun = noun
         self.damaged: set[str] = set()
         self._folder = f"{noun}s"
+        self._drafts = root.path / "temporary"
+        self._places = root.path / self._folder
         self._kind: type[T] = kind
         self._by_id: dict[str, T] = {}
         self._ids: dict[str, str] = {}
-        for directory in sorted((root.path / self._folder).iterdir()):
+        for directory in sorted(self._places.iterdir()):
             if ID.fullmatch(directory.name) is not None:
                 self._load(directory.name)
 
@@ -137,7 +139,7 @@ class Shelf(Generic[T]):
 
     def draft(self, identity: str) -> Path:
         """Make the temporary directory that `identity` is made in."""
-        draft = self._draft_path(identity)
+        draft = self._drafts / identity
         draft.mkdir(mode=0o700)
         return draft
 
@@ -166,7 +168,7 @@ class Shelf(Generic[T]):
         placed = [record for record in records if record.id not in failed and self._placed(record.id, failed)]
         try:
             if placed:
-                sync_directory(self.root.path / self._folder)
+                sync_directory(self._places)
         except OSError as error:
             for record in placed:
                 self._put_back(record.id)
@@ -178,13 +180,13 @@ class Shelf(Generic[T]):
 
     def replace(self, record: T) -> None:
         """Write `record` in the place of the one with its id, for good."""
-        self._write(self._place(record.id), record)
+        self._write(self._places / record.id, record)
         self._take_in(record)
 
     def remove(self, record: T) -> None:
         """Remove it and its data; it is gone for good before its files are (SHELF-1)."""
-        self._place(record.id).rename(self._draft_path(record.id))
-        sync_directory(self.root.path / self._folder)
+        (self._places / record.id).rename(self._drafts / record.id)
+        sync_directory(self._places)
         del self._by_id[record.id]
         del self._ids[record.name]
         self.root.remove_temporary(record.id)
@@ -201,16 +203,10 @@ class Shelf(Generic[T]):
 
     def data_path(self, record: T) -> Path:
         """Return where the data is."""
-        return self._place(record.id) / DATA
-
-    def _draft_path(self, identity: str) -> Path:
-        return self.root.path / "temporary" / identity
-
-    def _place(self, identity: str) -> Path:
-        return self.root.path / self._folder / identity
+        return self._places / record.id / DATA
 
     def _load(self, identity: str) -> None:
-        file = self._place(identity) / f"{self.noun}.json"
+        file = self._places / identity / f"{self.noun}.json"
         try:
             record = msgspec.json.decode(read_secret(file, bytes_max=RECORD_BYTES_MAX), type=self._kind)
         except (OSError, PvbinderError, msgspec.DecodeError) as error:
@@ -230,7 +226,7 @@ class Shelf(Generic[T]):
     def _write_draft(self, record: T, opened: ExitStack) -> tuple[int, int]:
         """Write the file that says what it is; return it and the directory that it is in, open."""
         data = memoryview(self._encoded(record))
-        draft = self._draft_path(record.id)
+        draft = self._drafts / record.id
         directory = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         opened.callback(os.close, directory)
         file = create_private(draft / f"{self.noun}.json")  # nobody sees a half of it: the draft isn't there yet
@@ -243,7 +239,7 @@ class Shelf(Generic[T]):
 
     def _placed(self, identity: str, failed: dict[str, Exception]) -> bool:
         try:
-            self._draft_path(identity).rename(self._place(identity))
+            (self._drafts / identity).rename(self._places / identity)
         except OSError as error:
             failed[identity] = error
             return False
@@ -252,7 +248,7 @@ class Shelf(Generic[T]):
     def _put_back(self, identity: str) -> None:
         """Take what isn't there for good out of its place again."""
         try:
-            self._place(identity).rename(self._draft_path(identity))
+            (self._places / identity).rename(self._drafts / identity)
         except OSError as error:
             log.error(f"can't take back a {self.noun}", volume=identity, err=str(error))
 

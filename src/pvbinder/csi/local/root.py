@@ -21,7 +21,6 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -57,8 +56,7 @@ class _Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(msgspec.Struct, frozen=True):
     """The root of a driver: its whole path, and the directory itself, open."""
 
     path: Path

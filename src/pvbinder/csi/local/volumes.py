@@ -14,7 +14,6 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -35,8 +34,7 @@ DEFAULT_BYTES: Final = 1 << 30
 log = logs.get(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(msgspec.Struct, frozen=True):
     """A wished size; 0 is no wish."""
 
     required_bytes: int = 0
@@ -47,8 +45,7 @@ class Size:
         return size_bytes >= self.required_bytes and not 0 < self.limit_bytes < size_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """A volume that somebody asks for."""
 
     name: str
@@ -59,8 +56,7 @@ class Wish:
     is_reachable: bool  # from where it is to be used
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeHealth:
+class VolumeHealth(msgspec.Struct, frozen=True):
     """How a volume is; no words if it is well."""
 
     trouble: str = ""
@@ -281,8 +277,7 @@ class Volumes:
                 raise
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsChange:
+class SettingsChange(msgspec.Struct, frozen=True):
     """New values of settings; None leaves one as it is."""
 
     read_only: bool | None = None
@@ -297,7 +292,7 @@ class SettingsChange:
 
     def over(self, other: SettingsChange) -> SettingsChange:
         """Return both changes as one, of which this one counts more."""
-        return replace(
+        return msgspec.structs.replace(
             self,
             read_only=other.read_only if self.read_only is None else self.read_only,
             quota_bytes=other.quota_bytes if self.quota_bytes is None else self.quota_bytes,

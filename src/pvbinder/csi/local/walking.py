@@ -14,8 +14,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from pvbinder.model.errors import PvbinderError
 from pvbinder.volumes.directories import open_step
@@ -27,8 +28,7 @@ class TreeChangedError(PvbinderError):
     """Somebody moved or replaced directories of the tree, so that the walk can't go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(msgspec.Struct, frozen=True):
     """Something in the open `directory` that is no directory itself."""
 
     directory: int
@@ -36,16 +36,14 @@ class FileEntry:
     found: os.stat_result
 
 
-@dataclass(frozen=True, slots=True)
-class EnteredDirectory:
+class EnteredDirectory(msgspec.Struct, frozen=True):
     """The walk goes on in `name`, a directory in the open `directory`."""
 
     directory: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeftDirectory:
+class LeftDirectory(msgspec.Struct, frozen=True):
     """All of the open `directory` was seen; the walk goes back up."""
 
     directory: int
@@ -55,16 +53,14 @@ class LeftDirectory:
 WalkStep: TypeAlias = FileEntry | EnteredDirectory | LeftDirectory
 
 
-@dataclass(frozen=True, slots=True)
-class DataUsage:
+class DataUsage(msgspec.Struct, frozen=True):
     """What the files of a tree take."""
 
     used_bytes: int
     inodes: int
 
 
-@dataclass(slots=True)
-class _Level:
+class _Level(msgspec.Struct):
     found: os.stat_result
     names: list[str]
 

@@ -18,9 +18,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
+
+import msgspec
 
 from pvbinder import logs
 from pvbinder.csi.errors import CallFailed, Code
@@ -38,8 +39,7 @@ TOGETHER_MAX: Final = 64  # each has two files open
 log = logs.get(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class _Job(Generic[T]):
+class _Job(msgspec.Struct, Generic[T], eq=False):
     """Work that came, and who waits for it; `ahead` is for how many of its keys others are before it."""
 
     keys: frozenset[str]

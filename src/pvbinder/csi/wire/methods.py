@@ -5,9 +5,9 @@ METHODS-1  Each unary method of `csi.proto` is here once, with the request and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+import msgspec
 from google.protobuf.message import Message
 
 from pvbinder.csi.wire import csi_pb2 as csi
@@ -16,8 +16,7 @@ Q = TypeVar("Q", bound=Message)
 R = TypeVar("R", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
-class Method(Generic[Q, R]):
+class Method(msgspec.Struct, Generic[Q, R], frozen=True):
     """One call of a service: the types of its two messages, which are named after it."""
 
     service: str
