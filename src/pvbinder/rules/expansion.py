@@ -18,6 +18,7 @@ from pvbinder.model.json import Json
 from pvbinder.model.names import PRE_RESIZE_CAPACITY, STORAGE_RESIZER
 from pvbinder.model.objects import Claim, Volume
 from pvbinder.model.quantity import ZERO, Quantity, QuantityError, parse_quantity
+from pvbinder.rules.claim_conditions import conditions_patch
 from pvbinder.rules.settings import Migrations
 
 RESIZING: Final = "Resizing"
@@ -212,7 +213,7 @@ def _conditions(claim: Claim, wanted: list[Json], *, keep_old: bool) -> Json:
     if not keep_old:
         kept = {one["type"] for one in wanted}
         entries += [{"$patch": "delete", "type": type_} for type_ in old if type_ not in kept]
-    return {"conditions": entries} if entries else {}
+    return conditions_patch(claim, entries)
 
 
 def _capacity(claim: Claim) -> Quantity:

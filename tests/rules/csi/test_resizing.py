@@ -11,8 +11,8 @@ from tests.rules.objects import volume as volume_with
 from pvbinder.model.json import Json, encode
 from pvbinder.model.objects import Claim, Volume, parse_claim
 from pvbinder.model.quantity import parse_quantity
+from pvbinder.rules.claim_conditions import changed_conditions, condition
 from pvbinder.rules.csi.claim_progress import ClaimProgress, progress_of
-from pvbinder.rules.csi.conditions import changed_conditions, condition
 from pvbinder.rules.csi.error_classes import is_expansion_infeasible, is_final, is_modification_infeasible
 from pvbinder.rules.csi.existing_volumes import ExistingVolumeError, expand_request, modify_request
 from pvbinder.rules.csi.resize_writes import begun, failed, finished, grown, left_to_node, without_note
@@ -26,6 +26,7 @@ from pvbinder.rules.csi.resizing import (
     is_worth_a_look,
 )
 from pvbinder.rules.csi.secrets import SecretReference
+from pvbinder.server.objects.strategic import merge
 
 DRIVER = "fake.csi.example.com"
 NOW = "2026-03-01T09:00:00Z"
@@ -184,22 +185,35 @@ def test_claim_progress_1_any_claim_has_one(status: Json | None, progress: Claim
     assert progress_of(parse_claim(encode({"metadata": {"name": "a"}, "status": status}))) == progress
 
 
+CONDITIONS: list[dict[str, Any]] = [
+    {"type": "Mine", "status": "True"},
+    {"type": "Resizing", "status": "True"},
+    {"type": "NodeResizeError", "status": "True", "message": "m", "reason": "r"},
+]
+
+
 def test_conditions_1_what_is_not_named_stays() -> None:
-    of = claim(
-        conditions=[
-            {"type": "Mine", "status": "True"},
-            {"type": "Resizing", "status": "True"},
-            {"type": "NodeResizeError", "status": "True", "message": "m", "reason": "r"},
-        ]
-    )
+    of = claim(conditions=CONDITIONS)
     wanted = [condition("Resizing", NOW), condition("NodeResizeError", NOW, "other", reason="r")]
     assert changed_conditions(of, [condition("Resizing", NOW)]) == {}
-    assert changed_conditions(of, wanted, {"Resizing"}) == {
-        "conditions": [{"message": "other", "reason": "r", "type": "NodeResizeError", "status": "True"}]
-    }
-    assert changed_conditions(of, [], {"Resizing", "ControllerResizeError"}) == {
-        "conditions": [{"$patch": "delete", "type": "Resizing"}]
-    }
+    assert changed_conditions(of, wanted, {"Resizing"})["conditions"] == [
+        {"message": "other", "reason": "r", "type": "NodeResizeError", "status": "True"}
+    ]
+    assert changed_conditions(of, [], {"Resizing", "ControllerResizeError"})["conditions"] == [
+        {"$patch": "delete", "type": "Resizing"}
+    ]
+
+
+def test_conditions_2_new_ones_come_last() -> None:
+    of = claim(conditions=CONDITIONS)
+    wanted = [condition("ControllerResizeError", NOW, "new"), condition("NodeResizeError", NOW, "other", reason="r")]
+    change = changed_conditions(of, wanted, {"Resizing"})
+    merged = merge({"conditions": CONDITIONS}, change, "io.k8s.api.core.v1.PersistentVolumeClaimStatus")
+    assert [(one["type"], one.get("message")) for one in merged["conditions"]] == [
+        ("Mine", None),
+        ("NodeResizeError", "other"),
+        ("ControllerResizeError", "new"),
+    ]
 
 
 def test_resize_writes_1_each_patch_is_of_the_very_object() -> None:

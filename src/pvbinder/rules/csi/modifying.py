@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from pvbinder.model.json import Json
 from pvbinder.model.objects import Claim, Volume
+from pvbinder.rules.claim_conditions import changed_conditions, condition
 from pvbinder.rules.csi.claim_progress import progress_of
-from pvbinder.rules.csi.conditions import changed_conditions, condition
 
 MODIFYING: Final = "ModifyingVolume"
 MODIFY_ERROR: Final = "ModifyVolumeError"

@@ -14,8 +14,8 @@ from pvbinder.model.json import Json
 from pvbinder.model.names import NODE_EXPANSION_NOT_REQUIRED, PRE_RESIZE_CAPACITY
 from pvbinder.model.objects import Claim, Volume
 from pvbinder.model.quantity import Quantity
+from pvbinder.rules.claim_conditions import changed_conditions, condition
 from pvbinder.rules.csi.claim_progress import progress_of
-from pvbinder.rules.csi.conditions import changed_conditions, condition
 from pvbinder.rules.csi.resizing import CONTROLLER_IN_PROGRESS, CONTROLLER_INFEASIBLE, NODE_PENDING
 from pvbinder.rules.expansion import FILE_SYSTEM_RESIZE_PENDING, ON_NODE, RESIZE_CONDITIONS, RESIZING
 

@@ -1,6 +1,8 @@
 """Changes of a claim's conditions as a strategic merge patch makes them: by type, and those of others untouched.
 
 CONDITIONS-1  Conditions that aren't named keep as they are, whoever has written them.
+CONDITIONS-2  Conditions keep their order, and new ones come last: the patch says so, as client-go's patches do. Without
+              that a server puts those of the patch first.
 """
 
 from __future__ import annotations
@@ -40,4 +42,18 @@ def changed_conditions(claim: Claim, wanted: Iterable[Json], dropped: Collection
             one = {key: value for key, value in one.items() if key != "lastTransitionTime"}
         entries.append({"message": None, "reason": None, **one} if known is not None else one)
     entries += [{"$patch": "delete", "type": type_} for type_ in old if type_ in dropped and type_ not in kept]
-    return {"conditions": entries} if entries else {}
+    return conditions_patch(claim, entries)
+
+
+def conditions_patch(claim: Claim, entries: list[Any]) -> Json:
+    """Return `entries` as the part of a patch of the claim's status, empty without any (CONDITIONS-2)."""
+    if not entries:
+        return {}
+    deleted = {one["type"] for one in entries if "$patch" in one}
+    types = [one.type for one in claim.conditions if one.type not in deleted]
+    types += [one["type"] for one in entries if one["type"] not in deleted and one["type"] not in types]
+    places = {type_: at for at, type_ in enumerate(types)}
+    patch: Json = {"conditions": sorted(entries, key=lambda one: places.get(one["type"], -1))}
+    if types:
+        patch["$setElementOrder/conditions"] = [{"type": type_} for type_ in types]
+    return patch
