@@ -17,6 +17,7 @@ from pvbinder.kube.errors import ConnectionFailed
 from pvbinder.kube.kinds import CLAIMS
 from pvbinder.kube.transport import Answer, Request
 from pvbinder.model.json import Json
+from pvbinder.rules.csi.snapshots.names import SOURCE_FINALIZER
 
 
 @on_virtual_time
@@ -188,3 +189,21 @@ async def test_a_content_that_could_not_be_made_is_told() -> None:
         s.cluster.line.before = lambda _: None
         await asyncio.sleep(60)
         await s.until_ready()
+
+
+@on_virtual_time
+async def test_a_content_that_names_another_snapshot_is_told_twice() -> None:  # SN-7, SN-20
+    async with snapshot_stage() as s:
+        await s.give(snapshot="another")
+        await s.take_given()
+        message = "VolumeSnapshotContent [c] is bound to a different snapshot"
+        await s.stage.until_told(f"Failed to check and update snapshot: {message}", "SnapshotFinalizerError")
+        assert s.stage.told("SnapshotContentMisbound") == [message]
+
+
+@on_virtual_time
+async def test_a_snapshot_of_a_missing_content_is_protected_all_the_same() -> None:  # SN-5, SN-7
+    async with snapshot_stage() as s:
+        await s.take_given()
+        failed = await s.until_failed("VolumeSnapshotContent is missing")
+        assert failed.finalizers == (SOURCE_FINALIZER,)

@@ -223,6 +223,28 @@ def test_what_is_refused(ask: Callable[[], object], reason: str, message: str) -
     assert (caught.value.reason, caught.value.message) == (reason, message)
 
 
+@pytest.mark.parametrize(
+    ("case", "why"),
+    [
+        (
+            "given: made (SN-7)",
+            "snapshot shop/s expects a pre-provisioned VolumeSnapshotContent c but gets a dynamically provisioned one",
+        ),
+        (
+            "made: given (SN-8)",
+            "snapshot shop/s expects a dynamically provisioned VolumeSnapshotContent c but gets a pre-provisioned one",
+        ),
+        ("given: another's (SN-7)", "VolumeSnapshotContent [c] is bound to a different snapshot"),
+        ("given: none (SN-7)", ""),
+        ("bound: another's (SN-6)", ""),
+    ],
+)
+def test_why_the_finalizers_are_not_seen_to(case: str, why: str) -> None:  # SN-20
+    with pytest.raises(SnapshotRefused) as caught:
+        REFUSED[case][0]()
+    assert caught.value.finalizer_error == why
+
+
 def test_the_default_class_is_the_drivers_own() -> None:  # SN-3
     classes = [snapshot_class("a", "other", annotations=DEFAULT), snapshot_class("b", annotations=DEFAULT)]
     assert default_class(snapshot(), claim(), volume(), [*classes, snapshot_class("c")]).name == "b"

@@ -110,7 +110,10 @@ class SnapshotSync:
             content = check_bound(snapshot, self._contents.get(snapshot.bound_content))
             await self._with_finalizers(snapshot, content)
         elif snapshot.source_content is not None:
-            given = given_content(snapshot, self._contents.get(snapshot.source_content))
+            found = self._contents.get(snapshot.source_content)
+            if found is None:
+                snapshot = await self._with_finalizers(snapshot, None)  # before it is told that nothing is there
+            given = given_content(snapshot, found)
             snapshot = await self._with_finalizers(snapshot, given)
             given = await self._bind(snapshot, given)
             await self._follow(snapshot, given)

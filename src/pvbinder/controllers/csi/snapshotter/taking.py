@@ -130,7 +130,8 @@ class SnapshotTaking:
         """Have the snapshot of `content` taken, and save it; raise TakingFailed, or what the requests raise."""
         key = content.ref.uid
         if not key:
-            raise TakingFailed(f"cannot create snapshot. Snapshot content {content.name} not bound to a snapshot")
+            why = quoted(f"cannot create snapshot. Snapshot content {content.name} not bound to a snapshot")
+            raise TakingFailed(f"failed to take snapshot of the volume {content.volume_handle}: {why}")
         begun = self.intents.get(key)
         if begun is not None and begun.condemned:
             await self._delete(key, begun)

@@ -64,6 +64,9 @@ class Told:
                 return
             log.warning("snapshot's error is not in its status", snapshot=snapshot.key, err=error.message)
         self.about_snapshot(snapshot, "Warning", refused.reason, refused.message)
+        if refused.finalizer_error:  # SN-20
+            message = f"Failed to check and update snapshot: {refused.finalizer_error}"
+            self.about_snapshot(snapshot, "Warning", "SnapshotFinalizerError", message)
 
     async def content_failed(self, content: SnapshotContent, why: str) -> None:
         """Tell of a content that could not be dealt with (SK-10, TOLD-1)."""

@@ -28,12 +28,16 @@ MISSING: Final = "VolumeSnapshotContent is missing"
 
 
 class SnapshotRefused(PvbinderError):  # noqa: N818  (an outcome, not a defect)
-    """What a snapshot's user is told (SN-14): the reason of the event, its text, and what becomes of readyToUse."""
+    """What a snapshot's user is told (SN-14): the reason of the event, its text, and what becomes of readyToUse.
 
-    def __init__(self, reason: str, message: str, *, keeps_ready: bool = False) -> None:
+    `finalizer_error` is the text of a second event, where the snapshot's finalizers could not be seen to for that.
+    """
+
+    def __init__(self, reason: str, message: str, *, keeps_ready: bool = False, finalizer_error: str = "") -> None:
         super().__init__(message)
         self.reason = reason
         self.keeps_ready = keeps_ready
+        self.finalizer_error = finalizer_error
 
 
 def check_sources(snapshot: VolumeSnapshot) -> None:
@@ -178,7 +182,8 @@ def given_content(snapshot: VolumeSnapshot, content: SnapshotContent | None) -> 
         raise SnapshotRefused("SnapshotContentMissing", MISSING)
     if content.given_handle is None:
         message = "VolumeSnapshotContent is dynamically provisioned while expecting a pre-provisioned one"
-        raise SnapshotRefused("SnapshotContentMismatch", message)
+        expected = f"a pre-provisioned VolumeSnapshotContent {content.name} but gets a dynamically provisioned one"
+        raise _mismatched(snapshot, message, expected)
     ref = content.ref
     if (ref.name, ref.namespace) != (snapshot.name, snapshot.namespace) or ref.uid not in ("", snapshot.uid):
         raise _misbound(content)
@@ -191,15 +196,21 @@ def made_content(snapshot: VolumeSnapshot, content: SnapshotContent | None) -> S
         return None
     if content.volume_handle is None:
         what = "is pre-provisioned while expecting a dynamically provisioned one"
-        raise SnapshotRefused("SnapshotContentMismatch", f"VolumeSnapshotContent {content.name} {what}")
+        expected = f"a dynamically provisioned VolumeSnapshotContent {content.name} but gets a pre-provisioned one"
+        raise _mismatched(snapshot, f"VolumeSnapshotContent {content.name} {what}", expected)
     if not refers_to(content, snapshot):
         raise _misbound(content)
     return content
 
 
+def _mismatched(snapshot: VolumeSnapshot, message: str, expected: str) -> SnapshotRefused:
+    why = f"snapshot {snapshot.key} expects {expected}"
+    return SnapshotRefused("SnapshotContentMismatch", message, finalizer_error=why)
+
+
 def _misbound(content: SnapshotContent) -> SnapshotRefused:
     message = f"VolumeSnapshotContent [{content.name}] is bound to a different snapshot"
-    return SnapshotRefused("SnapshotContentMisbound", message)
+    return SnapshotRefused("SnapshotContentMisbound", message, finalizer_error=message)
 
 
 def check_bound(snapshot: VolumeSnapshot, content: SnapshotContent | None) -> SnapshotContent:
