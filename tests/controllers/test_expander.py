@@ -76,10 +76,10 @@ async def test_a_flex_volume_grows_and_waits_for_its_node() -> None:  # EX-7 to 
         assert status["capacity"] == {"storage": "1Gi"}
         assert status["allocatedResources"] == {"storage": "2Gi"}
         assert status["allocatedResourceStatuses"] == {"storage": "NodeResizePending"}
-        assert {x["type"]: x["status"] for x in status["conditions"]} == {
-            "Resizing": "True",
-            "FileSystemResizePending": "True",
-        }
+        assert [(x["type"], x["status"]) for x in status["conditions"]] == [
+            ("Resizing", "True"),
+            ("FileSystemResizePending", "True"),
+        ]
         assert c.of(CLAIMS)[KEY].annotations[STORAGE_RESIZER] == "example.com/lvm"
 
 

@@ -162,6 +162,13 @@ def test_by_default_the_expression_of_the_reference_decides(
         assert asked == [(path, root)]
 
 
+def test_a_volume_without_a_directory_is_not_deleted() -> None:  # DL-5
+    disk = volume("disk", annotations={"pv.kubernetes.io/provisioned-by": "kubernetes.io/host-path"}, nfs={"path": "/"})
+    why = 'failed to create deleter for volume "disk": spec.PersistentVolumeSource.HostPath is nil'
+    for plugin in (HostPathPlugin(), HostPathPlugin(HostPathSettings(root="/srv/disks"))):
+        assert plugin.delete(disk) == Failed(why)
+
+
 @pytest.mark.skipif(
     Path(host_path.PROVISION_ROOT).exists() and not os.access(host_path.PROVISION_ROOT, os.W_OK),
     reason="the reference's directory belongs to somebody else here",

@@ -77,8 +77,11 @@ class HostPathPlugin:
         return Provisioned({"hostPath": {"path": path}}, annotations={CREATED_BY: CREATED_BY_US})
 
     def delete(self, volume: Volume) -> DeleteOutcome:
-        """Remove the directory of a volume with all its content (9.3)."""
-        path = (volume.host_path.path or "") if volume.host_path is not None else ""
+        """Remove the directory of a volume with all its content (9.3); of one that has none, nothing (DL-5)."""
+        if volume.host_path is None:  # it only says that this plugin made it
+            nothing = "spec.PersistentVolumeSource.HostPath is nil"
+            return Failed(f'failed to create deleter for volume "{volume.name}": {nothing}')
+        path = volume.host_path.path or ""
         root = self._root_of(path)
         if root is None:
             allowed = f"{self._settings.root}/.+" if self._settings.root else DELETABLE.pattern

@@ -197,6 +197,20 @@ async def test_binder_3_a_volume_that_is_let_go_is_taken_by_the_next() -> None:
         assert (await until_claim(c, "second", "Bound")).volume_name == "disk"
 
 
+async def test_a_claim_says_nothing_of_a_volume_that_is_about_to_go() -> None:  # SC-P2, BINDER-3
+    async with cluster(ONLY) as c:
+        await c.create(volume("disk"))
+        await until_volume(c, "disk", "Available")
+        await c.create(claim("orders", volumeName="disk", resources={"requests": {"storage": "5Gi"}}))
+        await until_waiting(c, 1)
+        await c.client.delete(VOLUMES, "disk")
+        await c.until(lambda: c.of(VOLUMES)["disk"].is_deleting)
+
+        assert await events_about(c, "VolumeMismatch") == [
+            'Warning Cannot bind to requested volume "disk": requested PV is too small'
+        ]
+
+
 async def test_a_claim_whose_volume_is_deleted_is_lost_at_once() -> None:  # B-12, SC-B2
     async with cluster(ONLY) as c:
         await lose_volume(c)

@@ -332,7 +332,8 @@ class Binder:
                     self._wake_volume(volume.key)
                     if volume.claim_ref is not None and volume.claim_ref.key in self._waiting:
                         self._wake_claim(volume.claim_ref.key)
-                    self._wake_claims_naming(volume)
+                    if not volume.is_deleting:  # else nothing is unblocked: the claim waits for the next of that name
+                        self._wake_claims_naming(volume)
                 elif volume.claim_ref is None:
                     self._wake_claims_naming(volume)  # it has just been let go
                 self._offer(volume.key)
