@@ -83,6 +83,21 @@ async def test_registration_2_labels_that_contradict_keep_a_driver_away(caplog: 
         assert {"driver": "a", "node": "node-1"}.items() <= logs.fields_of(caplog.records[-1]).items()
 
 
+async def test_registration_2_a_driver_that_no_node_can_have_keeps_no_other_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    drivers = NodeDrivers()
+    async with cluster(ALONE, known(drivers)) as c, drivers.serving("bad"), drivers.serving("good"):
+        await create_node(c.client, "node-1")
+        await drivers.put(on_nodes("bad", zone="no value"))
+        await drivers.put(on_nodes("good", zone="z"))
+        assert {name: [one["name"] for one in said] for name, said in (await registered(c)).items()} == {
+            "node-1": ["good"]
+        }
+    said = [str(logs.fields_of(record).get("err")) for record in caplog.records]
+    assert any("its topology can't be labels" in why for why in said)
+
+
 async def test_registration_3_nothing_is_asked_for_a_node_that_is_seen_to() -> None:
     drivers = NodeDrivers()
     async with cluster(ALONE, known(drivers)) as c, drivers.serving("a"):

@@ -12,6 +12,7 @@ from pvbinder.rules.csi.registration import (
     collision,
     csi_node_drivers,
     is_csi_node_of,
+    misfit_of_any,
     new_csi_node,
     with_drivers,
 )
@@ -67,6 +68,28 @@ def test_a_label_that_says_something_else_is_a_collision() -> None:
         'detected topology value collision: driver reported "example.com/zone":"z" but existing label is '
         '"example.com/zone":"y"'
     )
+
+
+@pytest.mark.parametrize(
+    ("info", "why_not"),
+    [
+        (INFO, None),
+        (NodeInfo("a.example.com", "n" * 256), None),
+        (NodeInfo("a.example.com", "n" * 257), "its node id has more than 256 bytes"),
+        (
+            NodeInfo("a.example.com", "n", {"../" + "x" * 9999: "z"}),
+            "its topology can't be labels: key: Invalid value: \"../x",
+        ),
+        (
+            NodeInfo("a.example.com", "n", {"zone": "../z"}),
+            'its topology can\'t be labels: values[0][zone]: Invalid value: "../z"',
+        ),
+    ],
+)
+def test_a_driver_that_no_node_can_have(info: NodeInfo, why_not: str | None) -> None:
+    found = misfit_of_any(info)
+    assert found is None if why_not is None else why_not in (found or "")
+    assert len(found or "") < 400
 
 
 AFTER = {  # the drivers that a CSINode has, those that are here, those that are gone, the lists to write

@@ -2,7 +2,8 @@
 
 REGISTRATION-1  A node that we play has the drivers that are served here, and loses those of earlier runs that nobody
                 names any more; what others have written there stays.
-REGISTRATION-2  A node whose labels contradict a driver's topology doesn't get the driver, and is said.
+REGISTRATION-2  A node whose labels contradict a driver's topology doesn't get the driver, and is said; so is a driver
+                that no node can have. Other drivers are registered all the same.
 REGISTRATION-3  Nothing is asked for a node that has been seen to.
 """
 
@@ -23,6 +24,7 @@ from pvbinder.rules.csi.registration import (
     collision,
     csi_node_drivers,
     is_csi_node_of,
+    misfit_of_any,
     new_csi_node,
     with_drivers,
 )
@@ -58,7 +60,7 @@ class Registration:
         """The drivers that the node can have (REGISTRATION-2)."""
         fitting = []
         for info in self._drivers.infos():
-            why_not = collision(node, info)
+            why_not = misfit_of_any(info) or collision(node, info)
             if why_not is None:
                 fitting.append(info)
             else:

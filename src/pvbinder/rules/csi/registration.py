@@ -12,8 +12,12 @@ from msgspec import Struct
 
 from pvbinder.model.json import Json, JsonError, decode, encode
 from pvbinder.model.objects import Node
+from pvbinder.model.selectors import LabelSelector, SelectorError
 
 NODE_IDS: Final = "csi.volume.kubernetes.io/nodeid"
+
+NODE_ID_BYTES_MAX: Final = 256
+SHOWN_CHARACTERS_MAX: Final = 300  # of what a driver says that can't be
 
 
 class NodeInfo(Struct, frozen=True):
@@ -23,6 +27,17 @@ class NodeInfo(Struct, frozen=True):
     node_id: str
     topology: Mapping[str, str] = {}
     volumes_max: int = 0
+
+
+def misfit_of_any(info: NodeInfo) -> str | None:
+    """Say why no node can have a driver: what it says of itself breaks the rules of nodes."""
+    try:
+        LabelSelector(match_labels=dict(info.topology)).check()
+    except SelectorError as error:
+        return f"its topology can't be labels: {error.message[:SHOWN_CHARACTERS_MAX]}"
+    if len(info.node_id.encode()) > NODE_ID_BYTES_MAX:
+        return f"its node id has more than {NODE_ID_BYTES_MAX} bytes"
+    return None
 
 
 def collision(node: Node, info: NodeInfo) -> str | None:
