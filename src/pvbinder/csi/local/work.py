@@ -91,18 +91,12 @@ class Work:
         threads: ThreadPoolExecutor | None = None,
     ) -> None:
         """Have a thread call `function`, and `settle` here with what it returned or raised."""
-
-        def call() -> None:
-            try:
-                outcome: T | Exception = function()
-            except Exception as error:  # noqa: BLE001 - it is the caller's, who gets it
-                outcome = error
-            self._loop.call_soon_threadsafe(settle, outcome)
-
         try:
-            (threads or self._short).submit(call)
+            running = self._loop.run_in_executor(threads or self._short, _outcome_of, function)
         except RuntimeError as error:  # no thread can be started
             settle(error)
+        else:
+            running.add_done_callback(lambda done: settle(done.result()))
 
     def settle(self, job: _Job[T], outcome: T | Exception) -> None:
         """Tell who waits for the job, and give its keys to whoever is next (WORK-1)."""
@@ -182,6 +176,13 @@ async def working() -> AsyncGenerator[Work]:
             yield work
         finally:
             await work.finished()
+
+
+def _outcome_of(function: Callable[[], T]) -> T | Exception:
+    try:
+        return function()
+    except Exception as error:  # noqa: BLE001 - it is the caller's, who gets it
+        return error
 
 
 def _as_answer(error: Exception) -> Exception:
