@@ -11,6 +11,7 @@ from pvbinder.insight.explanation import ClaimExplanation
 from pvbinder.insight.pods import explain_pod
 from pvbinder.insight.snapshot import Snapshot
 from pvbinder.model.objects import claim_key
+from pvbinder.rules.csi.refusals import INFEASIBLE
 from pvbinder.rules.settings import Settings
 from pvbinder.volumes.loading import in_tree_plugins, load_catalogue
 
@@ -136,6 +137,11 @@ CASES: dict[str, tuple[list[Document], str, str]] = {
         [claim(), storage_class("csi.example.com"), event("ProvisioningFailed", "out of space")],
         "ProvisioningFails",
         "no volume fits it and provisioning one failed: out of space",
+    ),
+    "an external provisioner that can't ever (LB-20)": (
+        [claim(), storage_class("csi.example.com"), event("ProvisioningFailed", f"{INFEASIBLE} never")],
+        "ProvisioningFails",
+        "no volume fits it and provisioning one failed: never",
     ),
     "an in-tree provisioner (PR-6)": (
         [claim(), storage_class("kubernetes.io/host-path")],

@@ -22,6 +22,7 @@ from pvbinder.insight.wording import listed, nearest
 from pvbinder.model.names import SELECTED_NODE
 from pvbinder.model.objects import Claim, Pod, Volume
 from pvbinder.rules.claims import Fail, FailReason, Provision, Wait, WaitReason
+from pvbinder.rules.csi.refusals import INFEASIBLE
 from pvbinder.rules.matching import choose_for_node
 from pvbinder.rules.provisioning import (
     CannotProvision,
@@ -76,8 +77,12 @@ def provisioning(claim: Claim, action: Provision, snapshot: Snapshot) -> Finding
             return unready
     if failure := provisioning_failure(claim, snapshot):  # an event counts before a foretold refusal
         rules, remedies = (refused.rules, refused.remedies) if refused is not None else (going.rules, ())
-        summary = f"no volume fits it and provisioning one failed: {failure}"
         then = "it is tried again and again, with growing pauses"
+        if failure.startswith(INFEASIBLE):
+            failure = failure.removeprefix(INFEASIBLE).lstrip()
+            rules = (*rules, "LB-20")
+            then = "it is tried again after some minutes, or sooner when its class is made anew"
+        summary = f"no volume fits it and provisioning one failed: {failure}"
         return stuck("ProvisioningFails", rules, summary, *remedies, then=then)
     if refused is not None:
         return refused

@@ -57,7 +57,7 @@ from pvbinder.model.names import BETA_STORAGE_PROVISIONER, MIGRATED_TO, STORAGE_
 from pvbinder.model.objects import Claim, StorageClass, Volume, parse_claim, parse_storage_class
 from pvbinder.model.resources import PERSISTENT_VOLUME_CLAIMS
 from pvbinder.rules.csi.outcomes import state_after
-from pvbinder.rules.csi.refusals import NotOurs, ProvisioningFailed, State, finished
+from pvbinder.rules.csi.refusals import INFEASIBLE, NotOurs, ProvisioningFailed, State, finished
 from pvbinder.rules.csi.sources import data_source_of
 from pvbinder.rules.csi.volumes import CreatedVolume, VolumeRequest, created_volume, volume_name
 from pvbinder.rules.provisioning import without_selected_node
@@ -472,8 +472,7 @@ class CsiProvisioner:
         if failed.state is not State.NO_CHANGE:
             self.on_failure(storage_class.name)
         if failed.is_infeasible:
-            what = "Volume provisioning failed with infeasible error. Retries will be delayed."
-            self._tell(claim, "Warning", "ProvisioningFailed", f"{what} {failed.message}")
+            self._tell(claim, "Warning", "ProvisioningFailed", f"{INFEASIBLE} {failed.message}")
             self._infeasible[claim.uid] = (storage_class.uid, self._now() + INFEASIBLE_SECONDS)
         else:
             self._tell(claim, "Warning", "ProvisioningFailed", failed.message)

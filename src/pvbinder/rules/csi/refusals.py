@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from pvbinder.model.errors import PvbinderError
+
+INFEASIBLE: Final = "Volume provisioning failed with infeasible error. Retries will be delayed."  # in events (LB-20)
 
 
 class State(Enum):
