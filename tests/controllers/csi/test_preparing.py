@@ -185,6 +185,21 @@ async def test_preparing_1_a_node_that_has_no_driver_is_given_back() -> None:  #
 
 
 @on_virtual_time
+async def test_preparing_1_a_node_that_is_gone_has_no_labels() -> None:  # CP-15, TP-2
+    async with stage(info=WITH_TOPOLOGY) as s:
+        drivers = [{"name": NAME, "nodeID": "n1", "topologyKeys": [ZONE]}]
+        await s.cluster.client.create(CSI_NODE_VIEWS, {"metadata": {"name": "n1"}, "spec": {"drivers": drivers}})
+        await s.cluster.create(storage_class(volumeBindingMode="WaitForFirstConsumer"))
+        await s.want(annotations={"volume.kubernetes.io/selected-node": "n1"})
+        await s.until_told(
+            "error generating accessibility requirements: topology labels from selected node map[] does not match "
+            f"topology keys from CSINode [{ZONE}]"
+        )
+        await s.cluster.settle()
+        assert (await s.cluster.client.get(CLAIMS, "orders", "default")).selected_node == "n1"
+
+
+@on_virtual_time
 async def test_preparing_1_the_driver_hears_where_the_volume_may_be() -> None:  # TP-1, CP-15
     async with stage(info=WITH_TOPOLOGY) as s:
         await node(s, "n1", "z1")

@@ -74,8 +74,8 @@ def test_a_strict_node_is_the_only_place() -> None:  # TP-3
     with pytest.raises(TopologyError) as caught:
         require("c", selected=node, allowed=(at("b"),), aggregated=(), strict=True)
     assert caught.value.message == (
-        "selected node '\"n1\"' topology 'map[topology.example.com/rack:1 topology.example.com/zone:a]' is not in "
-        "allowed topologies: [map[topology.example.com/zone:b]]"
+        "selected node '\"n1\"' topology '[{topology.example.com/rack 1} {topology.example.com/zone a}]' is not in "
+        "allowed topologies: [[{topology.example.com/zone b}]]"
     )
 
 
@@ -100,7 +100,7 @@ def test_the_selected_place_is_preferred() -> None:  # TP-9
     with pytest.raises(TopologyError) as caught:
         require("c", selected=node, allowed=(at("a"),), aggregated=(), strict=False)
     assert caught.value.message == (
-        'topology map[topology.example.com/zone:b] from selected node "n1" is not in requisite: '
+        'topology [{topology.example.com/zone b}] from selected node "n1" is not in requisite: '
         "[map[topology.example.com/zone:a]]"
     )
 

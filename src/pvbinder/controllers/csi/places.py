@@ -112,9 +112,7 @@ class Places:
         if self._own is not None:
             return select_node(name, self._own[1], keys)
         node = self._nodes.get(name) if self._nodes is not None else None
-        if node is None:
-            raise NodeGoneError(f'failed to get selected Node {name}: node "{name}" not found')
-        return select_node(name, node.labels, keys)
+        return select_node(name, node.labels if node is not None else {}, keys)
 
     def _aggregated(self, selected: SelectedNode | None) -> tuple[Segments, ...]:
         """Return the places of all nodes that have the driver's keys (TP-6)."""

@@ -163,8 +163,8 @@ def node_affinity(accessible: Iterable[Mapping[str, str]]) -> Json | None:
 
 
 def shown_term(term: Segments) -> str:
-    """Return a term as the reference prints it."""
-    return "map[" + " ".join(f"{key}:{value}" for key, value in term) + "]"
+    """Return a term as the reference prints it, a list of structs."""
+    return "[" + " ".join(f"{{{key} {value}}}" for key, value in term) + "]"
 
 
 def shown_terms(terms: Iterable[Segments]) -> str:
