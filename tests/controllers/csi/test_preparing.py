@@ -195,7 +195,7 @@ async def test_preparing_1_a_node_that_is_gone_has_no_labels() -> None:  # CP-15
             "error generating accessibility requirements: topology labels from selected node map[] does not match "
             f"topology keys from CSINode [{ZONE}]"
         )
-        await s.cluster.settle()
+        await asyncio.sleep(5)
         assert (await s.cluster.client.get(CLAIMS, "orders", "default")).selected_node == "n1"
 
 

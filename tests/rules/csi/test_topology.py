@@ -101,7 +101,7 @@ def test_the_selected_place_is_preferred() -> None:  # TP-9
         require("c", selected=node, allowed=(at("a"),), aggregated=(), strict=False)
     assert caught.value.message == (
         'topology [{topology.example.com/zone b}] from selected node "n1" is not in requisite: '
-        "[map[topology.example.com/zone:a]]"
+        "[[{topology.example.com/zone a}]]"
     )
 
 
