@@ -7,7 +7,7 @@ the rate. The first line is about the start of the process: from the moment at w
 An ext4 without a journal passes over each inode that was freed in the last minutes, one by one: there a run soon after
 another one, or after anything else that removed many files, has more time in the system.
 
-    python -m bench.create_volume [CALLS]
+    python -m bench.create_volume [CALLS [IN_FLIGHT]]
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def machine_seconds() -> float:
     return (user + nice + system + irq + softirq) / TICKS
 
 
-async def burst(driver: Driver, first: int, count: int) -> None:
+async def burst(driver: Driver, first: int, count: int, in_flight: int) -> None:
     """Make so many volumes, and wait for the last one."""
-    places = asyncio.Semaphore(IN_FLIGHT)
+    places = asyncio.Semaphore(in_flight)
 
     async def create(number: int) -> None:
         async with places:
@@ -103,7 +103,7 @@ async def starts(folder: Path) -> tuple[list[float], list[float]]:
         begun = time.perf_counter()
         async with driver_process(options) as process:
             took.append(round(time.perf_counter() - begun, 3))
-            used.append(processor_seconds(process.pid)[0])
+            used.append(round(processor_seconds(process.pid)[0], 3))
     return took[1:], used[1:]  # the first one has the files to read, and to compile
 
 
@@ -117,15 +117,15 @@ class Burst:
     rate: float
 
 
-async def bursts(folder: Path, count: int) -> list[Burst]:
+async def bursts(folder: Path, count: int, in_flight: int) -> list[Burst]:
     """Return what each of several bursts took."""
     options = LocalDriver(f"unix://{folder}/csi.sock", folder / "root", NODE)
     found = []
     async with driver_process(options) as process, Driver(options.endpoint) as driver:
-        await burst(driver, 0, 1)
+        await burst(driver, 0, 1, 1)
         for number in range(BURSTS):
             before, machine_before, begun = processor_seconds(process.pid), machine_seconds(), time.perf_counter()
-            await burst(driver, 1 + number * count, count)
+            await burst(driver, 1 + number * count, count, in_flight)
             rate = count / (time.perf_counter() - begun)
             own, system = (
                 (now - then) / count * 1000 for now, then in zip(processor_seconds(process.pid), before, strict=True)
@@ -137,11 +137,12 @@ async def bursts(folder: Path, count: int) -> list[Burst]:
 def main() -> None:
     """Print the figures."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
+    in_flight = int(sys.argv[2]) if len(sys.argv) > 2 else IN_FLIGHT
     logs.configure()  # the driver writes its lines, too, as it does in `pvbinder up`
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=".") as name, unseen():
         folder = Path(name).absolute()
         took, used = asyncio.run(starts(folder))
-        found = asyncio.run(bursts(folder, count))
+        found = asyncio.run(bursts(folder, count, in_flight))
     figure = "start of the local driver's process until it is served"
     report(
         figure,
@@ -160,6 +161,7 @@ def main() -> None:
         budget=BUDGET_MS,
         better="lower",
         n=count,
+        in_flight=in_flight,
         all=[round(each.own, 2) for each in found],
         system_ms=[round(each.system, 2) for each in found],
         machine_ms=[round(each.machine, 2) for each in found],
