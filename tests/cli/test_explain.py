@@ -212,6 +212,10 @@ MISTAKES = {
     "no such claim": (["pvc", "nothing"], "there is no claim 'nothing' in namespace shop"),
     "no such pod": (["pod", "nothing"], "there is no pod 'nothing' in namespace shop"),
     "another kind": (["deployment", "web"], "'deployment' can't be explained"),
+    "a snapshot": (
+        ["volumesnapshot/monday"],
+        "'volumesnapshot' can't be explained\n       explain a claim that is to be restored from it",
+    ),
     "no name": (["pvc"], "'pvc' names no claim or pod"),
     "a file and a server": (["pvc", "orders", "--context", "prod"], "-f reads files instead of a server"),
 }

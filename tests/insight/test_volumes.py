@@ -123,6 +123,14 @@ def test_volumes_1_the_verdict_says_what_is_the_matter(
     assert found.next
 
 
+def test_volumes_1_a_driver_that_fails_to_delete_is_asked_again() -> None:
+    told = event("VolumeFailedDelete", "in use", about="PersistentVolume/disk")
+    of_csi = volume("disk", phase="Released", claimRef=REFERENCE, persistentVolumeReclaimPolicy="Delete", **CSI)
+    assert "tried again" in explained(of_csi, told).next
+    other = volume("disk", phase="Failed", claimRef=REFERENCE, persistentVolumeReclaimPolicy="Delete")
+    assert "tried again" not in explained(other, told).next
+
+
 def test_volumes_2_who_waits_is_there_with_the_first_reason() -> None:
     waiting = (claim("a"), claim("b", storageClassName="slow"), claim("c", accessModes=["ReadWriteMany"]))
     found = explained(volume("disk", "5Gi"), volume("better", "10Gi"), *waiting)

@@ -133,10 +133,10 @@ def parse_questions(words: tuple[str, ...]) -> tuple[Question, ...]:
 def _kind(word: str) -> QuestionKind:
     kind = WORDS.get(word.lower())
     if kind is None:
-        raise WrongUsageError(
-            f"{word!r} can't be explained",
-            hint="explain a claim, a pod, a volume or a StatefulSet: pvc, pod, pv, sts NAME",
-        )
+        hint = "explain a claim, a pod, a volume or a StatefulSet: pvc, pod, pv, sts NAME"
+        if word.lower().startswith("volumesnapshot"):
+            hint = "explain a claim that is to be restored from it, or see its status.error: kubectl describe " + word
+        raise WrongUsageError(f"{word!r} can't be explained", hint=hint)
     return kind
 
 

@@ -259,6 +259,7 @@ def _to_delete(
 
 
 def _failed(volume: Volume, rules: tuple[str, ...], summary: str, snapshot: Snapshot) -> VolumeExplanation:
+    retries = volume.csi is not None and volume.phase == "Released"  # DV-5: until the driver has confirmed it
     keep: list[Remedy] = []
     if volume.reclaim_policy != "Retain":
         change = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
@@ -270,7 +271,9 @@ def _failed(volume: Volume, rules: tuple[str, ...], summary: str, snapshot: Snap
         "DeletionFails" if volume.reclaim_policy == "Delete" else "Failed",
         rules,
         summary,
-        "nothing, until one of the things below is done",
+        "it is tried again and again, with growing pauses"
+        if retries
+        else "nothing, until one of the things below is done",
         Do("put right what the message above says"),
         *keep,
         Kubectl("delete the object, and its storage by hand", ("delete", "pv", volume.name)),
