@@ -103,6 +103,24 @@ CASES: dict[str, tuple[tuple[Document, ...], str, bool, str]] = {
         True,
         "shop/orders",
     ),
+    "going, and nothing is done for it any more (FZ-4)": (
+        (
+            volume(
+                "disk",
+                phase="Bound",
+                meta={
+                    **GOING,
+                    "finalizers": ["kubernetes.io/pv-protection"],
+                    "annotations": {"pv.kubernetes.io/provisioned-by": "kubernetes.io/host-path"},
+                },
+                claimRef=REFERENCE,
+                persistentVolumeReclaimPolicy="Delete",
+            ),
+        ),
+        "HeldByFinalizers",
+        True,
+        "somebody took the binder's finalizer away",
+    ),
     "going, and held": (
         (volume("disk", meta={**GOING, "finalizers": ["external-attacher/csi-example-com"]}), ATTACHED),
         "HeldByFinalizers",

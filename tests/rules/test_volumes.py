@@ -11,6 +11,7 @@ from pvbinder.rules.volumes import (
     AskReason,
     AskServer,
     AwaitClaim,
+    AwaitEnd,
     LiveClaim,
     PhaseReason,
     Release,
@@ -25,6 +26,7 @@ from pvbinder.rules.volumes import (
 OURS = claim()
 REF, BY_NAME = claim_ref(OURS), claim_ref(OURS, uid="")
 PROVISIONED = {"pv.kubernetes.io/provisioned-by": "csi.example.com"}
+IN_TREE = {"pv.kubernetes.io/provisioned-by": "kubernetes.io/host-path"}
 ELSEWHERE = claim(volume_name="other")
 
 DECISIONS = {  # rule: (volume, world, answer, action)
@@ -102,6 +104,42 @@ DECISIONS = {  # rule: (volume, world, answer, action)
         SmallWorld(claims=[ELSEWHERE]),
         None,
         Unbind(),
+    ),
+    "FZ-4 being deleted without its finalizer: left as it is, its claim gone or not": (
+        volume(claim_ref=REF, phase="Bound", annotations=IN_TREE, policy="Delete", is_deleting=True),
+        SmallWorld(),
+        LiveClaim(None),
+        AwaitEnd(),
+    ),
+    "FZ-4 let go by hand: left as it is, too": (
+        volume(phase="Released", annotations=IN_TREE, policy="Delete", is_deleting=True),
+        SmallWorld(),
+        None,
+        AwaitEnd(),
+    ),
+    "SV-1 being deleted with it": (
+        volume(
+            phase="Released",
+            annotations=IN_TREE,
+            policy="Delete",
+            finalizers=["kubernetes.io/pv-controller"],
+            is_deleting=True,
+        ),
+        SmallWorld(),
+        None,
+        SetPhase("Available", PhaseReason.UNCLAIMED),
+    ),
+    "SV-1 being deleted, to be kept": (
+        volume(phase="Released", annotations=IN_TREE, is_deleting=True),
+        SmallWorld(),
+        None,
+        SetPhase("Available", PhaseReason.UNCLAIMED),
+    ),
+    "SV-1 being deleted, made outside": (
+        volume(phase="Released", annotations=PROVISIONED, policy="Delete", is_deleting=True),
+        SmallWorld(),
+        None,
+        SetPhase("Available", PhaseReason.UNCLAIMED),
     ),
     "SV-10 made by hand": (
         volume(claim_ref=REF, policy="Delete"),

@@ -20,6 +20,7 @@ from pvbinder.model.json import encode
 from pvbinder.model.objects import Claim, ClaimKey, Volume, parse_volume
 from pvbinder.model.selectors import SelectorError
 from pvbinder.rules.claims import Bind, Wait, decide_claim
+from pvbinder.rules.finalizers import waits_for_its_end
 from pvbinder.rules.matching import misfits
 from pvbinder.rules.migration import is_migrated
 from pvbinder.rules.reclaim import Leave, RefusePolicy, StartDeleting, StartRecycling, decide_reclaim
@@ -27,6 +28,7 @@ from pvbinder.rules.volumes import (
     AnnealVolume,
     AskServer,
     AwaitClaim,
+    AwaitEnd,
     KeepVolume,
     LiveClaim,
     Release,
@@ -77,6 +79,8 @@ def explain_volume(volume: Volume, snapshot: Snapshot) -> VolumeExplanation:
             return _released(volume, (rule,), snapshot)
         case KeepVolume() | AskServer():
             raise AssertionError("the snapshot is the answer of the server")
+        case AwaitEnd():
+            raise AssertionError("what is being deleted was explained above")
         case AnnealVolume():
             raise AssertionError("a volume whose annotations were just made right is asked for right annotations")
         case _:
@@ -287,6 +291,18 @@ def _going(volume: Volume, snapshot: Snapshot) -> VolumeExplanation:
         then = "it goes at once"
         return _explained(volume, snapshot, "OnItsWay", "IsBeingDeleted", ("PP-2",), summary, then)
     claim = snapshot.claim(volume.claim_key) if volume.claim_key is not None else None
+    if volume.phase == "Bound" and waits_for_its_end(volume, snapshot.settings.migrations):
+        change = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
+        return _explained(
+            volume,
+            snapshot,
+            "Stuck",
+            "HeldByFinalizers",
+            ("FZ-4", "PP-2"),
+            f"{summary} and held by {held}: somebody took the binder's finalizer away",
+            "nothing: the binder does nothing for it, not even once its claim is gone",
+            merge("pv", volume, change, "let it go with its claim, and keep the storage"),
+        )
     if volume.phase == "Bound" and claim is not None:
         remedies: list[Remedy] = []
         if volume.reclaim_policy == "Delete":

@@ -13,7 +13,7 @@ from pvbinder.rules.settings import Migrations
 def deletion_finalizers(volume: Volume, migrations: Migrations) -> tuple[str, ...] | None:
     """Return the finalizers that `volume` should have, or None if they are right (FZ-1 to FZ-5).
 
-    None is added to a volume that is being deleted: the reference tries, and the API server refuses every time.
+    None is added to a volume that is being deleted: the API server would refuse it (`waits_for_its_end`).
     """
     provisioner = volume.provisioned_by
     if provisioner is None:
@@ -32,6 +32,19 @@ def deletion_finalizers(volume: Volume, migrations: Migrations) -> tuple[str, ..
             wanted = _without(found, PV_CONTROLLER_FINALIZER)
         wanted = _without(wanted, EXTERNAL_PROVISIONER_FINALIZER)  # FZ-5
     return None if wanted == found else wanted
+
+
+def waits_for_its_end(volume: Volume, migrations: Migrations) -> bool:
+    """Tell whether `volume`, which is being deleted, lacks a finalizer that can't be added any more (FZ-4)."""
+    provisioner = volume.provisioned_by
+    return (
+        volume.is_deleting
+        and provisioner is not None
+        and provisioner.startswith(IN_TREE_PREFIX)
+        and migrations.driver_of(provisioner) is None
+        and volume.reclaim_policy == "Delete"
+        and PV_CONTROLLER_FINALIZER not in volume.finalizers
+    )
 
 
 def _without(finalizers: tuple[str, ...], unwanted: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pvbinder.model.objects import Claim, ClaimKey, Volume
 from pvbinder.rules import events, migration
 from pvbinder.rules.binding import VolumePhase
 from pvbinder.rules.events import Event
-from pvbinder.rules.finalizers import deletion_finalizers
+from pvbinder.rules.finalizers import deletion_finalizers, waits_for_its_end
 from pvbinder.rules.matching import modes_differ
 from pvbinder.rules.reasons import ByReason, Reason
 from pvbinder.rules.reclaim import Leave, Reclaim, decide_reclaim
@@ -114,13 +114,23 @@ class KeepVolume(Struct, frozen=True):
     rule: ClassVar[str] = "SV-3"
 
 
-VolumeAction: TypeAlias = KeepVolume | AnnealVolume | AskServer | SetPhase | Release | ReportModes | AwaitClaim | Unbind
+class AwaitEnd(Struct, frozen=True):
+    """The volume is being deleted without the binder's finalizer: nothing is done for it any more (FZ-4)."""
+
+    rule: ClassVar[str] = "FZ-4"
+
+
+VolumeAction: TypeAlias = (
+    AwaitEnd | KeepVolume | AnnealVolume | AskServer | SetPhase | Release | ReportModes | AwaitClaim | Unbind
+)
 
 
 def decide_volume(
     volume: Volume, world: World, settings: Settings = DEFAULTS, answer: LiveClaim | NotProven | None = None
 ) -> VolumeAction:
     """Say what `volume` needs next; `answer` is the server's, if it was asked already."""
+    if waits_for_its_end(volume, settings.migrations):
+        return AwaitEnd()
     document = _annealed(volume, settings)
     if document is not None:
         return AnnealVolume(document)

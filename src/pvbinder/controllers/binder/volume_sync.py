@@ -28,6 +28,7 @@ from pvbinder.rules.volumes import (
     AnnealVolume,
     AskServer,
     AwaitClaim,
+    AwaitEnd,
     KeepVolume,
     Release,
     ReportModes,
@@ -50,7 +51,7 @@ def _needs_proof(action: VolumeAction, volume: Volume) -> bool:
             return True
         case Release():
             return not volume.is_released
-        case AnnealVolume() | SetPhase() | ReportModes() | AwaitClaim() | KeepVolume():
+        case AnnealVolume() | SetPhase() | ReportModes() | AwaitClaim() | AwaitEnd() | KeepVolume():
             return False
         case _:
             assert_never(action)
@@ -118,6 +119,8 @@ class VolumeSync:
                 return phase != volume.phase
             case Release(then=then):
                 return not volume.is_released or _has_to_act(then, volume)
+            case AwaitEnd():
+                return False
             case AnnealVolume() | AskServer() | ReportModes() | AwaitClaim() | Unbind() | KeepVolume():
                 return True
             case _:
@@ -137,6 +140,8 @@ class VolumeSync:
                 )
             case SetPhase(phase=phase, rule=rule):
                 await self._writes.phase(volume, phase, rule=rule)
+            case AwaitEnd():
+                return
             case AwaitClaim(claim=claim):
                 self._wake_claim(claim)
             case ReportModes(claim=claim, on_volume=on_volume, on_claim=on_claim):
