@@ -68,6 +68,7 @@ async def test_who_a_write_belongs_to(tmp_path: Path) -> None:
         assert await manager("a", "?fieldManager=me", "kubectl/v1.36") == "me"
         assert await manager("b", "", "kubectl/v1.36 (linux)") == "kubectl"
         assert await manager("c", "", "m" * 200) == "m" * 128
+        assert await manager("d") == "unknown"
 
 
 async def test_a_dry_run_answers_as_if_it_had_written(tmp_path: Path) -> None:  # WRITING-3

@@ -328,6 +328,15 @@ def test_a_request_can_be_lowered_but_not_below_the_volume(before: str, after: s
     assert change_refusals(PERSISTENT_VOLUME_CLAIM, old, resize(after)) == errors
 
 
+def test_of_a_request_that_is_taken_away_nothing_more_is_told() -> None:  # VU-4
+    assert change_refusals(
+        PERSISTENT_VOLUME_CLAIM, bound(), {"spec": {"resources": {"requests": {"storage": None}}}}
+    ) == [
+        "spec.resources[storage]: Required value",
+        "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity",
+    ]
+
+
 LOSSES = {
     "nil": (None, ["update to nil is forbidden when status.currentVolumeAttributesClassName is not nil"]),
     "empty": ("", ["update to empty string is forbidden when status.currentVolumeAttributesClassName is not nil"]),

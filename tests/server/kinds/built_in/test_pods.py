@@ -166,6 +166,22 @@ REFUSED = {
             "spec.volumes[0].ephemeral.volumeClaimTemplate.spec.resources[storage]: Required value",
         ],
     ),
+    "a template with a name": (
+        {
+            "volumes": [
+                {
+                    "name": "v",
+                    "ephemeral": {
+                        "volumeClaimTemplate": {
+                            "metadata": {"name": "mine"},
+                            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+                        }
+                    },
+                }
+            ]
+        },
+        ["spec.volumes[0].ephemeral.volumeClaimTemplate.metadata.name: Forbidden: cannot be set"],
+    ),
     "no template": (
         {"volumes": [{"name": "v", "ephemeral": {}}]},
         ["spec.volumes[0].ephemeral.volumeClaimTemplate: Required value"],

@@ -136,7 +136,8 @@ class WriteRequest:
     @property
     def manager(self) -> str:
         """The field manager of the write: the ``fieldManager``, else the first word of the client's User-Agent."""
-        return self.options.field_manager or self.request.headers.get("user-agent", "").partition("/")[0][:128]
+        agent = self.request.headers.get("user-agent", "").partition("/")[0][:128]
+        return self.options.field_manager or agent or "unknown"
 
     # ---------------------------------------------------------------- what came in, what is there, what goes out
 

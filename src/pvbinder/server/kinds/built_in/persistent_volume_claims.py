@@ -211,7 +211,7 @@ def _with_allowed_changes(spec: Json, before: Json, *, bound: bool) -> Json:
     requests_before = resources_before.get("requests") or {}
     resources = dict(spec.get("resources") or {})
     requests = resources.get("requests")
-    if requests and "storage" in requests and "storage" in requests_before:
+    if requests is not None and "storage" in requests_before:  # of one without any, only that is told
         resources["requests"] = {**requests, "storage": requests_before["storage"]}
     allowed["resources"] = resources
     if _MODIFY in before:

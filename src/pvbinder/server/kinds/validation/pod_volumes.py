@@ -101,7 +101,7 @@ def _validate_ephemeral(source: Json, path: str, _name: str) -> list[FieldError]
     errors += validate_labels(metadata.get("labels"), f"{at}.metadata.labels")
     for field in metadata:
         if field not in ("annotations", "labels"):
-            errors.append(forbidden(f"{at}.metadata.{field}", "cannot be set for an ephemeral volume"))
+            errors.append(forbidden(f"{at}.metadata.{field}", "cannot be set"))
     return errors + validate_claim_spec(template.get("spec") or {}, f"{at}.spec")
 
 
