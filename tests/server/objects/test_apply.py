@@ -9,11 +9,13 @@ import pytest
 from tests.server.objects.schema.kinds import CONFIG_MAP, POD, VOLUME
 
 from pvbinder.server.errors import ApiError
+from pvbinder.server.kinds.built_in.services import SERVICE_KINDS
 from pvbinder.server.objects.apply import LAST_APPLIED, apply, apply_with_warnings
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.objects.managed_fields import record_update
 from pvbinder.server.objects.schema import FieldValidation
 
+EVERY = {kind.resource.plural: kind for kind in SERVICE_KINDS}
 NOW = "2024-01-01T00:00:00Z"
 LATER = "2024-01-02T00:00:00Z"
 
@@ -143,6 +145,16 @@ def test_apply_2_another_value_is_a_conflict() -> None:
         },
         "code": 409,
     }
+
+
+def test_apply_2_an_atomic_list_is_compared_in_the_appliers_own_words() -> None:
+    kind = EVERY["endpointslices"]
+    slices = manifest(kind, addressType="IPv4", endpoints=[{"addresses": ["10.1.1.1"]}], ports=[])
+    stored = applied(None, slices, "one", kind)
+    assert stored["endpoints"] == [{"addresses": ["10.1.1.1"], "conditions": {}}]
+    assert refusal(stored, slices, "two", kind).message.endswith('conflict with "one": .endpoints')
+    full = {**slices, "endpoints": stored["endpoints"]}
+    assert set(owned(applied(stored, full, "two", kind))) == {"one", "two"}
 
 
 def test_apply_2_force_takes_the_field() -> None:

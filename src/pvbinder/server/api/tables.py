@@ -62,7 +62,7 @@ def render_table(
     for obj in objects:
         shown: Json | None = None
         if include_object == "Metadata":
-            shown = partial_object_metadata(obj, version)
+            shown = partial_object_metadata(obj, version, kind.metadata_hides)
         elif include_object == "Object":
             shown = kind.from_storage(obj)
         row: Json = {"cells": [column.cell(obj, now) for column in columns]}
@@ -79,16 +79,25 @@ def render_table(
     }
 
 
-def partial_object_metadata(obj: Json, version: str = "v1") -> Json:
-    """Return the metadata of an object as an object of its own."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": f"{_GROUP}/{version}", "metadata": obj["metadata"]}
+def partial_object_metadata(obj: Json, version: str = "v1", hides: tuple[str, ...] = ()) -> Json:
+    """Return the metadata of an object as an object of its own, without the annotations that its kind `hides`."""
+    metadata = _without(obj["metadata"], hides) if hides else obj["metadata"]
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"{_GROUP}/{version}", "metadata": metadata}
 
 
-def partial_object_metadata_list(objects: Iterable[Json], list_metadata: Json, version: str = "v1") -> Json:
+def _without(metadata: Json, hides: tuple[str, ...]) -> Json:
+    left = {name: value for name, value in metadata.get("annotations", {}).items() if name not in hides}
+    shown = {name: value for name, value in metadata.items() if name != "annotations"}
+    return {**shown, "annotations": left} if left else shown
+
+
+def partial_object_metadata_list(
+    objects: Iterable[Json], list_metadata: Json, version: str = "v1", hides: tuple[str, ...] = ()
+) -> Json:
     """Return the metadata of several objects as a list."""
     return {
         "kind": "PartialObjectMetadataList",
         "apiVersion": f"{_GROUP}/{version}",
         "metadata": list_metadata,
-        "items": [partial_object_metadata(obj, version) for obj in objects],
+        "items": [partial_object_metadata(obj, version, hides) for obj in objects],
     }

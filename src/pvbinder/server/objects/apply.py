@@ -163,8 +163,8 @@ class _Application:
         entries = {**self._entries, self._manager: self._entry(owned, last)}
         if last is not None and last.fields:
             merged = self._pruned(merged, entries, last.fields)
+        changes = compare(self._live, merged, schema)  # in the applier's own words, as the reference
         merged = Conversion().object(merged, schema)
-        changes = compare(self._live, merged, schema)
         changed = without_unreachable(union(changes.added, changes.modified), unreachable)
         removed = without_unreachable(changes.removed, unreachable)
         elsewhere = changes_elsewhere(self._live, merged, entries, self.kind)

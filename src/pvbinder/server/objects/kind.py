@@ -25,6 +25,8 @@ Reach: TypeAlias = Callable[[Json, Mapping[str, list[str]]], str]
 NameRule: TypeAlias = Literal["subdomain", "label", "path-segment", "ip"]
 # How often a changed object's metadata is looked at, as the reference does: "whole" as for a new object, or "change".
 MetadataChecks: TypeAlias = tuple[Literal["whole", "change"], ...]
+# What becomes of dependents when a DELETE says nothing: "never" also when it says something.
+DependentsPolicy: TypeAlias = Literal["deleted", "orphaned", "never"]
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -178,6 +180,9 @@ class ServedKind:
     put_needs_revision: bool = False
     # DELETE answers with the object; otherwise with a Status.
     delete_returns_object: bool = True
+    # What a DELETE does with dependents (DE-5), and what it warns of when it doesn't say (`deletion_warning`).
+    dependents: DependentsPolicy = "deleted"
+    deletion_warning: str = ""
     # The form of names, beside the rules of metadata for every kind.
     name_rule: NameRule = "subdomain"
     # What the kind's own validation looks at besides what is looked at for every kind.
@@ -256,6 +261,7 @@ class ServedKind:
     reread: Callable[[Json], Json] | None = None
 
     refuses_new: str = ""  # the reason why no new objects are taken
+    metadata_hides: tuple[str, ...] = ()  # annotations that stand for a field, and aren't shown with metadata alone
     is_custom: bool = False  # brought by a definition; messages of the reference about such kinds differ in places
     list_kind: str = ""  # "" for the kind with List behind it
     deprecation: str = ""  # the warning with each answer

@@ -53,6 +53,10 @@ _STATUS_RESETS: Final[dict[str, FieldSet]] = {
     "volumeattachments": {"f:metadata": {}},
     "deployments": {"f:metadata": {"f:labels": {}}},
     "customresourcedefinitions": {"f:metadata": {}},
+    "resourceclaims": {"f:metadata": {}},
+    "validatingadmissionpolicies": {"f:metadata": {}},
+    "flowschemas": {"f:metadata": {}},
+    "prioritylevelconfigurations": {"f:metadata": {}},
 }
 
 

@@ -56,6 +56,32 @@ async def test_a_precondition_that_fails_is_a_conflict(
         assert (answer.status, answer.message) == (409, message.format(**metadata))
 
 
+IN_OTHER_WORDS = {
+    "with the group": (
+        "/apis/storage.k8s.io/v1/storageclasses",
+        {"metadata": {"name": "a"}, "provisioner": "p"},
+        'StorageClass.storage.k8s.io "a": the UID in the precondition (1) does not match',
+    ),
+    "a namespace": (
+        "/api/v1/namespaces",
+        {"metadata": {"name": "a"}},
+        'namespaces "a": Precondition failed: UID in precondition: 1, UID in object meta: ',
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "sent", "words"), IN_OTHER_WORDS.values(), ids=IN_OTHER_WORDS.keys())
+async def test_a_failed_precondition_names_the_kind(
+    tmp_path: Path, path: str, sent: dict[str, Any], words: str
+) -> None:
+    """DE-1."""
+    async with serving(tmp_path) as server:
+        await server.send("POST", path, sent)
+        answer = await server.send("DELETE", f"{path}/a", {"preconditions": {"uid": "1"}})
+        assert answer.status == 409
+        assert answer.message.startswith(f"Operation cannot be fulfilled on {words}")
+
+
 async def test_without_finalizers_it_is_gone_at_once(tmp_path: Path) -> None:
     """DE-2: with a Status, or for some kinds with the object at the revision of its deletion."""
     async with serving(tmp_path) as server:
@@ -119,6 +145,24 @@ async def test_a_propagation_policy_is_a_finalizer(
         await make_map(server, *before)
         answer = await server.send("DELETE", f"{MAPS}/a?propagationPolicy={policy}")
         assert answer.body["metadata"]["finalizers"] == after
+
+
+async def test_some_kinds_orphan_by_themselves_and_some_never(tmp_path: Path) -> None:
+    """DE-5."""
+    jobs, events = "/apis/batch/v1/namespaces/shop/jobs", "/api/v1/namespaces/shop/events"
+    pods = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+    async with serving(tmp_path) as server:
+        await server.send("POST", jobs, {"metadata": {"name": "j"}, "spec": {"template": pods}})
+        unsaid = await server.send("DELETE", f"{jobs}/j?dryRun=All")
+        assert unsaid.body["metadata"]["finalizers"] == ["orphan"]
+        assert len(unsaid.warnings) == 1
+        assert unsaid.warnings[0].startswith("child pods are preserved by default when jobs are deleted")
+        said = await server.send("DELETE", f"{jobs}/j?propagationPolicy=Background")
+        assert (said.body["status"], said.warnings) == ("Success", ())
+
+        about = {"kind": "Pod", "name": "p", "namespace": "shop"}
+        await server.send("POST", events, {"metadata": {"name": "e"}, "involvedObject": about})
+        assert (await server.send("DELETE", f"{events}/e?propagationPolicy=Orphan")).body["status"] == "Success"
 
 
 GRACE = {

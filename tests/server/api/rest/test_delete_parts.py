@@ -36,15 +36,15 @@ async def make_pod(server: Serving, *finalizers: str) -> Any:
     return await make(server, PODS, {"metadata": {"name": "p", "finalizers": list(finalizers)}, "spec": spec})
 
 
-async def test_a_failed_precondition_names_the_kind_without_its_group(tmp_path: Path) -> None:  # DE-1
+async def test_a_failed_precondition_names_the_kind_with_its_group(tmp_path: Path) -> None:  # DE-1
     async with serving(tmp_path) as server:
         uid = (await make(server, CLASSES, {"metadata": {"name": "c"}, "provisioner": "p"}))["uid"]
         refused = await server.send("DELETE", f"{CLASSES}/c", {"preconditions": {"uid": "x"}})
         assert refused.message == (
-            f'Operation cannot be fulfilled on StorageClass "c": the UID in the precondition (x) does not match the '
-            f"UID in record ({uid}). The object might have been deleted and then recreated"
+            f'Operation cannot be fulfilled on StorageClass.storage.k8s.io "c": the UID in the precondition (x) does '
+            f"not match the UID in record ({uid}). The object might have been deleted and then recreated"
         )
-        assert refused.body["details"] == {"name": "c", "kind": "StorageClass"}
+        assert refused.body["details"] == {"name": "c", "group": "storage.k8s.io", "kind": "StorageClass"}
         missing = await server.send("DELETE", f"{CLASSES}/none")
         assert missing.message == 'storageclasses.storage.k8s.io "none" not found'
 

@@ -141,6 +141,10 @@ async def test_a_kind_that_is_deprecated_says_so(tmp_path: Path) -> None:
             resource = kind.resource
             path = resource.path("shop" if resource.namespaced else None)
             assert (await server.send("GET", path)).warnings == (kind.deprecation,)
+            if kind.resource.plural == "endpoints":
+                for method, missing in (("GET", "/a/status"), ("POST", "/a")):  # nothing is there to warn of
+                    answer = await server.send(method, path + missing, {} if method == "POST" else None)
+                    assert (answer.status, answer.warnings) == (404 if method == "GET" else 405, ())
         assert (await server.send("GET", MAPS)).warnings == ()
 
 

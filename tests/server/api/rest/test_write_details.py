@@ -248,6 +248,45 @@ async def test_a_heavy_review_is_decoded_aside_for_its_user(tmp_path: Path) -> N
         assert (await server.send("POST", f"{path}?dryRun=x", {})).message.startswith("CreateOptions.meta.k8s.io")
 
 
+async def test_a_write_to_the_status_of_some_kinds_leaves_metadata_alone(tmp_path: Path) -> None:  # MANAGED-4
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    workload = {"metadata": {"name": "a"}, "spec": {"selector": {"matchLabels": {"app": "x"}}, "template": template}}
+    requests = [{"name": "r", "exactly": {"deviceClassName": "c"}}]
+    claim = {"metadata": {"name": "a"}, "spec": {"devices": {"requests": requests}}}
+    deployments, claims, sets = (
+        f"/apis/{path}" for path in (
+            "apps/v1/namespaces/shop/deployments", "resource.k8s.io/v1/namespaces/shop/resourceclaims",
+            "apps/v1/namespaces/shop/daemonsets",
+        )
+    )  # fmt: skip
+    async with serving(tmp_path) as server:
+        for path, sent in ((deployments, workload), (claims, claim), (sets, workload)):
+            made = await server.send("POST", path, sent)
+            chosen = {"metadata": {"labels": {"l": "v"}, "annotations": None}}
+            written = (await server.send("PATCH", f"{path}/a/status", chosen)).body["metadata"]
+            if path == sets:
+                assert written["labels"] == {"l": "v"}
+                assert written["annotations"] == {"deprecated.daemonset.template.generation": "1"}
+            else:
+                assert "labels" not in written
+                assert written["managedFields"] == made.body["metadata"]["managedFields"]
+
+
+async def test_a_daemon_sets_generation_is_a_field_that_an_update_without_it_changes(tmp_path: Path) -> None:
+    path, name = "/apis/apps/v1/namespaces/shop/daemonsets", "deprecated.daemonset.template.generation"
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    sent = {"metadata": {"name": "a"}, "spec": {"selector": {"matchLabels": {"app": "x"}}, "template": template}}
+    async with serving(tmp_path) as server:
+        await server.send("POST", f"{path}?fieldManager=one", sent)
+        changed = await server.send("PUT", f"{path}/a?fieldManager=two", sent)
+        assert changed.body["metadata"]["annotations"] == {name: "1"}
+        owners = {entry["manager"]: entry["fieldsV1"] for entry in changed.body["metadata"]["managedFields"]}
+        assert owners["two"] == {"f:metadata": {"f:annotations": {f"f:{name}": {}}}}
+        accept = {"accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
+        alone = await server.send("GET", f"{path}/a", headers=accept)
+        assert "annotations" not in alone.body["metadata"]
+
+
 async def test_custom_objects_and_their_definition(tmp_path: Path) -> None:
     widgets = "/apis/example.com/v1/namespaces/shop/widgets"
     async with serving(tmp_path) as server:

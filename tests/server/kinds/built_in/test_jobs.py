@@ -33,6 +33,16 @@ async def refused(server: Serving, path: str, spec: Json, name: str = "a") -> li
     return [f"{cause['field']}: {cause['message']}" for cause in causes]
 
 
+async def test_a_changed_job_is_checked_like_a_new_one_and_keeps_its_pods(server: Serving) -> None:
+    await server.send("POST", JOBS, {"metadata": {"name": "a"}, "spec": JOB})
+    answer = await server.send("PUT", f"{JOBS}/a", {"metadata": {"name": "a"}, "spec": JOB})
+    assert [cause["field"] for cause in answer.body["details"]["causes"]] == [
+        "spec.selector", "spec.template.metadata.labels", "spec.selector", "spec.template"
+    ]  # fmt: skip
+    answer = await server.send("PATCH", f"{JOBS}/a", {"metadata": {"uid": "other"}})
+    assert "spec.template.metadata.labels[controller-uid]" in answer.message
+
+
 JOB_CASES: list[tuple[Json, list[str]]] = [
     ({}, []),
     ({"template": {"spec": POD}}, [

@@ -81,6 +81,9 @@ class Deletion:
         self._warnings = warnings  # what policies say; None: they have had their say already
         self._asked_name = ""
         self._review: tuple[Stored, admission.PolicyReview | None] | None = None
+        warning = storage.base.deletion_warning
+        if warning and warnings is not None and options.propagation_policy is None:
+            warnings.append(warning)
 
     async def carry_out(self, namespace: str, name: str, asked_name: str = "") -> tuple[bytes, bool]:
         """Delete an object as `start` does; the policies have the time that they take (REVIEW-2).
@@ -164,10 +167,13 @@ class Deletion:
         return self._remove(stored, key), True
 
     def _check_preconditions(self, obj: Json) -> None:
-        """DE-1; the message names the kind where others name the resource."""
+        """DE-1; the message names the kind, with its group, where others name the resource."""
         options, metadata = self._options, obj["metadata"]
         resource = self._storage.kind.resource
-        by_kind = replace(resource, group="", plural=resource.kind)
+        by_kind = replace(resource, plural=resource.kind)
+        if self._storage.base.terminate is not None:
+            self._check_life_cycle(metadata)
+            return
         if options.uid is not None and options.uid != metadata["uid"]:
             raise conflict(
                 by_kind,
@@ -184,6 +190,15 @@ class Deletion:
                 f"ResourceVersion in record ({revision}). The object might have been modified",
             )
 
+    def _check_life_cycle(self, metadata: Json) -> None:
+        """DE-1, of an object with a life cycle of its own: in words of its own."""
+        sent = {"UID": self._options.uid, "ResourceVersion": self._options.resource_version}
+        there = {"UID": metadata["uid"], "ResourceVersion": metadata["resourceVersion"]}
+        for what, value in sent.items():
+            if value is not None and value != there[what]:
+                why = f"Precondition failed: {what} in precondition: {value}, {what} in object meta: {there[what]}"
+                raise conflict(self._storage.kind.resource, metadata["name"], why)
+
     def _grace(self, obj: Json) -> int | None:
         """Return the grace period that this request sets (DE-6), None when it sets none."""
         asked, metadata = self._options.grace_period_seconds, obj["metadata"]
@@ -197,12 +212,16 @@ class Deletion:
         return asked
 
     def _set_propagation(self, obj: Json) -> None:
-        """DE-5: an explicit policy puts its finalizer in the place of the other's."""
-        policy = self._options.propagation_policy
+        """DE-5: an explicit policy, or that of the kind, puts its finalizer in the place of the other's."""
+        policy, base = self._options.propagation_policy, self._storage.base
+        metadata = obj["metadata"]
+        if base.dependents == "never":
+            policy = "Background"
+        elif policy is None and base.dependents == "orphaned" and FOREGROUND not in metadata.get("finalizers", ()):
+            policy = "Orphan"
         if policy is None:
             return
         wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy)
-        metadata = obj["metadata"]
         finalizers = [one for one in metadata.get("finalizers", ()) if one not in (ORPHAN, FOREGROUND)]
         if wanted is not None:
             finalizers.append(wanted)

@@ -22,8 +22,6 @@ async def serve_kind(api: Api, request: ApiRequest, attributes: Attributes, stor
     if request.method == "HEAD":
         raise not_allowed()
     _check_path(storage, attributes)
-    if storage.kind.deprecation:
-        request.warnings.append(storage.kind.deprecation)
     sub = None
     if attributes.subresource:
         sub = storage.kind.subresource(attributes.subresource)
@@ -37,6 +35,8 @@ async def serve_kind(api: Api, request: ApiRequest, attributes: Attributes, stor
             return reach.reach(api, request, attributes, storage, sub.reach)
     elif verb not in storage.kind.verbs:
         raise not_allowed()
+    if storage.kind.deprecation:
+        request.warnings.append(storage.kind.deprecation)
     match verb:
         case "get":
             return read.get(api, request, attributes, storage, sub)
@@ -47,7 +47,9 @@ async def serve_kind(api: Api, request: ApiRequest, attributes: Attributes, stor
     for _ in range(ATTEMPTS_MAX):
         try:
             return await _serve_write(api, request, attributes, storage, sub)
-        except ApiError:
+        except ApiError as error:
+            if error.code == 405:
+                request.warnings.clear()  # nothing is there to warn of
             await api.objects.store.barrier()  # WRITING-4
             raise
         except Overtaken:

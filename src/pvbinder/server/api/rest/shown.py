@@ -40,7 +40,7 @@ class Shown:
         """Return one object, in the form in which it is stored, in the agreed form."""
         check_shape(self.form, self._type_name, is_list=False)
         if self.form.shape == "metadata":
-            return partial_object_metadata(obj, self.form.version)
+            return partial_object_metadata(obj, self.form.version, self.storage.kind.metadata_hides)
         metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
         return self._table([obj], metadata, with_columns=with_columns)
 
@@ -53,7 +53,7 @@ class Shown:
         """Return a list of objects, in the form in which they are stored, in the agreed form."""
         check_shape(self.form, self._type_name, is_list=True)
         if self.form.shape == "metadata-list":
-            return partial_object_metadata_list(objects, metadata, self.form.version)
+            return partial_object_metadata_list(objects, metadata, self.form.version, self.storage.kind.metadata_hides)
         return self._table(objects, metadata, with_columns=True)
 
     def _type_name(self) -> str:

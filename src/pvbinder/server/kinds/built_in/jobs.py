@@ -50,7 +50,9 @@ _ORDER = ("controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "b
 _FREE_METADATA = ("labels", "annotations")
 _FREE_IN_POD = ("nodeSelector", "tolerations", "schedulingGates")
 _CONCURRENCY = ("Allow", "Forbid", "Replace")
-_JOB_FIXED = ("selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
+_JOB_FIXED = (
+    "selector", "template", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"
+)  # fmt: skip
 
 
 def default_job_spec(spec: Json) -> None:
@@ -156,24 +158,18 @@ def _validate_job(spec: Json) -> list[FieldError]:
 
 def validate_job_update(new: Json, old: Json) -> list[FieldError]:
     """Check a changed job; what it does can't change once it exists."""
-    if new["spec"] == old["spec"]:
-        return []
     spec, before = new["spec"], old["spec"]
-    errors = _validate_job(spec)
+    errors = validate_job(new)
     if spec.get("completions") != before.get("completions"):
         if spec.get("completionMode") != "Indexed":
             errors.append(invalid("spec.completions", spec.get("completions"), IMMUTABLE))
         elif spec.get("completions") not in (None, spec.get("parallelism")):
             why = "can only be modified in tandem with spec.parallelism"
             errors.append(invalid("spec.completions", spec["completions"], why))
-    if _template(spec, new=spec, waits=_waits(old)) != _template(before, new=spec, waits=_waits(old)):
-        errors.append(invalid("spec.template", spec["template"], IMMUTABLE))
-    errors += (
-        invalid(f"spec.{field}", spec.get(field), IMMUTABLE)
-        for field in _JOB_FIXED
-        if spec.get(field) != before.get(field)
-    )
-    return errors
+    if _template(spec, new=spec, waits=_waits(old)) == _template(before, new=spec, waits=_waits(old)):
+        before = {**before, "template": spec["template"]}
+    fixed = [field for field in _JOB_FIXED if spec.get(field) != before.get(field)]
+    return errors + [invalid(f"spec.{field}", spec.get(field), IMMUTABLE) for field in fixed]
 
 
 def _waits(job: Json) -> bool:
@@ -358,6 +354,11 @@ def _warn_of_schedule(new: Json, old: Json | None) -> list[str]:
     return [f"cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see {where} for more details"]
 
 
+_DELETION_WARNING = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+    "propagationPolicy=Orphan to suppress this warning"
+)
+
 JOB = ServedKind(
     warnings=warner_of_template("spec", "template", before=lambda job: _warn_of_indexes(job["spec"], "spec")),
     resource=JOBS,
@@ -365,6 +366,8 @@ JOB = ServedKind(
     schema="io.k8s.api.batch.v1.Job",
     categories=("all",),
     delete_returns_object=False,
+    dependents="orphaned",
+    deletion_warning=_DELETION_WARNING,
     default=default_job,
     prepare_create=prepare_new_job,
     stored_form=_labelled_like_its_pods,

@@ -64,6 +64,7 @@ REPLICATION_KINDS = tuple(
             categories=("all",),
             has_status=True,
             has_scale=True,
+            dependents="orphaned",
             counts=("spec",),
             default=default_replication_controller,
             validate_create=validate_replication_controller,

@@ -29,7 +29,13 @@ from pvbinder.server.kinds.built_in.workload_rules import (
 )
 from pvbinder.server.kinds.parts.columns import AGE, NAME, NONE, field_cell, labels_shown, selector_text
 from pvbinder.server.kinds.parts.scale import scale_of
-from pvbinder.server.kinds.parts.status import STATUS, keep_status, start_with_empty_status
+from pvbinder.server.kinds.parts.status import (
+    STATUS,
+    keep_all_but_status,
+    keep_metadata,
+    keep_status,
+    start_with_empty_status,
+)
 from pvbinder.server.kinds.validation.claim_specs import complete_claim_spec
 from pvbinder.server.kinds.validation.metadata import IMMUTABLE
 from pvbinder.server.kinds.validation.numbers import NEGATIVE
@@ -77,7 +83,7 @@ def default_replica_set(obj: Json) -> None:
 def default_daemon_set(obj: Json) -> None:
     """Fill in the update strategy and the template."""
     annotations = obj.setdefault("metadata", {}).setdefault("annotations", {})
-    annotations.setdefault(_TEMPLATE_GENERATION, "1")
+    annotations.setdefault(_TEMPLATE_GENERATION, "0")  # stands for a field of the spec
     spec = obj.setdefault("spec", {})
     _set(spec, revisionHistoryLimit=10)
     strategy = spec.setdefault("updateStrategy", {})
@@ -187,6 +193,12 @@ def warn_of_claims(new: Json, old: Json | None) -> list[str]:
     return found
 
 
+def _keep_labels(new: Json, old: Json, now: str) -> None:
+    """Take all but the status from the stored deployment, its labels too."""
+    keep_all_but_status(new, old, now)
+    keep_metadata(new, old, "labels")
+
+
 DEPLOYMENT = ServedKind(
     warnings=warner_of_template("spec", "template"),
     resource=DEPLOYMENTS,
@@ -202,7 +214,7 @@ DEPLOYMENT = ServedKind(
     validate_update=update_of(validate_deployment),
     subresources=(
         scale_of(),
-        replace(STATUS, validate_update=validate_deployment_status),
+        replace(STATUS, prepare_update=_keep_labels, validate_update=validate_deployment_status),
     ),
     columns=(
         NAME,
@@ -275,6 +287,13 @@ def _keep_daemon_set(new: Json, old: Json, now: str) -> None:
     new["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = str(generation)
 
 
+def _keep_generation(new: Json, old: Json, now: str) -> None:
+    """Take all but the status from the stored daemon set, the generation of its template too."""
+    keep_all_but_status(new, old, now)
+    before = (old["metadata"].get("annotations") or {}).get(_TEMPLATE_GENERATION, "0")
+    new["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = before
+
+
 DAEMON_SET = ServedKind(
     warnings=warner_of_template("spec", "template", names_pods=False),
     resource=DAEMON_SETS,
@@ -284,11 +303,12 @@ DAEMON_SET = ServedKind(
     categories=("all",),
     delete_returns_object=False,
     default=default_daemon_set,
+    metadata_hides=(_TEMPLATE_GENERATION,),
     prepare_create=_start_daemon_set,
     prepare_update=_keep_daemon_set,
     validate_create=validate_daemon_set,
     validate_update=update_of(validate_daemon_set, selector_first=True),
-    subresources=(replace(STATUS, validate_update=validate_daemon_set_status),),
+    subresources=(replace(STATUS, prepare_update=_keep_generation, validate_update=validate_daemon_set_status),),
     columns=(
         NAME,
         _status_number("desiredNumberScheduled"),

@@ -13,6 +13,7 @@ from pvbinder.server.kinds.parts.status import STATUS, STATUS_ALONE, keep_status
 from pvbinder.server.objects.kind import (
     METADATA_FIELDS,
     Column,
+    DependentsPolicy,
     FieldReader,
     Json,
     MetadataChecks,
@@ -49,6 +50,7 @@ class Plain:
     default: Callable[[Json], None] | None = None
     prepare_create: Callable[[Json, str], None] | None = None
     returns_object: bool = False
+    dependents: DependentsPolicy = "deleted"
     put_creates: bool = False
     needs_revision: bool = False
     validate_create: Callable[[Json], list[FieldError]] = no_errors
@@ -81,6 +83,7 @@ class Plain:
             put_creates=self.put_creates,
             put_needs_revision=self.needs_revision,
             delete_returns_object=self.returns_object,
+            dependents=self.dependents,
             name_rule=self.name_rule,
             default=self.default or nothing,
             prepare_create=self.prepare_create or self._without_status(),

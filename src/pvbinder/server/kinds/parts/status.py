@@ -33,9 +33,12 @@ def keep_all_but_status(new: Json, old: Json, _now: str) -> None:
             new[field] = value
 
 
-def keep_metadata(new: Json, old: Json) -> None:
-    """Take from the stored object what of its metadata somebody could choose: who may write a part changes no more."""
-    for field in _CHOSEN:
+_CHOSEN = ("labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def keep_metadata(new: Json, old: Json, *fields: str) -> None:
+    """Take those fields of its metadata from the stored object, or all that somebody could choose."""
+    for field in fields or _CHOSEN:
         if field in old["metadata"]:
             new["metadata"][field] = old["metadata"][field]
         else:
@@ -48,6 +51,5 @@ def keep_all_but_status_alone(new: Json, old: Json, now: str) -> None:
     keep_metadata(new, old)
 
 
-_CHOSEN = ("labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds")
 STATUS_ALONE = Subresource("status", prepare_update=keep_all_but_status_alone)
 STATUS = Subresource("status", prepare_update=keep_all_but_status)
