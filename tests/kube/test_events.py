@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from tests.kube.small_server import SmallServer, lost_connection, refusal
 from tests.virtual_time import on_virtual_time
 
 from pvbinder.kube.client import Client, Retries
-from pvbinder.kube.events import EventRecorder, Subject, event_name
+from pvbinder.kube.events import QUEUED_EVENTS_MAX, EventRecorder, Subject, event_name
 from pvbinder.model import resources
 
 EVENTS = "/api/v1/namespaces/shop/events"
@@ -90,12 +91,13 @@ async def test_events_of_cluster_scoped_objects_go_to_default() -> None:
 
 
 @on_virtual_time
-async def test_recorder_1_what_is_too_much_is_dropped() -> None:
+async def test_recorder_1_what_is_too_much_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
     recorder = recorder_of(SmallServer())
-    for number in range(1003):
+    for number in range(QUEUED_EVENTS_MAX + 3):
         recorder.event(CLAIM, "Normal", "Reason", str(number))
 
-    assert (recorder.statistics().queued, recorder.statistics().dropped) == (1000, 3)
+    assert (recorder.statistics().queued, recorder.statistics().dropped) == (QUEUED_EVENTS_MAX, 3)
+    assert [record.getMessage() for record in caplog.records] == ["events dropped: too many at once"]
 
 
 @on_virtual_time

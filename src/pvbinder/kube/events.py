@@ -1,6 +1,8 @@
 """Events about objects, as people see them with ``kubectl describe``.
 
-RECORDER-1  `event()` never waits and never fails: it queues at most 1000 events and drops the others.
+RECORDER-1  `event()` never waits and never fails: it queues at most `QUEUED_EVENTS_MAX` events and drops the others,
+            which is said once each time that it begins. Kubernetes queues 1000; a thousand claims that are provisioned
+            in three seconds have more.
 RECORDER-2  The same event again (source, object, type, reason, message) is a patch of the first one: count and time.
 RECORDER-3  After 10 different messages with the same source, object, type and reason within 600 s the next ones become
             one event whose message begins with ``(combined from similar events): ``.
@@ -34,7 +36,7 @@ from pvbinder.model.resources import Resource
 
 EventType = Literal["Normal", "Warning"]
 
-QUEUED_EVENTS_MAX = 1000
+QUEUED_EVENTS_MAX = 10_000
 SIMILAR_MESSAGES_MAX = 10
 SIMILAR_SECONDS = 600.0
 SPAM_BURST_EVENTS = 25
@@ -158,6 +160,7 @@ class EventRecorder:
         self._written: _Memory[_Written] = _Memory()
         self._spam: _Memory[TokenBucket] = _Memory()
         self._last_moment = 0
+        self._is_dropping = False
         self._created = self._patched = self._dropped = self._suppressed = self._refused = self._given_up = 0
 
     def event(self, subject: Subject, type: EventType, reason: str, message: str) -> None:  # noqa: A002
@@ -165,8 +168,12 @@ class EventRecorder:
         try:
             self._queue.put_nowait(Happening(subject, type, reason, message, self._now()))
         except asyncio.QueueFull:
+            if not self._is_dropping:
+                log.warning("events dropped: too many at once", component=self.component, queued=QUEUED_EVENTS_MAX)
+            self._is_dropping = True
             self._dropped += 1
-            log.warning("event dropped: too many at once", object=subject.name, reason=reason)
+        else:
+            self._is_dropping = False
 
     async def run(self) -> None:
         """Write events until cancelled."""
