@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from pvbinder.model.durations import format_duration, parse_duration
+from pvbinder.model.durations import format_duration, go_nanoseconds, parse_duration
 
 DURATIONS = {
     "15s": 15.0,
@@ -71,3 +73,25 @@ SHOWN = {
 def test_durations_look_like_the_references(seconds: float, shown: str) -> None:
     assert format_duration(seconds) == shown
     assert parse_duration(shown) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds"), [("0", 0), ("1s", 10**9), ("-1.5h", -5400 * 10**9), ("1m2s3ms", 62_003_000_000)]
+)
+def test_nanoseconds(text: str, nanoseconds: int) -> None:
+    assert go_nanoseconds(text) == nanoseconds
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", 'invalid duration ""'),
+        ("x", 'invalid duration "x"'),
+        ("10", 'missing unit in duration "10"'),
+        ("1x", 'unknown unit "x" in duration "1x"'),
+        ("99999999999h", 'invalid duration "99999999999h"'),
+    ],
+)
+def test_what_go_says_of_no_duration(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match="time: " + re.escape(why)):
+        go_nanoseconds(text)

@@ -223,7 +223,7 @@ SAID = {  # a selector text: what is said of it
     "a,=": "found '=', expected: identifier after ','",
     "!": "unable to parse requirement: found '', expected: identifier",
     "!!a": "unable to parse requirement: found '!', expected: identifier",
-    "-a=b": f'unable to parse requirement: key: Invalid value: "-a": {NAME_RULE}',
+    "-a=b": f'unable to parse requirement: <nil>: Invalid value: "-a": {NAME_RULE}',
     "!a=b": "unable to parse requirement: found '=', expected: ',' or 'end of string'",
     "a b": "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt",
     "a=(b)": "unable to parse requirement: found '(', expected: identifier",

@@ -95,7 +95,8 @@ class LabelSelector(Struct, frozen=True, gc=False, rename="camel"):
 def _check_key(key: str) -> None:
     prefix, slash, name = key.rpartition("/")
     if (slash and not is_subdomain(prefix)) or not _NAME.fullmatch(name):
-        raise SelectorError(f'key: Invalid value: "{key}": {_qualified_name_rule(name)}')
+        why = _LABEL_KEY_RULE if "/" in prefix else _qualified_name_rule(name)
+        raise SelectorError(f'key: Invalid value: "{key}": {why}')
 
 
 def _check_value(key: str, value: str) -> None:
@@ -114,6 +115,10 @@ _NAME_RULE: Final = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
     "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
     "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+_LABEL_KEY_RULE: Final = (
+    f"{_NAME_RULE.replace('name part', 'a valid label key')} with an optional DNS subdomain prefix and '/' "
+    "(e.g. 'example.com/MyName')"
 )
 _LABEL_VALUE_RULE: Final = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
@@ -220,8 +225,9 @@ class _TextParser:
             raise SelectorError(f"unable to parse requirement: found '{key}', expected: identifier")
         try:
             _check_key(key)
-        except SelectorError as error:
-            raise SelectorError(f"unable to parse requirement: {error.message}") from None
+        except SelectorError as error:  # the reference knows no path here
+            why = error.message.removeprefix("key: ")
+            raise SelectorError(f"unable to parse requirement: <nil>: {why}") from None
         if self._peek() in (_END, ","):
             return TextRequirement(key, "!" if negated else "exists")
         operator = self._take()

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from pvbinder.model.durations import go_nanoseconds
 from pvbinder.model.errors import PvbinderError
 
 _MONTH_NAMES: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -15,17 +16,6 @@ _DAY_NAMES: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _NUMBER: Final = re.compile(r"[+-]?0*([0-9]*)(?<=[0-9])")
 _INT64_MAX: Final = 2**63 - 1
 _DIGITS_MAX: Final = len(str(_INT64_MAX))
-_NANOSECONDS: Final = {
-    "ns": 1,
-    "us": 10**3,
-    "\N{MICRO SIGN}s": 10**3,
-    "\N{GREEK SMALL LETTER MU}s": 10**3,
-    "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
-}
-_PART: Final = re.compile(r"([0-9]*)(\.?)([0-9]*)([^0-9.]*)")
 
 
 class ScheduleError(PvbinderError):
@@ -119,36 +109,8 @@ def _number(text: str) -> int:
 def parse_period(descriptor: str) -> int:
     """Return the seconds of ``@every 1h30m``, at least one and whole ones."""
     text = descriptor.removeprefix("@every ")
-    body, at, total = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+"), 0, 0
-    if body == "0":
-        return 1
-    while at < len(body) or not body:
-        part = _PART.match(body, at)
-        if part is None or not (part[1] or part[3]):
-            raise _no_duration(descriptor, f"invalid duration {_quoted(text)}")
-        if not part[4]:
-            raise _no_duration(descriptor, f"missing unit in duration {_quoted(text)}")
-        unit = _NANOSECONDS.get(part[4])
-        if unit is None:
-            raise _no_duration(descriptor, f"unknown unit {_quoted(part[4])} in duration {_quoted(text)}")
-        whole, fraction = part[1].lstrip("0"), part[3][:18]
-        total += int(whole or "0") * unit if len(whole) <= _DIGITS_MAX else _INT64_MAX + 2
-        total += int(fraction or "0") * unit // 10 ** len(fraction)
-        if total > _INT64_MAX + text.startswith("-"):
-            raise _no_duration(descriptor, f"invalid duration {_quoted(text)}")
-        at = part.end()
-    return 1 if text.startswith("-") else max(total // 10**9, 1)
-
-
-def _no_duration(descriptor: str, why: str) -> ScheduleError:
-    return ScheduleError(f"failed to parse duration {descriptor}: time: {why}")
-
-
-def _quoted(text: str) -> str:
-    """Return `text` in the quotes of Go's package time, which writes bytes for all but plain ASCII."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if " " <= c <= "\x7f" else _bytes_of(c) for c in escaped) + '"'
-
-
-def _bytes_of(character: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogatepass"))
+    try:
+        total = go_nanoseconds(text)
+    except ValueError as error:
+        raise ScheduleError(f"failed to parse duration {descriptor}: {error}") from None
+    return max(total // 10**9, 1)

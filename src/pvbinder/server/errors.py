@@ -60,7 +60,7 @@ def invalid_whole(path: str, detail: str) -> FieldError:
 
 def unsupported(path: str, value: object, supported: Iterable[str]) -> FieldError:
     """Return the error of a value that is none of the `supported` ones (GW-11)."""
-    names = ", ".join(json.dumps(name) for name in supported)
+    names = ", ".join(map(quoted, supported))
     return FieldError("FieldValueNotSupported", path, f"Unsupported value: {shown(value)}: supported values: {names}")
 
 
@@ -88,7 +88,27 @@ def too_many(path: str, found: int, maximum: int) -> FieldError:
 
 def shown(value: object) -> str:
     """A value as the reference prints it inside a message."""
+    if isinstance(value, str):
+        return quoted(value)
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def quoted(text: str) -> str:
+    """Return a text as Go quotes it (``%q``)."""
+    if text.isprintable():
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else _numbered(ord(c))) for c in text) + '"'
+
+
+_ESCAPES = {
+    "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'
+}  # fmt: skip
+
+
+def _numbered(code: int) -> str:
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 class ApiError(PvbinderError):
@@ -194,4 +214,4 @@ def is_invalid(resource: Resource, name: str, errors: Sequence[FieldError]) -> A
         details["group"] = resource.group
     details["kind"] = resource.kind
     details["causes"] = [{"reason": e.reason, "message": e.body, "field": e.field} for e in errors]
-    return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {text}', details=details)
+    return ApiError(422, "Invalid", f"{kind} {quoted(name)} is invalid: {text}", details=details)

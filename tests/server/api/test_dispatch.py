@@ -35,7 +35,14 @@ PATHS = {
     "a DELETE of a status": ("DELETE", f"{VOLUMES}/x/status", 405, NOT_ALLOWED),
     "a HEAD": ("HEAD", f"{MAPS}/a", 405, NOT_ALLOWED),
     "a method of no verb": ("TRACE", MAPS, 405, NOT_ALLOWED),
-    "a POST to health": ("POST", "/healthz", 405, NOT_ALLOWED),
+    "a POST to health": ("POST", "/healthz", 200, "ok"),
+    "health below itself": ("GET", "/healthz/", 404, "404 page not found\n"),
+    "a time that is none": (
+        "GET",
+        f"{MAPS}?timeout=1x",
+        400,
+        ('invalid timeout specified in the request URL - time: unknown unit "x" in duration "1x"'),
+    ),
     "a review by GET": ("GET", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", 405, NOT_ALLOWED),
 }
 

@@ -264,3 +264,10 @@ def test_keys_twice_are_for_the_strict() -> None:
     assert warnings("Warn") == [strict]
     with pytest.raises(ApiError, match="error strict decoding YAML"):
         warnings("Strict")
+
+
+def test_apply_5_who_shares_what_is_there_already_did_it_at_no_time() -> None:
+    stored = applied(None, manifest(data={"k": "v"}))
+    shared = applied(stored, manifest(data={"k": "v"}), "two", now=LATER)
+    times = {entry["manager"]: entry.get("time") for entry in shared["metadata"]["managedFields"]}
+    assert times == {"one": NOW, "two": None}

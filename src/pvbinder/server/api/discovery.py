@@ -18,7 +18,15 @@ import msgspec
 
 from pvbinder import __version__
 from pvbinder.model.resources import Resource
-from pvbinder.server.api.negotiation import JSON_TYPE, YAML_TYPE, Form, clauses_of, negotiate, respond_bytes
+from pvbinder.server.api.negotiation import (
+    JSON_TYPE,
+    YAML_TYPE,
+    Form,
+    check_route,
+    clauses_of,
+    negotiate,
+    respond_bytes,
+)
 from pvbinder.server.kinds.registry import Registry
 from pvbinder.server.objects.kind import Json, ServedKind, Subresource
 from pvbinder.server.requests import ApiRequest, ApiResponse
@@ -39,6 +47,8 @@ class Discovery:
         path = request.path.rstrip("/")
         accept = request.headers.get("accept", "")
         if path == "/version":
+            if accept:
+                check_route(accept, (JSON_TYPE,))
             pretty = ApiRequest("GET", path, query={"pretty": ["true"]} | dict(request.query))
             return respond_bytes(pretty, 200, msgspec.json.encode(version()))
         if path == "/api" or path.startswith(("/api/", "/apis/")) or path == "/apis":

@@ -16,13 +16,14 @@ from time import perf_counter
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from pvbinder import logs
+from pvbinder.model.durations import go_nanoseconds
 from pvbinder.server.api.health import Health, plain_not_found
 from pvbinder.server.api.measures import RequestMeasures
 from pvbinder.server.api.negotiation import error_response
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.rest.reviews import Reviews
 from pvbinder.server.api.rest.routes import no_such_resource, not_allowed, serve_kind
-from pvbinder.server.errors import ApiError
+from pvbinder.server.errors import ApiError, bad_request
 from pvbinder.server.identity.attributes import Attributes, read_attributes
 from pvbinder.server.identity.authentication import Authenticator
 from pvbinder.server.identity.authorization import permit
@@ -38,6 +39,7 @@ Interceptor: TypeAlias = Callable[[ApiRequest, Handler], Awaitable[ApiResponse]]
 NonResourcePath: TypeAlias = Callable[[], Awaitable[ApiResponse]]  # what answers it, as `/metrics` is answered
 
 SUBRESOURCES = frozenset({"status", "scale", "binding", "eviction", "finalize", "token", "log", "exec", "approval"})
+_LONG: Final = ("attach", "exec", "proxy", "log", "portforward")
 
 
 class Documents(Protocol):
@@ -157,7 +159,9 @@ class Dispatcher:
         return self._answer_document(request)
 
     def _admit(self, request: ApiRequest, attributes: Attributes) -> None:
-        """Find out who asks and whether they may; ApiError 401 or 403."""
+        """Find out who asks and whether they may; ApiError 401 or 403, or 400 of an impossible ``timeout``."""
+        if "timeout" in request.query:
+            _check_timeout(request, attributes)
         user = request.user
         if user is None:
             user = self._authenticator.authenticate(request)
@@ -178,7 +182,7 @@ class Dispatcher:
         return f"{qualified}/{attributes.subresource}" if attributes.subresource in SUBRESOURCES else qualified
 
     def _answer_document(self, request: ApiRequest) -> ApiResponse:
-        reading = request.method in ("GET", "HEAD")
+        reading = request.method in ("GET", "HEAD") or not _reads_only(request.path)
         asked = request if reading else ApiRequest("GET", request.path, headers=request.headers)
         for document in (self._health, *self._documents):
             answer = document.answer(asked)
@@ -208,6 +212,23 @@ def _attributes_of(request: ApiRequest) -> Attributes:
     if not isinstance(read, Attributes):
         request.head_read = read = read_attributes(request.method, request.path, request.query)
     return read
+
+
+def _reads_only(path: str) -> bool:
+    """Whether a path that isn't a resource's has methods; others answer any, as in the reference."""
+    parts = path.strip("/").split("/")
+    return parts[0] in ("api", "version", "openid", ".well-known") or (parts[0] == "apis" and len(parts) > 2)
+
+
+def _check_timeout(request: ApiRequest, attributes: Attributes) -> None:
+    """Refuse a ``timeout`` that is no length of time; what takes long by nature has none."""
+    sent = request.query.get("timeout", ("",))[0]
+    if not sent or attributes.verb == "watch" or attributes.subresource in _LONG:
+        return
+    try:
+        go_nanoseconds(sent)
+    except ValueError as error:
+        raise bad_request(f"invalid timeout specified in the request URL - {error}") from None
 
 
 def not_stored(error: WriteFailed) -> ApiError:

@@ -31,6 +31,8 @@ class Health:
         parts = [part for part in request.path.split("/") if part]
         if not parts or parts[0] not in ENDPOINTS:
             return None
+        if request.path.endswith("/"):
+            return plain_not_found()
         endpoint = parts[0]
         checks = self._live if endpoint == "livez" else self._ready
         if len(parts) > 1:

@@ -137,15 +137,19 @@ def _quality(text: str) -> float:
         return 0.0
 
 
+STREAM_TYPES = (f"{JSON_TYPE};stream=watch", f"{PROTOBUF_TYPE};stream=watch")
+
+
 @lru_cache(256)
-def negotiate(accept: str, *, transformable: bool = True) -> Form:
+def negotiate(accept: str, *, transformable: bool = True, streams: bool = False) -> Form:
     """Choose the form for an ``Accept`` header ("" when there is none); ApiError 406 if nothing fits.
 
+    A path that can be watched has `streams`, which are named among what it offers.
     We read protobuf but don't write it, so a client that takes protobuf *or* JSON gets JSON.
     """
     if not accept:
         return PLAIN
-    check_route(accept)
+    check_route(accept, SERVED_TYPES + STREAM_TYPES if streams else SERVED_TYPES)
     takes_protobuf = False
     for clause in clauses_of(accept):
         for media_type in (JSON_TYPE, YAML_TYPE):

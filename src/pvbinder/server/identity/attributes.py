@@ -41,6 +41,8 @@ class Attributes(Struct):
 def read_attributes(method: str, path: str, query: Mapping[str, list[str]]) -> Attributes:
     """Read what the request asks for, as the reference's authoriser would."""
     parts = [part for part in path.split("/") if part]
+    if "/namespaces//" in path.rstrip("/"):  # with an empty name: in all of them
+        parts.remove("namespaces")
     if len(parts) >= 3 and parts[0] == "api":
         attributes = Attributes("", path, True, "", parts[1])
         parts = parts[2:]

@@ -152,6 +152,8 @@ class ServiceAccountTokens:
         if resource is None or "/" in version:
             group, _, version = version.rpartition("/")
             raise bad_request(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
+        if not name:
+            raise bad_request("Name parameter required.")
         found = self.objects.get(resource, account["metadata"]["namespace"] if resource.namespaced else None, name)
         if found is None:
             raise not_found(resource, name)

@@ -164,6 +164,7 @@ class _Application:
         if last is not None and last.fields:
             merged = self._pruned(merged, entries, last.fields)
         changes = compare(self._live, merged, schema)  # in the applier's own words, as the reference
+        is_new = last is None and merged != self._live
         merged = Conversion().object(merged, schema)
         changed = without_unreachable(union(changes.added, changes.modified), unreachable)
         removed = without_unreachable(changes.removed, unreachable)
@@ -174,7 +175,7 @@ class _Application:
         entries = take_from(entries, self._manager, union(changed, removed), elsewhere)
         owned = difference(owned, UNOWNED)
         if owned:
-            entries[self._manager] = self._entry(owned, last, changed=merged != self._live)
+            entries[self._manager] = self._entry(owned, last, changed=is_new or merged != self._live)
         else:
             entries.pop(self._manager, None)
         return merged, entries
@@ -185,7 +186,7 @@ class _Application:
         return str(annotations.get(name, ""))
 
     def _entry(self, owned: FieldSet, last: Entry | None, *, changed: bool = True) -> Entry:
-        time = self._now if changed or last is None else last.time
+        time = self._now if changed else "" if last is None else last.time
         return Entry(self._manager, self.kind.resource.api_version, time, owned)
 
     def _pruned(self, merged: Json, entries: _Entries, last: FieldSet) -> Json:
@@ -286,7 +287,8 @@ def _read(applied: Any, kind: ServedKind) -> Json:
     metadata = metadata if isinstance(metadata, dict) else {}
     if metadata.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
-    named = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
+    namespace, name = (text if isinstance(text := metadata.get(part), str) else "" for part in ("namespace", "name"))
+    named = f"{namespace}/{name}"
     gvk = f"{resource.group}/{resource.version}, Kind={resource.kind}"
     try:
         check(applied, kind.schema)

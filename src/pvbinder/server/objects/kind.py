@@ -112,6 +112,7 @@ class Subresource:
     stored object, and `take_in` puts a body that was sent (PUT, PATCH, or POST) into a copy of the object; both may
     raise ApiError. The result of `take_in` then goes the way of an update of this subresource. `body_schema` is that
     kind's schema. `removes`: a POST deletes the object, as the ``deleteOptions`` in its body ask (``eviction``).
+    `is_direct`: a write of it goes past what an update records, the owners of fields and the generation (``binding``).
     `columns` are those of a body as a Table. `replicas_path` is the field of the object that a Scale's
     ``spec.replicas`` stands for; a body without it can't be applied.
 
@@ -128,6 +129,7 @@ class Subresource:
     read: Callable[[Json], Json] = same
     take_in: Callable[[Json, Json, str], None] | None = None
     removes: bool = False
+    is_direct: bool = False
     reach: Reach | None = None
     has_path: bool = False
     columns: tuple[Column, ...] = ()

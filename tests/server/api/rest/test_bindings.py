@@ -104,6 +104,6 @@ async def test_bindings_are_posted_and_nothing_else(tmp_path: Path) -> None:
         assert (await server.send("POST", "/api/v1/bindings", binding())).status == 405
         for nameless in ({"target": TARGET}, {"metadata": None, "target": TARGET}):
             refused = await server.send("POST", BINDINGS, nameless)
-            assert (refused.status, refused.message) == (404, 'pods "" not found')
+            assert (refused.status, refused.message) == (400, "Name parameter required.")
         missing = await server.send("POST", BINDINGS, binding())
         assert (missing.status, missing.message) == (404, 'pods "p" not found')

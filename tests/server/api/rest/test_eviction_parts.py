@@ -95,7 +95,6 @@ async def test_eviction_3_a_pod_that_was_told_before_keeps_the_time(tmp_path: Pa
         assert pod["status"]["phase"] == "Running"
         assert pod["status"]["conditions"][0] == {
             "type": "DisruptionTarget",
-            "observedGeneration": 1,
             "status": "True",
             "lastProbeTime": None,
             "lastTransitionTime": BEFORE,
@@ -114,14 +113,14 @@ def test_a_budget_of_which_no_generation_was_seen_yet() -> None:
 
 def test_what_a_pod_is_told() -> None:
     condition = {
-        "type": "DisruptionTarget", "observedGeneration": 0, "status": "True", "lastProbeTime": None,
+        "type": "DisruptionTarget", "status": "True", "lastProbeTime": None,
         "lastTransitionTime": NOW, "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting",
     }  # fmt: skip
     assert evictions._with_condition({"metadata": {}}, NOW) == {"metadata": {}, "status": {"conditions": [condition]}}
     undated = {"type": "DisruptionTarget", "status": "True"}
-    pod = {"metadata": {"generation": 4}, "status": {"phase": "Running", "conditions": [undated]}}
-    told = evictions._with_condition(pod, NOW)["status"]
-    assert told == {"phase": "Running", "conditions": [{**condition, "observedGeneration": 4}]}
+    status = {"phase": "Running", "observedGeneration": 3, "conditions": [undated]}
+    told = evictions._with_condition({"metadata": {"generation": 4}, "status": status}, NOW)["status"]
+    assert told == {**status, "conditions": [{**condition, "observedGeneration": 4}]}
 
 
 STATUS = {"observedGeneration": 1, "disruptionsAllowed": 1}

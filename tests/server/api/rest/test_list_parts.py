@@ -67,7 +67,7 @@ REFUSED: dict[str, tuple[str, int, str]] = {
         "The resourceVersion for the provided list is too old.",
     ),
     "a token and a revision": (
-        f"{MAPS}?resourceVersion=2&continue=x", 400,
+        f"{MAPS}?resourceVersion=2&continue={make_token(1, 'a')}", 400,
         "specifying resource version is not allowed when using continue",
     ),
     "no selector": (

@@ -92,15 +92,15 @@ WRONG_WRITES: dict[str, tuple[OptionsKind, str, bool, str]] = {
         "UpdateOptions",
         "fieldManager=%C3%A4%07b",
         False,
-        'fieldManager: Invalid value: "ä\\u0007b": invalid character U+0007 (at position 2)',
+        'fieldManager: Invalid value: "ä\\ab": invalid character U+0007 (at position 2)',
     ),
     "two characters that can't be printed": (
         "CreateOptions",
         "fieldManager=%07%C3%A4b%07",
         False,
         (
-            '[fieldManager: Invalid value: "\\u0007äb\\u0007": invalid character U+0007 (at position 0), '
-            'fieldManager: Invalid value: "\\u0007äb\\u0007": invalid character U+0007 (at position 4)]'
+            '[fieldManager: Invalid value: "\\aäb\\a": invalid character U+0007 (at position 0), '
+            'fieldManager: Invalid value: "\\aäb\\a": invalid character U+0007 (at position 4)]'
         ),
     ),
     "another dry run": (

@@ -34,7 +34,6 @@ async def make_deployment(server: Serving) -> Any:
 async def test_what_is_not_there_comes_before_what_is_wrong_with_the_body(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         for method, path, kind in (
-            ("PUT", f"{DEPLOYMENTS}/none/scale", "deployments.apps"),
             ("PATCH", f"{DEPLOYMENTS}/none/scale", "deployments.apps"),
             ("POST", f"{ACCOUNTS}/none/token", "serviceaccounts"),
             ("PATCH", f"{PODS}/none/status", "pods"),
@@ -57,8 +56,11 @@ async def test_a_body_of_another_name_is_refused(tmp_path: Path) -> None:
             sent = {"kind": "Scale", "apiVersion": "autoscaling/v1", **other} if content_type else other
             answer = await server.send(method, f"{DEPLOYMENTS}/w/scale{query}", sent, content_type=content_type)
             assert (answer.status, answer.message) == (400, why)
-        nameless = await server.send("PUT", f"{DEPLOYMENTS}/w/scale", {"spec": {"replicas": 4}})
-        assert (nameless.status, nameless.body["spec"]) == (200, {"replicas": 4})
+        answer = await server.send("PATCH", f"{DEPLOYMENTS}/w/scale", {"metadata": {"name": "x"}})
+        assert (answer.status, answer.message) == (400, why)
+        for metadata, code in (({}, 400), ({"namespace": "other"}, 400), ({"uid": "1"}, 409)):
+            sent = {"metadata": {"name": "w", **metadata} if metadata else {}, "spec": {"replicas": 4}}
+            assert (await server.send("PUT", f"{DEPLOYMENTS}/w/scale", sent)).status == code
 
 
 async def test_a_scale_is_written_at_the_revision_that_it_names(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_a_resize_takes_the_resources_alone() -> None:
     less = pod(containers=[{"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}}}])
     assert validate_resize(same, same) == []
     assert [str(error) for error in validate_resize(less, same)] == [
-        'spec: Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing'
+        'spec: Invalid value: "Guaranteed": Pod QOS Class may not change as a result of resizing'
     ]
 
 

@@ -293,4 +293,4 @@ def test_a_pod_is_resized_within_its_class_of_service() -> None:
     assert result["spec"]["containers"][0]["image"] == "nginx"
     assert result["spec"]["containers"][0]["resources"]["limits"] == more
     (error,) = change_refusals(POD, old, {"spec": {"containers": [{"name": "c", "resources": {}}]}}, "resize")
-    assert error == 'spec: Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing'
+    assert error == 'spec: Invalid value: "Guaranteed": Pod QOS Class may not change as a result of resizing'

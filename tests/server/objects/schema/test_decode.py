@@ -319,8 +319,10 @@ def test_a_patched_object_of_a_wrong_type_is_422() -> None:
 
 
 def test_a_strategic_patch_names_wrong_types_in_other_words() -> None:
-    with pytest.raises(ApiError, match=r'"map\[data:map\[k:5\]\]": unrecognized type: string'):
+    with pytest.raises(ApiError, match=r'"map\[data:map\[k:5\]\]": cannot convert int64 to string'):
         check_object({"data": {"k": 5}}, CONFIG_MAP, "Warn", shown=lambda: "map[data:map[k:5]]", dialect="map")
+    with pytest.raises(ApiError, match=r"unrecognized type: string"):
+        check_object({"data": {"k": True}}, CONFIG_MAP, "Warn", shown=lambda: "", dialect="map")
 
 
 def test_a_patched_object_with_unknown_fields_warns() -> None:

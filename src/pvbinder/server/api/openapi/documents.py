@@ -68,6 +68,8 @@ class OpenApi:
     def answer(self, request: ApiRequest) -> ApiResponse | None:
         """Answer a GET under /openapi; None for any other path (OPENAPI-1 to 3)."""
         path = request.path.rstrip("/")
+        if path == "/openapi/v2" != request.path:
+            return None
         if path not in ("/openapi/v2", "/openapi/v3") and not path.startswith("/openapi/v3/"):
             return None
         if path == "/openapi/v3":

@@ -37,7 +37,7 @@ async def bind(write: WriteRequest, body: Json) -> None:
     old, new = write.storage.decode(stored.data), write.storage.decode(stored.data)
     _check_preconditions(write, sent, stored, old)
     bind_pod(new, body, write.now)
-    await write.store_change(stored, old, new, BIND)
+    await write.store_change(stored, old, new, BIND, record=False)
 
 
 async def of_bindings(
@@ -46,6 +46,8 @@ async def of_bindings(
     """Read a POST to ``bindings`` as one to the ``binding`` of the pod that it names."""
     body = await WriteRequest.read(api, request, attributes, storage, "CreateOptions").decode(storage.kind)
     name = (body.get("metadata") or {}).get("name", "")
+    if not name:
+        raise bad_request("Name parameter required.")
     pods = api.objects.storage(POD.resource.group, POD.resource.version, POD.resource.plural)
     assert pods is not None, "pods are served"
     about = replace(attributes, resource=POD.resource.plural, name=name, subresource=BIND.name)

@@ -175,9 +175,10 @@ def _with_insufficient_pods(status: Json, now: str) -> list[Json]:
 def _with_condition(pod: Json, now: str) -> Json:
     """Return the pod with what it is told of its eviction (EVICTION-3)."""
     status: Json = pod.get("status") or {}
+    observed = {"observedGeneration": pod["metadata"].get("generation", 0)} if status.get("observedGeneration") else {}
     condition: Json = {
         "type": "DisruptionTarget",
-        "observedGeneration": pod["metadata"].get("generation", 0),
+        **observed,
         "status": "True",
         "lastProbeTime": None,
         "lastTransitionTime": now,

@@ -188,10 +188,12 @@ def read_delete_options(query: Query, body: bytes, content_type: str = "") -> De
         sent = _decode_body(body, media_type_of(content_type))
     elif query:
         sent = {
-            "gracePeriodSeconds": _integer(query, "gracePeriodSeconds"),
+            "gracePeriodSeconds": _grace_period(query),
             "orphanDependents": is_true(query["orphanDependents"]) if "orphanDependents" in query else None,
             "propagationPolicy": _first(query, "propagationPolicy") if "propagationPolicy" in query else None,
             "dryRun": list(query.get("dryRun", ())),
+            # as the reference reads a query: its words are those of the structure inside
+            "preconditions": {name: query[name][0] for name in ("uid", "resourceVersion") if name in query},
         }
     else:
         return DeleteOptions()
@@ -236,7 +238,8 @@ def _decode_body(body: bytes, media_type: str) -> Json:
         else:
             value = json_text.parse(body)
     except PvbinderError as error:
-        raise bad_request(f"couldn't get version/kind; json parse error: {error.message}") from error
+        what = "" if media_type == PROTOBUF else "couldn't get version/kind; json parse error: "
+        raise bad_request(f"{what}{error.message}") from error
     _check_options_kind(value)
     try:
         return Conversion().object({} if value is None else value, _DELETE_OPTIONS)
@@ -295,6 +298,13 @@ def _read_dry_run(values: Sequence[str]) -> tuple[bool, list[FieldError]]:
 def _first(query: Query, name: str) -> str:
     values = query.get(name)
     return values[0] if values else ""
+
+
+def _grace_period(query: Query) -> int | None:
+    """Read the one number of which the reference doesn't take an empty text for none."""
+    if query.get("gracePeriodSeconds", ("0",))[0] == "":
+        raise bad_request('strconv.ParseInt: parsing "": invalid syntax')
+    return _integer(query, "gracePeriodSeconds")
 
 
 def _integer(query: Query, name: str) -> int | None:

@@ -69,7 +69,7 @@ def answer_object(
 
 async def list_objects(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
     """Answer a GET of a collection."""
-    form = negotiate(request.headers.get("accept", ""))
+    form = negotiate(request.headers.get("accept", ""), streams=not storage.base.is_custom)
     options = read_list_options(request.query, is_watch=False)
     selection = read_selection(storage, options)
     items, metadata = await select(
@@ -265,9 +265,9 @@ def _where(api: Api, options: ListOptions, prefix: str) -> tuple[int | None, str
     """Return at which revision a list is to be (None: now) and from which key on."""
     version = options.resource_version
     if options.continue_token:
+        revision, start = read_token(options.continue_token)
         if version not in ("", "0"):
             raise bad_request("specifying resource version is not allowed when using continue")
-        revision, start = read_token(options.continue_token)
         return (None if revision == NOW else revision), prefix + start
     try:
         revision = parse_revision(version)

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pvbinder.model.selectors import SelectorError, parse_selector
 from pvbinder.server.api.aside import Aside, is_heavy
 from pvbinder.server.api.negotiation import negotiate, respond
 from pvbinder.server.api.rest.object_meta import put_in_namespace
 from pvbinder.server.api.rest.options import read_write_options
 from pvbinder.server.api.rest.routes import no_such_resource
-from pvbinder.server.errors import ApiError, FieldError, bad_request, invalid, is_invalid, required
+from pvbinder.server.errors import ApiError, FieldError, bad_request, invalid, is_invalid
 from pvbinder.server.identity.attributes import Attributes
 from pvbinder.server.identity.authentication import (
     API_AUDIENCES,
@@ -33,6 +34,7 @@ from pvbinder.server.kinds.built_in.reviews import (
     SUBJECT_ACCESS_REVIEW,
     TOKEN_REVIEW,
 )
+from pvbinder.server.kinds.validation.selectors import validate_asked_selector
 from pvbinder.server.objects.kind import Json, ServedKind
 from pvbinder.server.objects.schema import decode_body
 from pvbinder.server.requests import ApiRequest, ApiResponse, UserInfo
@@ -69,10 +71,9 @@ class Reviews:
         )
         put_in_namespace(review, attributes.namespace)
         review.setdefault("spec", {})
+        request.warnings.extend(warnings)
         answer(self, review, user, attributes.namespace)
-        response = respond(request, 201, _arranged(review, kind), form.media_type)
-        response.warnings = tuple(warnings)
-        return response
+        return respond(request, 201, _arranged(review, kind), form.media_type)
 
     def _who_am_i(self, review: Json, user: UserInfo, _namespace: str) -> None:
         del review["spec"]
@@ -95,40 +96,43 @@ class Reviews:
                 review["status"] = {"user": {}, "error": why}
 
     def _may_i(self, review: Json, user: UserInfo, _namespace: str) -> None:
-        self._decide(review, SELF_SUBJECT_ACCESS_REVIEW, user, [])
+        self._decide(review, SELF_SUBJECT_ACCESS_REVIEW, user, _check_asked(review["spec"]))
 
     def _may_they(self, review: Json, _user: UserInfo, _namespace: str) -> None:
         user, wrong = _subject(review["spec"])
-        self._decide(review, SUBJECT_ACCESS_REVIEW, user, wrong)
+        self._decide(review, SUBJECT_ACCESS_REVIEW, user, _check_asked(review["spec"]) + wrong)
 
     def _may_they_here(self, review: Json, _user: UserInfo, namespace: str) -> None:
-        user, wrong = _subject(review["spec"])
-        asked = (review["spec"].get("resourceAttributes") or {}).get("namespace", "")
-        if asked != namespace:
+        spec = review["spec"]
+        user, wrong = _subject(spec)
+        wrong = _check_asked(spec) + wrong
+        asked = (spec.get("resourceAttributes") or {}).get("namespace", "")
+        if spec.get("resourceAttributes") is not None and asked != namespace:
             wrong.append(invalid("spec.resourceAttributes.namespace", asked, "must match metadata.namespace"))
+        if (path := spec.get("nonResourceAttributes")) is not None:
+            wrong.append(invalid("spec.nonResourceAttributes", _shown_path(path), "disallowed on this kind of request"))
         self._decide(review, LOCAL_SUBJECT_ACCESS_REVIEW, user, wrong)
 
     def _decide(self, review: Json, kind: ServedKind, user: UserInfo, wrong: list[FieldError]) -> None:
-        spec = review["spec"]
-        about_resource, about_path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-        if about_resource is None and about_path is None:
-            why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-            wrong.append(invalid("spec.resourceAttributes", None, why))
-        elif about_resource is not None and about_path is not None:
-            shown = {"Path": about_path.get("path", ""), "Verb": about_path.get("verb", "")}
-            why = "cannot be specified in combination with resourceAttributes"
-            wrong.append(invalid("spec.nonResourceAttributes", shown, why))
         if wrong:
             raise _refused(kind, wrong)
-        decision = decide(self.authorizer, user, _attributes(about_resource, about_path))
-        review["status"] = _status(decision)
+        about_resource = review["spec"].get("resourceAttributes")
+        about = _attributes(about_resource, review["spec"].get("nonResourceAttributes"))
+        review["status"] = _status(decide(self.authorizer, user, about))
+        raw = ((about_resource or {}).get("labelSelector") or {}).get("rawSelector")
+        if raw and not _is_selector(raw):
+            why = "spec.resourceAttributes.labelSelector ignored due to parse error"
+            review["status"]["evaluationError"] = why
 
     def _what_may_i(self, review: Json, user: UserInfo, _namespace: str) -> None:
         namespace = review["spec"].get("namespace", "")
         if not namespace:
-            raise _refused(SELF_SUBJECT_RULES_REVIEW, [required("spec.namespace")])
-        authorizer = AlwaysAllow() if MASTERS in user.groups else self.authorizer
-        resource_rules, path_rules = authorizer.rules(user, namespace)
+            raise bad_request("no namespace on request")
+        resource_rules, path_rules = self.authorizer.rules(user, namespace)
+        if MASTERS in user.groups:  # whatever the roles say
+            for rules, more in zip((resource_rules, path_rules), AlwaysAllow().rules(user, namespace), strict=True):
+                rules += [rule for rule in more if rule not in rules]
+        review["spec"] = {}  # as the reference shows it
         status: Json = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": False}
         if len(resource_rules) + len(path_rules) > RULES_SHOWN_MAX:
             status["incomplete"] = True
@@ -166,8 +170,36 @@ def _attributes(about_resource: Json | None, about_path: Json | None) -> Attribu
 
 def _subject(spec: Json) -> tuple[UserInfo, list[FieldError]]:
     name, groups = spec.get("user", ""), tuple(spec.get("groups") or ())
-    wrong = [] if name or groups else [required("spec.user", "at least one of user or group must be specified")]
+    wrong = [] if name or groups else [invalid("spec.user", "", "at least one of user or group must be specified")]
     return UserInfo(name, spec.get("uid", ""), groups, spec.get("extra") or {}), wrong
+
+
+def _check_asked(spec: Json) -> list[FieldError]:
+    """Check that a review asks about one thing, and well."""
+    about_resource, about_path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    wrong: list[FieldError] = []
+    if about_resource is None and about_path is None:
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        wrong.append(invalid("spec.resourceAttributes", None, why))
+    elif about_resource is not None and about_path is not None:
+        why = "cannot be specified in combination with resourceAttributes"
+        wrong.append(invalid("spec.nonResourceAttributes", _shown_path(about_path), why))
+    for field in ("fieldSelector", "labelSelector"):
+        if (selector := (about_resource or {}).get(field)) is not None:
+            wrong += validate_asked_selector(selector, f"spec.resourceAttributes.{field}")
+    return wrong
+
+
+def _shown_path(about_path: Json) -> Json:
+    return {"Path": about_path.get("path", ""), "Verb": about_path.get("verb", "")}
+
+
+def _is_selector(text: str) -> bool:
+    try:
+        parse_selector(text)
+    except SelectorError:
+        return False
+    return True
 
 
 def _status(decision: Decision) -> Json:

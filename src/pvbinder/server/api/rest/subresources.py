@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as with_fields
 from typing import cast, get_args
 
 from pvbinder.server.api.negotiation import respond
 from pvbinder.server.api.rest.api import Api
 from pvbinder.server.api.rest.bindings import bind, of_bindings
 from pvbinder.server.api.rest.evictions import evict
+from pvbinder.server.api.rest.object_meta import put_in_namespace
 from pvbinder.server.api.rest.write_request import WriteRequest
 from pvbinder.server.errors import ApiError
 from pvbinder.server.identity.attributes import Attributes
@@ -26,13 +28,14 @@ async def post(
     """Answer a POST to a subresource of one object."""
     write = WriteRequest.read(api, request, attributes, storage, "CreateOptions")
     if sub.removes:
-        await evict(write, await write.decode(_kind_of(sub)), sub)
+        await evict(write, await write.decode(_kind_of(sub, b'"policy/v1beta1"' in request.body)), sub)
         return respond(request, 201, _success(), write.form.media_type)
     if sub is BIND:
         await bind(write, await write.decode(_kind_of(sub)))
         return respond(request, 201, _success(), write.form.media_type)
     write.find_there()
     asked = await write.decode(_kind_of(sub))
+    put_in_namespace(asked, write.namespace)
     answer = api.posts[storage.kind.resource.qualified, sub.name]
     shown = answer(storage.served(write.find_there().data), asked)
     return respond(request, 201, shown, write.form.media_type)
@@ -47,9 +50,8 @@ async def post_binding(api: Api, request: ApiRequest, attributes: Attributes, st
 
 async def replace(write: WriteRequest, sub: Subresource) -> ApiResponse:
     """Answer a PUT of a subresource that has a body of its own."""
-    write.find_there()
     body = await write.decode(_kind_of(sub))
-    write.check_name(body)
+    write.check_identity(body)
     return await _store(write, sub, write.find_there(), body)
 
 
@@ -62,6 +64,7 @@ async def patch(write: WriteRequest, sub: Subresource, content_type: str) -> Api
         return await _apply(write, sub, stored)
     before = sub.read(write.storage.served(stored.data))
     body = await write.patched(before, _kind_of(sub), cast(PatchType, content_type))
+    write.check_name(body)
     return await _store(write, sub, stored, body)
 
 
@@ -87,6 +90,8 @@ async def _store(
     old, new = storage.decode(stored.data), storage.decode(stored.data)
     del new["metadata"]["resourceVersion"]  # what the body says counts
     sub.take_in(new, body, write.now)
+    if write.request.method == "PUT" and (uid := body["metadata"].get("uid")):
+        new["metadata"]["uid"] = uid  # it is checked as one that an update means
     if is_applied:
         entries = body["metadata"].get("managedFields")
         bring_back(new["metadata"], entries, sub.replicas_path, storage.kind.resource.api_version)
@@ -94,10 +99,11 @@ async def _store(
     return respond(write.request, 200, sub.read(storage.served(data)), write.form.media_type)
 
 
-def _kind_of(sub: Subresource) -> ServedKind:
-    """Return the declaration by which a body is decoded."""
+def _kind_of(sub: Subresource, is_older: bool = False) -> ServedKind:
+    """Return the declaration by which a body is decoded; `is_older`: of the version before, with the same fields."""
     assert sub.body is not None
-    return ServedKind(resource=sub.body, singular=sub.body.kind.lower(), schema=sub.body_schema)
+    body = with_fields(sub.body, version="v1beta1") if is_older else sub.body
+    return ServedKind(resource=body, singular=sub.body.kind.lower(), schema=sub.body_schema)
 
 
 def _success() -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pvbinder.server.api.rest import subresources
 from pvbinder.server.api.rest.api import Api
+from pvbinder.server.api.rest.object_meta import put_in_namespace
 from pvbinder.server.api.rest.write_request import WriteRequest
 from pvbinder.server.errors import not_found
 from pvbinder.server.identity.attributes import Attributes
@@ -20,6 +21,7 @@ async def update(
     if sub is not None and sub.body is not None:
         return await subresources.replace(write, sub)
     obj = await write.decode(storage.kind)
+    put_in_namespace(obj, write.namespace)
     write.check_identity(obj)
     new = storage.kind.to_storage(obj)
     stored = write.find()

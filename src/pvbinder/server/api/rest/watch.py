@@ -47,7 +47,10 @@ INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
 def watch(api: Api, request: ApiRequest, attributes: Attributes, storage: Storage) -> ApiResponse:
     """Answer a watch of a collection or, by the old ``/watch/`` paths, of one object."""
-    form = negotiate(request.headers.get("accept", ""))
+    form = negotiate(request.headers.get("accept", ""), streams=not storage.base.is_custom)
+    if form.media_type != JSON_TYPE:
+        why = f"only the following media types are accepted: {JSON_TYPE};stream=watch"
+        raise ApiError(406, "NotAcceptable", why)
     options = read_list_options(request.query, is_watch=True)
     selection = read_selection(storage, options, attributes.name)
     revision = read_revision(options.resource_version)

@@ -58,11 +58,12 @@ def prepare_namespace_finalize(new: Json, old: Json, _now: str) -> None:
 def validate_namespace(namespace: Json) -> list[FieldError]:
     """Check the finalizers of the spec."""
     errors: list[FieldError] = []
-    for finalizer in namespace["spec"].get("finalizers") or ():
-        errors += (invalid("spec.finalizers", finalizer, reason) for reason in check_qualified_name(finalizer))
+    for index, finalizer in enumerate(namespace["spec"].get("finalizers") or ()):
+        path = f"spec.finalizers[{index}]"
+        errors += (invalid(path, finalizer, reason) for reason in check_qualified_name(finalizer))
         if "/" not in finalizer and finalizer != "kubernetes":
             why = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.append(invalid("spec.finalizers", finalizer, why))
+            errors.append(invalid(path, finalizer, why))
     return errors
 
 

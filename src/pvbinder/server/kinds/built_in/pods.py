@@ -173,7 +173,8 @@ def validate_resize(new: Json, old: Json) -> list[FieldError]:
     """Check new resources; the QoS class stays as it is."""
     errors = validate_pod(new)
     if qos_class(new["spec"]) != qos_class(old["spec"]):
-        errors.append(invalid("spec", qos_class(new["spec"]), "Pod QOS Class may not change as a result of resizing"))
+        shown = (old.get("status") or {}).get("qosClass") or qos_class(old["spec"])
+        errors.append(invalid("spec", shown, "Pod QOS Class may not change as a result of resizing"))
     return errors
 
 
@@ -341,7 +342,7 @@ def _addresses(pod: Json) -> str:
     return ",".join(entry.get("ip", "") for entry in (pod.get("status") or {}).get("podIPs") or ())
 
 
-BIND = Subresource("binding", verbs=("create",), body=BINDING, body_schema="io.k8s.api.core.v1.Binding")
+BIND = Subresource("binding", verbs=("create",), body=BINDING, body_schema="io.k8s.api.core.v1.Binding", is_direct=True)
 # The same, with the pod named in the body only; `server.api.rest.bindings` has both.
 BINDING_KIND = ServedKind(resource=BINDING, singular="binding", schema="io.k8s.api.core.v1.Binding", verbs=("create",))
 

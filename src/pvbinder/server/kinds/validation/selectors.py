@@ -55,6 +55,30 @@ def _validate_key_and_values(requirement: Json, path: str) -> list[FieldError]:
     return errors
 
 
+def validate_asked_selector(selector: Json, path: str) -> list[FieldError]:
+    """Check the selector that an access review asks about: a text, or requirements of which the reference looks at."""
+    raw, requirements = selector.get("rawSelector"), selector.get("requirements") or []
+    errors: list[FieldError] = []
+    if raw and requirements:
+        errors.append(invalid(f"{path}.rawSelector", raw, "may not specified at the same time as requirements"))
+    elif not raw and not requirements:
+        why = f"when {path} is specified, requirements or rawSelector is required"
+        errors.append(required(f"{path}.requirements", why))
+    of_labels = path.endswith("labelSelector")
+    for index, requirement in enumerate(requirements if not raw else ()):
+        at = f"{path}.requirements[{index}]"
+        operator, values = requirement.get("operator", ""), requirement.get("values") or []
+        if operator in ("In", "NotIn") and not values:
+            errors.append(required(f"{at}.values", _NEEDS_VALUES))
+        if operator in ("Exists", "DoesNotExist") and values:
+            errors.append(forbidden(f"{at}.values", _NO_VALUES))
+        if of_labels:
+            errors += _validate_key_and_values(requirement, at)
+        elif not requirement.get("key"):
+            errors.append(required(f"{at}.key", "must be specified"))
+    return errors
+
+
 def validate_node_selector(selector: Json, path: str) -> list[FieldError]:
     """Check the terms of a required node selector (PV-5)."""
     terms = selector.get("nodeSelectorTerms") or []

@@ -33,6 +33,8 @@ _GO_SCALARS: Final = {
     "int32": "int32", "int64": "int64", "bool": "bool", "double": "float64", "bytes": "[]uint8", "time": "string",
     "microtime": "string", "quantity": "resource.Quantity", "intorstring": "int32",
 }  # fmt: skip
+_GO_NUMBERS: Final[dict[type, str]] = {int: "int64", float: "float64"}
+_CONVERTIBLE: Final = frozenset({("string", "int64"), ("int32", "float64"), ("int64", "float64")})  # for Go alone
 _TIME: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -204,6 +206,8 @@ class Conversion:
             case "bytes" if isinstance(value, list) and not isinstance(value, Members):
                 return self._bytes_of_numbers(value)
         if self._dialect == "map" and field.type in ("string", "int32", "int64", "bool", "double"):
+            if (sent := _GO_NUMBERS.get(type(value))) and (field.type, sent) in _CONVERTIBLE:
+                raise ConversionError(f"cannot convert {sent} to {self._go_type(field)}")
             raise ConversionError(f"unrecognized type: {_GO_SCALARS.get(field.type, 'string')}")
         raise self._wrong_type(value, self._go_type(field))
 

@@ -318,7 +318,8 @@ def _plain(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if text in _INFINITE or text in _NOT_A_NUMBER:
-        raise YamlTextError(f"json: unsupported value: {'NaN' if text in _NOT_A_NUMBER else 'Inf'}")
+        sign = "-" if text.startswith("-") else "+"
+        raise YamlTextError(f"json: unsupported value: {'NaN' if text in _NOT_A_NUMBER else f'{sign}Inf'}")
     if not text or (text[0] not in "+-." and not text[0].isdigit()):
         return text
     digits = text.replace("_", "")
