@@ -47,7 +47,7 @@ def _usage_in(resource: Resource, spec: Json) -> _Usage:
 
 async def prepare_quotas(reader: Reader, on: AdmissionAttributes) -> None:
     """Count what is used in the namespace already, in turns."""
-    if on.resource in _COUNTED_BY_WHAT_THEY_SAY and reader.count(RESOURCE_QUOTAS, on.namespace):
+    if on.resource in _COUNTED_BY_WHAT_THEY_SAY:
         for usage in {_usage_in(on.resource, quota["spec"]) for quota in reader.list(RESOURCE_QUOTAS, on.namespace)}:
             await reader.prepare_total(on.resource, on.namespace, usage)
 
