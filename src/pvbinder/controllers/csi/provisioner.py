@@ -40,6 +40,7 @@ from pvbinder.controllers.csi.ownership import Ownership
 from pvbinder.controllers.csi.places import Places
 from pvbinder.controllers.csi.preparing import Preparation, untranslated
 from pvbinder.controllers.csi.secrets import SecretMissingError, read_secret
+from pvbinder.controllers.csi.slow_set import SlowSet
 from pvbinder.controllers.csi.volume_intent import VolumeIntent, intent_for, purpose
 from pvbinder.csi.driver import Driver
 from pvbinder.csi.errors import AnswerUnreadable, CallFailed, Code
@@ -96,7 +97,6 @@ class CsiProvisioner:
         self._identity = identity or f"{time.time_ns() // 10**6}-{random_numbers.randbelow(10000)}-{info.name}"
         self._recorder = context.recorder(component or info.name)
         self._populators = context.recorder("external-provisioner")
-        self._now = now or (lambda: asyncio.get_running_loop().time())
         self._claims = context.informers.of(CLAIMS)
         self._classes = context.informers.of(STORAGE_CLASSES)
         self._volumes = context.informers.of(VOLUMES)
@@ -111,7 +111,7 @@ class CsiProvisioner:
         )
         self._unmade: set[str] = set()  # claims with an intent, whose volume the driver has not made for certain
         self._unsaved: dict[str, Json] = {}  # by the claim's uid: volumes that exist and have no object yet
-        self._infeasible: dict[str, tuple[str, float]] = {}  # the class's uid, and until when
+        self._slow = SlowSet(INFEASIBLE_SECONDS, now)  # each with its class
         self._calling = asyncio.Semaphore(options.worker_threads)
         self._queue: WorkQueue[str] = WorkQueue(
             "claims",
@@ -119,7 +119,10 @@ class CsiProvisioner:
             history=context.informers.history,
             concurrency=2 * options.worker_threads,  # so that as many calls can always be in flight as may be
             limits=options.rate_limits,
-            failure_message="could not provision",
+            failure_message=lambda uid, _: (
+                "could not provision a volume for "
+                + next((claim.key for claim in self._claims_by_uid[uid]), "a claim that is gone")
+            ),
             key_field="uid",
         )
         self._ownership = Ownership(
@@ -160,7 +163,7 @@ class CsiProvisioner:
                 if claim.uid in self.intents or self._is_wanted(claim):
                     self._queue.add(claim.uid)  # LB-3
             case Deleted(object=claim):
-                self._infeasible.pop(claim.uid, None)
+                self._slow.remove(claim.uid)
                 self._ownership.forget(claim.uid)
                 if claim.uid in self.intents:
                     self._queue.add(claim.uid)  # what was asked for is seen through (CSI_PROVISIONER-2)
@@ -239,16 +242,11 @@ class CsiProvisioner:
 
     def _check_feasible(self, claim: Claim, storage_class: StorageClass) -> None:
         """LB-7, LB-21: a claim that the driver called impossible waits, unless its class was made anew."""
-        known = self._infeasible.get(claim.uid)
-        if known is None:
-            return
-        class_uid, until = known
-        if class_uid == storage_class.uid and self._now() < until:
+        if self._slow.seconds_left(claim.uid, storage_class.uid):
             raise ProvisionLater(
                 f"skipping volume provisioning for pvc {claim.uid}, because provisioning previously failed with "
                 "infeasible error"
             )
-        del self._infeasible[claim.uid]
 
     async def _intend(self, claim: Claim, storage_class: StorageClass) -> VolumeIntent:
         """Prepare the request, and write it down (CSI_PROVISIONER-1); raise ProvisioningFailed, or NotOurs."""
@@ -473,7 +471,7 @@ class CsiProvisioner:
             self.on_failure(storage_class.name)
         if failed.is_infeasible:
             self._tell(claim, "Warning", "ProvisioningFailed", f"{INFEASIBLE} {failed.message}")
-            self._infeasible[claim.uid] = (storage_class.uid, self._now() + INFEASIBLE_SECONDS)
+            self._slow.add(claim.uid, storage_class.uid)
         else:
             self._tell(claim, "Warning", "ProvisioningFailed", failed.message)
         if claim.uid in self._unmade:
