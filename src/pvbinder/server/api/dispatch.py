@@ -185,7 +185,12 @@ class Dispatcher:
         reading = request.method in ("GET", "HEAD") or not _reads_only(request.path)
         asked = request if reading else ApiRequest("GET", request.path, headers=request.headers)
         for document in (self._health, *self._documents):
-            answer = document.answer(asked)
+            try:
+                answer = document.answer(asked)
+            except ApiError:
+                if reading:
+                    raise
+                raise not_allowed() from None  # whatever else is wrong with it
             if answer is not None:
                 if not reading:
                     raise not_allowed()

@@ -100,7 +100,7 @@ async def test_a_dry_run_binds_nothing(tmp_path: Path) -> None:
 async def test_bindings_are_posted_and_nothing_else(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         assert (await server.send("GET", BINDINGS)).status == 405
-        assert (await server.send("GET", f"{BINDINGS}/p")).status == 405
+        assert (await server.send("GET", f"{BINDINGS}/p")).status == 404
         assert (await server.send("POST", "/api/v1/bindings", binding())).status == 405
         for nameless in ({"target": TARGET}, {"metadata": None, "target": TARGET}):
             refused = await server.send("POST", BINDINGS, nameless)

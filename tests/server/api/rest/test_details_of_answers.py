@@ -13,6 +13,7 @@ from pvbinder.server.errors import quoted, unsupported
 TABLE_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 PODS = "/api/v1/namespaces/shop/pods"
 POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 ASKED: dict[str, tuple[str, str, dict[str, Any] | None, str, int, str]] = {
     "an empty number of seconds": (
@@ -42,6 +43,38 @@ ASKED: dict[str, tuple[str, str, dict[str, Any] | None, str, int, str]] = {
         "PUT", "/api/v1/namespaces/shop/finalize",
         {"metadata": {"name": "shop"}, "spec": {"finalizers": ["kubernetes", "x"]}}, "", 422,
         'Namespace "shop" is invalid: spec.finalizers[1]: Invalid value: "x"',
+    ),
+    "another group's name of the kind": (
+        "POST", "/api/v1/namespaces/shop/events", {"kind": "Event", "apiVersion": "events.k8s.io/v1"}, "", 400,
+        "the API version in the data (events.k8s.io/v1) does not match the expected API version (v1)",
+    ),
+    "a group of before": (
+        "POST", "/apis/apps/v1/namespaces/shop/deployments", {"kind": "Deployment", "apiVersion": "extensions/v1beta1"},
+        "", 400, "the API version in the data (extensions/v1beta1) does not match the expected API version (apps/v1)",
+    ),
+    "a List": (
+        "POST", MAPS, {"kind": "List", "apiVersion": "v1"}, "", 400,
+        'List in version "v1" cannot be handled as a ConfigMap: converting (v1.List) to (core.ConfigMap): unknown',
+    ),
+    "options of a retired version": (
+        "POST", MAPS, {"kind": "DeleteOptions", "apiVersion": "apps/v1beta1"}, "", 400,
+        'DeleteOptions in version "v1beta1" cannot be handled as a ConfigMap: converting (v1beta1.DeleteOptions) to',
+    ),
+    "a definition of before": (
+        "POST", CRDS, {"kind": "CustomResourceDefinition", "apiVersion": "apiextensions.k8s.io/v1beta1"}, "", 400,
+        "the API version in the data (apiextensions.k8s.io/v1beta1) does not match the expected API version",
+    ),
+    "no definition": (
+        "POST", CRDS, {"kind": "Pod", "apiVersion": "v1"}, "", 400,
+        ('Pod in version "v1" cannot be handled as a CustomResourceDefinition: no kind "Pod" is registered for version '
+        '"v1" in scheme "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55"'),
+    ),
+    "a review by name": (
+        "GET", f"{REVIEWS}/x", None, "", 404, "the server could not find the requested resource",
+    ),
+    "an address of a service that has one": (
+        "PATCH", "/api/v1/namespaces/shop/services/s", {"spec": {"clusterIP": "10.0.0.200"}}, "", 422,
+        'Service "s" is invalid: spec.clusterIPs[0]: Invalid value: ["10.0.0.200"]: may not change once set',
     ),
     "a review with two selectors in one": (
         "POST", REVIEWS,
@@ -83,6 +116,9 @@ async def test_what_is_said(
 ) -> None:
     async with serving(tmp_path) as server:
         await server.send("POST", MAPS, {"metadata": {"name": "a"}})
+        if "services" in path:
+            service = {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}
+            await server.send("POST", "/api/v1/namespaces/shop/services", service)
         answer = await server.send(method, path, body, headers={"accept": accept} if accept else {})
         assert (answer.status, answer.message[: len(message)]) == (status, message)
 

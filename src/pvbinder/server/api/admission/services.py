@@ -31,7 +31,7 @@ def give_addresses(reader: Reader, on: AdmissionAttributes, new: Json, old: Json
         if not spec.get("clusterIP"):
             spec["clusterIP"] = _free_address(reader, on)
             spec["clusterIPs"] = [spec["clusterIP"]]
-        elif old is None or old["spec"].get("clusterIP") != spec["clusterIP"]:
+        elif old is None or not old["spec"].get("clusterIP"):  # one that is there can't change, which isn't said here
             _check_free(reader, on, spec["clusterIP"])
     if kind in ("NodePort", "LoadBalancer"):
         _give_node_ports(reader, on, spec)

@@ -34,7 +34,7 @@ async def serve_kind(api: Api, request: ApiRequest, attributes: Attributes, stor
         if sub.reach is not None:
             return reach.reach(api, request, attributes, storage, sub.reach)
     elif verb not in storage.kind.verbs:
-        raise not_allowed()
+        raise no_such_resource() if attributes.name and storage.kind.verbs == ("create",) else not_allowed()
     if storage.kind.deprecation:
         request.warnings.append(storage.kind.deprecation)
     match verb:

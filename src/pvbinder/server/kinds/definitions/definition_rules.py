@@ -187,7 +187,7 @@ def _check_versions(spec: Json, common: Json, versions: list[Json], lenient: Len
         yield invalid("spec.versions", quoted_versions(versions), "must contain unique version names")
     if sum(bool(version.get("storage")) for version in versions) != 1:
         why = "must have exactly one version marked as storage version"
-        yield invalid("spec.versions", quoted_versions(versions), why)
+        yield invalid("spec.versions", None if spec.get("versions") is None else quoted_versions(versions), why)
     if names and (reasons := check_dns_label_1035(names[0])):
         yield invalid("spec.version", names[0], ",".join(reasons))
 

@@ -38,7 +38,7 @@ from pvbinder.server.objects.schema.json_text import (
     parse,
 )
 from pvbinder.server.objects.schema.media_types import PROTOBUF, YAML, media_type_of
-from pvbinder.server.objects.schema.registered import internal_package, is_registered
+from pvbinder.server.objects.schema.registered import internal_package, is_registered, is_same_kind, scheme_of
 from pvbinder.server.objects.schema.structs import KindStruct, build_kind_struct
 from pvbinder.server.objects.schema.types import CATALOGUE
 
@@ -278,12 +278,10 @@ def _check_kind(header: Json, kind: ServedKind, value: Any) -> None:
         return
     if kind.schema in CATALOGUE.customs and (name, group) == (resource.kind, resource.group):
         return  # another version of it: that is for `_check_version` to say
-    if not is_registered(group, version, name):
-        raise _UnfitKindError(
-            f'no kind "{name}" is registered for version "{api_version}" in scheme '
-            '"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'
-        )
-    if (name, group) != (resource.kind, resource.group):
+    if not is_registered(group, version, name, resource.group):
+        scheme = scheme_of(resource.group)
+        raise _UnfitKindError(f'no kind "{name}" is registered for version "{api_version}" in scheme "{scheme}"')
+    if name != resource.kind or not is_same_kind(name, group, resource.group):
         schema = CATALOGUE.kinds.get((group, version, name))
         if schema is not None and isinstance(value, Members | dict) and object_depth_within(value):
             Conversion().object(value, schema)

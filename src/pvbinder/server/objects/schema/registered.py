@@ -32,11 +32,46 @@ _RETIRED: Final[dict[tuple[str, str], str]] = {
     "SubjectAccessReview",
 }
 
+# What every version of every group has, and the one kind that only the oldest has.
+_OF_EVERY_VERSION: Final = frozenset(
+    f"{verb}Options" for verb in ("List", "Get", "Delete", "Create", "Update", "Patch")
+) | {"WatchEvent"}
+_LIST: Final = ("", "v1", "List")
+# Groups that are served by a part of the reference that knows its own kinds only.
+_APART: Final[dict[str, tuple[str, str]]] = {
+    "apiextensions.k8s.io": (
+        "CustomResourceDefinition",
+        "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55",
+    ),
+    "apiregistration.k8s.io": ("APIService", "k8s.io/kube-aggregator/pkg/apiserver/scheme/scheme.go:28"),
+}
+# Groups that had a kind before another got it: to the reference these are one kind in several versions.
+_MOVED: Final[dict[str, frozenset[str]]] = {
+    **dict.fromkeys(("DaemonSet", "Deployment", "ReplicaSet"), frozenset({"apps", "extensions"})),
+    **dict.fromkeys(("Ingress", "NetworkPolicy"), frozenset({"networking.k8s.io", "extensions"})),
+    "Event": frozenset({"", "events.k8s.io"}),
+}
 
-def is_registered(group: str, version: str, kind: str) -> bool:
-    """Whether the reference has a type for this kind."""
-    if (group, version, kind) in CATALOGUE.kinds:
+
+def scheme_of(group: str) -> str:
+    """Return where the reference registers the kinds of a group, as its messages say it."""
+    return _APART[group][1] if group in _APART else "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
+
+
+def is_same_kind(kind: str, group: str, other_group: str) -> bool:
+    """Whether a kind of one group is to the reference another version of that of the other group."""
+    return group == other_group or {group, other_group} <= _MOVED.get(kind, frozenset())
+
+
+def is_registered(group: str, version: str, kind: str, beside: str = "") -> bool:
+    """Whether the reference has a type for this kind where it has those of the group `beside`."""
+    if beside in _APART:
+        known = group == beside and version in ("v1", "v1beta1")
+        return known and (kind.removesuffix("List") == _APART[beside][0] or kind in _OF_EVERY_VERSION)
+    if (group, version, kind) in CATALOGUE.kinds or (group, version, kind) == _LIST:
         return True
+    if kind in _OF_EVERY_VERSION:
+        return (group, version) in _RETIRED or any(each[:2] == (group, version) for each in CATALOGUE.kinds)
     return kind.removesuffix("List") in _RETIRED.get((group, version), "").split()
 
 
