@@ -156,6 +156,19 @@ async def test_a_binding_is_nobodys_and_counts_nothing(tmp_path: Path) -> None:
         assert bound["metadata"]["generation"] == made["generation"]
 
 
+async def test_a_status_counts_no_generation_though_annotations_of_a_deployment_do(tmp_path: Path) -> None:
+    path, labels = "/apis/apps/v1/namespaces/shop/deployments", {"a": "b"}
+    template = {"metadata": {"labels": labels}, "spec": POD["spec"]}
+    sent = {"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
+    async with serving(tmp_path) as server:
+        await server.send("POST", path, sent)
+        change = {"metadata": {"annotations": {"a": "b"}}}
+        by_status = await server.send("PATCH", f"{path}/d/status", change)
+        assert (by_status.body["metadata"]["annotations"], by_status.body["metadata"]["generation"]) == ({"a": "b"}, 1)
+        change = {"metadata": {"annotations": {"a": "c"}}}
+        assert (await server.send("PATCH", f"{path}/d", change)).body["metadata"]["generation"] == 2
+
+
 async def test_an_eviction_may_be_of_the_version_before(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         await server.send("POST", PODS, POD)

@@ -78,8 +78,23 @@ async def test_a_watch_from_a_revision_that_is_forgotten_says_so(tmp_path: Path)
         why = f"too old resource version: 2 ({server.store.revision})"
         assert line.endswith(b"\n")
         assert f'"message":"{why}"' in line.decode()
-        future = await server.send("GET", f"{MAPS}?watch=true&sendInitialEvents=true&{MATCH}&resourceVersion=999999")
-        assert future.message == f"Timeout: Too large resource version: 999999, current: {server.store.revision}"
+        future = await server.events(f"{MAPS}?watch=true&sendInitialEvents=true&{MATCH}&resourceVersion=999999")
+        kind, status = await future.next()
+        why = f"Timeout: Too large resource version: 999999, current: {server.store.revision}"
+        assert (kind, status["code"], status["message"]) == ("ERROR", 504, why)
+
+
+@pytest.mark.parametrize("version", ["", "&resourceVersion=0"])
+async def test_watch_1_the_present_objects_of_an_older_client_end_with_a_bookmark_too(
+    tmp_path: Path, version: str
+) -> None:
+    async with serving(tmp_path) as server:
+        await make(server, "a")
+        opened = await server.events(f"{MAPS}?watch=true&allowWatchBookmarks=true{version}")
+        assert (await opened.next())[0] == "ADDED"
+        kind, shown = await opened.next()
+        assert (kind, shown["metadata"]["annotations"]) == ("BOOKMARK", {"k8s.io/initial-events-end": "true"})
+        await opened.close()
 
 
 async def test_watch_1_a_deletion_by_selection_is_shown_at_its_own_revision(tmp_path: Path) -> None:  # GW-12

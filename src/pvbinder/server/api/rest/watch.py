@@ -59,7 +59,8 @@ def watch(api: Api, request: ApiRequest, attributes: Attributes, storage: Storag
     headers = {"Content-Type": JSON_TYPE}
     starts_with_all = options.send_initial_events or (options.send_initial_events is None and revision == 0)
     if revision > api.objects.store.revision and starts_with_all:
-        raise resource_version_too_large(revision, api.objects.store.revision)
+        error = resource_version_too_large(revision, api.objects.store.revision)
+        return ApiResponse(200, headers=headers, stream=_one(_error_line(error)))
     if starts_with_all:
         present = [stored for _, stored in api.objects.store.objects(storage.store_name, events.prefix)]
         since = api.objects.store.revision
@@ -72,7 +73,9 @@ def watch(api: Api, request: ApiRequest, attributes: Attributes, storage: Storag
     except RevisionExpired:
         message = f"too old resource version: {revision} ({api.objects.store.revision})"
         return ApiResponse(200, headers=headers, stream=_one(_error_line(ApiError(410, "Expired", message))))
-    return ApiResponse(200, headers=headers, stream=_stream(api, events, options, present, cursor))
+    return ApiResponse(
+        200, headers=headers, stream=_stream(api, events, options, present if starts_with_all else None, cursor)
+    )
 
 
 _Line: TypeAlias = bytes | tuple[bytes, bytes, bytes]  # in parts, the object between, where it is too large to copy
@@ -197,8 +200,9 @@ async def _one(line: bytes) -> AsyncIterator[bytes]:
 
 
 async def _stream(
-    api: Api, events: _Events, options: ListOptions, present: list[Stored], cursor: Cursor
+    api: Api, events: _Events, options: ListOptions, present: list[Stored] | None, cursor: Cursor
 ) -> AsyncIterator[bytes]:
+    """Give the lines of a watch: first of what is `present`, unless it is None, and where that ends."""
     clock = asyncio.get_running_loop().time
     started = clock()
     end = started + (options.timeout_seconds or LEAST_TIMEOUT_SECONDS * CHANCE.uniform(1, 2))
@@ -208,15 +212,16 @@ async def _stream(
     is_silent = True  # nothing was shown yet, and the first bookmark comes early (WATCH-5)
     api.watches[events.resource] += 1
     try:
-        for number, chunk in enumerate(events.present(present)):
+        for number, chunk in enumerate(events.present(present or [])):
             is_silent = False
             yield chunk
             if number % _CHUNKS_PER_TURN == _CHUNKS_PER_TURN - 1:
                 await asyncio.sleep(0)
-        present.clear()
-        if options.send_initial_events and options.allow_bookmarks:
-            yield events.bookmark(first_revision, ends_initial=True)
-        is_silent = is_silent and options.allow_bookmarks and options.send_initial_events is None
+        if present is not None:
+            present.clear()
+            if options.allow_bookmarks:
+                yield events.bookmark(first_revision, ends_initial=True)
+        is_silent = present is None and options.allow_bookmarks and options.send_initial_events is None
         if options.allow_bookmarks:
             bookmark_at = started + FIRST_BOOKMARK_SECONDS if is_silent else _next_bookmark(clock(), end)
         while not api.objects.store.closed:

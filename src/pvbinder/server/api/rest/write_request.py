@@ -408,7 +408,7 @@ class WriteRequest:
         prepare = base.prepare_update if sub is None else sub.prepare_update
         prepare(new, old, self.now)
         generation: int | None = old["metadata"].get("generation")
-        if sub is None or not (sub.is_direct or (sub.name == "status" and base.is_custom)):
+        if sub is None or not (sub.is_direct or sub.name == "status"):
             generation = base.generation_after(new, old)
         metadata = new["metadata"]
         if generation is None:

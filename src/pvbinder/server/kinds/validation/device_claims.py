@@ -107,7 +107,7 @@ def validate_claim_template(template: Json) -> list[FieldError]:
 
 def validate_claim_template_update(new: Json, old: Json) -> list[FieldError]:
     """Check that a template stays as it is; its metadata is shown as the API shows it."""
-    sent, kept = ({"ObjectMeta": (obj.get("spec") or {}).get("metadata") or {}} for obj in (new, old))
+    sent, kept = (dict((obj.get("spec") or {}).get("metadata") or {}) for obj in (new, old))
     sent |= inner_form(_TEMPLATE, new.get("spec") or {})
     kept |= inner_form(_TEMPLATE, old.get("spec") or {})
     return [] if sent == kept else [invalid("spec", sent, IMMUTABLE)]
