@@ -39,6 +39,9 @@ _ESCAPES: Final = {"\a": "a", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": 
 
 def quoted(text: str) -> str:
     """Return `text` as ``strconv.Quote`` writes it, and ``%q`` with it."""
+    if text.isprintable():  # as nearly all are
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{text}"'
     return f'"{"".join(map(_escaped, text))}"'
 
 

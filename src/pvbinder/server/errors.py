@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pvbinder.model.errors import PvbinderError
+from pvbinder.model.go_values import quoted
 from pvbinder.model.resources import Resource
 
 CauseReason = Literal[
@@ -91,24 +92,6 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return quoted(value)
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def quoted(text: str) -> str:
-    """Return a text as Go quotes it (``%q``)."""
-    if text.isprintable():
-        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else _numbered(ord(c))) for c in text) + '"'
-
-
-_ESCAPES = {
-    "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'
-}  # fmt: skip
-
-
-def _numbered(code: int) -> str:
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 class ApiError(PvbinderError):

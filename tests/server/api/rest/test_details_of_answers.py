@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests.server.serving import MAPS, serving
 
-from pvbinder.server.errors import quoted, unsupported
+from pvbinder.model.go_values import quoted
+from pvbinder.server.errors import unsupported
 
 TABLE_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 PODS = "/api/v1/namespaces/shop/pods"
